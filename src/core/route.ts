@@ -1,0 +1,50 @@
+// The route table: what the proxy knows about the world, an immutable snapshot that it reads once per request.
+
+/** Weights are integer hundredths of a percent point: 10 % is 1000, the most is 10000. */
+export type Hundredths = number;
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * What a target can do for a request right now:
+ * `ready` serves; `unsure` failed its health checks and is used only when no weighted target is ready (fail open);
+ * `coming` is starting, asleep or due to restart, and is worth waiting for; `out` gets nothing.
+ */
+export type Readiness = "ready" | "unsure" | "coming" | "out";
+
+export interface Target {
+  /** What is shown and counted, `api:v2`. */
+  readonly id: string;
+  /** The last part of the id, `v2`: how a direct host names it. */
+  readonly label: string;
+  readonly address: Address;
+  readonly weight: Hundredths;
+  readonly readiness: Readiness;
+}
+
+/** Who may name one target by its own host, past the weights. */
+export type Direct = "open" | "trusted" | "off";
+
+/** How requests of one route are treated; times in milliseconds, 0 = no limit. */
+export interface RoutePolicy {
+  readonly direct: Direct;
+  readonly requestTimeoutMs: number;
+  readonly streamIdleTimeoutMs: number;
+  /** How long a request waits for a target that is coming. */
+  readonly waitMs: number;
+  readonly maxBodyBytes: number;
+}
+
+/** One service's traffic: its hosts, its targets, and how their shares are counted. */
+export interface Route {
+  readonly name: string;
+  /** Exact hosts in canonical form (lower case, no port, no final dot) that are the whole service's. */
+  readonly hosts: readonly string[];
+  readonly targets: readonly Target[];
+  /** Changes when a command sets weights: selection counters then start anew. */
+  readonly epoch: number;
+  readonly policy: RoutePolicy;
+}

@@ -1,0 +1,43 @@
+// Time as an interface, so that tests move it by hand.
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch: for what people read and what is stored, never for intervals. */
+  now(): number;
+  /** Milliseconds that only ever grow: for intervals and deadlines, untouched when the wall clock jumps. */
+  monotonic(): number;
+  /** Calls back once after `delayMs`; the returned function cancels. A pending timer does not keep the process alive. */
+  after(delayMs: number, call: () => void): () => void;
+  /** Calls back every `periodMs` until the returned function is called. */
+  every(periodMs: number, call: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, call) {
+    const timer = setTimeout(call, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+  every(periodMs, call) {
+    const timer = setInterval(call, periodMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+};
+
+/** Resolves after `delayMs` of `clock`, or earlier with `signal`'s reason as a rejection. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const abort = () => {
+      cancel();
+      reject(signal?.reason);
+    };
+    const cancel = clock.after(delayMs, () => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    });
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}
