@@ -6,7 +6,7 @@ export const FAULTS = {
   usage: { status: 422, exit: 2 },
   not_found: { status: 404, exit: 3 },
   conflict: { status: 409, exit: 4 },
-  unhealthy: { status: 424, exit: 5 },
+  unhealthy: { status: 409, exit: 5 },
   unreachable: { status: 502, exit: 6 },
   stopped_waiting: { status: 504, exit: 7 },
   unauthorised: { status: 401, exit: 8 },

@@ -1,0 +1,246 @@
+// Rollout decisions as data: from what a service looks like and what is asked, the new weights, or a fault and no change.
+import { Fault } from "./fault.ts";
+import { instanceName } from "./name.ts";
+import type { Hundredths } from "./route.ts";
+import {
+  at,
+  FULL,
+  formatWeight,
+  moved,
+  only,
+  positive,
+  sameWeights,
+  sum,
+  type Weights,
+  withShare,
+} from "./weight.ts";
+
+/** One instance as a rollout sees it. */
+export interface Member {
+  readonly id: string;
+  readonly version: string;
+  readonly weight: Hundredths;
+  /** Whether it should run: stopped instances have no part in the arithmetic. */
+  readonly runs: boolean;
+  readonly healthy: boolean;
+  /** Asleep: a request would wake it. */
+  readonly sleeps: boolean;
+  /** Order of creation within the registry: the higher, the newer. */
+  readonly seq: number;
+}
+
+export interface Service {
+  readonly name: string;
+  readonly members: readonly Member[];
+}
+
+/** The weights of all running instances after the change. `start` names those that must be started or woken first. */
+export interface Plan {
+  readonly weights: Weights;
+  readonly start: readonly string[];
+}
+
+/** One recorded change of a service's weights. */
+export interface Change {
+  readonly before: Weights;
+  readonly after: Weights;
+}
+
+export function weightsOf(service: Service): Weights {
+  return new Map(service.members.filter((m) => m.runs).map((m) => [m.id, m.weight]));
+}
+
+export function memberOf(service: Service, id: string): Member {
+  const member = service.members.find((m) => m.id === id);
+  if (member) return member;
+  const known = service.members.map((m) => m.id).join(", ");
+  throw new Fault(
+    "not_found",
+    `there is no instance ${instanceName(service.name, id)}`,
+    known ? `${service.name} has ${known}` : `start one: ten deploy ${service.name} --version ${id}`,
+  );
+}
+
+/** `ten weight api:v2 N`: exactly N percent, the siblings scaled. */
+export function planShare(service: Service, id: string, share: Hundredths, force: boolean): Plan {
+  runningMember(service, id);
+  const before = weightsOf(service);
+  const alone = [...positive(before).keys()].every((key) => key === id);
+  if (share > 0 && share < FULL && alone) {
+    throw new Fault(
+      "conflict",
+      `no other instance of ${service.name} takes traffic, so ${nameOf(service, id)} cannot have ${formatWeight(share)} %`,
+      rawHint(service, id, share),
+    );
+  }
+  const weights = withShare(before, id, share);
+  guardTraffic(service, weights, force, share > 0 ? [id] : []);
+  return { weights, start: asleep(service, weights) };
+}
+
+/** `ten weight api:v1=50 api:v2=50`: raw weights, the unnamed keep theirs. */
+export function planRaw(service: Service, named: Weights, force: boolean): Plan {
+  const weights = new Map(weightsOf(service));
+  for (const [id, weight] of named) weights.set(runningMember(service, id).id, weight);
+  guardTraffic(service, weights, force, []);
+  return { weights, start: asleep(service, weights) };
+}
+
+/** `ten route api [--from v1] --to v2`. */
+export function planRoute(service: Service, from: string | undefined, to: string, force: boolean): Plan {
+  const before = weightsOf(service);
+  const target = runningMember(service, to);
+  if (from === to) throw new Fault("usage", "--from and --to name the same instance", "name two instances");
+  if (from !== undefined && at(before, memberOf(service, from).id) === 0 && target.weight === 0) {
+    throw new Fault(
+      "conflict",
+      `${nameOf(service, from)} has no traffic to give`,
+      `without --from, ${nameOf(service, to)} gets all of it: ten route ${service.name} --to ${to}`,
+    );
+  }
+  const weights =
+    from === undefined || at(before, from) === 0 ? routeAll(before, from, to) : moved(before, from, to);
+  const ready = target.healthy || target.sleeps;
+  if (!ready && !force && !sameWeights(weights, before)) throw notHealthy(service, to);
+  return { weights, start: asleep(service, weights) };
+}
+
+/** With a `--from` that has nothing left to give and a `to` that has traffic, the route is already so. */
+function routeAll(before: Weights, from: string | undefined, to: string): Weights {
+  return from === undefined ? only(before, to) : before;
+}
+
+/** `ten stop`: the weights once `ids` are stopped. Refused when siblings would run on without any traffic. */
+export function planStop(service: Service, ids: readonly string[], force: boolean): Plan {
+  for (const id of ids) memberOf(service, id);
+  const before = weightsOf(service);
+  const weights = new Map([...before].filter(([id]) => !ids.includes(id)));
+  const hadTraffic = sum(before.values()) > 0;
+  if (hadTraffic && weights.size > 0 && sum(weights.values()) === 0 && !force) {
+    throw noTraffic(service, [...weights.keys()]);
+  }
+  return { weights, start: [] };
+}
+
+/** The weight of a new instance: its siblings' when those with traffic are all equal, 100 for the first, otherwise 0. */
+export function spawnWeight(service: Service, id: string): Hundredths {
+  const siblings = service.members.filter((m) => m.runs && m.id !== id);
+  if (siblings.length === 0) return FULL;
+  const taken = new Set(siblings.filter((m) => m.weight > 0).map((m) => m.weight));
+  const [first] = taken;
+  return taken.size === 1 && first !== undefined ? first : 0;
+}
+
+/**
+ * `ten rollback`: the newest version with traffic loses it, and the older ones get back the weights that they had before
+ * it got any. `history` is newest first. Versions newer than it, and instances that are gone, are never given traffic.
+ */
+export function planRollback(service: Service, history: readonly Change[]): Plan {
+  const newest = service.members.filter((m) => m.runs && m.weight > 0).sort((a, b) => b.seq - a.seq)[0];
+  if (!newest) {
+    throw new Fault(
+      "conflict",
+      `no instance of ${service.name} takes traffic`,
+      `give one some: ten route ${service.name} --to ID`,
+    );
+  }
+  const ofVersion = service.members.filter((m) => m.version === newest.version).map((m) => m.id);
+  const born = Math.min(...service.members.filter((m) => ofVersion.includes(m.id)).map((m) => m.seq));
+  const older = service.members.filter((m) => m.seq < born && !ofVersion.includes(m.id));
+  const took = (weights: Weights) => ofVersion.some((id) => at(weights, id) > 0);
+  const first = history.findIndex((change) => took(change.after) && !took(change.before));
+  for (const change of first < 0 ? [] : history.slice(first)) {
+    const restored = older.filter((m) => at(change.before, m.id) > 0);
+    if (restored.length === 0) continue;
+    const weights = new Map([...weightsOf(service).keys()].map((id) => [id, 0]));
+    for (const member of restored) weights.set(member.id, at(change.before, member.id));
+    return { weights, start: notReady(service, weights) };
+  }
+  throw new Fault(
+    "conflict",
+    `${service.name} has nothing older than ${newest.version} that took traffic`,
+    `ten ps --all shows what there is; ten route ${service.name} --to ID goes anywhere`,
+  );
+}
+
+/** `ten rollback --last`: the weights before the last change; instances that are gone are left out. */
+export function planUndo(service: Service, last: Change | undefined): Plan {
+  if (!last)
+    throw new Fault(
+      "conflict",
+      `no change of ${service.name}'s weights is recorded`,
+      "there is nothing to undo",
+    );
+  const weights = new Map([...weightsOf(service).keys()].map((id) => [id, 0]));
+  for (const [id, weight] of last.before) {
+    if (weight > 0 && service.members.some((m) => m.id === id)) weights.set(id, weight);
+  }
+  if (sum(weights.values()) === 0) {
+    throw new Fault(
+      "conflict",
+      `before its last change ${service.name} had no traffic on any instance that is left`,
+    );
+  }
+  return { weights, start: notReady(service, weights) };
+}
+
+function runningMember(service: Service, id: string): Member {
+  const member = memberOf(service, id);
+  if (member.runs) return member;
+  const name = nameOf(service, id);
+  throw new Fault("conflict", `${name} is stopped`, `start it first: ten spawn ${name} --weight 0`);
+}
+
+/**
+ * Refuses weights that leave a running service without traffic, or that take it from healthy instances and leave only
+ * ones that are not: either is nearly always a mistake. `named` are the instances the command gives traffic to.
+ */
+function guardTraffic(service: Service, weights: Weights, force: boolean, named: readonly string[]): void {
+  if (force) return;
+  const before = weightsOf(service);
+  if (sum(weights.values()) === 0) {
+    if (sum(before.values()) > 0) throw noTraffic(service, [...weights.keys()]);
+    return;
+  }
+  const serves = (held: Weights) =>
+    service.members.some((m) => at(held, m.id) > 0 && (m.healthy || m.sleeps));
+  if (serves(weights) || !serves(before)) return;
+  const first = named[0] ?? [...positive(weights).keys()][0] ?? "";
+  throw notHealthy(service, first);
+}
+
+function asleep(service: Service, weights: Weights): string[] {
+  return service.members.filter((m) => m.sleeps && at(weights, m.id) > m.weight).map((m) => m.id);
+}
+
+function notReady(service: Service, weights: Weights): string[] {
+  return service.members.filter((m) => at(weights, m.id) > 0 && !m.healthy).map((m) => m.id);
+}
+
+function noTraffic(service: Service, left: readonly string[]): Fault {
+  const [first] = left;
+  return new Fault(
+    "conflict",
+    `that would leave ${service.name} without an instance that takes traffic (${left.join(", ")} would have none)`,
+    `route first: ten route ${service.name} --to ${first}, or say --force`,
+  );
+}
+
+function notHealthy(service: Service, id: string): Fault {
+  return new Fault(
+    "unhealthy",
+    `${nameOf(service, id)} is not healthy, so nothing was changed`,
+    `ten health ${nameOf(service, id)} says why; --force routes to it all the same`,
+  );
+}
+
+function rawHint(service: Service, id: string, share: Hundredths): string {
+  const other = service.members.find((m) => m.runs && m.id !== id);
+  if (!other) return `it is the only one: ten stop ${nameOf(service, id)} stops it`;
+  const pair = `${nameOf(service, other.id)}=${formatWeight(FULL - share)} ${nameOf(service, id)}=${formatWeight(share)}`;
+  return `name both: ten weight ${pair}`;
+}
+
+function nameOf(service: Service, id: string): string {
+  return instanceName(service.name, id);
+}

@@ -1,0 +1,73 @@
+// The registry's tables: what should run, with which weight, and what became of it.
+import { integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+
+/** `seq` orders creation: the higher, the newer. Weights are hundredths, times milliseconds since the epoch. */
+export const instances = sqliteTable(
+  "instances",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    service: text().notNull(),
+    id: text().notNull(),
+    version: text().notNull(),
+    weight: integer().notNull(),
+    /** What the operator wants. */
+    desired: text({ enum: ["running", "stopped"] }).notNull(),
+    state: text({
+      enum: ["starting", "healthy", "unhealthy", "draining", "sleeping", "stopped", "failed"],
+    }).notNull(),
+    reason: text().notNull(),
+    stateAt: integer().notNull(),
+    createdAt: integer().notNull(),
+    /** A deploy that has not been decided: if the server dies now, the deploy has failed. */
+    deploying: integer({ mode: "boolean" }).notNull(),
+    restarts: integer().notNull(),
+    lastExit: text(),
+    /** The identity of its process, null when it has none. */
+    nonce: text(),
+    pid: integer(),
+    startTime: text(),
+    bootId: text(),
+    port: integer(),
+  },
+  (table) => [
+    uniqueIndex("instances_name").on(table.service, table.id),
+    uniqueIndex("instances_port").on(table.port),
+  ],
+);
+
+/** One row a service that ever had an instance; `epoch` counts the commands that set its weights. */
+export const services = sqliteTable("services", {
+  name: text().primaryKey(),
+  epoch: integer().notNull(),
+});
+
+/** The history of weights, newest last: what `rollback` reads. */
+export const changes = sqliteTable("changes", {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  service: text().notNull(),
+  at: integer().notNull(),
+  command: text().notNull(),
+  before: text({ mode: "json" }).$type<Record<string, number>>().notNull(),
+  after: text({ mode: "json" }).$type<Record<string, number>>().notNull(),
+});
+
+export const events = sqliteTable("events", {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  at: integer().notNull(),
+  service: text().notNull(),
+  instance: text(),
+  kind: text().notNull(),
+  detail: text().notNull(),
+});
+
+/** Only the SHA-256 of a token is kept. A token without a tenant is an admin's. */
+export const tokens = sqliteTable("tokens", {
+  hash: text().primaryKey(),
+  tenant: text(),
+  createdAt: integer().notNull(),
+});
+
+export const meta = sqliteTable("meta", {
+  key: text().primaryKey(),
+  value: text().notNull(),
+});

@@ -1,0 +1,223 @@
+// What each rollout command makes of a service, and what it refuses.
+import { describe, expect, test } from "bun:test";
+import { Fault } from "../../src/core/fault.ts";
+import {
+  type Change,
+  type Member,
+  planRaw,
+  planRollback,
+  planRoute,
+  planShare,
+  planStop,
+  planUndo,
+  type Service,
+  spawnWeight,
+} from "../../src/core/rollout.ts";
+
+function member(id: string, weight: number, more: Partial<Member> = {}): Member {
+  const seq = Number(/\d+$/.exec(id)?.[0] ?? 0);
+  return { id, version: id, weight, runs: true, healthy: true, sleeps: false, seq, ...more };
+}
+
+const api = (...members: Member[]): Service => ({ name: "api", members });
+const plain = (plan: { weights: ReadonlyMap<string, number> }) => Object.fromEntries(plan.weights);
+const change = (before: Record<string, number>, after: Record<string, number>): Change => ({
+  before: new Map(Object.entries(before)),
+  after: new Map(Object.entries(after)),
+});
+
+function refusal(run: () => unknown): string {
+  try {
+    run();
+  } catch (thrown) {
+    if (thrown instanceof Fault) return `${thrown.code}: ${thrown.message} | ${thrown.hint}`;
+    throw thrown;
+  }
+  return "accepted";
+}
+
+describe("weight", () => {
+  test("gives exactly the percentage asked for", () => {
+    expect(plain(planShare(api(member("v1", 10000), member("v2", 0)), "v2", 1000, false))).toEqual({
+      v1: 9000,
+      v2: 1000,
+    });
+  });
+
+  test("below 100 with no sibling that has weight is refused, and the hint names both", () => {
+    const service = api(member("v1", 0), member("v2", 10000));
+    expect(refusal(() => planShare(service, "v2", 5000, true))).toBe(
+      "conflict: no other instance of api takes traffic, so api:v2 cannot have 50 % | name both: ten weight api:v1=50 api:v2=50",
+    );
+  });
+
+  test("0 for the last instance with traffic is refused unless forced", () => {
+    const service = api(member("v1", 10000), member("v2", 0));
+    expect(refusal(() => planShare(service, "v1", 0, false))).toStartWith(
+      "conflict: that would leave api without",
+    );
+    expect(plain(planShare(service, "v1", 0, true))).toEqual({ v1: 0, v2: 0 });
+  });
+
+  test("100 for an instance that is not healthy is refused while another serves", () => {
+    const service = api(member("v1", 10000), member("v2", 0, { healthy: false }));
+    expect(refusal(() => planShare(service, "v2", 10000, false))).toStartWith(
+      "unhealthy: api:v2 is not healthy",
+    );
+    expect(plain(planShare(service, "v2", 1000, false))).toEqual({ v1: 9000, v2: 1000 });
+    expect(plain(planShare(service, "v2", 10000, true))).toEqual({ v1: 0, v2: 10000 });
+  });
+
+  test("a stopped instance and an unknown one are refused", () => {
+    const service = api(member("v1", 10000), member("v2", 0, { runs: false }));
+    expect(refusal(() => planShare(service, "v2", 1000, false))).toStartWith("conflict: api:v2 is stopped");
+    expect(refusal(() => planShare(service, "v9", 1000, false))).toBe(
+      "not_found: there is no instance api:v9 | api has v1, v2",
+    );
+  });
+
+  test("raw weights are set together and the unnamed keep theirs", () => {
+    const service = api(member("v1", 10000), member("v2", 0), member("v3", 700));
+    const named = new Map([
+      ["v1", 5000],
+      ["v2", 5000],
+    ]);
+    expect(plain(planRaw(service, named, false))).toEqual({ v1: 5000, v2: 5000, v3: 700 });
+  });
+
+  test("a sleeping instance that gets weight is woken first", () => {
+    const service = api(member("v1", 10000), member("v2", 0, { healthy: false, sleeps: true }));
+    expect(planShare(service, "v2", 10000, false).start).toEqual(["v2"]);
+  });
+});
+
+describe("route", () => {
+  test("without --from gives everything to one", () => {
+    const service = api(member("v1", 5000), member("v2", 0), member("v3", 5000));
+    expect(plain(planRoute(service, undefined, "v2", false))).toEqual({ v1: 0, v2: 10000, v3: 0 });
+  });
+
+  test("with --from moves one instance's weight", () => {
+    const service = api(member("v1", 9000), member("v2", 1000));
+    expect(plain(planRoute(service, "v1", "v2", false))).toEqual({ v1: 0, v2: 10000 });
+  });
+
+  test("from an instance whose weight has gone already changes nothing", () => {
+    const service = api(member("v1", 0), member("v2", 10000));
+    expect(plain(planRoute(service, "v1", "v2", false))).toEqual({ v1: 0, v2: 10000 });
+  });
+
+  test("from an instance without traffic to one without is refused", () => {
+    const service = api(member("v1", 0), member("v2", 0), member("v3", 10000));
+    expect(refusal(() => planRoute(service, "v1", "v2", false))).toStartWith(
+      "conflict: api:v1 has no traffic to give",
+    );
+  });
+
+  test("to one that is not healthy is refused unless forced or already so", () => {
+    const sick = member("v2", 0, { healthy: false });
+    expect(refusal(() => planRoute(api(member("v1", 10000), sick), undefined, "v2", false))).toStartWith(
+      "unhealthy:",
+    );
+    expect(plain(planRoute(api(member("v1", 10000), sick), undefined, "v2", true))).toEqual({
+      v1: 0,
+      v2: 10000,
+    });
+    const there = api(member("v1", 0), { ...sick, weight: 10000 });
+    expect(plain(planRoute(there, undefined, "v2", false))).toEqual({ v1: 0, v2: 10000 });
+  });
+
+  test("from and to the same is refused", () => {
+    expect(refusal(() => planRoute(api(member("v1", 10000)), "v1", "v1", false))).toStartWith("usage:");
+  });
+});
+
+describe("stop", () => {
+  test("of the only instance with traffic is refused while siblings run", () => {
+    const service = api(member("v1", 10000), member("v2", 0));
+    expect(refusal(() => planStop(service, ["v1"], false))).toStartWith(
+      "conflict: that would leave api without",
+    );
+    expect(plain(planStop(service, ["v1"], true))).toEqual({ v2: 0 });
+  });
+
+  test("of the last instance of all is simply a stop", () => {
+    expect(
+      plain(planStop(api(member("v1", 10000), member("v0", 0, { runs: false })), ["v1"], false)),
+    ).toEqual({});
+  });
+
+  test("leaves the siblings' weights alone", () => {
+    expect(plain(planStop(api(member("v1", 9000), member("v2", 1000)), ["v2"], false))).toEqual({ v1: 9000 });
+  });
+});
+
+describe("the weight of a new instance", () => {
+  test.each([
+    ["100 for the first", [], 10000],
+    ["100 when only stopped ones are there", [member("v0", 0, { runs: false })], 10000],
+    ["its siblings' when they are equal", [member("v1", 5000), member("v2", 5000), member("v3", 0)], 5000],
+    ["0 when they differ", [member("v1", 9000), member("v2", 1000)], 0],
+    ["0 when none has traffic", [member("v1", 0)], 0],
+  ])("%s", (_, members, weight) => expect(spawnWeight(api(...members), "new")).toBe(weight));
+});
+
+describe("rollback", () => {
+  const canary = [
+    change({ v1: 0, v2: 10000 }, { v1: 0, v2: 10000 }),
+    change({ v1: 5000, v2: 5000 }, { v1: 0, v2: 10000 }),
+    change({ v1: 9000, v2: 1000 }, { v1: 5000, v2: 5000 }),
+    change({ v1: 10000, v2: 0 }, { v1: 9000, v2: 1000 }),
+    change({}, { v1: 10000 }),
+  ];
+
+  test("goes back to before the newest version first got traffic, in one step", () => {
+    expect(plain(planRollback(api(member("v1", 0), member("v2", 10000)), canary))).toEqual({
+      v1: 10000,
+      v2: 0,
+    });
+  });
+
+  test("starts an instance that was stopped since", () => {
+    const stopped = member("v1", 0, { runs: false, healthy: false });
+    const plan = planRollback(api(stopped, member("v2", 10000)), canary);
+    expect([plain(plan), plan.start]).toEqual([{ v1: 10000, v2: 0 }, ["v1"]]);
+  });
+
+  test("never goes towards a newer version", () => {
+    const history = [
+      change({ v1: 0, v2: 0, v3: 10000 }, { v1: 0, v2: 10000, v3: 0 }),
+      change({ v1: 10000, v2: 0, v3: 0 }, { v1: 0, v2: 0, v3: 10000 }),
+      change({}, { v1: 10000 }),
+    ];
+    const service = api(member("v1", 0), member("v2", 10000), member("v3", 0));
+    expect(plain(planRollback(service, history))).toEqual({ v1: 10000, v2: 0, v3: 0 });
+  });
+
+  test("restores what the others had in this spell of traffic, not in an earlier one", () => {
+    const history = [
+      change({ v1: 10000, v2: 0 }, { v1: 0, v2: 10000 }),
+      change({ v0: 5000, v1: 5000, v2: 0 }, { v0: 0, v1: 10000, v2: 0 }),
+      change({ v0: 0, v1: 0, v2: 10000 }, { v0: 5000, v1: 5000, v2: 0 }),
+      change({ v0: 5000, v1: 5000, v2: 0 }, { v0: 0, v1: 0, v2: 10000 }),
+    ];
+    const service = api(member("v0", 0), member("v1", 0), member("v2", 10000));
+    expect(plain(planRollback(service, history))).toEqual({ v0: 0, v1: 10000, v2: 0 });
+  });
+
+  test("of the first version is refused", () => {
+    const history = [change({}, { v1: 10000 })];
+    expect(refusal(() => planRollback(api(member("v1", 10000)), history))).toStartWith(
+      "conflict: api has nothing older than v1",
+    );
+  });
+
+  test("--last undoes only the last change", () => {
+    const service = api(member("v1", 5000), member("v2", 5000));
+    expect(plain(planUndo(service, change({ v1: 9000, v2: 1000 }, { v1: 5000, v2: 5000 })))).toEqual({
+      v1: 9000,
+      v2: 1000,
+    });
+    expect(refusal(() => planUndo(service, undefined))).toStartWith("conflict: no change");
+  });
+});
