@@ -1,0 +1,90 @@
+// How rows and lives become routes.
+import { expect, test } from "bun:test";
+import type { RoutePolicy } from "../../src/core/route.ts";
+import type { InstanceRow } from "../../src/ten/registry.ts";
+import { readinessOf, toRoutes } from "../../src/ten/routes.ts";
+
+const policy: RoutePolicy = {
+  direct: "open",
+  requestTimeoutMs: 30_000,
+  streamIdleTimeoutMs: 300_000,
+  waitMs: 30_000,
+  maxBodyBytes: 0,
+};
+
+function row(id: string, more: Partial<InstanceRow> = {}): InstanceRow {
+  return {
+    seq: 1,
+    service: "api",
+    id,
+    version: id,
+    weight: 10000,
+    desired: "running",
+    state: "healthy",
+    reason: "",
+    stateAt: 0,
+    createdAt: 0,
+    deploying: false,
+    restarts: 0,
+    lastExit: null,
+    nonce: null,
+    pid: 1,
+    startTime: "1",
+    bootId: null,
+    port: 20001,
+    ...more,
+  };
+}
+
+test("a service has its own host, its domains and its instances as targets", () => {
+  const routes = toRoutes({
+    domain: "example.com",
+    services: [
+      { name: "api", domains: ["api.acme.com"], policy },
+      { name: "web", domains: [], policy },
+    ],
+    rows: [row("v1"), row("v2", { weight: 0, port: 20002 })],
+    lifeOf: () => undefined,
+    epochOf: (service) => (service === "api" ? 3 : 0),
+  });
+  expect(routes).toEqual([
+    {
+      name: "api",
+      hosts: ["api.example.com", "api.acme.com"],
+      targets: [
+        {
+          id: "api:v1",
+          label: "v1",
+          address: { host: "127.0.0.1", port: 20001 },
+          weight: 10000,
+          readiness: "ready",
+        },
+        {
+          id: "api:v2",
+          label: "v2",
+          address: { host: "127.0.0.1", port: 20002 },
+          weight: 0,
+          readiness: "ready",
+        },
+      ],
+      epoch: 3,
+      policy,
+    },
+    { name: "web", hosts: ["web.example.com"], targets: [], epoch: 0, policy },
+  ]);
+});
+
+test.each([
+  ["healthy", {}, undefined, "ready"],
+  ["unhealthy", {}, undefined, "unsure"],
+  ["unhealthy", {}, { unchecked: true, nextTryMs: undefined }, "ready"],
+  ["starting", {}, undefined, "coming"],
+  ["starting", {}, { unchecked: false, nextTryMs: 30_000 }, "coming"],
+  ["starting", {}, { unchecked: false, nextTryMs: 30_001 }, "out"],
+  ["sleeping", {}, undefined, "coming"],
+  ["draining", {}, undefined, "out"],
+  ["failed", {}, undefined, "out"],
+  ["healthy", { desired: "stopped" }, undefined, "out"],
+] as const)("an instance that is %s (%p, %p) is %s to the proxy", (state, more, life, readiness) => {
+  expect(readinessOf(row("v1", { state, ...more }), life, policy.waitMs)).toBe(readiness);
+});
