@@ -17,8 +17,16 @@ export const FAULTS = {
 export type FaultCode = keyof typeof FAULTS;
 
 export interface FaultJson {
-  readonly error: { readonly code: FaultCode; readonly message: string; readonly hint?: string };
+  readonly error: {
+    readonly code: FaultCode;
+    readonly message: string;
+    readonly hint?: string;
+    readonly details?: FaultDetails;
+  };
 }
+
+/** Facts behind a fault for scripts, and for people as lines below the message. */
+export type FaultDetails = Readonly<Record<string, unknown>>;
 
 /**
  * An error that somebody can act on. `message` says what happened and to which thing, without a final dot;
@@ -29,10 +37,18 @@ export class Fault extends Error {
   readonly code: FaultCode;
   readonly hint: string | undefined;
 
-  constructor(code: FaultCode, message: string, hint?: string, options?: ErrorOptions) {
-    super(message, options);
+  readonly details: FaultDetails | undefined;
+
+  constructor(
+    code: FaultCode,
+    message: string,
+    hint?: string,
+    more?: ErrorOptions & { details?: FaultDetails },
+  ) {
+    super(message, more);
     this.code = code;
     this.hint = hint;
+    this.details = more?.details;
   }
 
   get status(): number {
@@ -44,8 +60,8 @@ export class Fault extends Error {
   }
 
   toJson(): FaultJson {
-    const { code, message, hint } = this;
-    return { error: hint === undefined ? { code, message } : { code, message, hint } };
+    const { code, message, hint, details } = this;
+    return { error: { code, message, ...(hint !== undefined && { hint }), ...(details && { details }) } };
   }
 
   /** The Fault that another process sent as JSON; an unknown code becomes `internal`. */
@@ -53,7 +69,9 @@ export class Fault extends Error {
     const error = (body as Partial<FaultJson> | null)?.error;
     if (typeof error?.message !== "string") return undefined;
     const code = Object.hasOwn(FAULTS, error.code ?? "") ? (error.code as FaultCode) : "internal";
-    return new Fault(code, error.message, typeof error.hint === "string" ? error.hint : undefined);
+    const details =
+      typeof error.details === "object" && error.details !== null ? { details: error.details } : {};
+    return new Fault(code, error.message, typeof error.hint === "string" ? error.hint : undefined, details);
   }
 }
 

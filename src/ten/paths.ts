@@ -1,0 +1,27 @@
+// Where things lie in the data directory. Our own names contain `.` or `_` first or inside, so that no service or id collides.
+import { join } from "node:path";
+
+export type Stream = "stdout" | "stderr";
+
+export interface DataPaths {
+  readonly root: string;
+  readonly database: string;
+  readonly socket: string;
+  readonly adminToken: string;
+  instance(service: string, id: string): string;
+  logs(service: string, id: string): string;
+  log(service: string, id: string, stream: Stream): string;
+}
+
+export function dataPaths(root: string): DataPaths {
+  const logs = (service: string, id: string) => join(root, service, "_logs", id);
+  return {
+    root,
+    database: join(root, "ten.db"),
+    socket: join(root, "ten.sock"),
+    adminToken: join(root, "api_token"),
+    instance: (service, id) => join(root, service, id),
+    logs,
+    log: (service, id, stream) => join(logs(service, id), `${stream}.log`),
+  };
+}
