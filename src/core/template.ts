@@ -1,0 +1,48 @@
+// Placeholders such as {port}, filled in after a command is split into words, so that no value can add an argument.
+import { Fault } from "./fault.ts";
+import { isNear, nearest } from "./nearest.ts";
+
+export const PLACEHOLDERS = [
+  "name",
+  "id",
+  "version",
+  "data_dir",
+  "instance_dir",
+  "shared_dir",
+  "port",
+] as const;
+
+export type Placeholder = (typeof PLACEHOLDERS)[number];
+export type PlaceholderValues = Readonly<Record<Placeholder, string>>;
+
+/**
+ * `{{word}}` is the text {word} itself; `{word}` is a placeholder. Braces around anything else (JSON, `{a,b}`, `{}`)
+ * are text, and so is the `${word}` of a script for `sh -c`.
+ */
+const PLACE = /\{\{(?<literal>[A-Za-z_][\w-]*)\}\}|(?<!\$)\{(?<name>[A-Za-z_][\w-]*)\}/g;
+
+/** The text with its placeholders replaced, in one pass: values are never looked at again. A usage fault for an unknown one. */
+export function fill(template: string, values: PlaceholderValues): string {
+  return template.replace(PLACE, (...match) => {
+    const { literal, name } = match.at(-1) as { literal?: string; name?: string };
+    return name === undefined ? `{${literal}}` : values[known(name)];
+  });
+}
+
+/** Throws a usage fault when the text holds a placeholder that is not known. */
+export function checkTemplate(template: string): void {
+  for (const match of template.matchAll(PLACE))
+    if (match.groups?.name !== undefined) known(match.groups.name);
+}
+
+function known(name: string): Placeholder {
+  const found = PLACEHOLDERS.find((placeholder) => placeholder === name);
+  if (found !== undefined) return found;
+  const next = nearest(name, PLACEHOLDERS) ?? "";
+  const advice = isNear(name, next) ? `did you mean {${next}}?` : `the nearest known one is {${next}}.`;
+  throw new Fault(
+    "usage",
+    `{${name}} is not a placeholder`,
+    `${advice} For the text itself write {{${name}}}`,
+  );
+}
