@@ -1,0 +1,64 @@
+// Who is calling: bearer tokens, and a limit on guessing them.
+import { Fault } from "../core/fault.ts";
+import type { Clock } from "../platform/clock.ts";
+
+/** Where a request came in: the unix socket is its owner's, the network is anybody's. */
+export interface Peer {
+  readonly door: "socket" | "network";
+  /** The client's IP address, after trusted proxies; empty for the socket. */
+  readonly address: string;
+  /** Whether its forwarded headers count (`trusted_proxies`). */
+  readonly trusted: boolean;
+}
+
+export const SOCKET_PEER: Peer = { door: "socket", address: "", trusted: true };
+
+export interface Principal {
+  readonly scope: "admin" | "tenant";
+}
+
+/** Answers who the caller is, or throws `unauthorised` or `too_many`. */
+export type Authorise<P extends Principal> = (request: Request, peer: Peer) => P;
+
+const WRONG_TOKENS = 10;
+const WINDOW_MS = 60_000;
+/** Addresses remembered at once; the oldest is forgotten first. */
+const ADDRESSES_MAX = 10_000;
+
+interface AccessOptions<P extends Principal> {
+  /** Whose token it is; the program compares hashes (`tokenMatches`). */
+  readonly find: (token: string) => P | undefined;
+  /** Who comes through the unix socket, without a token. */
+  readonly owner: P;
+  readonly clock: Clock;
+}
+
+/** After ten wrong tokens within a minute an address gets `too_many` for wrong ones; a right one always passes. */
+export function createAccess<P extends Principal>({ find, owner, clock }: AccessOptions<P>): Authorise<P> {
+  const wrong = new Map<string, { count: number; readonly sinceMs: number }>();
+
+  function guessed(address: string): Fault {
+    const nowMs = clock.monotonic();
+    let entry = wrong.get(address);
+    if (!entry || nowMs - entry.sinceMs >= WINDOW_MS) {
+      wrong.delete(address);
+      const oldest = wrong.size >= ADDRESSES_MAX ? wrong.keys().next().value : undefined;
+      if (oldest !== undefined) wrong.delete(oldest);
+      entry = { count: 0, sinceMs: nowMs };
+      wrong.set(address, entry);
+    }
+    entry.count += 1;
+    if (entry.count > WRONG_TOKENS) return new Fault("too_many", "too many wrong tokens", "wait a minute");
+    return new Fault("unauthorised", "that token is not valid", "make a new one with token-gen");
+  }
+
+  return (request, peer) => {
+    if (peer.door === "socket") return owner;
+    const token = /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+    if (token === undefined)
+      throw new Fault("unauthorised", "a token is needed", "send Authorization: Bearer <token>");
+    const principal = find(token);
+    if (!principal) throw guessed(peer.address);
+    return principal;
+  };
+}

@@ -1,0 +1,148 @@
+// The typed client of an admin API: one method per operation of its contract.
+import { Fault } from "../core/fault.ts";
+import { quote } from "../core/name.ts";
+import { causeOf, createDial, type DialOptions } from "./dial.ts";
+import type { Answer, Contract, Operation, Progress, Sent } from "./operation.ts";
+import { HEARTBEAT_MS, type ProgressLine } from "./stream.ts";
+
+interface CallOptions {
+  /** Gives up waiting; the server is told by the closed connection. */
+  readonly signal?: AbortSignal | undefined;
+  /** For `progress` operations: called for each sign of life, in order. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+type Arguments<O extends Operation> =
+  Record<never, never> extends Sent<O>
+    ? [sent?: Sent<O>, options?: CallOptions]
+    : [sent: Sent<O>, options?: CallOptions];
+
+/** Every method rejects with a Fault and nothing else, but for the reason of a signal that fired. */
+export type Client<C extends Contract> = {
+  readonly [K in keyof C]: C[K]["transport"] extends "events"
+    ? (...args: Arguments<C[K]>) => AsyncIterable<Answer<C[K]>>
+    : (...args: Arguments<C[K]>) => Promise<Answer<C[K]>>;
+};
+
+interface Parts {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: unknown;
+}
+
+type Unreachable = DialOptions["unreachable"];
+
+const ANSWER_TIMEOUT_MS = 30_000;
+/** Three heartbeats missed: the server is gone, though the connection does not say so. */
+const SILENCE_MS = 3 * HEARTBEAT_MS + 1_000;
+
+export function createClient<const C extends Contract>(contract: C, options: DialOptions): Client<C> {
+  const dial = createDial(options);
+  const { unreachable } = options;
+  const methods = Object.entries(contract).map(([name, operation]) => {
+    const method = (parts: Parts = {}, { signal, onProgress }: CallOptions = {}) => {
+      const open = async () =>
+        dial({
+          method: operation.method,
+          path: pathOf(operation.path, parts),
+          body: parts.body,
+          timeoutMs: operation.timeoutMs ?? ANSWER_TIMEOUT_MS,
+          signal,
+        });
+      switch (operation.transport ?? "json") {
+        case "events":
+          return readEvents(open, unreachable, signal);
+        case "progress":
+          return open().then((response) => readProgress(response, unreachable, signal, onProgress));
+        case "text":
+          return open().then((response) => readWhole(response.text(), unreachable));
+        case "json":
+          return open().then((response) => readWhole(response.json(), unreachable));
+      }
+    };
+    return [name, method];
+  });
+  return Object.fromEntries(methods) as Client<C>;
+}
+
+function pathOf(path: string, { params = {}, query = {} }: Parts): string {
+  const filled = path.replace(/:([a-zA-Z_]+)/g, (_, name: string) => {
+    const value = params[name] ?? "";
+    // A URL parser takes these away even when they are percent-encoded, and another path would remain.
+    if (/^\.{0,2}$/.test(value)) throw new Fault("usage", `${quote(value)} is not a valid ${name}`);
+    return encodeURIComponent(value);
+  });
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined) search.set(key, String(value));
+  }
+  return search.size > 0 ? `${filled}?${search}` : filled;
+}
+
+async function readWhole<T>(reading: Promise<T>, unreachable: Unreachable): Promise<T> {
+  try {
+    return await withinSilence(reading, unreachable);
+  } catch (error) {
+    throw error instanceof Fault ? error : unreachable(causeOf(error));
+  }
+}
+
+async function readProgress(
+  response: Response,
+  unreachable: Unreachable,
+  signal: AbortSignal | undefined,
+  onProgress: CallOptions["onProgress"],
+): Promise<unknown> {
+  for await (const text of readLines(response, unreachable, signal)) {
+    const line = JSON.parse(text) as ProgressLine;
+    if (line.type === "progress") onProgress?.({ step: line.step, message: line.message });
+    else if (line.type === "result") return line.result;
+    else if (line.type === "error") {
+      throw Fault.fromJson(line) ?? new Fault("internal", "the server failed without a reason");
+    }
+  }
+  throw unreachable("the connection broke before the result");
+}
+
+async function* readEvents(open: () => Promise<Response>, unreachable: Unreachable, signal?: AbortSignal) {
+  for await (const text of readLines(await open(), unreachable, signal)) {
+    if (text.startsWith("data: ")) yield JSON.parse(text.slice("data: ".length));
+  }
+}
+
+/** The non-empty lines of a stream that is never silent for longer than its heartbeats allow. */
+async function* readLines(
+  response: Response,
+  unreachable: Unreachable,
+  signal?: AbortSignal,
+): AsyncGenerator<string> {
+  if (!response.body) return;
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await withinSilence(reader.read(), unreachable);
+      if (done) return;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop() ?? "";
+      for (const text of lines) if (text !== "") yield text;
+    }
+  } catch (error) {
+    if (signal?.aborted) throw signal.reason;
+    throw error instanceof Fault ? error : unreachable(causeOf(error));
+  } finally {
+    void reader.cancel().catch(() => {});
+  }
+}
+
+async function withinSilence<T>(read: Promise<T>, unreachable: Unreachable): Promise<T> {
+  let timer: Timer | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unreachable("the server fell silent")), SILENCE_MS);
+  });
+  try {
+    return await Promise.race([read, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,108 @@
+// How one request reaches an admin API, over a unix socket or HTTP, and how every failure on the way becomes a Fault.
+import { Fault, messageOf } from "../core/fault.ts";
+import { quote } from "../core/name.ts";
+
+/** Where the API is. A socket needs no token: who may open it is its owner. */
+export type Endpoint =
+  | { readonly socket: string }
+  | { readonly url: URL; readonly token?: string | undefined };
+
+export interface DialOptions {
+  readonly endpoint: Endpoint;
+  /** `ten/0.1.0`; the server sends its own. */
+  readonly product: string;
+  /** The advice when nobody answers: where we looked, and how to start one. `cause` is the system's word for it. */
+  readonly unreachable: (cause: string) => Fault;
+  /** Told once when the server is of another version. */
+  readonly onOtherVersion?: (product: string) => void;
+}
+
+interface Letter {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  /** Until the head of the answer, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Answers the successful response; rejects with a Fault, or with the reason of a signal that fired. */
+export type Dial = (letter: Letter) => Promise<Response>;
+
+/** The URL that a person gave for a server, or a usage fault. */
+export function parseServerUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && url.pathname === "/" && !url.search && !url.username)
+    return url;
+  throw new Fault(
+    "usage",
+    `${quote(text)} is not the URL of a server`,
+    "write http://host:port or https://host",
+  );
+}
+
+export function createDial({ endpoint, product, unreachable, onOtherVersion }: DialOptions): Dial {
+  const name = product.replace(/\/.*/, "/");
+  let told = false;
+
+  function compareVersions(response: Response): void {
+    const server = response.headers.get("server") ?? "";
+    if (told || server === product || !server.startsWith(name)) return;
+    told = true;
+    onOtherVersion?.(server);
+  }
+
+  return async (letter) => {
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), letter.timeoutMs);
+    try {
+      const response = await send(endpoint, letter, deadline.signal);
+      compareVersions(response);
+      if (response.ok) return response;
+      throw (
+        Fault.fromJson(await response.json().catch(() => null)) ??
+        unreachable(`HTTP ${response.status}, which is not an answer of ours`)
+      );
+    } catch (error) {
+      if (letter.signal?.aborted) throw letter.signal.reason;
+      if (deadline.signal.aborted) throw unreachable(`no answer in ${letter.timeoutMs / 1000} s`);
+      throw error instanceof Fault ? error : unreachable(causeOf(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+function send(endpoint: Endpoint, { method, path, body, signal }: Letter, deadline: AbortSignal) {
+  const headers = new Headers();
+  const init: BunFetchRequestInit = {
+    method,
+    headers,
+    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+    redirect: "manual",
+    proxy: false,
+    timeout: false,
+  };
+  if (body !== undefined) {
+    headers.set("Content-Type", "application/json");
+    init.body = JSON.stringify(body);
+  }
+  if ("socket" in endpoint)
+    return fetch(new URL(path, "http://localhost"), { ...init, unix: endpoint.socket });
+  if (endpoint.token !== undefined) headers.set("Authorization", `Bearer ${endpoint.token}`);
+  return fetch(new URL(path, endpoint.url), init);
+}
+
+const CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there",
+  ENOENT: "there is no such socket",
+  EACCES: "permission denied",
+  ENOTFOUND: "the host name does not resolve",
+  ECONNRESET: "the connection was closed before an answer",
+};
+
+/** The system's word for why a connection failed, in words. */
+export function causeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return (typeof code === "string" && CAUSES[code]) || messageOf(error);
+}

@@ -1,0 +1,47 @@
+// A listener of its own for an admin API: a unix socket, or a TCP address beside the proxy.
+import { type Peer, SOCKET_PEER } from "./access.ts";
+import type { Api } from "./server.ts";
+
+/** Longest silence of an idle connection; not of a request being worked on, or of a stream. */
+const IDLE_SECS = 60;
+
+export interface ApiListener extends AsyncDisposable {
+  /** The bound TCP port; undefined for a socket. */
+  readonly port: number | undefined;
+}
+
+/**
+ * Listens until disposed; throws what the system says (`EADDRINUSE`) when it cannot. The socket's path must be free and
+ * its permissions are the caller's affair. Disposing closes every connection: streams too, as they have no end.
+ */
+export function listenApi(
+  api: Api,
+  at: { readonly unix: string } | { readonly hostname: string; readonly port: number },
+): ApiListener {
+  const common = {
+    development: false,
+    maxRequestBodySize: 8 * 1024 * 1024,
+    error: () => new Response(null, { status: 500 }),
+  };
+  const server =
+    "unix" in at
+      ? Bun.serve({ ...common, unix: at.unix, fetch: (request) => api.fetch(request, SOCKET_PEER) })
+      : Bun.serve({
+          ...common,
+          ...at,
+          reusePort: false,
+          idleTimeout: IDLE_SECS,
+          async fetch(request, listener) {
+            // The idle timer sticks to the connection, and would cut an operation that takes its time.
+            listener.timeout(request, 0);
+            const address = listener.requestIP(request)?.address ?? "";
+            const peer: Peer = { door: "network", address, trusted: false };
+            const response = await api.fetch(request, peer);
+            if (response.headers.get("content-type")?.startsWith("application/json")) {
+              listener.timeout(request, IDLE_SECS);
+            }
+            return response;
+          },
+        });
+  return { port: server.port, [Symbol.asyncDispose]: () => server.stop(true) };
+}

@@ -1,0 +1,74 @@
+// What a request brings, checked against its operation: path names, query and JSON body, or a fault that names the key.
+import type { ZodError, ZodType } from "zod";
+import { Fault } from "../core/fault.ts";
+import { quote } from "../core/name.ts";
+import type { Operation } from "./operation.ts";
+
+/** The most that a JSON body may have, in bytes. */
+export const BODY_MAX_BYTES = 1024 * 1024;
+
+const ISSUES_SHOWN = 3;
+
+/** Throws a `usage` fault (422) for anything that does not fit, whichever part it is in. */
+export async function receive(
+  operation: Operation,
+  request: Request,
+  params: Readonly<Record<string, string>>,
+) {
+  return {
+    params: operation.params ? check(operation.params, params, "") : params,
+    query: operation.query && check(operation.query, readQuery(request.url), "query "),
+    body: operation.body && check(operation.body, await readJson(request), ""),
+  };
+}
+
+function check(schema: ZodType, value: unknown, part: string): unknown {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new Fault("usage", `${part}${describe(result.error)}`);
+}
+
+function describe({ issues }: ZodError): string {
+  const texts = issues
+    .slice(0, ISSUES_SHOWN)
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
+  const more = issues.length - texts.length;
+  return texts.join("; ") + (more > 0 ? `; and ${more} more` : "");
+}
+
+function readQuery(url: string): Record<string, string> {
+  const start = url.indexOf("?");
+  const query: Record<string, string> = {};
+  if (start < 0) return query;
+  for (const [key, value] of new URLSearchParams(url.slice(start))) {
+    if (Object.hasOwn(query, key)) throw new Fault("usage", `query ${quote(key)} is given twice`);
+    Object.defineProperty(query, key, { value, enumerable: true });
+  }
+  return query;
+}
+
+async function readJson(request: Request): Promise<unknown> {
+  const text = await readText(request);
+  if (text.trim() === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Fault("usage", "the body is not valid JSON");
+  }
+}
+
+/** Counts while it reads: a body may lie about its length, or announce none. */
+async function readText(request: Request): Promise<string> {
+  const tooLarge = () => new Fault("usage", `the body is larger than ${BODY_MAX_BYTES / 1024} KB`);
+  if (Number(request.headers.get("content-length")) > BODY_MAX_BYTES) throw tooLarge();
+  if (!request.body) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of request.body) {
+    bytes += chunk.byteLength;
+    if (bytes > BODY_MAX_BYTES) throw tooLarge();
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}

@@ -1,0 +1,166 @@
+// An admin API, built from a contract and one handler per operation.
+import { type Context, Hono } from "hono";
+import { Fault, messageOf } from "../core/fault.ts";
+import { quote } from "../core/name.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Authorise, Peer, Principal } from "./access.ts";
+import type { Answerable, Contract, Operation, Progress, Received } from "./operation.ts";
+import { receive } from "./receive.ts";
+import { eventStream, type ProgressLine, progressStream } from "./stream.ts";
+
+/** One call of an operation: its checked input, and who calls. */
+export interface Call<O extends Operation, P extends Principal> extends Received<O> {
+  /** Nobody, for an `open` operation. */
+  readonly principal: O["scope"] extends "open" ? undefined : P;
+  readonly peer: Peer;
+  /** Fires when the client has gone. What was begun is the handler's to finish or undo. */
+  readonly signal: AbortSignal;
+}
+
+type Awaitable<T> = T | Promise<T>;
+
+/** Throw a Fault for every error that the caller can act on; for `events`, before the iterable is returned. */
+export type Handler<O extends Operation, P extends Principal> = O["transport"] extends "events"
+  ? (call: Call<O, P>) => Awaitable<AsyncIterable<Answerable<O>>>
+  : O["transport"] extends "progress"
+    ? (call: Call<O, P>, report: (progress: Progress) => void) => Promise<Answerable<O>>
+    : (call: Call<O, P>) => Awaitable<Answerable<O>>;
+
+export type Handlers<C extends Contract, P extends Principal> = { readonly [K in keyof C]: Handler<C[K], P> };
+
+interface ApiOptions<C extends Contract, P extends Principal> {
+  readonly contract: C;
+  readonly handlers: Handlers<C, P>;
+  readonly authorise: Authorise<P>;
+  /** `ten/0.1.0`, sent as the Server header: how a client notices that it talks to another version. */
+  readonly product: string;
+  /** Whether a Host header (lower case, no port) may name this API: a page of a rebound DNS name may not. */
+  readonly ownHost: (host: string, peer: Peer) => boolean;
+  /** Told of everything thrown that is not a Fault: a defect, which the caller sees as `internal`. */
+  readonly onDefect: (error: unknown, operation: string) => void;
+  readonly clock: Clock;
+}
+
+export interface Api {
+  /** Never rejects. `request.signal` must fire when the client goes away. */
+  fetch(request: Request, peer: Peer): Promise<Response>;
+}
+
+type Env = { Bindings: { readonly peer: Peer } };
+type AnyHandler = (call: unknown, report?: (progress: Progress) => void) => unknown;
+
+export function createApi<const C extends Contract, P extends Principal>(options: ApiOptions<C, P>): Api {
+  const { contract, product, ownHost } = options;
+  const app = new Hono<Env>();
+  app.use(({ req, env }, next) => {
+    refuseBrowsers(req.raw, env.peer, ownHost);
+    return next();
+  });
+  for (const [name, operation] of Object.entries(contract)) {
+    const handler = options.handlers[name] as AnyHandler;
+    app.on(operation.method, operation.path, (context) => answer(context, name, operation, handler, options));
+  }
+  for (const [path, methods] of methodsByPath(contract)) {
+    app.all(path, ({ req }) => {
+      const fault = new Fault(
+        "not_found",
+        `${req.method} is not allowed here`,
+        `use ${methods.join(" or ")}`,
+      );
+      return Response.json(fault.toJson(), { status: 405, headers: { Allow: methods.join(", ") } });
+    });
+  }
+  app.notFound(({ req }) => faultResponse(new Fault("not_found", `there is no ${quote(req.path)} here`)));
+  app.onError((error, { req, env }) => {
+    if (error instanceof Fault) return faultResponse(error);
+    options.onDefect(error, `${req.method} ${req.path}`);
+    return faultResponse(defect(error, env.peer));
+  });
+  return {
+    async fetch(request, peer) {
+      const response = await app.fetch(request, { peer });
+      response.headers.set("Server", product);
+      response.headers.set("Cache-Control", "no-store");
+      response.headers.set("X-Content-Type-Options", "nosniff");
+      return response;
+    },
+  };
+}
+
+function methodsByPath(contract: Contract): Map<string, string[]> {
+  const paths = new Map<string, string[]>();
+  for (const { path, method } of Object.values(contract))
+    paths.set(path, [...(paths.get(path) ?? []), method]);
+  return paths;
+}
+
+/** Browsers send Origin with everything but plain navigation, and a page cannot forge Host: both keep it from acting as us. */
+function refuseBrowsers(request: Request, peer: Peer, ownHost: (host: string, peer: Peer) => boolean): void {
+  if (request.headers.has("origin")) throw new Fault("forbidden", "requests from web pages are refused");
+  const host = (request.headers.get("host") ?? "").toLowerCase().replace(/:\d*$/, "");
+  if (!ownHost(host, peer)) throw new Fault("forbidden", `${quote(host)} is not a host of this API`);
+}
+
+async function answer<C extends Contract, P extends Principal>(
+  context: Context<Env>,
+  name: string,
+  operation: Operation,
+  handler: AnyHandler,
+  { authorise, onDefect, clock }: ApiOptions<C, P>,
+): Promise<Response> {
+  const { req, env } = context;
+  const principal = operation.scope === "open" ? undefined : authorise(req.raw, env.peer);
+  if (operation.scope === "admin" && principal?.scope !== "admin") {
+    throw new Fault("forbidden", "this needs the admin token", "a tenant's token does not reach this");
+  }
+  const received = await receive(operation, req.raw, req.param());
+  const gone = new AbortController();
+  const onGone = () => gone.abort(new Fault("stopped_waiting", "the client has gone"));
+  req.raw.signal.addEventListener("abort", onGone, { once: true });
+  const call = { ...received, principal, peer: env.peer, signal: gone.signal };
+  const streamed = { clock, onGone };
+  switch (operation.transport ?? "json") {
+    case "json":
+      return Response.json(operation.answer.parse(await handler(call)));
+    case "text":
+      return new Response(String(await handler(call)), {
+        headers: { "Content-Type": "text/plain; charset=utf-8" },
+      });
+    case "events": {
+      const events = (await handler(call)) as AsyncIterable<unknown>;
+      return stream("text/event-stream", eventStream(events, streamed));
+    }
+    case "progress":
+      return stream(
+        "application/x-ndjson",
+        progressStream(async (report): Promise<ProgressLine> => {
+          try {
+            return { type: "result", result: operation.answer.parse(await handler(call, report)) };
+          } catch (error) {
+            if (!(error instanceof Fault)) onDefect(error, name);
+            const fault = error instanceof Fault ? error : defect(error, env.peer);
+            return { type: "error", ...fault.toJson() };
+          }
+        }, streamed),
+      );
+  }
+}
+
+function stream(type: string, body: ReadableStream<Uint8Array>): Response {
+  return new Response(body, { headers: { "Content-Type": type } });
+}
+
+function faultResponse(fault: Fault): Response {
+  const headers: Record<string, string> = {};
+  if (fault.code === "unauthorised") headers["WWW-Authenticate"] = "Bearer";
+  if (fault.code === "too_many") headers["Retry-After"] = "60";
+  return Response.json(fault.toJson(), { status: fault.status, headers });
+}
+
+/** Only the owner of the socket learns what broke inside. */
+function defect(error: unknown, peer: Peer): Fault {
+  return new Fault(
+    "internal",
+    peer.door === "socket" ? `internal error: ${messageOf(error)}` : "internal error",
+  );
+}

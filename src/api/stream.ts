@@ -1,0 +1,86 @@
+// Answers that take their time: lines of JSON that end with a result, and server-sent events.
+import type { Clock } from "../platform/clock.ts";
+import type { Progress } from "./operation.ts";
+
+/** How often an idle stream says that it is there; a client gives up after missing several. */
+export const HEARTBEAT_MS = 5_000;
+
+/** Lines that a stalled client may leave unread before progress, and only progress, is dropped. */
+const BACKLOG_LINES = 1_000;
+
+export type ProgressLine =
+  | { readonly type: "heartbeat" }
+  | ({ readonly type: "progress" } & Progress)
+  | { readonly type: "result"; readonly result: unknown }
+  | { readonly type: "error"; readonly error: unknown };
+
+interface Streamed {
+  readonly clock: Clock;
+  /** Called once when the client has gone before the end; also ends the heartbeat. */
+  readonly onGone: () => void;
+}
+
+const encoder = new TextEncoder();
+const line = (value: ProgressLine) => encoder.encode(`${JSON.stringify(value)}\n`);
+
+/** Runs `work` while its progress is sent; `work` answers the last line and never rejects. */
+export function progressStream(
+  work: (report: (progress: Progress) => void) => Promise<ProgressLine>,
+  { clock, onGone }: Streamed,
+): ReadableStream<Uint8Array> {
+  let stopHeartbeat = () => {};
+  let open = true;
+  return new ReadableStream({
+    start(controller) {
+      const send = (value: ProgressLine) => open && controller.enqueue(line(value));
+      const hasRoom = () => (controller.desiredSize ?? 0) > -BACKLOG_LINES;
+      send({ type: "heartbeat" });
+      stopHeartbeat = clock.every(HEARTBEAT_MS, () => hasRoom() && send({ type: "heartbeat" }));
+      const report = (progress: Progress) => hasRoom() && send({ type: "progress", ...progress });
+      void work(report).then((last) => {
+        send(last);
+        stopHeartbeat();
+        if (open) controller.close();
+        open = false;
+      });
+    },
+    cancel() {
+      open = false;
+      stopHeartbeat();
+      onGone();
+    },
+  });
+}
+
+/** Sends each value of `source` as one event, taking the next only when the client has room for it. */
+export function eventStream(
+  source: AsyncIterable<unknown>,
+  { clock, onGone }: Streamed,
+): ReadableStream<Uint8Array> {
+  const values = source[Symbol.asyncIterator]();
+  let stopHeartbeat = () => {};
+  return new ReadableStream({
+    start(controller) {
+      const comment = encoder.encode(": heartbeat\n\n");
+      controller.enqueue(comment);
+      stopHeartbeat = clock.every(HEARTBEAT_MS, () => {
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(comment);
+      });
+    },
+    async pull(controller) {
+      try {
+        const next = await values.next();
+        if (!next.done) return controller.enqueue(encoder.encode(`data: ${JSON.stringify(next.value)}\n\n`));
+        controller.close();
+      } catch (error) {
+        controller.error(error);
+      }
+      stopHeartbeat();
+    },
+    cancel() {
+      stopHeartbeat();
+      onGone();
+      void values.return?.();
+    },
+  });
+}

@@ -1,0 +1,21 @@
+// Bearer tokens: made once, shown once, kept only as a hash.
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+
+const TOKEN_BYTES = 32;
+
+/** 32 random bytes as 43 characters that need no quoting anywhere. */
+export function newToken(): string {
+  return randomBytes(TOKEN_BYTES).toString("base64url");
+}
+
+/** What is stored of a token: SHA-256 in hex. A plain hash is enough, as 32 random bytes cannot be guessed from it. */
+export function hashToken(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}
+
+/** Whether `hash` is that of `token`, in a time that does not depend on how much of it is right. */
+export function tokenMatches(token: string, hash: string): boolean {
+  const given = Buffer.from(hashToken(token), "hex");
+  const stored = Buffer.from(hash, "hex");
+  return stored.length === given.length && timingSafeEqual(given, stored);
+}
