@@ -3,7 +3,8 @@ import { closest, distance } from "fastest-levenshtein";
 
 /** The known word that takes the fewest edits to reach; undefined when none is known. Case does not count. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  return known.length === 0 ? undefined : closest(word.toLowerCase(), known);
+  const lower = known.map((candidate) => candidate.toLowerCase());
+  return known.length === 0 ? undefined : known[lower.indexOf(closest(word.toLowerCase(), lower))];
 }
 
 /** Whether two words are close enough that one is probably a slip for the other: a third of its letters, rounded up. */

@@ -1,0 +1,187 @@
+// The configuration: tenement.toml found, read, checked as a whole, and turned into what the server works with.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { parse, TomlError } from "smol-toml";
+import { Fault, messageOf } from "../core/fault.ts";
+import { quote } from "../core/name.ts";
+import { outside, type PortRange, parsePortRange, rangeText } from "../core/port-range.ts";
+import { ephemeralPorts } from "../platform/ephemeral-ports.ts";
+import { incoherences } from "./coherence.ts";
+import { type Document, documentShape } from "./document.ts";
+import { notYet } from "./not-yet.ts";
+import { configFault, type Problem } from "./problem.ts";
+import { type Service, toService } from "./service.ts";
+
+export const CONFIG_NAME = "tenement.toml";
+const MAX_BYTES = 1_048_576;
+
+/** A checked configuration; immutable, a reload makes a new one. */
+export interface Config {
+  /** The file, absolute. Relative paths in it start at its directory. */
+  readonly path: string;
+  readonly directory: string;
+  readonly settings: Settings;
+  readonly services: ReadonlyMap<string, Service>;
+  /** Ids to spawn once, by service, when the registry has never held an instance of that service. */
+  readonly instances: ReadonlyMap<string, readonly string[]>;
+  readonly routing: { readonly default: string | undefined };
+  /** What is allowed but probably not meant; one line each. */
+  readonly warnings: readonly string[];
+  /** What was written, with all defaults filled in. */
+  readonly document: Document;
+}
+
+export interface Settings {
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Where instances get their ports: never empty, never inside the system's ephemeral range. */
+  readonly ports: readonly PortRange[];
+  readonly workers: 1;
+  /** IP addresses and CIDR networks. */
+  readonly trustedProxies: readonly string[];
+}
+
+export interface ConfigOptions {
+  /** Overrides `data_dir`; absolute. */
+  readonly dataDir?: string;
+  /** The server's own domain, which no service may claim; default `localhost`. */
+  readonly domain?: string;
+  /** The range that the system takes ports for outgoing connections from. */
+  readonly ephemeral?: PortRange;
+}
+
+/**
+ * Finds and reads the configuration: `path`, or tenement.toml in `cwd` or the nearest parent that has one.
+ * Throws a Fault: `not_found` without a file, `usage` with everything that is wrong in it.
+ */
+export function loadConfig(cwd: string, path: string | undefined, options: ConfigOptions = {}): Config {
+  const file = findConfig(cwd, path);
+  return parseConfig(readConfig(file), file, { ephemeral: ephemeralPorts(), ...options });
+}
+
+/** The absolute path of the configuration file, or a `not_found` fault. */
+export function findConfig(cwd: string, path: string | undefined): string {
+  if (path !== undefined) {
+    const file = resolve(cwd, path);
+    if (existsSync(file)) return file;
+    throw new Fault("not_found", `there is no configuration ${quote(file)}`, "write one with: ten init");
+  }
+  for (let directory = resolve(cwd); ; directory = dirname(directory)) {
+    const file = join(directory, CONFIG_NAME);
+    if (existsSync(file)) return file;
+    if (directory === dirname(directory)) break;
+  }
+  const hint = "write one with: ten init, or name it with --config";
+  throw new Fault("not_found", `there is no ${CONFIG_NAME} in ${quote(resolve(cwd))} or above it`, hint);
+}
+
+function readConfig(file: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw new Fault(
+      "usage",
+      `cannot read ${file}: ${messageOf(error)}`,
+      "check what it is and who may read it",
+    );
+  }
+  if (bytes.length > MAX_BYTES)
+    throw new Fault("usage", `${file} is larger than 1 MB`, "is it the right file?");
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Fault("usage", `${file} is not UTF-8 text`, "save it as UTF-8");
+  }
+}
+
+/** Reads a configuration from its text; pure. `path` is absolute. Throws a `usage` fault that tells every problem. */
+export function parseConfig(text: string, path: string, options: ConfigOptions = {}): Config {
+  const raw = parseToml(text, path);
+  const shaped = documentShape.safeParse(raw);
+  const problems: Problem[] = [
+    ...(shaped.error?.issues ?? []),
+    ...incoherences(raw, options.domain ?? "localhost"),
+    ...(shaped.success
+      ? [...notYet(shaped.data), ...backoffProblems(shaped.data), ...portProblems(shaped.data, options)]
+      : []),
+  ];
+  if (!shaped.success || problems.length > 0) throw configFault(path, problems);
+  return toConfig(shaped.data, path, options);
+}
+
+function parseToml(text: string, path: string): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const what = error.message.split("\n", 1)[0]?.replace("Invalid TOML document: ", "");
+    const line = text.split("\n", error.line).at(-1)?.trim() ?? "";
+    throw new Fault(
+      "usage",
+      `${path}:${error.line}:${error.column}: ${what}`,
+      `look at line ${error.line}: ${line}`,
+    );
+  }
+}
+
+function backoffProblems(document: Document): Problem[] {
+  const tables: [path: string[], table: Partial<Document["settings"]>][] = [
+    [["settings"], {}],
+    ...Object.entries(document.service).map(([name, service]): [string[], Partial<Document["settings"]>] => [
+      ["service", name],
+      service,
+    ]),
+  ];
+  return tables.flatMap(([path, table]) => {
+    const { backoff_base_ms: base, backoff_max_ms: most } = { ...document.settings, ...table };
+    const message = `expected at least backoff_base_ms, ${base}, got ${most}`;
+    return base > most ? [{ path: [...path, "backoff_max_ms"], message }] : [];
+  });
+}
+
+/** Ports inside the ephemeral range may be taken at any moment, by a connection of anybody. */
+function usablePorts(document: Document, { ephemeral }: ConfigOptions): PortRange[] {
+  const range = parsePortRange(document.settings.ports);
+  return ephemeral === undefined ? [range] : outside(range, ephemeral);
+}
+
+function portProblems(document: Document, options: ConfigOptions): Problem[] {
+  if (options.ephemeral === undefined || usablePorts(document, options).length > 0) return [];
+  const taken = rangeText(options.ephemeral);
+  const message = `${document.settings.ports} is inside ${taken}, from which the system takes ports by itself`;
+  return [
+    {
+      path: ["settings", "ports"],
+      message: `${message}; choose others, or change sysctl net.ipv4.ip_local_port_range`,
+    },
+  ];
+}
+
+function portWarnings(document: Document, options: ConfigOptions): string[] {
+  const usable = usablePorts(document, options).map(rangeText).join(" and ");
+  if (usable === document.settings.ports) return [];
+  return [`settings.ports: the system itself takes some of ${document.settings.ports}; used are ${usable}`];
+}
+
+function toConfig(document: Document, path: string, options: ConfigOptions): Config {
+  const directory = dirname(path);
+  const { settings } = document;
+  return {
+    path,
+    directory,
+    settings: {
+      dataDir: options.dataDir ?? resolve(directory, settings.data_dir),
+      ports: usablePorts(document, options),
+      workers: 1,
+      trustedProxies: settings.trusted_proxies,
+    },
+    services: new Map(
+      Object.entries(document.service).map(([name, service]) => [name, toService(name, service, settings)]),
+    ),
+    instances: new Map(Object.entries(document.instances)),
+    routing: { default: document.routing.default },
+    warnings: portWarnings(document, options),
+    document,
+  };
+}

@@ -1,0 +1,39 @@
+// What tenement.toml already has a key for and this version cannot do: refused, so that no setting is silently without effect.
+import type { Document, ServiceDocument } from "./document.ts";
+import type { Problem } from "./problem.ts";
+
+interface Pending<T> {
+  readonly key: keyof T & string;
+  /** The value that works, as it is to be written; undefined: the key has to be left out. */
+  readonly works: string | undefined;
+  readonly asked: (table: T) => boolean;
+}
+
+/** Delete a line when its feature lands. */
+const SETTINGS: readonly Pending<Document["settings"]>[] = [
+  { key: "workers", works: "1, one proxy process inside ten serve", asked: ({ workers }) => workers !== 1 },
+];
+
+const SERVICE: readonly Pending<ServiceDocument>[] = [
+  { key: "idle_timeout", works: "0, never asleep", asked: ({ idle_timeout }) => idle_timeout > 0 },
+  { key: "on_demand", works: "false", asked: ({ on_demand }) => on_demand },
+  { key: "memory_limit_mb", works: undefined, asked: ({ memory_limit_mb }) => memory_limit_mb !== undefined },
+  { key: "cpu_shares", works: undefined, asked: ({ cpu_shares }) => cpu_shares !== undefined },
+];
+
+export function notYet(document: Document): Problem[] {
+  const services = Object.entries(document.service);
+  return [
+    ...pending(SETTINGS, document.settings, ["settings"]),
+    ...services.flatMap(([name, service]) => pending(SERVICE, service, ["service", name])),
+  ];
+}
+
+function pending<T>(table: readonly Pending<T>[], values: T, path: readonly string[]): Problem[] {
+  return table
+    .filter(({ asked }) => asked(values))
+    .map(({ key, works }) => ({
+      path: [...path, key],
+      message: `not in this version yet: ${works === undefined ? "leave it out" : `write ${works}`}`,
+    }));
+}

@@ -1,0 +1,107 @@
+// A service as the server works with it: names instead of file keys, milliseconds instead of seconds, words instead of a command line.
+import type { RoutePolicy } from "../core/route.ts";
+import { splitWords } from "../core/words.ts";
+import type { Document, ServiceDocument } from "./document.ts";
+
+/** A template for processes, and how their traffic is treated. Times in milliseconds. */
+export interface Service {
+  readonly name: string;
+  /** The program and its arguments, split, placeholders still in them. */
+  readonly words: readonly [string, ...string[]];
+  /** Placeholders still in it; relative to the configuration's directory. */
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Canonical hosts beside `{name}.{domain}`. */
+  readonly domains: readonly string[];
+  readonly health: HealthCheck;
+  readonly restart: RestartPolicy;
+  readonly startupTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly stopGraceMs: number;
+  /** 0 = never sleeps. */
+  readonly idleTimeoutMs: number;
+  readonly onDemand: boolean;
+  readonly maxInstances: number;
+  readonly storagePersist: boolean;
+  readonly policy: RoutePolicy;
+}
+
+export interface HealthCheck {
+  /** The path to GET; undefined: a TCP connect. */
+  readonly path: string | undefined;
+  /** The Host to send; undefined: `{service}.{domain}`. */
+  readonly host: string | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+export interface RestartPolicy {
+  readonly policy: "on-failure" | "always" | "never";
+  readonly maxRestarts: number;
+  readonly windowMs: number;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  /** How long it may be unhealthy before it is restarted; 0 = for ever. */
+  readonly unhealthyMs: number;
+  /** How often a failed instance is tried again; 0 = never. */
+  readonly failedRetryMs: number;
+}
+
+const BYTES_PER_MB = 1_048_576;
+
+/** `document` is checked; what it leaves out of health checks and restarts is taken from `settings`. */
+export function toService(name: string, document: ServiceDocument, settings: Document["settings"]): Service {
+  const supervision = { ...settings, ...document };
+  return {
+    name,
+    words: wordsOf(document),
+    workdir: document.workdir,
+    env: document.env,
+    domains: document.domains,
+    health: {
+      path: document.health,
+      host: document.health_host,
+      intervalMs: ms(supervision.health_check_interval),
+      timeoutMs: ms(supervision.health_check_timeout),
+    },
+    restart: {
+      policy: document.restart,
+      maxRestarts: supervision.max_restarts,
+      windowMs: ms(supervision.restart_window),
+      backoffBaseMs: supervision.backoff_base_ms,
+      backoffMaxMs: supervision.backoff_max_ms,
+      unhealthyMs: ms(supervision.unhealthy_restart_secs),
+      failedRetryMs: ms(supervision.failed_retry_secs),
+    },
+    startupTimeoutMs: ms(document.startup_timeout),
+    drainTimeoutMs: ms(document.drain_timeout),
+    stopGraceMs: ms(document.stop_grace_period_secs),
+    idleTimeoutMs: ms(document.idle_timeout),
+    onDemand: document.on_demand,
+    maxInstances: document.max_instances,
+    storagePersist: document.storage_persist,
+    policy: {
+      direct: document.direct,
+      requestTimeoutMs: ms(document.request_timeout),
+      streamIdleTimeoutMs: ms(document.stream_idle_timeout),
+      waitMs: ms(document.startup_timeout),
+      maxBodyBytes: scaled(document.max_body_mb, BYTES_PER_MB),
+    },
+  };
+}
+
+/** With arguments given, `command` is the program verbatim; none is the same as `args = []`, the default. */
+function wordsOf({ command, args }: ServiceDocument): [string, ...string[]] {
+  if (args.length > 0) return [command, ...args];
+  const [program = "", ...rest] = splitWords(command);
+  return [program, ...rest];
+}
+
+function ms(seconds: number): number {
+  return scaled(seconds, 1000);
+}
+
+/** A whole number, and 0, which means "none", only when 0 was written. */
+function scaled(value: number, by: number): number {
+  return value === 0 ? 0 : Math.max(1, Math.round(value * by));
+}
