@@ -1,4 +1,4 @@
-// The route table: what the proxy knows about the world, an immutable snapshot that it reads once per request.
+// Routes: what a proxy is told about the world, as plain data that a program derives from its state.
 
 /** Weights are integer hundredths of a percent point: 10 % is 1000, the most is 10000. */
 export type Hundredths = number;
@@ -11,9 +11,10 @@ export interface Address {
 /**
  * What a target can do for a request right now:
  * `ready` serves; `unsure` failed its health checks and is used only when no weighted target is ready (fail open);
- * `coming` is starting, asleep or due to restart, and is worth waiting for; `out` gets nothing.
+ * `asleep` sleeps or is being woken, keeps its part of the split, and requests picked for it wait for it;
+ * `coming` is starting or due to restart, and is worth waiting for when nothing else serves; `out` gets nothing.
  */
-export type Readiness = "ready" | "unsure" | "coming" | "out";
+export type Readiness = "ready" | "unsure" | "asleep" | "coming" | "out";
 
 export interface Target {
   /** What is shown and counted, `api:v2`. */
@@ -35,13 +36,16 @@ export interface RoutePolicy {
   readonly streamIdleTimeoutMs: number;
   /** How long a request waits for a target that is coming. */
   readonly waitMs: number;
+  /** 0 = no limit. */
   readonly maxBodyBytes: number;
+  /** Whether a request that names an unknown target may bring it to life: the program is asked, the request waits. */
+  readonly onDemand: boolean;
 }
 
 /** One service's traffic: its hosts, its targets, and how their shares are counted. */
 export interface Route {
   readonly name: string;
-  /** Exact hosts in canonical form (lower case, no port, no final dot) that are the whole service's. */
+  /** Hosts in canonical form (lower case, no port, no final dot) that are the whole route's; `*.x` covers one label. */
   readonly hosts: readonly string[];
   readonly targets: readonly Target[];
   /** Changes when a command sets weights: selection counters then start anew. */

@@ -1,0 +1,149 @@
+// The route table, an immutable snapshot of all routes, and the one decision that a request takes from it.
+import { canonicalHost, isIpLiteral } from "./host.ts";
+import { isLabel, isService } from "./name.ts";
+import type { Route, Target } from "./route.ts";
+
+/**
+ * Where a request goes. `direct` names one target past the weights; `unknown_target` names one that a known route does
+ * not have; `own` is the program's own host; `unknown` is nobody's; `bad_host` is no host at all.
+ */
+export type Decision =
+  | { readonly kind: "weighted"; readonly route: Route }
+  | { readonly kind: "direct"; readonly route: Route; readonly target: Target }
+  | { readonly kind: "unknown_target"; readonly route: Route; readonly label: string }
+  | { readonly kind: "own" }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "bad_host" };
+
+export interface TableOptions {
+  /** The host that is the program's own, in canonical form. */
+  readonly domain: string;
+  /** Whether `{name}.{domain}` is a route and `{label}.{name}.{domain}` one of its targets. */
+  readonly byName: boolean;
+  /** The name of the route that has the own hosts; the program then answers on `adminHost`. */
+  readonly defaultRoute?: string | undefined;
+  readonly adminHost?: string | undefined;
+}
+
+/** Built once per publish and never changed; every look-up costs the same however many routes there are. */
+export interface RouteTable {
+  readonly routes: ReadonlyMap<string, Entry>;
+  readonly hosts: ReadonlyMap<string, Decision>;
+  /** By the part after `*`: `.acme.com`. */
+  readonly wildcards: ReadonlyMap<string, Decision>;
+  readonly suffix: string | undefined;
+  /** What the own hosts lead to: a decision object of their own, so that it is known by identity. */
+  readonly home: Decision;
+}
+
+interface Entry {
+  readonly route: Route;
+  readonly weighted: Decision;
+  readonly targets: ReadonlyMap<string, Target>;
+}
+
+const OWN: Decision = { kind: "own" };
+const UNKNOWN: Decision = { kind: "unknown" };
+const BAD_HOST: Decision = { kind: "bad_host" };
+
+/** When two routes claim one host the own hosts win, then names, then the route that comes first. */
+export function createRouteTable(list: readonly Route[], options: TableOptions): RouteTable {
+  const routes = new Map<string, Entry>();
+  for (const route of list) if (!routes.has(route.name)) routes.set(route.name, entryOf(route));
+
+  const home = homeOf(routes, options.defaultRoute);
+  const hosts = new Map<string, Decision>([
+    ["localhost", home],
+    [options.domain, home],
+  ]);
+  if (options.defaultRoute !== undefined && options.adminHost !== undefined) {
+    hosts.set(options.adminHost, OWN);
+  }
+  if (options.byName) {
+    for (const [name, entry] of routes) claim(hosts, `${name}.${options.domain}`, entry.weighted);
+  }
+  const wildcards = new Map<string, Decision>();
+  for (const entry of routes.values()) {
+    for (const host of entry.route.hosts) {
+      if (isIpLiteral(host)) continue;
+      if (host.startsWith("*.")) claim(wildcards, host.slice(1), entry.weighted);
+      else claim(hosts, host, entry.weighted);
+    }
+  }
+  return { routes, hosts, wildcards, suffix: options.byName ? `.${options.domain}` : undefined, home };
+}
+
+function entryOf(route: Route): Entry {
+  const targets = new Map<string, Target>();
+  for (const target of route.targets) targets.set(target.label, target);
+  return { route, weighted: { kind: "weighted", route }, targets };
+}
+
+function homeOf(routes: ReadonlyMap<string, Entry>, name: string | undefined): Decision {
+  if (name === undefined) return OWN;
+  const entry = routes.get(name);
+  // A default that has no route yet must not lay the admin open on the own hosts.
+  return entry ? { kind: "weighted", route: entry.route } : { kind: "unknown" };
+}
+
+function claim(hosts: Map<string, Decision>, host: string, decision: Decision): void {
+  if (!hosts.has(host)) hosts.set(host, decision);
+}
+
+/**
+ * Decides by the Host header. `named` is the value of the header that names a route (`api`) or a target (`api:prod`):
+ * it counts on the own hosts and on hosts that are nobody's, never on a route's own host, and opens nothing that hosts do not.
+ * `peerTrusted`: whether the peer may use hosts of targets whose route says "trusted".
+ */
+export function decide(
+  table: RouteTable,
+  host: string | null,
+  named: string | null,
+  peerTrusted: boolean,
+): Decision {
+  if (host === null) return BAD_HOST;
+  let found = table.hosts.get(host);
+  if (found === undefined) {
+    const canonical = canonicalHost(host);
+    if (canonical === undefined) return BAD_HOST;
+    found = byHost(table, canonical, peerTrusted);
+  }
+  if (named !== null && (found === undefined || found === table.home || found === OWN)) {
+    return byHeader(table, named, peerTrusted) ?? found ?? UNKNOWN;
+  }
+  return found ?? UNKNOWN;
+}
+
+/** Undefined when the host is nobody's. */
+function byHost(table: RouteTable, host: string, peerTrusted: boolean): Decision | undefined {
+  const exact = table.hosts.get(host);
+  if (exact !== undefined) return exact;
+  if (isIpLiteral(host)) return table.home;
+  if (table.suffix !== undefined && host.endsWith(table.suffix)) {
+    // The id may contain dots: the route is the last label before the domain.
+    const end = host.length - table.suffix.length;
+    const dot = host.lastIndexOf(".", end - 1);
+    const entry = dot > 0 ? table.routes.get(host.slice(dot + 1, end)) : undefined;
+    if (entry !== undefined) return direct(entry, host.slice(0, dot), peerTrusted);
+  }
+  return table.wildcards.size === 0 ? undefined : table.wildcards.get(host.slice(host.indexOf(".")));
+}
+
+/** Undefined when the header is not well formed. */
+function byHeader(table: RouteTable, named: string, peerTrusted: boolean): Decision | undefined {
+  const colon = named.indexOf(":");
+  const name = colon < 0 ? named : named.slice(0, colon);
+  const label = colon < 0 ? undefined : named.slice(colon + 1);
+  if (!isService(name) || (label !== undefined && !isLabel(label))) return undefined;
+  const entry = table.routes.get(name);
+  if (entry === undefined) return UNKNOWN;
+  return label === undefined ? entry.weighted : direct(entry, label, peerTrusted);
+}
+
+function direct(entry: Entry, label: string, peerTrusted: boolean): Decision {
+  const { route } = entry;
+  if (route.policy.direct === "off" || (route.policy.direct === "trusted" && !peerTrusted)) return UNKNOWN;
+  const target = entry.targets.get(label);
+  if (target !== undefined) return { kind: "direct", route, target };
+  return isLabel(label) ? { kind: "unknown_target", route, label } : UNKNOWN;
+}

@@ -1,0 +1,161 @@
+// Smooth weighted round robin: which target of a route is next, exactly in proportion to the weights.
+import type { Route, Target } from "./route.ts";
+
+/** The counters of all routes. They live beside the route table and survive every publish. */
+export interface Selection {
+  /**
+   * The route's next target by weight, counted; undefined when no target with weight can be used. May be `asleep`.
+   * Over any window of one period (the sum of the weights over their greatest common divisor) the split is exact.
+   */
+  selectWeighted(route: Route): Target | undefined;
+  /** Another usable target, awake if there is one, for a request that is already counted; undefined when all were tried. */
+  alternative(route: Route, tried: ReadonlySet<string>): Target | undefined;
+  /** Forgets the routes that are no more. */
+  retain(names: ReadonlyMap<string, unknown>): void;
+}
+
+/** `phase` (0 to below 1) is where in the period a fresh counter starts: worker i of N starts at i/N. */
+export function createSelection(phase = 0): Selection {
+  const turns = new Map<string, Turns>();
+  return {
+    selectWeighted(route) {
+      const known = turns.get(route.name);
+      if (known?.route === route) return known.next();
+      const fresh = new Turns(route, phase, known?.route.epoch === route.epoch ? known : undefined);
+      turns.set(route.name, fresh);
+      return fresh.next();
+    },
+    alternative(route, tried) {
+      const left = usable(route).filter((target) => !tried.has(target.id));
+      const awake = left.filter(({ readiness }) => readiness !== "asleep");
+      const choice = awake.length > 0 ? awake : left;
+      const known = turns.get(route.name);
+      return known ? choice[known.spare++ % choice.length] : choice[0];
+    },
+    retain(names) {
+      for (const name of turns.keys()) if (!names.has(name)) turns.delete(name);
+    },
+  };
+}
+
+/** The targets that the weights are shared among: those that serve or sleep, or (fail open) the unsure when there is none. */
+export function usable(route: Route): Target[] {
+  const weighted = route.targets.filter((target) => target.weight > 0);
+  const serving = weighted.filter(({ readiness }) => readiness === "ready" || readiness === "asleep");
+  return serving.length > 0 ? serving : weighted.filter(({ readiness }) => readiness === "unsure");
+}
+
+/**
+ * One route's turns. Each target's n-th turn (from 0) falls at the virtual time (2n+1)/weight, so its turns are evenly
+ * spaced; the earliest is next, ties in the order of the route. That is exact however the turns stand to each other,
+ * because in any stretch of 2/gcd each target has weight/gcd turns; so a target may come and go without moving others.
+ * Times are compared as fractions of integers, never as floats. A binary heap makes a pick O(log n), with no allocation.
+ */
+class Turns {
+  readonly route: Route;
+  /** Counts the picks made outside the turns. */
+  spare = 0;
+  readonly #targets: readonly Target[];
+  /** How many turns each target has had, by its place in `#targets`. */
+  readonly #had: Float64Array;
+  /** Places in `#targets`, the earliest next turn first. */
+  readonly #heap: Uint32Array;
+  readonly #gcd: number;
+  #leftInPeriod: number;
+  /** The virtual time of the last turn, as a fraction. */
+  #nowOver = 0;
+  #nowUnder = 1;
+
+  constructor(route: Route, phase: number, before: Turns | undefined) {
+    this.route = route;
+    this.#targets = usable(route);
+    const weights = this.#targets.map(({ weight }) => weight);
+    this.#gcd = weights.reduce(greatestCommonDivisor, 0);
+    this.#leftInPeriod = this.#period();
+    this.#had = new Float64Array(weights.length);
+    this.#heap = new Uint32Array(weights.length).map((_, place) => place);
+    if (before) this.#follow(before);
+    else this.#startAt(phase);
+    for (let i = (weights.length >> 1) - 1; i >= 0; i--) this.#sink(i);
+  }
+
+  next(): Target | undefined {
+    const first = this.#heap[0];
+    if (first === undefined) return undefined;
+    const target = this.#targets[first] as Target;
+    this.#nowOver = 2 * (this.#had[first] as number) + 1;
+    this.#nowUnder = target.weight;
+    this.#had[first] = (this.#had[first] as number) + 1;
+    this.#sink(0);
+    this.#leftInPeriod -= 1;
+    if (this.#leftInPeriod === 0) this.#rewind();
+    return target;
+  }
+
+  #period(): number {
+    let sum = 0;
+    for (const { weight } of this.#targets) sum += weight;
+    return this.#gcd === 0 ? 0 : sum / this.#gcd;
+  }
+
+  /** One period back for all, which keeps their order and keeps the numbers small. */
+  #rewind(): void {
+    this.#leftInPeriod = this.#period();
+    this.#nowOver -= (2 * this.#nowUnder) / this.#gcd;
+    for (const [place, { weight }] of this.#targets.entries()) {
+      this.#had[place] = (this.#had[place] as number) - weight / this.#gcd;
+    }
+  }
+
+  #startAt(phase: number): void {
+    this.#nowOver = phase * 2;
+    this.#nowUnder = this.#gcd || 1;
+    for (const [place, target] of this.#targets.entries()) this.#had[place] = this.#turnsBeforeNow(target);
+  }
+
+  /** Takes over the turns of those who were there with the same weight; others have their first turn from now on. */
+  #follow(before: Turns): void {
+    this.spare = before.spare;
+    this.#nowOver = before.#nowOver;
+    this.#nowUnder = before.#nowUnder;
+    const places = new Map(before.#targets.map(({ id }, place) => [id, place]));
+    let same = 0;
+    for (const [place, target] of this.#targets.entries()) {
+      const was = places.get(target.id);
+      const stays = was !== undefined && before.#targets[was]?.weight === target.weight;
+      this.#had[place] = stays ? (before.#had[was] as number) : this.#turnsBeforeNow(target);
+      if (stays) same += 1;
+    }
+    if (same === this.#had.length && same === before.#had.length) this.#leftInPeriod = before.#leftInPeriod;
+  }
+
+  #turnsBeforeNow({ weight }: Target): number {
+    return Math.ceil(((this.#nowOver * weight) / this.#nowUnder - 1) / 2);
+  }
+
+  #isEarlier(a: number, b: number): boolean {
+    const left = (2 * (this.#had[a] as number) + 1) * (this.#targets[b] as Target).weight;
+    const right = (2 * (this.#had[b] as number) + 1) * (this.#targets[a] as Target).weight;
+    return left < right || (left === right && a < b);
+  }
+
+  #sink(start: number): void {
+    const heap = this.#heap;
+    const sinking = heap[start] as number;
+    let at = start;
+    for (let child = 2 * at + 1; child < heap.length; child = 2 * at + 1) {
+      if (child + 1 < heap.length && this.#isEarlier(heap[child + 1] as number, heap[child] as number)) {
+        child += 1;
+      }
+      const rising = heap[child] as number;
+      if (this.#isEarlier(sinking, rising)) break;
+      heap[at] = rising;
+      at = child;
+    }
+    heap[at] = sinking;
+  }
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
