@@ -18,8 +18,8 @@ export type Decision =
 export interface TableOptions {
   /** The host that is the program's own, in canonical form. */
   readonly domain: string;
-  /** Whether `{name}.{domain}` is a route and `{label}.{name}.{domain}` one of its targets. */
-  readonly byName: boolean;
+  /** Whether `{label}.{name}.{domain}` is one target of a route. */
+  readonly directHosts: boolean;
   /** The name of the route that has the own hosts; the program then answers on `adminHost`. */
   readonly defaultRoute?: string | undefined;
   readonly adminHost?: string | undefined;
@@ -46,7 +46,7 @@ const OWN: Decision = { kind: "own" };
 const UNKNOWN: Decision = { kind: "unknown" };
 const BAD_HOST: Decision = { kind: "bad_host" };
 
-/** When two routes claim one host the own hosts win, then names, then the route that comes first. */
+/** When two routes claim one host the own hosts win, then the route that comes first. */
 export function createRouteTable(list: readonly Route[], options: TableOptions): RouteTable {
   const routes = new Map<string, Entry>();
   for (const route of list) if (!routes.has(route.name)) routes.set(route.name, entryOf(route));
@@ -59,9 +59,6 @@ export function createRouteTable(list: readonly Route[], options: TableOptions):
   if (options.defaultRoute !== undefined && options.adminHost !== undefined) {
     hosts.set(options.adminHost, OWN);
   }
-  if (options.byName) {
-    for (const [name, entry] of routes) claim(hosts, `${name}.${options.domain}`, entry.weighted);
-  }
   const wildcards = new Map<string, Decision>();
   for (const entry of routes.values()) {
     for (const host of entry.route.hosts) {
@@ -70,7 +67,7 @@ export function createRouteTable(list: readonly Route[], options: TableOptions):
       else claim(hosts, host, entry.weighted);
     }
   }
-  return { routes, hosts, wildcards, suffix: options.byName ? `.${options.domain}` : undefined, home };
+  return { routes, hosts, wildcards, suffix: options.directHosts ? `.${options.domain}` : undefined, home };
 }
 
 function entryOf(route: Route): Entry {

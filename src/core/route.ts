@@ -38,8 +38,8 @@ export interface RoutePolicy {
   readonly waitMs: number;
   /** 0 = no limit. */
   readonly maxBodyBytes: number;
-  /** Whether a request that names an unknown target may bring it to life: the program is asked, the request waits. */
-  readonly onDemand: boolean;
+  /** A request that names an unknown target may bring it to life: the program is asked, the request waits. */
+  readonly onDemand?: boolean;
 }
 
 /** One service's traffic: its hosts, its targets, and how their shares are counted. */

@@ -6,15 +6,15 @@ import { route, target } from "../support/routes.ts";
 
 const ROUTES: readonly Route[] = [
   route("api", [target("api:v1"), target("api:v2", { weight: 0 }), target("api:1.2.3")], {
-    hosts: ["shop.example.org", "deep.api.example.com", "*.tenants.io"],
+    hosts: ["api.example.com", "api.localhost", "shop.example.org", "deep.api.example.com", "*.tenants.io"],
   }),
   route("web", [target("web:a")], {
-    hosts: ["shop.example.org", "10.0.0.1", "example.com"],
+    hosts: ["web.example.com", "shop.example.org", "10.0.0.1", "example.com"],
     policy: { direct: "trusted" },
   }),
-  route("shut", [target("shut:a")], { policy: { direct: "off" } }),
+  route("shut", [target("shut:a")], { hosts: ["shut.example.com"], policy: { direct: "off" } }),
 ];
-const EXAMPLE: TableOptions = { domain: "example.com", byName: true, adminHost: "ten.example.com" };
+const EXAMPLE: TableOptions = { domain: "example.com", directHosts: true, adminHost: "ten.example.com" };
 
 interface Asked {
   readonly named?: string;
@@ -63,7 +63,8 @@ describe("hosts", () => {
     ["256.1.1.1", "unknown"],
     ["nobody.example.com", "unknown"],
     ["ten.example.com", "unknown"],
-    ["api.localhost", "unknown"],
+    ["web.localhost", "unknown"],
+    ["v2.api.localhost", "unknown"],
     ["evilexample.com", "unknown"],
     ["api.example.com.evil.org", "unknown"],
     ["__proto__.example.com", "unknown"],
@@ -93,15 +94,14 @@ describe("hosts", () => {
   });
 
   test("with the domain localhost everything hangs below localhost", () => {
-    const options = { domain: "localhost", byName: true };
+    const options = { domain: "localhost", directHosts: true };
     expect(goes("api.localhost:8080", { options })).toBe("weighted api");
     expect(goes("v2.api.localhost", { options })).toBe("direct api:v2");
     expect(goes("localhost", { options })).toBe("own");
   });
 
-  test("without names, only the routes' own hosts count", () => {
-    const options = { domain: "example.com", byName: false };
-    expect(goes("api.example.com", { options })).toBe("unknown");
+  test("without direct hosts, only the routes' own hosts count", () => {
+    const options = { domain: "example.com", directHosts: false };
     expect(goes("v1.api.example.com", { options })).toBe("unknown");
     expect(goes("shop.example.org", { options })).toBe("weighted api");
   });

@@ -7,7 +7,6 @@ export const POLICY: RoutePolicy = {
   streamIdleTimeoutMs: 300_000,
   waitMs: 30_000,
   maxBodyBytes: 0,
-  onDemand: false,
 };
 
 /** A target named `api:v1`, ready, with full weight. */
