@@ -1,6 +1,7 @@
 // From a service and an instance to what is started: the words of its command, its environment and its directory.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { instanceName } from "../core/name.ts";
 import { fill, type PlaceholderValues } from "../core/template.ts";
 import type { Config } from "./config.ts";
 import { dataPaths } from "./paths.ts";
@@ -90,7 +91,7 @@ function environment(
     PORT: values.port,
     HOST: "127.0.0.1",
     TEN_SERVICE: service.name,
-    TEN_INSTANCE: instance.id,
+    TEN_INSTANCE: instanceName(service.name, instance.id),
     TEN_VERSION: instance.version,
     TEN_NONCE: instance.nonce,
   };

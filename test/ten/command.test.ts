@@ -52,7 +52,7 @@ test("the environment is the server's without its own business, then ours, then 
     HOST: "127.0.0.2",
     PORT: "20001",
     TEN_SERVICE: "api",
-    TEN_INSTANCE: "v2",
+    TEN_INSTANCE: "api:v2",
     TEN_VERSION: "1.2",
     TEN_NONCE: "secret",
   });
