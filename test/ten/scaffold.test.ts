@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { commandOf } from "../../src/ten/command.ts";
+import { loadConfig } from "../../src/ten/config.ts";
+import { planScaffold, scaffold } from "../../src/ten/scaffold.ts";
+
+const PATH = process.env.PATH ?? "";
+
+function directory(): Disposable & { readonly path: string } {
+  const root = mkdtempSync(join(tmpdir(), "ten-init-"));
+  const path = join(root, "my_shop");
+  mkdirSync(path);
+  return { path, [Symbol.dispose]: () => rmSync(root, { recursive: true }) };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, "127.0.0.1", resolve);
+  await promise;
+  const address = server.address();
+  server.close();
+  if (typeof address !== "object" || address === null) throw new Error("no port");
+  return address.port;
+}
+
+describe("what a directory holds decides what is run", () => {
+  const cases: [
+    holds: string,
+    files: string[],
+    executables: string[],
+    start: string | undefined,
+    command: string,
+  ][] = [
+    ["a start script", ["package.json", "index.js"], [], "node index.js", "npm start"],
+    ["a start script and bun's lock file", ["package.json", "bun.lock"], [], "bun x.ts", "bun run start"],
+    ["a package without a start script", ["package.json", "index.js"], [], undefined, "node index.js"],
+    ["a Python app", ["requirements.txt", "main.py"], [], undefined, "python3 main.py"],
+    ["a TypeScript app", ["server.ts"], [], undefined, "bun server.ts"],
+    ["one executable", ["shop"], ["shop"], undefined, "./shop"],
+    ["two executables", ["a", "b"], ["a", "b"], undefined, "node app.mjs"],
+    ["an executable with a strange name", ["a b"], ["a b"], undefined, "node app.mjs"],
+    ["a package alone", ["package.json"], [], undefined, "node app.mjs"],
+    ["a package of bun's alone", ["package.json", "bunfig.toml"], [], undefined, "bun app.mjs"],
+    ["Python requirements alone", ["requirements.txt"], [], undefined, "python3 app.py"],
+    ["nothing", [], [], undefined, "node app.mjs"],
+  ];
+  test.each(cases)("%s", (_, files, executables, startScript, command) => {
+    const plan = planScaffold({
+      name: "shop",
+      files: new Set(files),
+      executables,
+      startScript,
+      has: () => true,
+    });
+    expect(plan.command).toBe(command);
+    expect(plan.service).toBe("shop");
+    const written = [...plan.files.keys()];
+    const file = command.split(" ").at(-1) ?? "";
+    const wasThere = startScript !== undefined || files.includes(file.replace("./", ""));
+    expect(written).toEqual(wasThere ? ["tenement.toml"] : [file, "tenement.toml"]);
+  });
+});
+
+test("an example is in a language that the machine has", () => {
+  const survey = { name: "Über", files: new Set<string>(), executables: [], startScript: undefined };
+  expect(planScaffold({ ...survey, has: (program) => program === "python3" }).command).toBe("python3 app.py");
+  expect(planScaffold({ ...survey, has: (program) => program === "bun" }).command).toBe("bun app.mjs");
+  expect(planScaffold({ ...survey, has: () => false }).service).toBe("app");
+});
+
+describe.each(["requirements.txt", "package.json", "bun.lock"])("in a directory with %s", (hint) => {
+  test("what is written runs as it is", async () => {
+    using at = directory();
+    writeFileSync(join(at.path, hint), "");
+    if (hint === "bun.lock") writeFileSync(join(at.path, "package.json"), "{}");
+    expect(scaffold(at.path, PATH).service).toBe("my-shop");
+    const config = loadConfig(at.path, undefined);
+    const service = config.services.get("my-shop");
+    if (!service) throw new Error("no service");
+    expect(service.health.path).toBe("/health");
+    expect([...config.instances]).toEqual([["my-shop", ["v1"]]]);
+
+    const port = await freePort();
+    const { argv, env, cwd } = commandOf(
+      config,
+      service,
+      { id: "v1", version: "v1", port, nonce: "n" },
+      { PATH },
+    );
+    await using child = Bun.spawn([...argv], {
+      env,
+      cwd,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    await child.stdout.getReader().read(); // it listens
+    expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
+    const hello = await fetch(`http://127.0.0.1:${port}/`, { keepalive: false });
+    expect(await hello.text()).toBe("Hello from my-shop:v1, version v1\n");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  });
+});
+
+test("an executable is found, and nothing beside the configuration is written", () => {
+  using at = directory();
+  const run = join(at.path, "run");
+  writeFileSync(run, "#!/bin/sh\n");
+  chmodSync(run, 0o755);
+  expect(scaffold(at.path, PATH).command).toBe("./run");
+  expect(readdirSync(at.path).sort()).toEqual(["run", "tenement.toml"]);
+  expect(loadConfig(at.path, undefined).services.get("my-shop")?.words).toEqual(["./run"]);
+});
+
+test("a directory that is missing is made", () => {
+  using at = directory();
+  const below = join(at.path, "new");
+  scaffold(below, PATH);
+  expect(loadConfig(below, undefined).services.has("new")).toBe(true);
+});
+
+test("nothing is ever overwritten", () => {
+  using at = directory();
+  const file = join(at.path, "tenement.toml");
+  writeFileSync(file, "mine");
+  expect(() => scaffold(at.path, PATH)).toThrow(`${file} exists already`);
+  expect(readFileSync(file, "utf8")).toBe("mine");
+  expect(readdirSync(at.path)).toEqual(["tenement.toml"]);
+});
