@@ -83,7 +83,8 @@ export function isFree(port: number): boolean {
   });
 }
 
-function isEphemeral(port: number, { range, reserved }: Ephemeral): boolean {
+/** Whether the system may give the port to an outgoing connection. */
+export function isEphemeral(port: number, { range, reserved }: Ephemeral): boolean {
   return contains(range, port) && !reserved.some((part) => contains(part, port));
 }
 

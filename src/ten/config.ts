@@ -4,10 +4,9 @@ import { dirname, join, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
-import { outside, type PortRange, parsePortRange, rangeText } from "../core/port-range.ts";
-import { ephemeralPorts } from "../platform/ephemeral-ports.ts";
+import { type Ephemeral, isEphemeral, type PortRange, readEphemeral } from "../platform/ports.ts";
 import { incoherences } from "./coherence.ts";
-import { type Document, documentShape } from "./document.ts";
+import { type Document, documentShape, portRange } from "./document.ts";
 import { notYet } from "./not-yet.ts";
 import { configFault, type Problem } from "./problem.ts";
 import { type Service, toService } from "./service.ts";
@@ -34,8 +33,8 @@ export interface Config {
 export interface Settings {
   /** Absolute. */
   readonly dataDir: string;
-  /** Where instances get their ports: never empty, never inside the system's ephemeral range. */
-  readonly ports: readonly PortRange[];
+  /** Where instances get their ports; at least one of them is outside the system's ephemeral range. */
+  readonly ports: PortRange;
   readonly workers: 1;
   /** IP addresses and CIDR networks. */
   readonly trustedProxies: readonly string[];
@@ -46,8 +45,8 @@ export interface ConfigOptions {
   readonly dataDir?: string;
   /** The server's own domain, which no service may claim; default `localhost`. */
   readonly domain?: string;
-  /** The range that the system takes ports for outgoing connections from. */
-  readonly ephemeral?: PortRange;
+  /** The ports that the system gives to outgoing connections; default: none. */
+  readonly ephemeral?: Ephemeral;
 }
 
 /**
@@ -56,7 +55,7 @@ export interface ConfigOptions {
  */
 export function loadConfig(cwd: string, path: string | undefined, options: ConfigOptions = {}): Config {
   const file = findConfig(cwd, path);
-  return parseConfig(readConfig(file), file, { ephemeral: ephemeralPorts(), ...options });
+  return parseConfig(readConfig(file), file, { ephemeral: readEphemeral(), ...options });
 }
 
 /** The absolute path of the configuration file, or a `not_found` fault. */
@@ -140,28 +139,26 @@ function backoffProblems(document: Document): Problem[] {
   });
 }
 
-/** Ports inside the ephemeral range may be taken at any moment, by a connection of anybody. */
-function usablePorts(document: Document, { ephemeral }: ConfigOptions): PortRange[] {
-  const range = parsePortRange(document.settings.ports);
-  return ephemeral === undefined ? [range] : outside(range, ephemeral);
+/** How many ports there are, and how many of them no outgoing connection takes. */
+function countPorts(document: Document, { ephemeral }: ConfigOptions): { all: number; usable: number } {
+  const { first, last } = portRange(document.settings.ports);
+  const all = Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  const usable = ephemeral === undefined ? all : all.filter((port) => !isEphemeral(port, ephemeral));
+  return { all: all.length, usable: usable.length };
 }
 
 function portProblems(document: Document, options: ConfigOptions): Problem[] {
-  if (options.ephemeral === undefined || usablePorts(document, options).length > 0) return [];
-  const taken = rangeText(options.ephemeral);
-  const message = `${document.settings.ports} is inside ${taken}, from which the system takes ports by itself`;
-  return [
-    {
-      path: ["settings", "ports"],
-      message: `${message}; choose others, or change sysctl net.ipv4.ip_local_port_range`,
-    },
-  ];
+  if (countPorts(document, options).usable > 0) return [];
+  const { ports } = document.settings;
+  const message = `the system gives all of ${ports} to outgoing connections; choose others, or reserve them: sysctl -w net.ipv4.ip_local_reserved_ports=${ports}`;
+  return [{ path: ["settings", "ports"], message }];
 }
 
 function portWarnings(document: Document, options: ConfigOptions): string[] {
-  const usable = usablePorts(document, options).map(rangeText).join(" and ");
-  if (usable === document.settings.ports) return [];
-  return [`settings.ports: the system itself takes some of ${document.settings.ports}; used are ${usable}`];
+  const { all, usable } = countPorts(document, options);
+  if (usable === all) return [];
+  const { ports } = document.settings;
+  return [`settings.ports: the system gives some of ${ports} to outgoing connections, ${usable} are left`];
 }
 
 function toConfig(document: Document, path: string, options: ConfigOptions): Config {
@@ -172,7 +169,7 @@ function toConfig(document: Document, path: string, options: ConfigOptions): Con
     directory,
     settings: {
       dataDir: options.dataDir ?? resolve(directory, settings.data_dir),
-      ports: usablePorts(document, options),
+      ports: portRange(settings.ports),
       workers: 1,
       trustedProxies: settings.trusted_proxies,
     },

@@ -3,8 +3,8 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { parseDomain } from "../core/domain.ts";
 import { parseLabel, quote } from "../core/name.ts";
-import { parsePortRange } from "../core/port-range.ts";
 import { checkTemplate } from "../core/template.ts";
+import { type PortRange, parsePortRange } from "../platform/ports.ts";
 import { explain } from "./problem.ts";
 
 /** The document with every default filled in: plain data that can be written out as TOML again. */
@@ -90,6 +90,13 @@ function network(value: string): void {
   }
 }
 
+/** Ports below 1024 need privileges that apps should not have. */
+export function portRange(value: string): PortRange {
+  const range = parsePortRange(value);
+  if (range !== undefined && range.first >= 1024) return range;
+  throw new Error(`expected two ports from 1024 to 65535 such as "20000-29999", got ${quote(value)}`);
+}
+
 /** How health is checked and restarts are made: in [settings] for all services, and in a service for itself. */
 const supervisionShape = {
   health_check_interval: seconds(0.1, 3600),
@@ -116,7 +123,7 @@ const settingsShape = z.object(
     backoff_max_ms: supervisionShape.backoff_max_ms.default(60_000),
     unhealthy_restart_secs: supervisionShape.unhealthy_restart_secs.default(60),
     failed_retry_secs: supervisionShape.failed_retry_secs.default(60),
-    ports: text('two ports such as "20000-29999"', parsePortRange).default("20000-29999"),
+    ports: text('two ports such as "20000-29999"', portRange).default("20000-29999"),
     workers: z
       .union([z.int(workers).min(1, workers).max(256, workers), z.literal("auto")], workers)
       .default(1),

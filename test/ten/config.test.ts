@@ -1,13 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
 import type { Fault } from "../../src/core/fault.ts";
 import { findConfig, loadConfig, parseConfig } from "../../src/ten/config.ts";
+import { createTempDir } from "../support/temp-dir.ts";
 import defaults from "./defaults.toml" with { type: "text" };
 
 const FILE = "/srv/tenement.toml";
-const EPHEMERAL = { low: 32768, high: 60999 };
+const EPHEMERAL = { range: { first: 32768, last: 60999 }, reserved: [] };
 
 function faultOf(call: () => unknown): Fault {
   try {
@@ -33,7 +32,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
   expect(config.path).toBe(FILE);
   expect(config.settings).toEqual({
     dataDir: "/srv/tenement-data",
-    ports: [{ low: 20000, high: 29999 }],
+    ports: { first: 20000, last: 29999 },
     workers: 1,
     trustedProxies: ["127.0.0.0/8", "::1"],
   });
@@ -152,7 +151,7 @@ describe("one wrong thing is told in one line", () => {
     ],
     [
       "[settings]\nports = '40000-41000'",
-      "settings.ports: 40000-41000 is inside 32768-60999, from which the system takes ports by itself; choose others, or change sysctl net.ipv4.ip_local_port_range",
+      "settings.ports: the system gives all of 40000-41000 to outgoing connections; choose others, or reserve them: sysctl -w net.ipv4.ip_local_reserved_ports=40000-41000",
     ],
     [
       "[settings]\nbackoff_max_ms = 10",
@@ -290,46 +289,46 @@ test("a thousand problems are counted, and twenty of them shown", () => {
   expect(fault.message).toEndWith("and 980 more");
 });
 
-test("ports that the system takes by itself are left out, with a warning", () => {
+test("ports of which the system takes some are warned about", () => {
   const config = parseConfig('[settings]\nports = "30000-61000"', FILE, { ephemeral: EPHEMERAL });
-  expect(config.settings.ports).toEqual([
-    { low: 30000, high: 32767 },
-    { low: 61000, high: 61000 },
-  ]);
+  expect(config.settings.ports).toEqual({ first: 30000, last: 61000 });
   expect(config.warnings).toEqual([
-    "settings.ports: the system itself takes some of 30000-61000; used are 30000-32767 and 61000-61000",
+    "settings.ports: the system gives some of 30000-61000 to outgoing connections, 2769 are left",
   ]);
 });
 
 describe("the file", () => {
-  const root = realpathSync(mkdtempSync(join(tmpdir(), "ten-config-")));
-  const below = join(root, "a", "b");
-  mkdirSync(below, { recursive: true });
-  const file = join(root, "tenement.toml");
-
   test("is missed with a hint", () => {
-    expect(faultOf(() => findConfig(below, undefined))).toMatchObject({
+    using root = createTempDir();
+    expect(faultOf(() => findConfig(root.path, undefined))).toMatchObject({
       code: "not_found",
-      message: `there is no tenement.toml in "${below}" or above it`,
+      message: `there is no tenement.toml in "${root.path}" or above it`,
       hint: "write one with: ten init, or name it with --config",
     });
-    expect(faultOf(() => findConfig(below, "x.toml"))).toMatchObject({
+    expect(faultOf(() => findConfig(root.path, "x.toml"))).toMatchObject({
       code: "not_found",
-      message: `there is no configuration "${join(below, "x.toml")}"`,
+      message: `there is no configuration "${root.file("x.toml")}"`,
     });
   });
 
   test("is found here or in the nearest parent, and its paths start where it lies", () => {
+    using root = createTempDir();
+    const below = root.file("a/b");
+    mkdirSync(below, { recursive: true });
+    const file = root.file("tenement.toml");
     writeFileSync(file, "[service.api]\ncommand = 'x'");
     expect(findConfig(below, undefined)).toBe(file);
-    expect(findConfig(root, "tenement.toml")).toBe(file);
-    expect(loadConfig(below, undefined).settings.dataDir).toBe(join(root, "tenement-data"));
+    expect(findConfig(below, "../../tenement.toml")).toBe(file);
+    expect(loadConfig(below, undefined).settings.dataDir).toBe(root.file("tenement-data"));
   });
 
   test("that is no text is refused", () => {
+    using root = createTempDir();
+    const file = root.file("tenement.toml");
     writeFileSync(file, new Uint8Array([0x61, 0xff]));
-    expect(faultOf(() => loadConfig(root, undefined)).message).toBe(`${file} is not UTF-8 text`);
-    expect(faultOf(() => loadConfig(root, root)).message).toStartWith(`cannot read ${root}: `);
-    rmSync(root, { recursive: true });
+    expect(faultOf(() => loadConfig(root.path, undefined)).message).toBe(`${file} is not UTF-8 text`);
+    writeFileSync(file, "#".repeat(1_048_577));
+    expect(faultOf(() => loadConfig(root.path, undefined)).message).toBe(`${file} is larger than 1 MB`);
+    expect(faultOf(() => loadConfig(root.path, ".")).message).toStartWith(`cannot read ${root.path}: `);
   });
 });

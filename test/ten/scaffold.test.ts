@@ -1,30 +1,19 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { commandOf } from "../../src/ten/command.ts";
 import { loadConfig } from "../../src/ten/config.ts";
 import { planScaffold, scaffold } from "../../src/ten/scaffold.ts";
+import { freePort } from "../support/free-port.ts";
+import { createTempDir } from "../support/temp-dir.ts";
 
 const PATH = process.env.PATH ?? "";
 
 function directory(): Disposable & { readonly path: string } {
-  const root = mkdtempSync(join(tmpdir(), "ten-init-"));
-  const path = join(root, "my_shop");
+  const parent = createTempDir();
+  const path = parent.file("my_shop");
   mkdirSync(path);
-  return { path, [Symbol.dispose]: () => rmSync(root, { recursive: true }) };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const address = server.address();
-  server.close();
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
+  return { path, [Symbol.dispose]: () => parent[Symbol.dispose]() };
 }
 
 describe("what a directory holds decides what is run", () => {

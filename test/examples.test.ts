@@ -1,0 +1,26 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { commandOf } from "../src/ten/command.ts";
+import { loadConfig } from "../src/ten/config.ts";
+import { freePort } from "./support/free-port.ts";
+import { until } from "./support/until.ts";
+
+const examples = join(import.meta.dir, "..", "examples");
+const base = { PATH: process.env.PATH };
+
+describe.each(readdirSync(examples))("the example %s", (name) => {
+  const config = loadConfig(join(examples, name), undefined);
+  const [service] = config.services.values();
+  if (!service) throw new Error("the example has no service");
+
+  test.each(readdirSync(join(examples, name, "releases")))("runs its release %s", async (version) => {
+    const port = await freePort();
+    const { argv, env, cwd } = commandOf(config, service, { id: version, version, port, nonce: "n" }, base);
+    await using _child = Bun.spawn([...argv], { env, cwd, stdin: "ignore" });
+    const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined);
+    const health = await until("the release answers", () => get(service.health.path ?? "/"));
+    expect(health.status).toBe(200);
+    expect(await (await get("/"))?.text()).toEndWith(`${version}\n`);
+  });
+});
