@@ -1,2 +1,31 @@
 // The one entrypoint: picks the program, runs it, and is the only place that ends the process.
-process.stdout.write("ten\n");
+import { basename } from "node:path";
+import { runProgram } from "./cli/run.ts";
+import { createSink } from "./cli/sink.ts";
+import { messageOf } from "./core/fault.ts";
+import { readEnvironment } from "./platform/environment.ts";
+import { slum } from "./slum/program.ts";
+import { ten } from "./ten/program.ts";
+
+const env = readEnvironment();
+const stdout = createSink(1);
+const stderr = createSink(2);
+
+/** Called `slum` it is slum; else its first word may be the program (`ten slum ps`, and in development either). */
+function choose(argv: readonly string[]) {
+  const [first, ...rest] = argv;
+  if (basename(process.argv0) === "slum") return { program: slum, argv };
+  if (first === "slum") return { program: slum, argv: rest };
+  return { program: ten, argv: first === "ten" ? rest : argv };
+}
+
+/** A defect that no command caught: one line, and the stack for who asks. */
+function collapse(error: unknown): never {
+  stderr.write(`error: internal error: ${messageOf(error)}\n`);
+  if (env.DEBUG !== undefined && error instanceof Error) stderr.write(`${error.stack}\n`);
+  process.exit(1);
+}
+
+process.on("uncaughtException", collapse);
+process.on("unhandledRejection", collapse);
+process.exit(await runProgram({ ...choose(process.argv.slice(2)), env, stdout, stderr }));

@@ -1,0 +1,117 @@
+// The shape in which a command is written, and how commands hang together in a program.
+import { type CommandDef, defineCommand } from "citty";
+import type { Environment } from "../platform/environment.ts";
+import type { Arg, Args, Values } from "./argument.ts";
+import type { Output } from "./output.ts";
+
+/** The flags that every command of a program takes, before or after the command; flags win over the environment. */
+export interface Globals {
+  readonly server: string | undefined;
+  readonly token: string | undefined;
+  readonly dataDir: string | undefined;
+  readonly config: string | undefined;
+  readonly json: boolean;
+}
+
+/** What a running command has in its hands. */
+export interface Context {
+  readonly globals: Globals;
+  readonly out: Output;
+  readonly env: Environment;
+  /** Fires at the first SIGINT or SIGTERM, and when nobody reads stdout any more. Its reason is a Fault: throw it on. */
+  readonly signal: AbortSignal;
+  /** The program that the command belongs to: what help and completion are about. */
+  readonly program: Program;
+}
+
+export interface CommandSpec<A extends Args> {
+  readonly name: string;
+  /** One line without a final dot, for the list of commands. */
+  readonly summary: string;
+  /** Paragraphs below the usage line, where the summary is not enough. */
+  readonly description?: string;
+  /** Command lines and what each does, at least one; `{program}` stands for the name where both programs have the command. */
+  readonly examples: readonly (readonly [line: string, what: string])[];
+  /** In the order of the words on the command line. */
+  readonly args: A;
+  /** The command listens for signals itself, as a server does; then `signal` fires only for a closed stdout. */
+  readonly ownSignals?: boolean;
+  /** Throws a Fault for every error that the person can act on; what it answers is the exit code, 0 unless given. */
+  readonly run: (
+    context: Context & { readonly args: Values<A> },
+  ) => Promise<number | undefined> | number | undefined;
+}
+
+/** A command that can be found, explained and run. */
+export interface Command extends Omit<CommandSpec<Args>, "run"> {
+  /** What citty runs, with the context as its data. */
+  readonly citty: CommandDef<Args>;
+}
+
+/** A command that only holds others, `server` of `slum server add`. */
+export interface Group {
+  readonly name: string;
+  readonly summary: string;
+  readonly commands: Commands;
+}
+
+/** Loads a command's file when it is asked for and not before: `--version` loads none. */
+export type Commands = Readonly<Record<string, () => Promise<{ readonly default: Command | Group }>>>;
+
+export interface Program {
+  readonly name: string;
+  readonly version: string;
+  readonly summary: string;
+  /** Commands under the headings that help groups them by, in this order. */
+  readonly sections: Readonly<Record<string, Commands>>;
+  /** The global options that this program has, with the environment variable of each. */
+  readonly globals: Readonly<Partial<Record<Exclude<keyof Globals, "json">, GlobalOption>>>;
+}
+
+export interface GlobalOption {
+  readonly description: string;
+  readonly hint: string;
+  readonly variable: string;
+}
+
+/** Completes a command: its arguments are read and typed before `run` is called. */
+export function command<const A extends Args>({ run, ...spec }: CommandSpec<A>): Command {
+  const citty = defineCommand<Args>({
+    meta: { name: spec.name, description: spec.summary },
+    args: spec.args,
+    run: ({ args, data }) => run({ ...(data as Context), args: readValues(spec.args, args) }),
+  });
+  return { ...spec, citty };
+}
+
+export function isGroup(found: Command | Group): found is Group {
+  return "commands" in found;
+}
+
+/** How a person writes an argument: `--stop-old`, or a word's name. */
+export function labelOf(name: string, arg: Pick<Arg<unknown>, "type">): string {
+  const kebab = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return arg.type === "positional" ? kebab : `--${kebab}`;
+}
+
+/** Citty's strings as the values that the arguments stand for. `parsed._` has all words in their order. */
+function readValues<A extends Args>(
+  args: A,
+  parsed: { readonly _: readonly string[] } & Readonly<Record<string, unknown>>,
+): Values<A> {
+  let position = 0;
+  const textsOf = (name: string, arg: Arg<unknown>): readonly string[] => {
+    if (arg.type === "positional") {
+      const start = position;
+      position = arg.many ? parsed._.length : position + 1;
+      return parsed._.slice(start, position);
+    }
+    const value = parsed[name];
+    return value === undefined || value === false ? [] : [String(value)];
+  };
+  const entries = Object.entries(args).map(([name, arg]) => [
+    name,
+    arg.read(textsOf(name, arg), labelOf(name, arg)),
+  ]);
+  return Object.fromEntries(entries) as Values<A>;
+}

@@ -1,0 +1,22 @@
+// `completion SHELL`: a script that teaches a shell this program's commands and flags.
+import { oneOf, word } from "./argument.ts";
+import { command } from "./command.ts";
+import { outline, SHELLS, type Shell } from "./completion.ts";
+
+const NAMES = Object.keys(SHELLS) as Shell[];
+
+export default command({
+  name: "completion",
+  summary: "print a completion script for bash, zsh or fish",
+  examples: [
+    ["{program} completion bash > /etc/bash_completion.d/{program}", "for all users of bash"],
+    ["{program} completion zsh > ~/.zfunc/_{program}", "for zsh, with ~/.zfunc in fpath"],
+    ["{program} completion fish > ~/.config/fish/completions/{program}.fish", "for fish"],
+  ],
+  args: { shell: word("the shell", { hint: "bash|zsh|fish", choices: NAMES, read: oneOf(NAMES) }) },
+  async run({ args, out, program }) {
+    const script = SHELLS[args.shell](program.name, await outline(program));
+    out.data({ shell: args.shell, script }, () => script);
+    return 0;
+  },
+});

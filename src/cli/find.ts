@@ -1,0 +1,78 @@
+// Which command a line of words means: the walk down a program's tree, loading only the files on the way.
+import { Fault } from "../core/fault.ts";
+import { quote } from "../core/name.ts";
+import { advice } from "./advice.ts";
+import { type Args, flag, option } from "./argument.ts";
+import { type Command, type Commands, type Group, isGroup, labelOf, type Program } from "./command.ts";
+
+/** What was found, and the words that are left: global flags stay among them, wherever they were. */
+export interface Found {
+  /** Nothing for the program itself. */
+  readonly entry: Command | Group | undefined;
+  /** How it is called in messages, `slum server add`. */
+  readonly what: string;
+  readonly rest: readonly string[];
+}
+
+/** The flags that every command of the program takes. */
+export function globalArgs({ globals }: Program): Args {
+  const options = Object.entries(globals).map(([name, { description, hint, variable }]) => [
+    name,
+    option(`${description} (${variable})`, { hint }),
+  ]);
+  return {
+    ...Object.fromEntries(options),
+    json: flag("print JSON and nothing else"),
+    help: flag("show how it is used", { letter: "h" }),
+  };
+}
+
+/** All commands of a program by name. */
+export function commandsOf({ sections }: Program): Commands {
+  return Object.assign({}, ...Object.values(sections));
+}
+
+/** Walks as far as the words are names of commands; an unknown one is a `usage` fault. */
+export async function find(program: Program, argv: readonly string[]): Promise<Found> {
+  const globals = globalArgs(program);
+  let commands: Commands | undefined = commandsOf(program);
+  let entry: Command | Group | undefined;
+  let what = program.name;
+  const flags: string[] = [];
+  let rest = argv;
+  while (commands) {
+    const start = firstWord(rest, globals);
+    const name = rest[start];
+    flags.push(...rest.slice(0, start));
+    rest = rest.slice(start);
+    if (name === undefined) break;
+    const load: Commands[string] | undefined = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (!load) throw unknownCommand(what, name, Object.keys(commands));
+    entry = (await load()).default;
+    commands = isGroup(entry) ? entry.commands : undefined;
+    what = `${what} ${name}`;
+    rest = rest.slice(1);
+  }
+  return { entry, what, rest: [...flags, ...rest] };
+}
+
+function unknownCommand(what: string, name: string, known: readonly string[]): Fault {
+  const hint = advice(name, known, `${what} --help lists all`);
+  return new Fault("usage", `${what} has no command ${quote(name)}`, hint);
+}
+
+/** Where the first word is that is neither a flag nor the value of a global one. */
+function firstWord(argv: readonly string[], globals: Args): number {
+  const takesValue = new Set(
+    Object.entries(globals)
+      .filter(([, arg]) => arg.type === "string")
+      .map(([name, arg]) => labelOf(name, arg)),
+  );
+  let index = 0;
+  while (index < argv.length) {
+    const text = argv[index] ?? "";
+    if (!text.startsWith("-")) return index;
+    index += takesValue.has(text) ? 2 : 1;
+  }
+  return argv.length;
+}

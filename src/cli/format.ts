@@ -1,0 +1,51 @@
+// Durations, sizes and percentages as people read them.
+
+const UNITS = [
+  ["d", 86_400],
+  ["h", 3_600],
+  ["m", 60],
+  ["s", 1],
+] as const;
+
+/** `3d 4h`, `2m 5s`, `12s`: the two largest units, of whole seconds. */
+export function formatSeconds(seconds: number): string {
+  let rest = Math.max(0, Math.floor(seconds));
+  const parts: string[] = [];
+  for (const [unit, size] of UNITS) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0) parts.push(`${count}${unit}`);
+    else if (parts.length > 0) break;
+    if (parts.length === 2) break;
+  }
+  return parts.join(" ") || "0s";
+}
+
+/** `0.8 ms`, `12 ms`, `1.25 s`; a longer time as formatSeconds has it. */
+export function formatMillis(ms: number): string {
+  if (ms < 10) return `${trim(ms, 1)} ms`;
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  return ms < 60_000 ? `${trim(ms / 1_000, 2)} s` : formatSeconds(ms / 1_000);
+}
+
+/** `512 B`, `1.5 MB`: steps of 1024, as `docker stats` and `ps` count. */
+export function formatBytes(bytes: number): string {
+  const steps = ["B", "KB", "MB", "GB", "TB"];
+  let value = Math.max(0, bytes);
+  let step = 0;
+  while (Math.round(value) >= 1024 && step < steps.length - 1) {
+    value /= 1024;
+    step += 1;
+  }
+  return `${trim(value, value < 10 && step > 0 ? 1 : 0)} ${steps[step]}`;
+}
+
+/** `33.33%`, `10%`: at most two decimals, none for nothing; `value` is in percent. */
+export function formatPercent(value: number): string {
+  return `${trim(value, 2)}%`;
+}
+
+/** At most so many decimals, without zeros at the end. */
+function trim(value: number, decimals: number): string {
+  return String(Number(value.toFixed(decimals)));
+}

@@ -1,0 +1,71 @@
+// A sign of life on stderr while something takes its time: a spinner on a terminal, plain lines in a pipe.
+import type { Sink } from "./sink.ts";
+
+export interface Progress extends Disposable {
+  /** What is being done now. */
+  update(text: string): void;
+  /** Ends it with a last line, or without one. */
+  done(text?: string): void;
+  /** Takes the spinner off the screen until its next frame, so that something else can be written. */
+  hide(): void;
+}
+
+interface ProgressOptions {
+  readonly sink: Sink;
+  readonly silent: boolean;
+  /** Whether lines may be drawn over. */
+  readonly moving: boolean;
+}
+
+/** Anything shorter needs no spinner, in milliseconds. */
+const PATIENCE_MS = 1_000;
+const FRAME_MS = 100;
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const CLEAR_LINE = "\r\x1b[2K";
+
+/** Own code, as spinner libraries install signal handlers and end the process by themselves. */
+export function createProgress(first: string, { sink, silent, moving }: ProgressOptions): Progress {
+  let text = first;
+  let frame = 0;
+  let drawn = false;
+  let timer: Timer | undefined;
+  let ended = false;
+
+  function draw(): void {
+    const width = (sink.columns() ?? 80) - 1;
+    sink.write(`${CLEAR_LINE}${Bun.sliceAnsi(`${FRAMES[frame++ % FRAMES.length]} ${text}`, 0, width)}`);
+    drawn = true;
+    timer = setTimeout(draw, FRAME_MS);
+  }
+
+  function hide(): void {
+    if (drawn) sink.write(CLEAR_LINE);
+    drawn = false;
+  }
+
+  function done(last?: string): void {
+    if (ended) return;
+    ended = true;
+    clearTimeout(timer);
+    hide();
+    if (last !== undefined && !silent) sink.write(`${last}\n`);
+  }
+
+  const say = () => {
+    if (!silent && !moving && !ended) sink.write(`${text}\n`);
+  };
+  if (!silent) timer = setTimeout(moving ? draw : say, PATIENCE_MS);
+
+  return {
+    update(next) {
+      if (next === text) return;
+      text = next;
+      if (moving) return;
+      clearTimeout(timer);
+      say();
+    },
+    done,
+    hide,
+    [Symbol.dispose]: () => done(),
+  };
+}

@@ -1,0 +1,126 @@
+// The strict layer before citty, which accepts unknown flags, surplus words and missing values: here each is a usage fault.
+import { parseArgs } from "node:util";
+import { Fault } from "../core/fault.ts";
+import { quote } from "../core/name.ts";
+import { advice } from "./advice.ts";
+import type { Arg, Args } from "./argument.ts";
+import { labelOf } from "./command.ts";
+
+/** What one stretch of a command line says, in citty's names and with every doubt removed. */
+export interface Checked {
+  /** Per option its texts in order; a flag that is given has one, empty. */
+  readonly options: ReadonlyMap<string, readonly string[]>;
+  readonly words: readonly string[];
+}
+
+interface Known {
+  readonly name: string;
+  readonly arg: Arg<unknown>;
+}
+
+/**
+ * Checks `argv` against `args`: only known flags, a value where one belongs, repetition only where `many` allows it,
+ * and as many words as there are places. `what` is how the command is called in messages, `ten weight`.
+ */
+export function check(argv: readonly string[], args: Args, what: string): Checked {
+  const known = knownOptions(args);
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: nodeOptions(known),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const options = new Map<string, string[]>();
+  const words: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") words.push(token.value);
+    if (token.kind !== "option") continue;
+    const option = known.get(token.rawName);
+    if (!option) throw unknownFlag(token.rawName, known, what);
+    const text = textOf(option, token.rawName, token.value, token.inlineValue);
+    const texts = options.get(option.name) ?? [];
+    if (texts.length > 0 && !option.arg.many) {
+      throw new Fault("usage", `${token.rawName} is given twice`, "give it once");
+    }
+    options.set(option.name, [...texts, text]);
+  }
+  checkWords(words, args, what);
+  return { options, words };
+}
+
+/** The words that citty reads without surprises: every option as `--name=value`, lists joined, words after `--`. */
+export function canonical({ options, words }: Checked): string[] {
+  const flags = [...options].map(([name, texts]) =>
+    texts[0] === "" ? `--${name}` : `--${name}=${texts.join(",")}`,
+  );
+  return [...flags, "--", ...words];
+}
+
+function knownOptions(args: Args): Map<string, Known> {
+  const known = new Map<string, Known>();
+  for (const [name, arg] of Object.entries(args)) {
+    if (arg.type === "positional") continue;
+    known.set(labelOf(name, arg), { name, arg });
+    if (arg.letter) known.set(`-${arg.letter}`, { name, arg });
+  }
+  return known;
+}
+
+function nodeOptions(known: ReadonlyMap<string, Known>) {
+  const options: Record<string, { type: "boolean" | "string"; short?: string; multiple: boolean }> = {};
+  for (const [label, { arg }] of known) {
+    if (!label.startsWith("--")) continue;
+    const type = arg.type === "boolean" ? "boolean" : "string";
+    options[label.slice(2)] = { type, multiple: true, ...(arg.letter && { short: arg.letter }) };
+  }
+  return options;
+}
+
+function textOf(
+  { arg }: Known,
+  label: string,
+  value: string | undefined,
+  inline: boolean | undefined,
+): string {
+  if (arg.type === "boolean") {
+    if (inline) throw new Fault("usage", `${label} takes no value`, `write ${label} alone`);
+    return "";
+  }
+  // The next word was taken for the value; one that looks like a flag is far more likely to be the next flag.
+  const missing = !value || (!inline && /^-\D/.test(value));
+  if (missing)
+    throw new Fault("usage", `${label} needs a value`, `write ${label} ${arg.valueHint ?? "VALUE"}`);
+  return value;
+}
+
+function unknownFlag(label: string, known: ReadonlyMap<string, Known>, what: string): Fault {
+  const labels = [...known.keys()].filter((one) => one.startsWith("--"));
+  return new Fault(
+    "usage",
+    `${what} has no flag ${quote(label)}`,
+    advice(label, labels, `${what} --help shows all`),
+  );
+}
+
+function checkWords(words: readonly string[], args: Args, what: string): void {
+  const places = Object.entries(args).filter(([, arg]) => arg.type === "positional");
+  const missing = places.find(([, arg], index) => arg.required && index >= words.length);
+  if (missing) {
+    const [name, arg] = missing;
+    const hint = arg.description === "" ? undefined : `${arg.description}; see ${what} --help`;
+    throw new Fault("usage", `${what} needs ${arg.valueHint ?? labelOf(name, arg)}`, hint);
+  }
+  const surplus = places.some(([, arg]) => arg.many) ? undefined : words[places.length];
+  if (surplus !== undefined) {
+    const most =
+      places.length === 0 ? "no words" : places.length === 1 ? "one word" : `${places.length} words`;
+    throw new Fault(
+      "usage",
+      `${what} takes ${most}, and ${quote(surplus)} is one too many`,
+      `see ${what} --help`,
+    );
+  }
+  if (words.includes(""))
+    throw new Fault("usage", `${what} was given an empty word`, "is a shell variable unset?");
+}

@@ -1,0 +1,20 @@
+// The program `slum`: its commands by section, each loaded when it is asked for.
+import { version } from "../../package.json";
+import type { Program } from "../cli/command.ts";
+
+export const slum: Program = {
+  name: "slum",
+  version,
+  summary: "a registry and router for the URLs of many tenements",
+  sections: {
+    "This program": {
+      help: () => import("../cli/help-command.ts"),
+      completion: () => import("../cli/completion-command.ts"),
+    },
+  },
+  globals: {
+    server: { hint: "URL", variable: "SLUM_SERVER", description: "talk to a slum over HTTP" },
+    token: { hint: "TOKEN", variable: "SLUM_TOKEN", description: "the bearer token for it" },
+    dataDir: { hint: "DIR", variable: "SLUM_DATA_DIR", description: "where socket, registry and tokens are" },
+  },
+};

@@ -1,0 +1,29 @@
+// The program `ten`: its commands by section, each loaded when it is asked for.
+import { version } from "../../package.json";
+import type { Program } from "../cli/command.ts";
+
+export const ten: Program = {
+  name: "ten",
+  version,
+  summary: "versioned processes behind a weighted reverse proxy, without containers",
+  sections: {
+    "This program": {
+      help: () => import("../cli/help-command.ts"),
+      completion: () => import("../cli/completion-command.ts"),
+    },
+  },
+  globals: {
+    server: { hint: "URL", variable: "TENEMENT_SERVER", description: "talk to a server over HTTP" },
+    token: { hint: "TOKEN", variable: "TENEMENT_TOKEN", description: "the bearer token for it" },
+    dataDir: {
+      hint: "DIR",
+      variable: "TENEMENT_DATA_DIR",
+      description: "where socket, registry and logs are",
+    },
+    config: {
+      hint: "FILE",
+      variable: "TENEMENT_CONFIG",
+      description: "tenement.toml, if not here or in a parent",
+    },
+  },
+};
