@@ -61,7 +61,9 @@ function variableProblem(variable: string): string | undefined {
   if (variable === "PORT")
     return 'ten sets PORT itself; where the app wants another name, write NAME = "{port}"';
   if (variable.startsWith("TEN_")) return "names that begin with TEN_ are set by ten itself";
-  if (!/^[A-Za-z_]\w*$/.test(variable)) return "not the name of a variable, allowed: A-Z, a-z, 0-9 and _";
+  // zod leaves __proto__ out of what it returns.
+  if (!/^(?!__proto__$)[A-Za-z_]\w*$/.test(variable))
+    return "not the name of a variable, allowed: A-Z, a-z, 0-9 and _";
   return undefined;
 }
 

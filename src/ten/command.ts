@@ -1,6 +1,6 @@
 // From a service and an instance to what is started: the words of its command, its environment and its directory.
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { instanceName } from "../core/name.ts";
 import { fill, type PlaceholderValues } from "../core/template.ts";
 import type { Config } from "./config.ts";
@@ -61,7 +61,7 @@ function placeholders(config: Config, service: Service, instance: Launched): Pla
     version: instance.version,
     data_dir: paths.root,
     instance_dir: paths.instance(service.name, instance.id),
-    shared_dir: join(paths.root, service.name, "_shared"),
+    shared_dir: paths.shared(service.name),
     port: String(instance.port),
   };
 }

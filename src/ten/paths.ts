@@ -9,6 +9,8 @@ export interface DataPaths {
   readonly socket: string;
   readonly adminToken: string;
   instance(service: string, id: string): string;
+  /** What all versions of a service share. */
+  shared(service: string): string;
   logs(service: string, id: string): string;
   log(service: string, id: string, stream: Stream): string;
 }
@@ -21,6 +23,7 @@ export function dataPaths(root: string): DataPaths {
     socket: join(root, "ten.sock"),
     adminToken: join(root, "api_token"),
     instance: (service, id) => join(root, service, id),
+    shared: (service) => join(root, service, "_shared"),
     logs,
     log: (service, id, stream) => join(logs(service, id), `${stream}.log`),
   };

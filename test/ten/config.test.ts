@@ -187,6 +187,10 @@ describe("one wrong thing is told in one line", () => {
       api("env.'a b' = '1'"),
       'service.api.env."a b": not the name of a variable, allowed: A-Z, a-z, 0-9 and _',
     ],
+    [
+      api("env.__proto__ = '1'"),
+      "service.api.env.__proto__: not the name of a variable, allowed: A-Z, a-z, 0-9 and _",
+    ],
     [api("env.N = 5"), "service.api.env.N: expected a string, got 5"],
     [api('env.N = "a\\u0000"'), "service.api.env.N: contains a NUL character"],
     // Names.
