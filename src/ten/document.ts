@@ -1,8 +1,8 @@
 // The shape of tenement.toml as people write it: keys, allowed values and defaults, checked key by key.
-import { isIP } from "node:net";
 import { z } from "zod";
 import { parseDomain } from "../core/domain.ts";
 import { parseLabel, quote } from "../core/name.ts";
+import { createTrust } from "../core/network.ts";
 import { checkTemplate } from "../core/template.ts";
 import { type PortRange, parsePortRange } from "../platform/ports.ts";
 import { explain } from "./problem.ts";
@@ -81,15 +81,6 @@ function path(value: string): void {
     throw new Error(`expected a path such as "/health", got ${quote(value)}`);
 }
 
-function network(value: string): void {
-  const [address = "", bits, ...rest] = value.split("/");
-  const most = isIP(address) === 4 ? 32 : 128;
-  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
-  if (isIP(address) === 0 || !fits || rest.length > 0) {
-    throw new Error(`expected an address or network such as "10.0.0.0/8", got ${quote(value)}`);
-  }
-}
-
 /** Ports below 1024 need privileges that apps should not have. */
 export function portRange(value: string): PortRange {
   const range = parsePortRange(value);
@@ -127,10 +118,10 @@ const settingsShape = z.object(
     workers: z
       .union([z.int(workers).min(1, workers).max(256, workers), z.literal("auto")], workers)
       .default(1),
-    trusted_proxies: list("addresses and networks", text("an address or network", network)).default([
-      "127.0.0.0/8",
-      "::1",
-    ]),
+    trusted_proxies: list(
+      "addresses and networks",
+      text("an address or network", (value) => createTrust([value])),
+    ).default(["127.0.0.0/8", "::1"]),
   },
   table,
 );

@@ -143,7 +143,7 @@ describe("one wrong thing is told in one line", () => {
     ["[settings]\nworkers = 0", 'settings.workers: expected a whole number from 1 to 256 or "auto", got 0'],
     [
       "[settings]\ntrusted_proxies = ['10.0.0.0/33']",
-      'settings.trusted_proxies[0]: expected an address or network such as "10.0.0.0/8", got "10.0.0.0/33"',
+      'settings.trusted_proxies[0]: "10.0.0.0/33" is not a network; write 10.0.0.0/8, 192.0.2.7 or fd00::/8',
     ],
     [
       "[settings]\nports = '80-90'",
