@@ -9,7 +9,7 @@ export interface Selection {
    */
   selectWeighted(route: Route): Target | undefined;
   /** Another usable target, awake if there is one, for a request that is already counted; undefined when all were tried. */
-  alternative(route: Route, tried: ReadonlySet<string>): Target | undefined;
+  alternative(route: Route, tried: Pick<ReadonlySet<string>, "has">): Target | undefined;
   /** Forgets the routes that are no more. */
   retain(names: ReadonlyMap<string, unknown>): void;
 }

@@ -1,0 +1,128 @@
+// The answers that the proxy gives itself: short, plain or JSON, and without a word about what is inside.
+
+/** What an own answer says. `code` marks those that mean that no byte reached a target. */
+interface Answer {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  /** No byte of the request reached a target: another server may be asked at once. */
+  readonly untouched?: UntouchedCode;
+  readonly retryAfterSecs?: number;
+  readonly allow?: string;
+}
+
+export type UntouchedCode = "unknown_instance" | "nothing_routable" | "start_failed";
+
+const ANSWERS = {
+  bad_host: { status: 400, code: "bad_host", message: "The Host header is missing or not a host name" },
+  bad_request: {
+    status: 400,
+    code: "bad_request",
+    message: "The request has a character that HTTP forbids",
+  },
+  unread_body: {
+    status: 400,
+    code: "unread_body",
+    message: "A GET or HEAD request with a body cannot be forwarded",
+  },
+  unknown_host: {
+    status: 404,
+    code: "unknown_host",
+    message: "Nothing is served on this host",
+    untouched: "unknown_instance",
+  },
+  unknown_instance: {
+    status: 404,
+    code: "unknown_instance",
+    message: "There is no such instance",
+    untouched: "unknown_instance",
+  },
+  method: {
+    status: 405,
+    code: "method_not_allowed",
+    message: "This method is not forwarded",
+    allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+  },
+  too_large: {
+    status: 413,
+    code: "body_too_large",
+    message: "The request body is larger than this service allows",
+  },
+  bad_gateway: { status: 502, code: "bad_gateway", message: "The service broke off or gave no valid answer" },
+  refused: {
+    status: 502,
+    code: "refused",
+    message: "The service does not accept connections",
+    untouched: "nothing_routable",
+  },
+  nothing_routable: {
+    status: 503,
+    code: "nothing_routable",
+    message: "No instance of this service takes requests right now",
+    untouched: "nothing_routable",
+    retryAfterSecs: 5,
+  },
+  start_failed: {
+    status: 503,
+    code: "start_failed",
+    message: "The service did not start in time",
+    untouched: "start_failed",
+    retryAfterSecs: 5,
+  },
+  too_many_waiting: {
+    status: 503,
+    code: "too_many_waiting",
+    message: "Too many requests wait for this service to start",
+    untouched: "nothing_routable",
+    retryAfterSecs: 1,
+  },
+  busy: {
+    status: 503,
+    code: "busy",
+    message: "The service has no room for this request",
+    untouched: "nothing_routable",
+    retryAfterSecs: 1,
+  },
+  timeout: { status: 504, code: "timeout", message: "The service did not answer in time" },
+  unreachable: {
+    status: 504,
+    code: "unreachable",
+    message: "The service could not be reached in time",
+    untouched: "nothing_routable",
+  },
+  loop: { status: 508, code: "loop", message: "This request came back to where it had been" },
+  internal: { status: 500, code: "internal", message: "The proxy failed on this request" },
+} as const satisfies Record<string, Answer>;
+
+export type AnswerName = keyof typeof ANSWERS;
+
+/**
+ * An own answer, as JSON when the client prefers that. `errorField` names the field that carries `untouched`; undefined
+ * when a byte has reached a target after all.
+ */
+export function ownAnswer(name: AnswerName, accept: string | null, errorField: string | undefined): Response {
+  const { status, code, message, untouched, retryAfterSecs, allow }: Answer = ANSWERS[name];
+  const json = prefersJson(accept);
+  const headers = new Headers({
+    "content-type": json ? "application/json" : "text/plain; charset=utf-8",
+    "cache-control": "no-store",
+  });
+  if (untouched !== undefined && errorField !== undefined) headers.set(errorField, untouched);
+  if (retryAfterSecs !== undefined) headers.set("retry-after", String(retryAfterSecs));
+  if (allow !== undefined) headers.set("allow", allow);
+  const body = json ? `${JSON.stringify({ error: { code, message } })}\n` : `${message}\n`;
+  return new Response(body, { status, headers });
+}
+
+/** The visitor has left: nobody reads this. */
+export function goneAnswer(): Response {
+  return new Response(null, { status: 499 });
+}
+
+/** JSON is asked for by name, and no text before it. */
+function prefersJson(accept: string | null): boolean {
+  if (accept === null) return false;
+  const json = accept.search(/application\/(?:[a-z0-9.+-]+\+)?json/i);
+  const text = accept.search(/text\//i);
+  return json >= 0 && (text < 0 || json < text);
+}

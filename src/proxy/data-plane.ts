@@ -1,0 +1,93 @@
+// The data plane as a program sees it: routes go in, requests are served, numbers come out.
+import type { Route } from "../core/route.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { FailureKind } from "./exchange.ts";
+import type { TargetTraffic } from "./metrics.ts";
+
+export interface DataPlane extends AsyncDisposable {
+  readonly url: URL;
+  /**
+   * Puts a new set of routes in force and resolves when every worker uses it: requests that start afterwards see it whole.
+   * `defaultRoute` names the route that has the own hosts; the program then answers on `adminHost` only.
+   */
+  publish(routes: readonly Route[], defaultRoute?: string): Promise<void>;
+  /**
+   * Waits until nothing is in flight to a target, at most `deadlineMs`. Only after a publish in which the target is `out` or
+   * missing. Its WebSockets are told to go (1012), spread over the first half of that time.
+   */
+  drain(targetId: string, deadlineMs: number): Promise<Drained>;
+  /** Every target of the current routes and every other one that still has something in flight. */
+  traffic(): readonly TargetTraffic[];
+  /** Stops accepting, lets what is in flight finish for at most `deadlineMs`, then cuts the rest. Disposal is `close(0)`. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** `left` requests were still in flight at the deadline; 0 when the target is drained. */
+export interface Drained {
+  readonly left: number;
+}
+
+/** The field names that carry the product; the same table names what apps may not set themselves. */
+export interface ProductFields {
+  /** On every forwarded answer: the id of the target. */
+  readonly target: string;
+  /** On an answer that took more than one try: how many. */
+  readonly attempts: string;
+  /** On an own answer that means that no byte reached a target: `unknown_instance`, `nothing_routable` or `start_failed`. */
+  readonly error: string;
+  /** On a request: names a route or a target where the host does not. Undefined: no such field is obeyed. */
+  readonly selector: string | undefined;
+}
+
+/** Somebody wants a target that does not serve yet. */
+export interface Wanted {
+  readonly route: string;
+  /** The label of the target asked for or picked; undefined when any of the route will do. */
+  readonly label: string | undefined;
+  /** The visitor's address, as far as it can be trusted. */
+  readonly client: string;
+}
+
+/** What the program's own hosts are told about a request besides the request itself. */
+export interface OwnInfo {
+  readonly peer: string;
+  readonly peerTrusted: boolean;
+  /** Exempts the connection from the idle limit of 120 s: for answers that stream. */
+  holdOpen(): void;
+}
+
+/** What the plane asks of the program that runs it. None of these may throw. */
+export interface ProgramHooks {
+  /** Answers a request for one of the own hosts. */
+  own(request: Request, info: OwnInfo): Response | Promise<Response>;
+  /** A target failed a request in a way that a health check should look into at once. Called for each: coalesce. */
+  onTrouble(targetId: string, kind: FailureKind): void;
+  /**
+   * A request begins to wait. Called for each: one start must serve all. For a target that no table knows (`onDemand`)
+   * the request is answered 404 once the returned promise has settled and no publish has brought the target; a rejection makes it 503.
+   */
+  onWanted(wanted: Wanted): Promise<void> | void;
+}
+
+export interface DataPlaneOptions {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  /** Several listeners share the port; without it a second one fails with EADDRINUSE. */
+  readonly reusePort?: boolean;
+  /** The own host, in canonical form. */
+  readonly domain: string;
+  /** Whether `{label}.{name}.{domain}` leads to one target. */
+  readonly directHosts: boolean;
+  /** Where the program answers when a default route has the own hosts. */
+  readonly adminHost?: string;
+  /** Networks whose peers may say for whom they ask. */
+  readonly trustedProxies: readonly string[];
+  readonly fields: ProductFields;
+  readonly hooks: ProgramHooks;
+  readonly clock?: Clock;
+  /** Where in the period fresh selection counters start: worker i of N at i/N. */
+  readonly phase?: number;
+  /** Our own name in `Via`, the same in all workers; a random one unless given. */
+  readonly viaName?: string;
+}

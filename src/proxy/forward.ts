@@ -1,0 +1,288 @@
+// Takes one request to a target and brings the answer back: waiting, trying again, and giving up included.
+import type { RouteTable } from "../core/decide.ts";
+import { messageOf } from "../core/fault.ts";
+import { answerFields } from "../core/header.ts";
+import type { Selection } from "../core/pick.ts";
+import type { Target } from "../core/route.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type AnswerName, goneAnswer, ownAnswer } from "./answers.ts";
+import type { ProductFields, ProgramHooks } from "./data-plane.ts";
+import { type FailureKind, type Upstream, UpstreamFailure, type UpstreamResponse } from "./exchange.ts";
+import type { InFlight, Load } from "./in-flight.ts";
+import { type OutgoingBody, readBody } from "./request-body.ts";
+import { RetryBudget, retryAfter } from "./retry.ts";
+import { choose, isChanged, Pause, type Visit } from "./visit.ts";
+import type { Waited, WaitingRoom } from "./waiting.ts";
+
+const MOST_TRIES = 3;
+const CONNECT_TIMEOUT_MS = 3_000;
+/** How long a request that nobody else can take waits for news about the target that failed it. */
+const SETTLE_MS = 500;
+/** How long it takes at most to hear of a process that has just exited. */
+const EXIT_NEWS_MS = 20;
+
+/** What a forwarder works with; all of it belongs to the plane. */
+export interface ForwardParts {
+  readonly upstream: Upstream;
+  readonly selection: Selection;
+  readonly inFlight: InFlight;
+  readonly waiting: WaitingRoom;
+  readonly clock: Clock;
+  readonly hooks: ProgramHooks;
+  readonly fields: ProductFields;
+  /** The table in force now. */
+  table(): RouteTable;
+  /** Whether the listener is closing: answers then end their connections. */
+  isClosing(): boolean;
+  /** The visitor's address, as far as it can be trusted. */
+  clientOf(request: Request, peer: string): string;
+  /** Lifts the idle limit of a connection while a target works on its request, and sets it again. */
+  setIdleLimit(request: Request, isLimited: boolean): void;
+}
+
+export interface Forwarder {
+  forward(visit: Visit): Promise<Response>;
+  /** Forgets the retry budgets of routes that are no more. */
+  retain(names: ReadonlyMap<string, unknown>): void;
+}
+
+export function createForwarder(parts: ForwardParts): Forwarder {
+  const { upstream, selection, inFlight, waiting, clock, hooks, fields } = parts;
+  const reserved = new Set([fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()));
+  const budgets = new Map<string, RetryBudget>();
+
+  async function forward(visit: Visit): Promise<Response> {
+    budgetOf(visit.route.name).earn();
+    for (;;) {
+      const next = choose(visit, parts.table(), selection);
+      let end: AnswerName | "gone" | undefined;
+      if (typeof next === "string") end = next;
+      else if (next instanceof Pause) end = await pause(visit, next);
+      else {
+        const begun = clock.monotonic();
+        const load = inFlight.of(next.id);
+        try {
+          const answer = await attempt(visit, next, load);
+          load.meter.answered(answer.status, clock.monotonic() - begun);
+          return respond(visit, next, answer);
+        } catch (thrown) {
+          load.meter.failures += 1;
+          end = await recover(visit, next, thrown);
+        }
+      }
+      if (end !== undefined) return giveUp(visit, end);
+    }
+  }
+
+  /** Counts the request on its target in the same step as the pick, before anything is awaited. */
+  function attempt(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
+    load.begin();
+    visit.attempts += 1;
+    return visit.body === undefined
+      ? readThenSend(visit, target, load)
+      : send(visit, visit.body, target, load);
+  }
+
+  async function readThenSend(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
+    try {
+      const { maxBodyBytes } = visit.route.policy;
+      visit.body = await readBody(visit.request, maxBodyBytes, () => {
+        visit.isTooLarge = true;
+      });
+    } catch (thrown) {
+      load.end();
+      throw new UpstreamFailure("aborted", messageOf(thrown), false, false);
+    }
+    return send(visit, visit.body, target, load);
+  }
+
+  function send(visit: Visit, body: OutgoingBody, target: Target, load: Load): Promise<UpstreamResponse> {
+    const { request, path } = visit;
+    parts.setIdleLimit(request, false);
+    return upstream.send(
+      target.address,
+      { method: request.method, path, fields: visit.fields, body },
+      {
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        requestTimeoutMs: visit.route.policy.requestTimeoutMs,
+        streamIdleTimeoutMs: visit.route.policy.streamIdleTimeoutMs,
+        signal: request.signal,
+        onEnd: () => {
+          load.end();
+          parts.setIdleLimit(request, true);
+        },
+      },
+    );
+  }
+
+  function respond(visit: Visit, target: Target, answer: UpstreamResponse): Response {
+    const { status, body } = answer;
+    const headers = answerFields(answer.fields, reserved, body === null);
+    headers.push([fields.target, target.id]);
+    if (visit.attempts > 1) headers.push([fields.attempts, String(visit.attempts)]);
+    if (parts.isClosing()) headers.push(["connection", "close"]);
+    try {
+      return new Response(bodyOf(visit.request.method, body, headers), { status, headers });
+    } catch {
+      // A status or a value that Bun cannot write.
+      if (body instanceof ReadableStream) void body.cancel().catch(() => {});
+      return giveUp(visit, "bad_gateway");
+    }
+  }
+
+  /** Waits; undefined when the choice should be made again. */
+  async function pause(visit: Visit, { why, label, judge }: Pause): Promise<AnswerName | "gone" | undefined> {
+    if (visit.failure === "busy") return "busy";
+    const { route, request } = visit;
+    let waitMs = SETTLE_MS;
+    if (why !== "settling") {
+      visit.waitUntil ??= clock.monotonic() + route.policy.waitMs;
+      waitMs = visit.waitUntil - clock.monotonic();
+      parts.setIdleLimit(request, false);
+    }
+    const waited = waiting.wait(route.name, judge, waitMs, request.signal);
+    if (why !== "settling") want(visit, why, label);
+    return endOf(visit, why, await waited);
+  }
+
+  function endOf(visit: Visit, why: Pause["why"], waited: Waited): AnswerName | "gone" | undefined {
+    switch (waited) {
+      case "go":
+      case "fail":
+        return undefined;
+      case "left":
+        return "gone";
+      case "full":
+        return visit.failure ?? "too_many_waiting";
+      case "late":
+        if (why === "settling") return visit.failure ?? "nothing_routable";
+        visit.isLate = true;
+        return visit.picked === undefined ? "start_failed" : undefined;
+    }
+  }
+
+  /** Tells the program that somebody waits. It is asked once for an unknown target, and its answer reviewed by who waits. */
+  function want(visit: Visit, why: Pause["why"], label: string | undefined): void {
+    const client = parts.clientOf(visit.request, visit.peer);
+    const wanted = Promise.resolve(hooks.onWanted({ route: visit.route.name, label, client }));
+    const answered = (demand: "made" | "refused") => () => {
+      if (why !== "demand") return;
+      visit.demand = demand;
+      waiting.review(parts.table(), visit.route.name);
+    };
+    wanted.then(answered("made"), answered("refused"));
+  }
+
+  /** After a failed try: undefined when the request may be tried again, else how it ends. */
+  async function recover(
+    visit: Visit,
+    target: Target,
+    thrown: unknown,
+  ): Promise<AnswerName | "gone" | undefined> {
+    if (!(thrown instanceof UpstreamFailure)) throw thrown;
+    if (visit.isTooLarge) return "too_large";
+    if (thrown.kind === "aborted") return "gone";
+    if (TROUBLE.has(thrown.kind)) hooks.onTrouble(target.id, thrown.kind);
+    if (thrown.requestSent) visit.untouched = false;
+    visit.failure = answerTo(thrown);
+    return (await mayRetry(visit, target, thrown)) ? undefined : visit.failure;
+  }
+
+  async function mayRetry(visit: Visit, target: Target, failure: UpstreamFailure): Promise<boolean> {
+    const retry = retryAfter(failure, visit.request.method, visit.body);
+    if (retry === "none" || visit.attempts >= MOST_TRIES) return false;
+    // An idle connection found closed says nothing against its target.
+    if (failure.kind !== "reset" || failure.requestSent) visit.avoid(target);
+    return retry === "free" || (await isFree(visit, target)) || budgetOf(visit.route.name).spend();
+  }
+
+  /** Whether the target's exit cut the request, for the first time: other retries are paid for. */
+  async function isFree(visit: Visit, target: Target): Promise<boolean> {
+    if (visit.hadFreeRetry) return false;
+    const { name } = visit.route;
+    const hasGone = (table: RouteTable) =>
+      isChanged(table.routes.get(name)?.targets.get(target.label), target) ? "go" : "stay";
+    visit.hadFreeRetry =
+      hasGone(parts.table()) === "go" ||
+      (await waiting.wait(name, hasGone, EXIT_NEWS_MS, visit.request.signal)) === "go";
+    return visit.hadFreeRetry;
+  }
+
+  function giveUp(visit: Visit, end: AnswerName | "gone"): Response {
+    parts.setIdleLimit(visit.request, true);
+    if (end === "gone") return goneAnswer();
+    const errorField = visit.untouched ? fields.error : undefined;
+    const response = ownAnswer(end, visit.request.headers.get("accept"), errorField);
+    if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
+    if (parts.isClosing()) response.headers.set("connection", "close");
+    return response;
+  }
+
+  function budgetOf(route: string): RetryBudget {
+    const known = budgets.get(route);
+    if (known !== undefined) return known;
+    const budget = new RetryBudget(clock);
+    budgets.set(route, budget);
+    return budget;
+  }
+
+  return {
+    forward,
+    retain(names) {
+      for (const name of budgets.keys()) if (!names.has(name)) budgets.delete(name);
+    },
+  };
+}
+
+/** Failures that a health check should look into at once. */
+const TROUBLE: ReadonlySet<FailureKind> = new Set([
+  "refused",
+  "connect_timeout",
+  "unresolved",
+  "tls",
+  "reset",
+  "request_timeout",
+]);
+
+function answerTo({ kind, requestSent }: UpstreamFailure): AnswerName {
+  switch (kind) {
+    case "refused":
+    case "unresolved":
+    case "tls":
+      return "refused";
+    case "connect_timeout":
+      return "unreachable";
+    case "busy":
+      return "busy";
+    case "request_timeout":
+    case "stream_timeout":
+      return "timeout";
+    case "garbage":
+      return requestSent ? "bad_gateway" : "bad_request";
+    case "reset":
+    case "aborted":
+      return "bad_gateway";
+  }
+}
+
+/** The body as Bun.serve must be given it, so that it adds nothing of its own to the answer. */
+function bodyOf(
+  method: string,
+  body: UpstreamResponse["body"],
+  headers: readonly (readonly [string, string])[],
+): Bun.BodyInit | null {
+  // Without a body it would announce one of 0 bytes; with bytes it would name a type.
+  if (body === null)
+    return method === "HEAD" && !has(headers, "content-length") ? new ReadableStream() : null;
+  if (body instanceof ReadableStream || has(headers, "content-type")) return body as Bun.BodyInit;
+  return new ReadableStream({
+    start(controller) {
+      if (body.byteLength > 0) controller.enqueue(body);
+      controller.close();
+    },
+  });
+}
+
+function has(headers: readonly (readonly [string, string])[], name: string): boolean {
+  return headers.some((field) => field[0].length === name.length && field[0].toLowerCase() === name);
+}

@@ -1,0 +1,81 @@
+// The data plane inside the program's own process: one listener, one table, one set of counters.
+import { createRouteTable } from "../core/decide.ts";
+import { clientAddress, createTrust } from "../core/network.ts";
+import { createSelection } from "../core/pick.ts";
+import type { Route } from "../core/route.ts";
+import { systemClock } from "../platform/clock.ts";
+import { ownAnswer } from "./answers.ts";
+import type { DataPlane, DataPlaneOptions } from "./data-plane.ts";
+import type { Upstream } from "./exchange.ts";
+import { createForwarder } from "./forward.ts";
+import { createFront } from "./front.ts";
+import { createInFlight } from "./in-flight.ts";
+import { createListener } from "./listener.ts";
+import { createWaitingRoom } from "./waiting.ts";
+
+/** Listens at once, with an empty table. Owns and disposes the upstream client. Throws what listening throws. */
+export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstream): DataPlane {
+  const clock = options.clock ?? systemClock;
+  const isTrusted = createTrust(options.trustedProxies);
+  const selection = createSelection(options.phase);
+  const inFlight = createInFlight(clock);
+  const waiting = createWaitingRoom(clock);
+  let table = tableOf([], undefined);
+
+  function tableOf(routes: readonly Route[], defaultRoute: string | undefined) {
+    return createRouteTable(routes, { ...options, defaultRoute });
+  }
+
+  const forwarder = createForwarder({
+    upstream,
+    selection,
+    inFlight,
+    waiting,
+    clock,
+    hooks: options.hooks,
+    fields: options.fields,
+    table: () => table,
+    isClosing: () => listener.isClosing,
+    clientOf: (request, peer) => clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted),
+    setIdleLimit: (request, isLimited) => listener.setIdleLimit(request, isLimited),
+  });
+  const listener = createListener({
+    host: options.host,
+    port: options.port,
+    reusePort: options.reusePort ?? false,
+    clock,
+    handle: createFront({
+      options,
+      forwarder,
+      viaName: options.viaName ?? `proxy-${crypto.randomUUID().slice(0, 13)}`,
+      isTrusted,
+      table: () => table,
+    }),
+    onError: () => ownAnswer("internal", null, undefined),
+  });
+
+  async function close(deadlineMs: number): Promise<void> {
+    await listener.close(deadlineMs);
+    waiting.clear();
+    await upstream[Symbol.asyncDispose]();
+  }
+
+  return {
+    url: listener.url,
+    async publish(routes, defaultRoute) {
+      table = tableOf(routes, defaultRoute);
+      waiting.review(table);
+      const targets = routes.flatMap((route) => route.targets);
+      upstream.retain(targets.filter(({ readiness }) => readiness !== "out").map(({ address }) => address));
+      inFlight.retain(new Set(targets.map(({ id }) => id)));
+      selection.retain(table.routes);
+      forwarder.retain(table.routes);
+    },
+    async drain(targetId, deadlineMs) {
+      return { left: await inFlight.of(targetId).drained(deadlineMs) };
+    },
+    traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
+    close,
+    [Symbol.asyncDispose]: () => close(0),
+  };
+}

@@ -1,0 +1,81 @@
+// The listening side of the proxy: Bun.serve with every default that matters said aloud, and a close that cuts nobody off early.
+import { type Clock, sleep } from "../platform/clock.ts";
+
+/** How long a connection may stay silent between requests, and while a request's head and first bytes arrive. */
+const IDLE_SECS = 120;
+/** On closing: for how long connections are told to close before the listener goes, while requests still come. */
+const FAREWELL_MS = 1_000;
+const STEP_MS = 50;
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly reusePort: boolean;
+  readonly clock: Clock;
+  handle(request: Request, listener: Listener): Response | Promise<Response>;
+  /** The answer when `handle` has failed. */
+  onError(error: Error): Response;
+}
+
+export interface Listener {
+  readonly url: URL;
+  /** Whether answers should end their connections. */
+  readonly isClosing: boolean;
+  addressOf(request: Request): string;
+  /** Lifts or sets the idle limit of the connection that carries a request; harmless when it has gone. */
+  setIdleLimit(request: Request, isLimited: boolean): void;
+  /** Stops accepting, waits until every client has its answer but at most `deadlineMs`, then cuts the rest. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Throws what Bun.serve throws, EADDRINUSE above all. */
+export function createListener(options: ListenerOptions): Listener {
+  const { clock } = options;
+  let isClosing = false;
+  let arrived = 0;
+
+  const server = Bun.serve({
+    hostname: options.host,
+    port: options.port,
+    // Without this, two servers on one port would share its connections unnoticed.
+    reusePort: options.reusePort,
+    development: false,
+    idleTimeout: IDLE_SECS,
+    // Limits on bodies are per route, and 0 would mean none at all.
+    maxRequestBodySize: Number.POSITIVE_INFINITY,
+    error: options.onError,
+    fetch(request) {
+      arrived += 1;
+      return options.handle(request, listener);
+    },
+  });
+
+  /** Tells clients that keep connections to close them, for as long as requests still come on them. */
+  async function farewell(deadline: number): Promise<void> {
+    isClosing = true;
+    const end = Math.min(deadline, clock.monotonic() + FAREWELL_MS);
+    for (let before = -1; before !== arrived && clock.monotonic() < end; ) {
+      before = arrived;
+      await sleep(clock, 2 * STEP_MS);
+    }
+  }
+
+  const listener: Listener = {
+    url: server.url,
+    get isClosing() {
+      return isClosing;
+    },
+    addressOf: (request) => server.requestIP(request)?.address ?? "",
+    setIdleLimit: (request, isLimited) => server.timeout(request, isLimited ? IDLE_SECS : 0),
+    async close(deadlineMs) {
+      const deadline = clock.monotonic() + deadlineMs;
+      if (!isClosing) await farewell(deadline);
+      const stopped = server.stop();
+      while (server.pendingRequests + server.pendingWebSockets > 0 && clock.monotonic() < deadline) {
+        await sleep(clock, STEP_MS);
+      }
+      await Promise.all([stopped, server.stop(true)]);
+    },
+  };
+  return listener;
+}

@@ -1,0 +1,63 @@
+// What happened to each target's requests, counted cheaply enough for the hot path and mergeable over workers.
+
+/** Cumulative counts of one target since it was first routed: rates are differences of two readings. */
+export interface TargetTraffic {
+  readonly id: string;
+  /** Requests and open streams, from the pick to the last byte read from the target. */
+  readonly inFlight: number;
+  /** Milliseconds since something was last in flight; 0 while something is. */
+  readonly idleMs: number;
+  /** Requests that were sent or tried. */
+  readonly requests: number;
+  /** Answers by status class: 1xx, 2xx, 3xx, 4xx, 5xx. */
+  readonly statuses: readonly number[];
+  /** Tries that gave no answer: refused, reset, timed out, garbage. */
+  readonly failures: number;
+  /** Answers by the time to their head; bucket i holds those below `bucketLimitMs(i)`. */
+  readonly buckets: readonly number[];
+}
+
+const BUCKETS_PER_DOUBLING_LOG2 = 2;
+const BUCKET_COUNT = 128;
+
+/** The counters of one target. */
+export class Meter {
+  requests = 0;
+  failures = 0;
+  readonly statuses = new Uint32Array(5);
+  readonly buckets = new Uint32Array(BUCKET_COUNT);
+
+  answered(status: number, headMs: number): void {
+    const at = ((status / 100) | 0) - 1;
+    this.statuses[at] = (this.statuses[at] ?? 0) + 1;
+    const bucket = bucketOf(headMs);
+    this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1;
+  }
+}
+
+/** Four buckets to a doubling, from 4 microseconds to over half an hour: no quantile is off by more than a fifth. */
+function bucketOf(ms: number): number {
+  const micros = Math.min(Math.max(ms * 1000, 4), 0x7fffffff) | 0;
+  const exponent = 31 - Math.clz32(micros);
+  const quarter = (micros >> (exponent - BUCKETS_PER_DOUBLING_LOG2)) & 3;
+  return (exponent << BUCKETS_PER_DOUBLING_LOG2) | quarter;
+}
+
+/** The upper end of a bucket, in milliseconds, exclusive. */
+export function bucketLimitMs(bucket: number): number {
+  return ((4 + (bucket & 3) + 1) * 2 ** ((bucket >> BUCKETS_PER_DOUBLING_LOG2) - 2)) / 1000;
+}
+
+/** The time below which the given part (0.95) of the counted answers came, in milliseconds; undefined when there are none. */
+export function quantileMs(buckets: readonly number[], part: number): number | undefined {
+  let total = 0;
+  for (const count of buckets) total += count;
+  if (total === 0) return undefined;
+  let seen = 0;
+  const rank = Math.ceil(total * part);
+  const bucket = buckets.findIndex((count) => {
+    seen += count;
+    return seen >= rank;
+  });
+  return bucketLimitMs(bucket);
+}

@@ -1,0 +1,54 @@
+// What may be tried again, and how often: a bucket per route keeps retries from multiplying the load on a service in trouble.
+import type { Clock } from "../platform/clock.ts";
+import type { UpstreamFailure } from "./exchange.ts";
+import type { OutgoingBody } from "./request-body.ts";
+
+const PER_REQUEST = 0.2;
+const PER_SECOND = 10;
+const MOST = 1_000;
+
+/** One route's bucket of retries; one second's worth at the start. */
+export class RetryBudget {
+  #tokens = PER_SECOND;
+  #filledAt: number;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#filledAt = clock.monotonic();
+  }
+
+  /** Called for every request that is not itself a retry. */
+  earn(): void {
+    if (this.#tokens < MOST) this.#tokens += PER_REQUEST;
+  }
+
+  /** Whether one more try is allowed; if so it is spent. */
+  spend(): boolean {
+    const now = this.#clock.monotonic();
+    this.#tokens = Math.min(MOST, this.#tokens + ((now - this.#filledAt) / 1000) * PER_SECOND);
+    this.#filledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+}
+
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+
+/**
+ * Whether a failed try may be followed by another: free when no byte of it was sent and its body is whole; paid when it
+ * was reset before any byte of the answer, and sending it twice means the same as once (RFC 9110 section 9.2.2).
+ */
+export function retryAfter(
+  { kind, requestSent, answerBegun }: UpstreamFailure,
+  method: string,
+  body: OutgoingBody | undefined,
+): "free" | "paid" | "none" {
+  const isHeld = body === null || body instanceof Uint8Array;
+  if (!requestSent) {
+    const isWhole = isHeld || (body !== undefined && !body.stream.locked);
+    return isWhole && kind !== "garbage" && kind !== "aborted" ? "free" : "none";
+  }
+  return kind === "reset" && !answerBegun && isHeld && IDEMPOTENT.has(method) ? "paid" : "none";
+}
