@@ -24,8 +24,9 @@ export interface UpstreamResponse {
   /** Without hop-by-hop fields and without Transfer-Encoding; Content-Length stays, as the backend sent it. */
   readonly fields: Fields;
   /**
-   * Bytes when the whole body (at most 64 KB) was there with the head, a stream otherwise, null when the answer has none
-   * (HEAD, 204, 304). A stream errors when the backend breaks off, so that a short body never looks complete.
+   * Bytes when the whole body was there with the head (what one read holds: at most 512 KB), a stream otherwise, null when
+   * the answer has none (HEAD, 204, 304). A stream errors with an UpstreamFailure when the backend breaks off, so that a
+   * short body never looks complete. A stream must be read or cancelled.
    */
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
 }
@@ -38,8 +39,11 @@ export interface SendOptions {
   readonly streamIdleTimeoutMs: number;
   /** Aborts the exchange: the visitor has left. */
   readonly signal: AbortSignal;
-  /** Called exactly once, when the last byte of the exchange has been read from the target or it has failed. */
-  readonly onEnd: () => void;
+  /**
+   * Called exactly once, when the last byte of the exchange has been read from the target, or with the reason when it
+   * has failed: before `send` rejects, and also when the body breaks off after `send` has resolved.
+   */
+  readonly onEnd: (failure?: UpstreamFailure) => void;
 }
 
 /** Where a server listens. `tls` names the server for SNI and verification; `unix` is a socket path and wins over host and port. */
@@ -68,12 +72,25 @@ export class UpstreamFailure extends Error {
   readonly requestSent: boolean;
   /** Whether any byte of the answer was read. */
   readonly answerBegun: boolean;
+  /**
+   * Whether the request went over a connection that had served another before: a `reset` then tells more about that
+   * connection's age than about the target's health.
+   */
+  readonly reused: boolean;
 
-  constructor(kind: FailureKind, message: string, requestSent: boolean, answerBegun: boolean) {
-    super(message);
+  constructor(
+    kind: FailureKind,
+    message: string,
+    requestSent: boolean,
+    answerBegun: boolean,
+    reused = false,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
     this.kind = kind;
     this.requestSent = requestSent;
     this.answerBegun = answerBegun;
+    this.reused = reused;
   }
 }
 

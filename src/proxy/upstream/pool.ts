@@ -1,0 +1,179 @@
+// The connections to one origin: idle ones used again, the most recent first, new ones opened, and a queue beyond the bound.
+import type { FailureKind, Origin } from "../exchange.ts";
+import { Connection, type Occupant, type Owner } from "./connection.ts";
+import type { Limits } from "./limits.ts";
+
+/** A backend closes when the time is over that it announces as `Keep-Alive: timeout`; the last fifth of it is not used. */
+const USABLE_PART_OF_KEEP_ALIVE = 0.8;
+
+export class Pool implements Owner {
+  readonly #origin: Origin;
+  readonly #limits: Limits;
+  readonly #now: () => number;
+  readonly #connections = new Set<Connection>();
+  /** Idle connections, the most recently used last. */
+  readonly #idle: Connection[] = [];
+  /** Those that wait for their turn, the first first. */
+  readonly #waiting = new Set<Occupant>();
+  #inFlight = 0;
+  #retired = false;
+
+  constructor(origin: Origin, limits: Limits, now: () => number) {
+    this.#origin = origin;
+    this.#limits = limits;
+    this.#now = now;
+  }
+
+  get isEmpty(): boolean {
+    return this.#connections.size === 0 && this.#waiting.size === 0;
+  }
+
+  /** Takes it in: it begins now, when a connection opens, or when its turn comes. It must `leave` or `release`. */
+  submit(occupant: Occupant): void {
+    if (this.#inFlight < this.#limits.maxInFlight) {
+      this.#inFlight++;
+      this.#assign(occupant);
+    } else if (this.#waiting.size < this.#limits.maxWaiting) this.#waiting.add(occupant);
+    else occupant.fail("busy", "too many requests wait for the target");
+  }
+
+  /** The occupant has ended well and its connection can carry another. */
+  release(connection: Connection, keepAliveMs: number | undefined): void {
+    connection.occupant = undefined;
+    connection.served++;
+    if (keepAliveMs !== undefined) {
+      connection.idleLimitMs = Math.min(this.#limits.idleMs, keepAliveMs * USABLE_PART_OF_KEEP_ALIVE);
+    }
+    connection.resume();
+    this.#rest(connection);
+    this.#vacate();
+  }
+
+  /** The occupant has ended otherwise, and its connection, if it had one, with it: `reset`, or closed in good order. */
+  leave(occupant: Occupant, connection: Connection | undefined, reset: boolean): void {
+    if (connection === undefined) {
+      this.#waiting.delete(occupant);
+      return;
+    }
+    connection.occupant = undefined;
+    // Without a socket it cannot be cancelled: if it ever opens it is one more idle connection.
+    if (connection.state !== "connecting" || connection.cancellable) this.#discard(connection, reset);
+    this.#vacate();
+  }
+
+  /** Ends what is past its deadline. */
+  sweep(nowMs: number): void {
+    for (const occupant of this.#waiting) occupant.expireAt(nowMs);
+    for (const connection of this.#connections) connection.occupant?.expireAt(nowMs);
+    for (const connection of this.#idle.filter((one) => ageOf(one, nowMs) >= one.idleLimitMs)) {
+      this.#discard(connection);
+    }
+  }
+
+  /** Closes idle connections now, and those in use as soon as they are done. */
+  retire(): void {
+    this.#retired = true;
+    for (const connection of [...this.#idle]) this.#discard(connection);
+  }
+
+  /** Ends everything at once. */
+  abandon(): void {
+    this.retire();
+    for (const occupant of [...this.#waiting]) occupant.fail("aborted", "the HTTP client was closed");
+    for (const connection of [...this.#connections]) {
+      connection.occupant?.fail("aborted", "the HTTP client was closed");
+      this.#discard(connection, true);
+    }
+  }
+
+  onOpened(connection: Connection): void {
+    const occupant = connection.occupant;
+    if (occupant === undefined) this.#rest(connection);
+    else if (!occupant.begin(connection))
+      occupant.fail("refused", "the target closed the connection at once");
+  }
+
+  onUnopened(connection: Connection, code: string, secure: boolean): void {
+    const occupant = connection.occupant;
+    if (occupant === undefined) this.#discard(connection);
+    else occupant.fail(kindOf(code, secure), `no connection to the target (${code})`);
+  }
+
+  onLost(connection: Connection): void {
+    this.#discard(connection);
+  }
+
+  #assign(occupant: Occupant): void {
+    let connection = this.#takeIdle(occupant.repeatable);
+    for (; connection !== undefined; connection = this.#takeIdle(occupant.repeatable)) {
+      connection.occupant = occupant;
+      if (occupant.begin(connection)) return;
+      this.#discard(connection);
+    }
+    this.#connect(occupant);
+  }
+
+  #takeIdle(repeatable: boolean): Connection | undefined {
+    const connection = this.#idle.at(-1);
+    if (connection === undefined) return undefined;
+    // What may not be sent twice goes over a connection so young that no sensible target is about to close it.
+    const limitMs = repeatable
+      ? connection.idleLimitMs
+      : Math.min(this.#limits.idleForUnrepeatableMs, connection.idleLimitMs / 2);
+    return ageOf(connection, this.#now()) < limitMs ? this.#idle.pop() : undefined;
+  }
+
+  #connect(occupant: Occupant): void {
+    if (this.#connections.size >= 2 * this.#limits.maxInFlight) {
+      const oldest = this.#idle[0];
+      if (oldest === undefined) {
+        occupant.fail("busy", "too many connections to the target are still opening");
+        this.#vacate();
+        return;
+      }
+      this.#discard(oldest);
+    }
+    const connection = new Connection(this, this.#limits);
+    this.#connections.add(connection);
+    connection.occupant = occupant;
+    occupant.awaits(connection);
+    connection.connect(this.#origin);
+  }
+
+  #rest(connection: Connection): void {
+    if (this.#retired || connection.idleLimitMs <= 0) this.#discard(connection);
+    else {
+      connection.idleSinceMs = this.#now();
+      this.#idle.push(connection);
+    }
+  }
+
+  #discard(connection: Connection, reset = false): void {
+    connection.close(reset);
+    this.#connections.delete(connection);
+    const at = this.#idle.lastIndexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  /** A place has become free: the first of those who wait gets it. */
+  #vacate(): void {
+    this.#inFlight--;
+    const [next] = this.#waiting;
+    if (next === undefined) return;
+    this.#waiting.delete(next);
+    this.#inFlight++;
+    this.#assign(next);
+  }
+}
+
+function ageOf(connection: Connection, nowMs: number): number {
+  return nowMs - connection.idleSinceMs;
+}
+
+function kindOf(code: string, secure: boolean): FailureKind {
+  if (secure && code !== "ECONNRESET") return "tls";
+  if (code === "ENOTFOUND" || code.startsWith("EAI_") || code.startsWith("DNS_")) return "unresolved";
+  if (code === "ETIMEDOUT") return "connect_timeout";
+  if (code === "EMFILE" || code === "ENFILE" || code === "EADDRNOTAVAIL") return "busy";
+  return "refused";
+}

@@ -1,0 +1,99 @@
+// The proxy's HTTP/1.1 client: one pool of connections per origin, and one timer that keeps all deadlines.
+import type { Clock } from "../../platform/clock.ts";
+import { type Origin, type Upstream, UpstreamFailure, type UpstreamResponse } from "../exchange.ts";
+import { Attempt, type AttemptContext } from "./attempt.ts";
+import { defaultLimits, type Limits } from "./limits.ts";
+import { Pool } from "./pool.ts";
+import { encodeHead } from "./request.ts";
+
+const SCRATCH_BYTES = 65_536;
+
+export interface UpstreamOptions {
+  readonly clock: Clock;
+  readonly limits?: Partial<Limits>;
+}
+
+/** The client. Disposing it ends every exchange with `aborted` and closes every connection. */
+export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstream {
+  const limits: Limits = { ...defaultLimits, ...given };
+  const now = () => clock.monotonic();
+  const context: AttemptContext = {
+    now,
+    scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
+    streamBufferBytes: limits.streamBufferBytes,
+  };
+  const byOrigin = new Map<string, Pool>();
+  /** Also those that have been retired and still have requests in flight. */
+  const pools = new Set<Pool>();
+  let stopSweeping: (() => void) | undefined;
+  let isClosed = false;
+
+  function poolOf(origin: Origin): Pool {
+    const key = keyOf(origin);
+    const known = byOrigin.get(key);
+    if (known !== undefined) return known;
+    const pool = new Pool(origin, limits, now);
+    byOrigin.set(key, pool);
+    pools.add(pool);
+    stopSweeping ??= clock.every(limits.sweepMs, sweep);
+    return pool;
+  }
+
+  function sweep(): void {
+    const nowMs = now();
+    for (const pool of pools) pool.sweep(nowMs);
+    for (const [key, pool] of byOrigin) if (pool.isEmpty) byOrigin.delete(key);
+    for (const pool of pools) if (pool.isEmpty) pools.delete(pool);
+    if (pools.size === 0) stop();
+  }
+
+  function stop(): void {
+    stopSweeping?.();
+    stopSweeping = undefined;
+  }
+
+  return {
+    send(origin, request, options) {
+      return new Promise<UpstreamResponse>((resolve, reject) => {
+        const refuse = (failure: UpstreamFailure) => {
+          options.onEnd(failure);
+          reject(failure);
+        };
+        if (isClosed)
+          return refuse(new UpstreamFailure("aborted", "the HTTP client is closed", false, false));
+        if (options.signal.aborted) {
+          return refuse(new UpstreamFailure("aborted", "the visitor has left", false, false));
+        }
+        let head: string;
+        try {
+          head = encodeHead(request);
+        } catch (thrown) {
+          return refuse(thrown as UpstreamFailure);
+        }
+        const pool = poolOf(origin);
+        pool.submit(new Attempt(context, pool, request, head, options, resolve, reject));
+      });
+    },
+    retain(origins) {
+      const kept = new Set(origins.map(keyOf));
+      for (const [key, pool] of byOrigin) {
+        if (kept.has(key)) continue;
+        byOrigin.delete(key);
+        pool.retire();
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      isClosed = true;
+      stop();
+      for (const pool of pools) pool.abandon();
+      pools.clear();
+      byOrigin.clear();
+    },
+  };
+}
+
+/** Connections are shared only where the address, the name and the trust are the same. */
+function keyOf({ host, port, unix, tls }: Origin): string {
+  const address = unix ?? `${host}:${port}`;
+  return tls === undefined ? address : `${address}|${tls.serverName}|${tls.ca ?? ""}`;
+}
