@@ -28,4 +28,6 @@ function collapse(error: unknown): never {
 
 process.on("uncaughtException", collapse);
 process.on("unhandledRejection", collapse);
+// Timers of Clock let a process end; one that still runs a command must not.
+setInterval(() => {}, 2 ** 30);
 process.exit(await runProgram({ ...choose(process.argv.slice(2)), env, stdout, stderr }));

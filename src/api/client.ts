@@ -17,7 +17,10 @@ type Arguments<O extends Operation> =
     ? [sent?: Sent<O>, options?: CallOptions]
     : [sent: Sent<O>, options?: CallOptions];
 
-/** Every method rejects with a Fault and nothing else, but for the reason of a signal that fired. */
+/**
+ * Every method rejects with a Fault and nothing else, but for the reason of a signal that fired. For `events`, which
+ * have no end of their own, the signal is a normal one.
+ */
 export type Client<C extends Contract> = {
   readonly [K in keyof C]: C[K]["transport"] extends "events"
     ? (...args: Arguments<C[K]>) => AsyncIterable<Answer<C[K]>>
@@ -105,8 +108,12 @@ async function readProgress(
 }
 
 async function* readEvents(open: () => Promise<Response>, unreachable: Unreachable, signal?: AbortSignal) {
-  for await (const text of readLines(await open(), unreachable, signal)) {
-    if (text.startsWith("data: ")) yield JSON.parse(text.slice("data: ".length));
+  try {
+    for await (const text of readLines(await open(), unreachable, signal)) {
+      if (text.startsWith("data: ")) yield JSON.parse(text.slice("data: ".length));
+    }
+  } catch (error) {
+    if (!signal?.aborted) throw error;
   }
 }
 

@@ -46,6 +46,9 @@ export interface Api {
   fetch(request: Request, peer: Peer): Promise<Response>;
 }
 
+/** The version is Prometheus's of its text format, and says nothing to anybody else. */
+const TEXT = "text/plain; version=0.0.4; charset=utf-8";
+
 type Env = { Bindings: { readonly peer: Peer } };
 type AnyHandler = (call: unknown, report?: (progress: Progress) => void) => unknown;
 
@@ -124,7 +127,7 @@ async function answer<C extends Contract, P extends Principal>(
       return Response.json(operation.answer.parse(await handler(call)));
     case "text":
       return new Response(String(await handler(call)), {
-        headers: { "Content-Type": "text/plain; charset=utf-8" },
+        headers: { "Content-Type": TEXT },
       });
     case "events": {
       const events = (await handler(call)) as AsyncIterable<unknown>;

@@ -7,13 +7,13 @@ const NAMES = Object.keys(SHELLS) as Shell[];
 
 export default command({
   name: "completion",
-  summary: "print a completion script for bash, zsh or fish",
+  summary: "Print a completion script for bash, zsh or fish",
   examples: [
     ["{program} completion bash > /etc/bash_completion.d/{program}", "for all users of bash"],
     ["{program} completion zsh > ~/.zfunc/_{program}", "for zsh, with ~/.zfunc in fpath"],
     ["{program} completion fish > ~/.config/fish/completions/{program}.fish", "for fish"],
   ],
-  args: { shell: word("the shell", { hint: "bash|zsh|fish", choices: NAMES, read: oneOf(NAMES) }) },
+  args: { shell: word("The shell", { hint: "bash|zsh|fish", choices: NAMES, read: oneOf(NAMES) }) },
   async run({ args, out, program }) {
     const script = SHELLS[args.shell](program.name, await outline(program));
     out.data({ shell: args.shell, script }, () => script);

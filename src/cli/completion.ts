@@ -24,7 +24,7 @@ interface Flag extends Entry {
 /** Every place of a program, the program first. Loads all its commands. */
 export async function outline(program: Program): Promise<Place[]> {
   const globals = flagsOf(globalArgs(program));
-  const version: Flag = { text: "--version", about: "show the version", takesValue: false, choices: [] };
+  const version: Flag = { text: "--version", about: "Show the version", takesValue: false, choices: [] };
 
   async function visit(path: string, entry: Command | Group): Promise<Place[]> {
     if (isGroup(entry)) return children(path, entry.commands, globals);

@@ -22,8 +22,8 @@ export function globalArgs({ globals }: Program): Args {
   ]);
   return {
     ...Object.fromEntries(options),
-    json: flag("print JSON and nothing else"),
-    help: flag("show how it is used", { letter: "h" }),
+    json: flag("Print JSON and nothing else"),
+    help: flag("Show how it is used", { letter: "h" }),
   };
 }
 

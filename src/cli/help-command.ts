@@ -6,9 +6,9 @@ import { helpFor } from "./help.ts";
 
 export default command({
   name: "help",
-  summary: "explain a command",
+  summary: "Explain a command",
   examples: [["{program} help completion", "how completion is used, with examples"]],
-  args: { command: words("the command to explain; none for the list of all", { hint: "COMMAND" }) },
+  args: { command: words("The command to explain; none for the list of all", { hint: "COMMAND" }) },
   async run({ args, out, program }) {
     const help = await helpFor(program, await find(program, args.command), out.paint);
     out.data({ help }, () => help);

@@ -4,6 +4,8 @@ import { type Command, type Commands, isGroup, labelOf, type Program } from "./c
 import { type Found, globalArgs } from "./find.ts";
 import type { Paint } from "./output.ts";
 
+const LINE_CHARS = 90;
+
 type Row = readonly [term: string, explanation: string];
 
 /** The help for what was found; loads the commands whose summaries it shows. */
@@ -19,7 +21,7 @@ export async function helpFor(program: Program, { entry, what }: Found, paint: P
   const first = entry ? sentence(entry.summary) : `${program.name} ${program.version}: ${program.summary}`;
   const flags = section(heading("Flags, before or after the command"), [
     ...flagRows(globalArgs(program)),
-    ["    --version", "show the version"],
+    ["    --version", "Show the version"],
   ]);
   const last = `${what} COMMAND --help explains a command and shows examples.`;
   return layout([first, `${heading("Usage")}\n  ${what} COMMAND [...]`, ...listed, entry ? "" : flags, last]);
@@ -36,8 +38,8 @@ function commandHelp(
   const examples = command.examples.map(([line, why]) => `  ${line}\n      ${why}\n`);
   return layout([
     sentence(command.summary),
-    `${heading("Usage")}\n  ${usageLine(command, what)}`,
-    command.description ?? "",
+    `${heading("Usage")}\n  ${fill(usage(command, what)).join("\n      ")}`,
+    fill((command.description ?? "").split(" ")).join("\n"),
     section(
       heading("Arguments"),
       places.map(([name, arg]): Row => [placeName(name, arg), explain(arg)]),
@@ -49,14 +51,15 @@ ${examples.join("").replaceAll("{program}", program.name)}`,
   ]);
 }
 
-function usageLine({ args }: Command, what: string): string {
+/** The parts of the usage line, each to stay in one piece. */
+function usage({ args }: Command, what: string): string[] {
   const words = Object.entries(args)
     .filter(([, arg]) => arg.type === "positional")
     .map(([name, arg]) => (arg.required ? placeName(name, arg) : `[${placeName(name, arg)}]`));
   const flags = Object.entries(args)
     .filter(([, arg]) => arg.type !== "positional")
     .map(([name, arg]) => `[${withValue(labelOf(name, arg), arg)}]`);
-  return [what, ...words, ...flags].join(" ");
+  return [what, ...words, ...flags];
 }
 
 async function summaries(commands: Commands): Promise<Row[]> {
@@ -92,6 +95,17 @@ function section(title: string, rows: readonly Row[]): string {
   if (rows.length === 0) return "";
   const width = Math.max(...rows.map(([term]) => term.length));
   return [title, ...rows.map(([term, text]) => `  ${term.padEnd(width)}   ${text}`.trimEnd())].join("\n");
+}
+
+/** Units joined to lines short enough to read; the same on every terminal and in a pipe. */
+function fill(units: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const unit of units) {
+    const longer = `${lines.at(-1) ?? ""} ${unit}`;
+    if (lines.length > 0 && longer.length <= LINE_CHARS) lines[lines.length - 1] = longer;
+    else lines.push(unit);
+  }
+  return lines;
 }
 
 function sentence(text: string): string {

@@ -32,7 +32,7 @@ export function createProgress(first: string, { sink, silent, moving }: Progress
   let ended = false;
 
   function draw(): void {
-    const width = (sink.columns() ?? 80) - 1;
+    const width = (sink.size()?.columns ?? 80) - 1;
     sink.write(`${CLEAR_LINE}${Bun.sliceAnsi(`${FRAMES[frame++ % FRAMES.length]} ${text}`, 0, width)}`);
     drawn = true;
     timer = setTimeout(draw, FRAME_MS);

@@ -2,6 +2,7 @@
 import { runCommand } from "citty";
 import { Fault, messageOf } from "../core/fault.ts";
 import type { Environment } from "../platform/environment.ts";
+import { flag } from "./argument.ts";
 import { type Command, type Globals, isGroup, type Program } from "./command.ts";
 import { type Found, find, globalArgs } from "./find.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -47,7 +48,7 @@ function runNothing(program: Program, { entry, what, rest }: Found, out: Output)
     out.data({ name: program.name, version: program.version }, () => `${program.name} ${program.version}`);
     return 0;
   }
-  check(rest, globalArgs(program), what);
+  check(rest, { ...globalArgs(program), version: flag("Show the version") }, what);
   const names = entry && isGroup(entry) ? `${Object.keys(entry.commands).join(", ")}; ` : "";
   throw new Fault("usage", `${what} needs a command`, `${names}see ${what} --help`);
 }

@@ -6,8 +6,8 @@ export interface Sink {
   /** Returns when everything is written, or when nobody reads any more. */
   write(text: string): void;
   readonly isTty: boolean;
-  /** Characters in a line of the terminal; undefined for a pipe or file. */
-  columns(): number | undefined;
+  /** Of the terminal, in characters, as it is now; undefined for a pipe or file. */
+  size(): { readonly columns: number; readonly rows: number } | undefined;
   /** Fires when the reader has closed its end: not an error, but a reason to stop. */
   readonly closed: AbortSignal;
 }
@@ -20,7 +20,10 @@ export function createSink(fd: 1 | 2): Sink {
   const closed = new AbortController();
   return {
     isTty: isatty(fd),
-    columns: () => (fd === 1 ? process.stdout : process.stderr).columns,
+    size() {
+      const { columns, rows } = fd === 1 ? process.stdout : process.stderr;
+      return columns > 0 && rows > 0 ? { columns, rows } : undefined;
+    },
     closed: closed.signal,
     write(text) {
       let rest: Uint8Array = Buffer.from(text);

@@ -13,8 +13,8 @@ export const slum: Program = {
     },
   },
   globals: {
-    server: { hint: "URL", variable: "SLUM_SERVER", description: "talk to a slum over HTTP" },
-    token: { hint: "TOKEN", variable: "SLUM_TOKEN", description: "the bearer token for it" },
-    dataDir: { hint: "DIR", variable: "SLUM_DATA_DIR", description: "where socket, registry and tokens are" },
+    server: { hint: "URL", variable: "SLUM_SERVER", description: "Talk to a slum over HTTP" },
+    token: { hint: "TOKEN", variable: "SLUM_TOKEN", description: "The bearer token for it" },
+    dataDir: { hint: "DIR", variable: "SLUM_DATA_DIR", description: "Where socket, registry and tokens are" },
   },
 };

@@ -13,12 +13,12 @@ export const ten: Program = {
     },
   },
   globals: {
-    server: { hint: "URL", variable: "TENEMENT_SERVER", description: "talk to a server over HTTP" },
-    token: { hint: "TOKEN", variable: "TENEMENT_TOKEN", description: "the bearer token for it" },
+    server: { hint: "URL", variable: "TENEMENT_SERVER", description: "Talk to a server over HTTP" },
+    token: { hint: "TOKEN", variable: "TENEMENT_TOKEN", description: "The bearer token for it" },
     dataDir: {
       hint: "DIR",
       variable: "TENEMENT_DATA_DIR",
-      description: "where socket, registry and logs are",
+      description: "Where socket, registry and logs are",
     },
     config: {
       hint: "FILE",

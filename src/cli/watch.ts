@@ -1,0 +1,54 @@
+// The same answer again and again: drawn over itself on a terminal, one after the other in a pipe.
+import { type Clock, sleep } from "../platform/clock.ts";
+import type { Output } from "./output.ts";
+
+export interface Frame {
+  readonly value: Readonly<Record<string, unknown>>;
+  readonly text: () => string;
+}
+
+interface WatchOptions {
+  readonly out: Output;
+  readonly clock: Clock;
+  readonly periodMs: number;
+  /** Ends the watch, as a normal end: it is how one stops watching. */
+  readonly signal: AbortSignal;
+}
+
+const CLEAR_SCREEN = "\x1b[2J";
+const HOME = "\x1b[H";
+const CLEAR_LINE_END = "\x1b[K";
+const CLEAR_BELOW = "\x1b[J";
+
+/** Shows a frame every `periodMs` until the signal fires; rejects when a frame cannot be made. */
+export async function watch(
+  { out, clock, periodMs, signal }: WatchOptions,
+  makeFrame: () => Promise<Frame>,
+): Promise<void> {
+  for (let first = true; !signal.aborted; first = false) {
+    const { value, text } = await untilStopped(makeFrame(), signal);
+    if (signal.aborted) return;
+    out.data(value, () => (out.stdout.isTty ? redraw(text(), out, first) : `${first ? "" : "\n"}${text()}`));
+    await sleep(clock, periodMs, signal).catch(() => {});
+  }
+}
+
+async function untilStopped(frame: Promise<Frame>, signal: AbortSignal): Promise<Frame> {
+  try {
+    return await frame;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return { value: {}, text: () => "" };
+  }
+}
+
+/** Only what fits: a terminal that scrolls cannot be drawn over. */
+function redraw(text: string, { stdout }: Output, first: boolean): string {
+  const { columns, rows } = stdout.size() ?? { columns: 80, rows: 24 };
+  const lines = text
+    .trimEnd()
+    .split("\n")
+    .slice(0, rows - 1);
+  const drawn = lines.map((line) => `${Bun.sliceAnsi(line, 0, columns)}${CLEAR_LINE_END}\n`);
+  return `${first ? CLEAR_SCREEN : ""}${HOME}${drawn.join("")}${CLEAR_BELOW}`;
+}

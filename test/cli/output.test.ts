@@ -1,0 +1,110 @@
+// What goes to stdout and what to stderr, with colours and without.
+import { expect, test } from "bun:test";
+import { createOutput } from "../../src/cli/output.ts";
+import { formatTable } from "../../src/cli/table.ts";
+import { watch } from "../../src/cli/watch.ts";
+import { createManualClock } from "../support/manual-clock.ts";
+import { createMemorySink } from "./memory-sink.ts";
+
+function create({ json = false, isTty = false, env = {} as Record<string, string> } = {}) {
+  const stdout = createMemorySink({ isTty });
+  const stderr = createMemorySink({ isTty });
+  return { stdout, stderr, out: createOutput({ json, env, stdout, stderr }) };
+}
+
+const plain = (_: unknown, text: string) => text;
+
+test("data goes to stdout in one write and talk to stderr", () => {
+  const { out, stdout, stderr } = create();
+  out.data({ a: 1 }, () => "one\ntwo");
+  out.info("info");
+  out.success("success");
+  out.warn("careful");
+  out.warn("careful");
+  out.hint("try this");
+  expect(stdout.writes).toEqual(["one\ntwo\n"]);
+  expect(stderr.text()).toBe("info\n✔ success\nwarning: careful\nwarning: careful\nhint: try this\n");
+});
+
+test("with --json stdout has only JSON and stderr only warnings", () => {
+  const { out, stdout, stderr } = create({ json: true });
+  out.data({ a: 1 }, () => "never");
+  out.info("info");
+  out.hint("hint");
+  out.warn("careful");
+  out.progress("working").done("worked");
+  expect(stdout.writes).toEqual(['{"schema":1,"a":1}\n']);
+  expect(stderr.text()).toBe("warning: careful\n");
+});
+
+test("colours are for terminals, and NO_COLOR or a dumb one switches them off", () => {
+  const red = "\x1b[31mx\x1b[39m";
+  expect(create({ isTty: true }).out.paint("red", "x")).toBe(red);
+  expect(create({ isTty: false }).out.paint("red", "x")).toBe("x");
+  expect(create({ isTty: true, env: { NO_COLOR: "1" } }).out.paint("red", "x")).toBe("x");
+  expect(create({ isTty: true, env: { TERM: "dumb" } }).out.paint("red", "x")).toBe("x");
+});
+
+test("progress in a pipe is plain lines without repetition", () => {
+  const { out, stderr } = create();
+  using progress = out.progress("starting");
+  progress.update("checking");
+  progress.update("checking");
+  progress.done("ready");
+  progress.done("ready");
+  expect(stderr.text()).toBe("checking\nready\n");
+});
+
+test("a quick task shows no spinner on a terminal", () => {
+  const { out, stderr } = create({ isTty: true });
+  using progress = out.progress("starting");
+  progress.update("checking");
+  progress.done("ready");
+  expect(stderr.text()).toBe("ready\n");
+});
+
+test("a slow task spins, makes room for talk, and leaves nothing behind", async () => {
+  const { out, stderr } = create({ isTty: true, env: { NO_COLOR: "1" } });
+  const progress = out.progress("starting");
+  while (!stderr.text().includes("starting")) await Bun.sleep(20);
+  out.warn("careful");
+  progress.done();
+  const [before, after] = stderr.text().split("warning: careful\n");
+  expect(before?.replaceAll("\r\x1b[2K", "CLEAR").replaceAll(/[⠙⠹⠸⠼⠴⠦⠧⠇⠏]/gu, "⠋")).toMatch(
+    /^(CLEAR⠋ starting)+CLEAR$/,
+  );
+  expect(after).toBe("");
+});
+
+test("a table aligns what people see, not what is stored", () => {
+  const columns = [{ heading: "NAME" }, { heading: "N", align: "right" }, { heading: "STATE" }] as const;
+  const rows = [
+    ["a", "1", "\x1b[32mok\x1b[39m"],
+    ["日本", "100", "failed"],
+    ["b\x1b[2J\n", "", ""],
+  ];
+  expect(formatTable(columns, rows, plain).split("\n")).toEqual([
+    "NAME       N   STATE",
+    "a          1   \x1b[32mok\x1b[39m",
+    "日本     100   failed",
+    "b·[2J·",
+    "",
+  ]);
+  expect(formatTable(columns, [], plain)).toBe("NAME   N   STATE\n");
+});
+
+test("a watch draws over itself on a terminal and ends normally with its signal", async () => {
+  const clock = createManualClock();
+  const stop = new AbortController();
+  const { out, stdout } = create({ isTty: true });
+  let frames = 0;
+  const watching = watch({ out, clock, periodMs: 1_000, signal: stop.signal }, async () => {
+    frames += 1;
+    return { value: { frames }, text: () => `frame ${frames}\n` };
+  });
+  await clock.advance(0);
+  await clock.advance(1_000);
+  stop.abort();
+  await watching;
+  expect(stdout.writes).toEqual(["\x1b[2J\x1b[Hframe 1\x1b[K\n\x1b[J\n", "\x1b[Hframe 2\x1b[K\n\x1b[J\n"]);
+});
