@@ -13,7 +13,6 @@ const TARGETS = {
 } as const;
 type Target = keyof typeof TARGETS;
 
-const OUT = `${import.meta.dir}/dist`;
 /** Requests with up to 128 KB of headers reach our own 431. */
 const MAX_HEADER_BYTES = 131_072;
 
@@ -43,7 +42,7 @@ async function build(outfile: string, target?: Target): Promise<void> {
 
 /** The path of Bun's runtime for another machine, from its npm package in this very version; kept in dist. */
 async function runtimeFor(name: string): Promise<string> {
-  const folder = `${OUT}/.runtime/${name.slice("@oven/".length)}-${Bun.version}`;
+  const folder = `${import.meta.dir}/dist/.runtime/${name.slice("@oven/".length)}-${Bun.version}`;
   const binary = `${folder}/package/bin/bun`;
   if (await Bun.file(binary).exists()) return binary;
   await mkdir(folder, { recursive: true });
@@ -57,7 +56,13 @@ function parseTarget(text: string): Target {
   throw new Error(`unknown target ${text}; known: ${Object.keys(TARGETS).join(" ")}`);
 }
 
-const { values } = parseArgs({ options: { target: { type: "string", multiple: true } } });
+const { values } = parseArgs({
+  options: {
+    target: { type: "string", multiple: true },
+    outdir: { type: "string", default: `${import.meta.dir}/dist` },
+  },
+});
+const OUT = values.outdir;
 await mkdir(OUT, { recursive: true });
 if (values.target) {
   for (const target of values.target.map(parseTarget)) await build(`${OUT}/ten-${target}`, target);

@@ -1,8 +1,16 @@
 // The typed client of an admin API: one method per operation of its contract.
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
+import { systemClock } from "../platform/clock.ts";
 import { causeOf, createDial, type DialOptions } from "./dial.ts";
-import type { Answer, Contract, Operation, Progress, Sent } from "./operation.ts";
+import {
+  type Answer,
+  type Contract,
+  MEDIA_TYPES,
+  type Operation,
+  type Progress,
+  type Sent,
+} from "./operation.ts";
 import { HEARTBEAT_MS, type ProgressLine } from "./stream.ts";
 
 interface CallOptions {
@@ -33,37 +41,31 @@ interface Parts {
   readonly body?: unknown;
 }
 
-type Unreachable = DialOptions["unreachable"];
-
 const ANSWER_TIMEOUT_MS = 30_000;
 /** Three heartbeats missed: the server is gone, though the connection does not say so. */
 const SILENCE_MS = 3 * HEARTBEAT_MS + 1_000;
 
 export function createClient<const C extends Contract>(contract: C, options: DialOptions): Client<C> {
   const dial = createDial(options);
-  const { unreachable } = options;
   const methods = Object.entries(contract).map(([name, operation]) => {
-    const method = (parts: Parts = {}, { signal, onProgress }: CallOptions = {}) => {
+    const { method, path, transport = "json", timeoutMs = ANSWER_TIMEOUT_MS } = operation;
+    const call = (parts: Parts = {}, { signal, onProgress }: CallOptions = {}) => {
+      const patience = createPatience(options, signal);
+      const accept = MEDIA_TYPES[transport];
       const open = async () =>
-        dial({
-          method: operation.method,
-          path: pathOf(operation.path, parts),
-          body: parts.body,
-          timeoutMs: operation.timeoutMs ?? ANSWER_TIMEOUT_MS,
-          signal,
-        });
-      switch (operation.transport ?? "json") {
+        dial({ method, path: pathOf(path, parts), body: parts.body, accept, timeoutMs, signal });
+      switch (transport) {
         case "events":
-          return readEvents(open, unreachable, signal);
+          return readEvents(open, patience, signal);
         case "progress":
-          return open().then((response) => readProgress(response, unreachable, signal, onProgress));
+          return open().then((response) => readProgress(response, patience, onProgress));
         case "text":
-          return open().then((response) => readWhole(response.text(), unreachable));
+          return open().then((response) => patience(response.text()));
         case "json":
-          return open().then((response) => readWhole(response.json(), unreachable));
+          return open().then((response) => patience(response.json()));
       }
     };
-    return [name, method];
+    return [name, call];
   });
   return Object.fromEntries(methods) as Client<C>;
 }
@@ -82,21 +84,30 @@ function pathOf(path: string, { params = {}, query = {} }: Parts): string {
   return search.size > 0 ? `${filled}?${search}` : filled;
 }
 
-async function readWhole<T>(reading: Promise<T>, unreachable: Unreachable): Promise<T> {
-  try {
-    return await withinSilence(reading, unreachable);
-  } catch (error) {
-    throw error instanceof Fault ? error : unreachable(causeOf(error));
-  }
+/** Waits for a piece of an answer, but not for longer than the server may be silent; every failure becomes a Fault. */
+type Patience = <T>(reading: Promise<T>) => Promise<T>;
+
+function createPatience({ unreachable, clock = systemClock }: DialOptions, signal?: AbortSignal): Patience {
+  return async (reading) => {
+    const silence = Promise.withResolvers<never>();
+    const cancel = clock.after(SILENCE_MS, () => silence.reject(unreachable("the server fell silent")));
+    try {
+      return await Promise.race([reading, silence.promise]);
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw error instanceof Fault ? error : unreachable(causeOf(error));
+    } finally {
+      cancel();
+    }
+  };
 }
 
 async function readProgress(
   response: Response,
-  unreachable: Unreachable,
-  signal: AbortSignal | undefined,
+  patience: Patience,
   onProgress: CallOptions["onProgress"],
 ): Promise<unknown> {
-  for await (const text of readLines(response, unreachable, signal)) {
+  for await (const text of readLines(response, patience)) {
     const line = JSON.parse(text) as ProgressLine;
     if (line.type === "progress") onProgress?.({ step: line.step, message: line.message });
     else if (line.type === "result") return line.result;
@@ -104,12 +115,12 @@ async function readProgress(
       throw Fault.fromJson(line) ?? new Fault("internal", "the server failed without a reason");
     }
   }
-  throw unreachable("the connection broke before the result");
+  return patience(Promise.reject(new Error("the connection broke before the result")));
 }
 
-async function* readEvents(open: () => Promise<Response>, unreachable: Unreachable, signal?: AbortSignal) {
+async function* readEvents(open: () => Promise<Response>, patience: Patience, signal?: AbortSignal) {
   try {
-    for await (const text of readLines(await open(), unreachable, signal)) {
+    for await (const text of readLines(await open(), patience)) {
       if (text.startsWith("data: ")) yield JSON.parse(text.slice("data: ".length));
     }
   } catch (error) {
@@ -118,38 +129,19 @@ async function* readEvents(open: () => Promise<Response>, unreachable: Unreachab
 }
 
 /** The non-empty lines of a stream that is never silent for longer than its heartbeats allow. */
-async function* readLines(
-  response: Response,
-  unreachable: Unreachable,
-  signal?: AbortSignal,
-): AsyncGenerator<string> {
+async function* readLines(response: Response, patience: Patience): AsyncGenerator<string> {
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await withinSilence(reader.read(), unreachable);
+      const { done, value } = await patience(reader.read());
       if (done) return;
       const lines = (rest + value).split("\n");
       rest = lines.pop() ?? "";
       for (const text of lines) if (text !== "") yield text;
     }
-  } catch (error) {
-    if (signal?.aborted) throw signal.reason;
-    throw error instanceof Fault ? error : unreachable(causeOf(error));
   } finally {
     void reader.cancel().catch(() => {});
-  }
-}
-
-async function withinSilence<T>(read: Promise<T>, unreachable: Unreachable): Promise<T> {
-  let timer: Timer | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unreachable("the server fell silent")), SILENCE_MS);
-  });
-  try {
-    return await Promise.race([read, silence]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,6 +1,7 @@
 // How one request reaches an admin API, over a unix socket or HTTP, and how every failure on the way becomes a Fault.
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 
 /** Where the API is. A socket needs no token: who may open it is its owner. */
 export type Endpoint =
@@ -15,12 +16,15 @@ export interface DialOptions {
   readonly unreachable: (cause: string) => Fault;
   /** Told once when the server is of another version. */
   readonly onOtherVersion?: (product: string) => void;
+  readonly clock?: Clock;
 }
 
 interface Letter {
   readonly method: string;
   readonly path: string;
   readonly body: unknown;
+  /** The media type that the answer has if it is one of ours. */
+  readonly accept: string;
   /** Until the head of the answer, in milliseconds. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
@@ -41,7 +45,13 @@ export function parseServerUrl(text: string): URL {
   );
 }
 
-export function createDial({ endpoint, product, unreachable, onOtherVersion }: DialOptions): Dial {
+export function createDial({
+  endpoint,
+  product,
+  unreachable,
+  onOtherVersion,
+  clock = systemClock,
+}: DialOptions): Dial {
   const name = product.replace(/\/.*/, "/");
   let told = false;
 
@@ -54,27 +64,26 @@ export function createDial({ endpoint, product, unreachable, onOtherVersion }: D
 
   return async (letter) => {
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), letter.timeoutMs);
+    const cancelDeadline = clock.after(letter.timeoutMs, () => deadline.abort());
     try {
       const response = await send(endpoint, letter, deadline.signal);
       compareVersions(response);
-      if (response.ok) return response;
-      throw (
-        Fault.fromJson(await response.json().catch(() => null)) ??
-        unreachable(`HTTP ${response.status}, which is not an answer of ours`)
-      );
+      const type = response.headers.get("content-type") ?? "no content";
+      if (response.ok && type.startsWith(letter.accept)) return response;
+      const fault = response.ok ? undefined : Fault.fromJson(await response.json().catch(() => null));
+      throw fault ?? unreachable(`HTTP ${response.status} with ${type}, which is not an answer of ours`);
     } catch (error) {
       if (letter.signal?.aborted) throw letter.signal.reason;
       if (deadline.signal.aborted) throw unreachable(`no answer in ${letter.timeoutMs / 1000} s`);
       throw error instanceof Fault ? error : unreachable(causeOf(error));
     } finally {
-      clearTimeout(timer);
+      cancelDeadline();
     }
   };
 }
 
-function send(endpoint: Endpoint, { method, path, body, signal }: Letter, deadline: AbortSignal) {
-  const headers = new Headers();
+function send(endpoint: Endpoint, { method, path, body, accept, signal }: Letter, deadline: AbortSignal) {
+  const headers = new Headers({ Accept: `${accept}, application/json` });
   const init: BunFetchRequestInit = {
     method,
     headers,

@@ -10,6 +10,14 @@ export type Scope = "open" | "tenant" | "admin";
  */
 export type Transport = "json" | "text" | "progress" | "events";
 
+/** The media type of each transport: what the server sends, and what the client takes for an answer of ours. */
+export const MEDIA_TYPES: Readonly<Record<Transport, string>> = {
+  json: "application/json",
+  text: "text/plain",
+  progress: "application/x-ndjson",
+  events: "text/event-stream",
+};
+
 export interface Operation {
   readonly summary: string;
   readonly method: "GET" | "POST" | "PUT" | "DELETE";

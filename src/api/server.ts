@@ -4,7 +4,14 @@ import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Authorise, Peer, Principal } from "./access.ts";
-import type { Answerable, Contract, Operation, Progress, Received } from "./operation.ts";
+import {
+  type Answerable,
+  type Contract,
+  MEDIA_TYPES,
+  type Operation,
+  type Progress,
+  type Received,
+} from "./operation.ts";
 import { receive } from "./receive.ts";
 import { eventStream, type ProgressLine, progressStream } from "./stream.ts";
 
@@ -47,7 +54,7 @@ export interface Api {
 }
 
 /** The version is Prometheus's of its text format, and says nothing to anybody else. */
-const TEXT = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT = `${MEDIA_TYPES.text}; version=0.0.4; charset=utf-8`;
 
 type Env = { Bindings: { readonly peer: Peer } };
 type AnyHandler = (call: unknown, report?: (progress: Progress) => void) => unknown;
@@ -121,7 +128,7 @@ async function answer<C extends Contract, P extends Principal>(
   const onGone = () => gone.abort(new Fault("stopped_waiting", "the client has gone"));
   req.raw.signal.addEventListener("abort", onGone, { once: true });
   const call = { ...received, principal, peer: env.peer, signal: gone.signal };
-  const streamed = { clock, onGone };
+  const streamed = { clock, onGone, onDefect: (error: unknown) => onDefect(error, name) };
   switch (operation.transport ?? "json") {
     case "json":
       return Response.json(operation.answer.parse(await handler(call)));
@@ -131,11 +138,11 @@ async function answer<C extends Contract, P extends Principal>(
       });
     case "events": {
       const events = (await handler(call)) as AsyncIterable<unknown>;
-      return stream("text/event-stream", eventStream(events, streamed));
+      return stream(MEDIA_TYPES.events, eventStream(events, streamed));
     }
     case "progress":
       return stream(
-        "application/x-ndjson",
+        MEDIA_TYPES.progress,
         progressStream(async (report): Promise<ProgressLine> => {
           try {
             return { type: "result", result: operation.answer.parse(await handler(call, report)) };

@@ -18,6 +18,8 @@ interface Streamed {
   readonly clock: Clock;
   /** Called once when the client has gone before the end; also ends the heartbeat. */
   readonly onGone: () => void;
+  /** Told of a source that broke: the client sees only that the connection does. */
+  readonly onDefect: (error: unknown) => void;
 }
 
 const encoder = new TextEncoder();
@@ -26,7 +28,7 @@ const line = (value: ProgressLine) => encoder.encode(`${JSON.stringify(value)}\n
 /** Runs `work` while its progress is sent; `work` answers the last line and never rejects. */
 export function progressStream(
   work: (report: (progress: Progress) => void) => Promise<ProgressLine>,
-  { clock, onGone }: Streamed,
+  { clock, onGone }: Omit<Streamed, "onDefect">,
 ): ReadableStream<Uint8Array> {
   let stopHeartbeat = () => {};
   let open = true;
@@ -55,7 +57,7 @@ export function progressStream(
 /** Sends each value of `source` as one event, taking the next only when the client has room for it. */
 export function eventStream(
   source: AsyncIterable<unknown>,
-  { clock, onGone }: Streamed,
+  { clock, onGone, onDefect }: Streamed,
 ): ReadableStream<Uint8Array> {
   const values = source[Symbol.asyncIterator]();
   let stopHeartbeat = () => {};
@@ -73,7 +75,9 @@ export function eventStream(
         if (!next.done) return controller.enqueue(encoder.encode(`data: ${JSON.stringify(next.value)}\n\n`));
         controller.close();
       } catch (error) {
-        controller.error(error);
+        onDefect(error);
+        // Without a reason: Bun would print it to stderr, and nobody else ever sees it.
+        controller.error(undefined);
       }
       stopHeartbeat();
     },

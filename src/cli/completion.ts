@@ -79,20 +79,20 @@ export const SHELLS: Readonly<Record<Shell, (name: string, places: readonly Plac
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 const texts = (entries: readonly Entry[]) => entries.map(({ text }) => text).join(" ");
 
-/** Shell code for bash and zsh alike that sets `path` to the place that the words before the cursor have reached. */
+/** Shell code for bash and zsh alike that sets `at` to the place that the words before the cursor have reached. */
 function walk(places: readonly Place[], wordAt: string, last: string): string {
   const takers = new Set(
     places.flatMap(({ flags }) => flags.filter((flag) => flag.takesValue).map((flag) => flag.text)),
   );
   const paths = places.map(({ path }) => quoted(path)).join("|");
-  return `  local path='' next i
+  return `  local at='' next i
   for ((i = ${wordAt}; i < ${last}; i++)); do
     case "\${words[i]}" in
       ${[...takers].join("|") || "--"}) ((i++)) ;;
       -*) ;;
       *)
-        next="\${path:+$path }\${words[i]}"
-        case "$next" in ${paths}) path="$next" ;; esac
+        next="\${at:+$at }\${words[i]}"
+        case "$next" in ${paths}) at="$next" ;; esac
         ;;
     esac
   done`;
@@ -107,9 +107,9 @@ function bash(name: string, places: readonly Place[]): string {
 _${name}() {
   local words=("\${COMP_WORDS[@]}") cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD - 1]}"
 ${walk(places, "1", "COMP_CWORD")}
-  case "$path $prev" in
+  case "$at $prev" in
 ${valueCases(places, (choices) => `COMPREPLY=($(compgen -W ${quoted(choices.join(" "))} -- "$cur")); return`)}  esac
-  case "$path" in
+  case "$at" in
 ${cases.join("\n")}
   esac
 }
@@ -133,7 +133,7 @@ function valueCases(places: readonly Place[], offer: (choices: readonly string[]
 
 function zsh(name: string, places: readonly Place[]): string {
   const describe = (entries: readonly Entry[]) =>
-    entries.map(({ text, about }) => quoted(`${text.replaceAll(":", "\\:")}:${about}`)).join(" ");
+    entries.map(({ text, about }) => quoted(text.replaceAll(":", "\\:") + (about && `:${about}`))).join(" ");
   const cases = places.map(
     ({ path, words, flags }) =>
       `    ${quoted(path)}) commands=(${describe(words)}); flags=(${describe(flags)}) ;;`,
@@ -143,9 +143,9 @@ function zsh(name: string, places: readonly Place[]): string {
 _${name}() {
   local -a commands flags
 ${walk(places, "2", "CURRENT")}
-  case "$path \${words[CURRENT-1]}" in
+  case "$at \${words[CURRENT-1]}" in
 ${valueCases(places, (choices) => `compadd -- ${choices.map(quoted).join(" ")}; return`).replaceAll(") return ;;", ") _files; return ;;")}  esac
-  case "$path" in
+  case "$at" in
 ${cases.join("\n")}
   esac
   if [[ "$PREFIX" == -* ]]; then _describe flag flags

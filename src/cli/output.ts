@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import { createConsola, LogLevels, type LogType } from "consola/core";
 import type { Fault } from "../core/fault.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import type { Environment } from "../platform/environment.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import type { Sink } from "./sink.ts";
@@ -32,6 +33,7 @@ interface OutputOptions {
   readonly env: Environment;
   readonly stdout: Sink;
   readonly stderr: Sink;
+  readonly clock?: Clock;
 }
 
 const JSON_SCHEMA = 1;
@@ -41,7 +43,7 @@ const MARKS: Readonly<Partial<Record<LogType, readonly [text: string, style: Sty
   error: ["error:", "red"],
 };
 
-export function createOutput({ json, env, stdout, stderr }: OutputOptions): Output {
+export function createOutput({ json, env, stdout, stderr, clock = systemClock }: OutputOptions): Output {
   const talk = createTalk(stderr, json, createPaint(stderr, env));
   const hint = talk.withTag("hint:");
   let progress: Progress | undefined;
@@ -66,11 +68,8 @@ export function createOutput({ json, env, stdout, stderr }: OutputOptions): Outp
     },
     progress(text) {
       progress?.done();
-      progress = createProgress(text, {
-        sink: stderr,
-        silent: json,
-        moving: stderr.isTty && env.TERM !== "dumb",
-      });
+      const moving = stderr.isTty && env.TERM !== "dumb";
+      progress = createProgress(text, { sink: stderr, silent: json, moving, clock });
       return progress;
     },
     paint: createPaint(stdout, env),

@@ -1,4 +1,5 @@
 // A sign of life on stderr while something takes its time: a spinner on a terminal, plain lines in a pipe.
+import type { Clock } from "../platform/clock.ts";
 import type { Sink } from "./sink.ts";
 
 export interface Progress extends Disposable {
@@ -15,6 +16,7 @@ interface ProgressOptions {
   readonly silent: boolean;
   /** Whether lines may be drawn over. */
   readonly moving: boolean;
+  readonly clock: Clock;
 }
 
 /** Anything shorter needs no spinner, in milliseconds. */
@@ -24,18 +26,18 @@ const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 const CLEAR_LINE = "\r\x1b[2K";
 
 /** Own code, as spinner libraries install signal handlers and end the process by themselves. */
-export function createProgress(first: string, { sink, silent, moving }: ProgressOptions): Progress {
+export function createProgress(first: string, { sink, silent, moving, clock }: ProgressOptions): Progress {
   let text = first;
   let frame = 0;
   let drawn = false;
-  let timer: Timer | undefined;
+  let cancelTimer = () => {};
   let ended = false;
 
   function draw(): void {
     const width = (sink.size()?.columns ?? 80) - 1;
     sink.write(`${CLEAR_LINE}${Bun.sliceAnsi(`${FRAMES[frame++ % FRAMES.length]} ${text}`, 0, width)}`);
     drawn = true;
-    timer = setTimeout(draw, FRAME_MS);
+    cancelTimer = clock.after(FRAME_MS, draw);
   }
 
   function hide(): void {
@@ -46,7 +48,7 @@ export function createProgress(first: string, { sink, silent, moving }: Progress
   function done(last?: string): void {
     if (ended) return;
     ended = true;
-    clearTimeout(timer);
+    cancelTimer();
     hide();
     if (last !== undefined && !silent) sink.write(`${last}\n`);
   }
@@ -54,14 +56,14 @@ export function createProgress(first: string, { sink, silent, moving }: Progress
   const say = () => {
     if (!silent && !moving && !ended) sink.write(`${text}\n`);
   };
-  if (!silent) timer = setTimeout(moving ? draw : say, PATIENCE_MS);
+  if (!silent) cancelTimer = clock.after(PATIENCE_MS, moving ? draw : say);
 
   return {
     update(next) {
       if (next === text) return;
       text = next;
       if (moving) return;
-      clearTimeout(timer);
+      cancelTimer();
       say();
     },
     done,

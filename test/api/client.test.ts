@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { createClient } from "../../src/api/client.ts";
 import { parseServerUrl } from "../../src/api/dial.ts";
 import { Fault } from "../../src/core/fault.ts";
+import { createManualClock, type ManualClock } from "../support/manual-clock.ts";
 import { ADMIN, contract, faultOf, serveSocket, serveTcp } from "./fixture.ts";
 
 const unreachable = (cause: string) => new Fault("unreachable", cause, "start one");
@@ -79,25 +80,97 @@ test("a failed dial is the program's advice with the cause", async () => {
   expect([fault.message, fault.hint, fault.exitCode]).toEqual(["nothing listens there", "start one", 6]);
 });
 
-test("an answer that is not ours is said to be so", async () => {
-  await using server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: () => new Response("<html>", { status: 502 }),
-  });
+const plainServer = (answer: () => Response) =>
+  Bun.serve({ port: 0, hostname: "127.0.0.1", development: false, reusePort: false, fetch: answer });
+
+test.each([
+  [502, "HTTP 502 with text/html, which is not an answer of ours"],
+  [200, "HTTP 200 with text/html, which is not an answer of ours"],
+  [302, "HTTP 302 with text/html, which is not an answer of ours"],
+])("a stranger's answer %d is said to be one", async (status, message) => {
+  const headers = { "Content-Type": "text/html", Location: "/elsewhere" };
+  await using server = plainServer(() => new Response("<html>", { status, headers }));
   const client = createClient(contract, { endpoint: { url: server.url }, product: "ten/1", unreachable });
-  expect((await faultOf(client.hello())).message).toBe("HTTP 502, which is not an answer of ours");
+  expect((await faultOf(client.hello())).message).toBe(message);
 });
 
-test("a connection that breaks before the result is unreachable", async () => {
-  await using server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: () => new Response('{"type":"heartbeat"}\n'),
+/** Sends one heartbeat, and then what `then` does. */
+function halfStream(then: (controller: ReadableStreamDefaultController) => void) {
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue('{"type":"heartbeat"}\n');
+      then(controller);
+    },
   });
+  return new Response(body, { headers: { "Content-Type": "application/x-ndjson" } });
+}
+
+test("a connection that breaks before the result is unreachable", async () => {
+  await using server = plainServer(() => halfStream((controller) => controller.close()));
   const client = createClient(contract, { endpoint: { url: server.url }, product: "ten/1", unreachable });
   const fault = await faultOf(client.deploy({ body: { steps: 1 } }));
   expect(fault.message).toBe("the connection broke before the result");
+});
+
+test("a server without heartbeats is given up, and one that does not answer too", async () => {
+  const clock = createManualClock();
+  const silent = Promise.withResolvers<void>();
+  await using server = plainServer(() => halfStream(() => silent.resolve()));
+  const options = { product: "ten/1", unreachable, clock };
+  const client = createClient(contract, { ...options, endpoint: { url: server.url } });
+  const deploying = faultOf(client.deploy({ body: { steps: 1 } }));
+  await silent.promise;
+  expect((await advanceUntil(clock, deploying)).message).toBe("the server fell silent");
+
+  using listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const url = new URL(`http://127.0.0.1:${listener.port}`);
+  const asking = faultOf(createClient(contract, { ...options, endpoint: { url } }).hello());
+  expect((await advanceUntil(clock, asking)).message).toBe("no answer in 30 s");
+});
+
+/** Moves time on until the promise is settled: what it waits for begins only when bytes have arrived. */
+async function advanceUntil<T>(clock: ManualClock, promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const done = () => {
+    settled = true;
+  };
+  promise.then(done, done);
+  while (!settled) await clock.advance(1_000);
+  return promise;
+}
+
+test("an event stream ends normally with its signal", async () => {
+  await using server = await serveSocket({
+    handlers: {
+      tail: async function* ({ signal }) {
+        yield { n: 1 };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    },
+  });
+  const stop = new AbortController();
+  const seen: number[] = [];
+  for await (const { n } of server.client.tail({ query: { from: 0 } }, { signal: stop.signal })) {
+    seen.push(n);
+    stop.abort(new Error("enough"));
+  }
+  expect(seen).toEqual([1]);
+});
+
+test("a source of events that breaks is a defect that the program is told of", async () => {
+  await using server = await serveSocket({
+    handlers: {
+      tail: async function* () {
+        yield { n: 1 };
+        throw new Error("log is gone");
+      },
+    },
+  });
+  const reading = (async () => {
+    for await (const event of server.client.tail({ query: { from: 0 } })) expect(event).toEqual({ n: 1 });
+  })();
+  expect((await faultOf(reading)).code).toBe("unreachable");
+  expect(server.defects.map(String)).toEqual(["Error: log is gone"]);
 });
 
 test("only plain server URLs are taken", () => {
