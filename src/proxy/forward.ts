@@ -1,21 +1,18 @@
 // Takes one request to a target and brings the answer back: waiting, trying again, and giving up included.
 import type { RouteTable } from "../core/decide.ts";
-import { messageOf } from "../core/fault.ts";
-import { answerFields } from "../core/header.ts";
 import type { Selection } from "../core/pick.ts";
 import type { Target } from "../core/route.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type AnswerName, goneAnswer, ownAnswer } from "./answers.ts";
+import type { Carrier } from "./carrier.ts";
 import type { ProductFields, ProgramHooks } from "./data-plane.ts";
-import { type FailureKind, type Upstream, UpstreamFailure, type UpstreamResponse } from "./exchange.ts";
-import type { InFlight, Load } from "./in-flight.ts";
-import { type OutgoingBody, readBody } from "./request-body.ts";
+import { type FailureKind, UpstreamFailure } from "./exchange.ts";
+import type { InFlight } from "./in-flight.ts";
 import { RetryBudget, retryAfter } from "./retry.ts";
 import { choose, isChanged, Pause, type Visit } from "./visit.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
 
 const MOST_TRIES = 3;
-const CONNECT_TIMEOUT_MS = 3_000;
 /** How long a request that nobody else can take waits for news about the target that failed it. */
 const SETTLE_MS = 500;
 /** How long it takes at most to hear of a process that has just exited. */
@@ -23,7 +20,6 @@ const EXIT_NEWS_MS = 20;
 
 /** What a forwarder works with; all of it belongs to the plane. */
 export interface ForwardParts {
-  readonly upstream: Upstream;
   readonly selection: Selection;
   readonly inFlight: InFlight;
   readonly waiting: WaitingRoom;
@@ -41,97 +37,47 @@ export interface ForwardParts {
 }
 
 export interface Forwarder {
-  forward(visit: Visit): Promise<Response>;
+  /** Undefined when the carrier has taken the connection over. */
+  forward(visit: Visit, carrier: Carrier): Promise<Response | undefined>;
   /** Forgets the retry budgets of routes that are no more. */
   retain(names: ReadonlyMap<string, unknown>): void;
 }
 
+/** How a step of a request ends it, or that the choice should be made again. */
+type End = AnswerName | "gone" | typeof AGAIN;
+const AGAIN = Symbol("again");
+
 export function createForwarder(parts: ForwardParts): Forwarder {
-  const { upstream, selection, inFlight, waiting, clock, hooks, fields } = parts;
-  const reserved = new Set([fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()));
+  const { selection, inFlight, waiting, clock, hooks, fields } = parts;
   const budgets = new Map<string, RetryBudget>();
 
-  async function forward(visit: Visit): Promise<Response> {
+  async function forward(visit: Visit, carrier: Carrier): Promise<Response | undefined> {
     budgetOf(visit.route.name).earn();
     for (;;) {
       const next = choose(visit, parts.table(), selection);
-      let end: AnswerName | "gone" | undefined;
-      if (typeof next === "string") end = next;
-      else if (next instanceof Pause) end = await pause(visit, next);
-      else {
-        const begun = clock.monotonic();
-        const load = inFlight.of(next.id);
-        try {
-          const answer = await attempt(visit, next, load);
-          load.meter.answered(answer.status, clock.monotonic() - begun);
-          return respond(visit, next, answer);
-        } catch (thrown) {
-          load.meter.failures += 1;
-          end = await recover(visit, next, thrown);
-        }
-      }
-      if (end !== undefined) return giveUp(visit, end);
+      if (typeof next === "string") return giveUp(visit, next);
+      const end = next instanceof Pause ? await pause(visit, next) : await carry(visit, next, carrier);
+      if (typeof end === "string") return giveUp(visit, end);
+      if (end !== AGAIN) return end;
     }
   }
 
-  /** Counts the request on its target in the same step as the pick, before anything is awaited. */
-  function attempt(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
-    load.begin();
+  /** One try: picked and counted in the same step, before anything is awaited. */
+  async function carry(visit: Visit, target: Target, carrier: Carrier): Promise<Response | undefined | End> {
+    const begun = clock.monotonic();
+    const load = inFlight.of(target.id);
     visit.attempts += 1;
-    return visit.body === undefined
-      ? readThenSend(visit, target, load)
-      : send(visit, visit.body, target, load);
-  }
-
-  async function readThenSend(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
     try {
-      const { maxBodyBytes } = visit.route.policy;
-      visit.body = await readBody(visit.request, maxBodyBytes, () => {
-        visit.isTooLarge = true;
-      });
+      const answer = await carrier.attempt(visit, target, load);
+      load.meter.answered(answer.status, clock.monotonic() - begun);
+      return carrier.respond(visit, target, answer);
     } catch (thrown) {
-      load.end();
-      throw new UpstreamFailure("aborted", messageOf(thrown), false, false);
-    }
-    return send(visit, visit.body, target, load);
-  }
-
-  function send(visit: Visit, body: OutgoingBody, target: Target, load: Load): Promise<UpstreamResponse> {
-    const { request, path } = visit;
-    parts.setIdleLimit(request, false);
-    return upstream.send(
-      target.address,
-      { method: request.method, path, fields: visit.fields, body },
-      {
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        requestTimeoutMs: visit.route.policy.requestTimeoutMs,
-        streamIdleTimeoutMs: visit.route.policy.streamIdleTimeoutMs,
-        signal: request.signal,
-        onEnd: () => {
-          load.end();
-          parts.setIdleLimit(request, true);
-        },
-      },
-    );
-  }
-
-  function respond(visit: Visit, target: Target, answer: UpstreamResponse): Response {
-    const { status, body } = answer;
-    const headers = answerFields(answer.fields, reserved, body === null);
-    headers.push([fields.target, target.id]);
-    if (visit.attempts > 1) headers.push([fields.attempts, String(visit.attempts)]);
-    if (parts.isClosing()) headers.push(["connection", "close"]);
-    try {
-      return new Response(bodyOf(visit.request.method, body, headers), { status, headers });
-    } catch {
-      // A status or a value that Bun cannot write.
-      if (body instanceof ReadableStream) void body.cancel().catch(() => {});
-      return giveUp(visit, "bad_gateway");
+      load.meter.failures += 1;
+      return recover(visit, target, thrown);
     }
   }
 
-  /** Waits; undefined when the choice should be made again. */
-  async function pause(visit: Visit, { why, label, judge }: Pause): Promise<AnswerName | "gone" | undefined> {
+  async function pause(visit: Visit, { why, label, judge }: Pause): Promise<End> {
     if (visit.failure === "busy") return "busy";
     const { route, request } = visit;
     let waitMs = SETTLE_MS;
@@ -145,11 +91,11 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     return endOf(visit, why, await waited);
   }
 
-  function endOf(visit: Visit, why: Pause["why"], waited: Waited): AnswerName | "gone" | undefined {
+  function endOf(visit: Visit, why: Pause["why"], waited: Waited): End {
     switch (waited) {
       case "go":
       case "fail":
-        return undefined;
+        return AGAIN;
       case "left":
         return "gone";
       case "full":
@@ -157,7 +103,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       case "late":
         if (why === "settling") return visit.failure ?? "nothing_routable";
         visit.isLate = true;
-        return visit.picked === undefined ? "start_failed" : undefined;
+        return visit.picked === undefined ? "start_failed" : AGAIN;
     }
   }
 
@@ -173,19 +119,14 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     wanted.then(answered("made"), answered("refused"));
   }
 
-  /** After a failed try: undefined when the request may be tried again, else how it ends. */
-  async function recover(
-    visit: Visit,
-    target: Target,
-    thrown: unknown,
-  ): Promise<AnswerName | "gone" | undefined> {
+  async function recover(visit: Visit, target: Target, thrown: unknown): Promise<End> {
     if (!(thrown instanceof UpstreamFailure)) throw thrown;
     if (visit.isTooLarge) return "too_large";
     if (thrown.kind === "aborted") return "gone";
     if (TROUBLE.has(thrown.kind)) hooks.onTrouble(target.id, thrown.kind);
     if (thrown.requestSent) visit.untouched = false;
     visit.failure = answerTo(thrown);
-    return (await mayRetry(visit, target, thrown)) ? undefined : visit.failure;
+    return (await mayRetry(visit, target, thrown)) ? AGAIN : visit.failure;
   }
 
   async function mayRetry(visit: Visit, target: Target, failure: UpstreamFailure): Promise<boolean> {
@@ -263,26 +204,4 @@ function answerTo({ kind, requestSent }: UpstreamFailure): AnswerName {
     case "aborted":
       return "bad_gateway";
   }
-}
-
-/** The body as Bun.serve must be given it, so that it adds nothing of its own to the answer. */
-function bodyOf(
-  method: string,
-  body: UpstreamResponse["body"],
-  headers: readonly (readonly [string, string])[],
-): Bun.BodyInit | null {
-  // Without a body it would announce one of 0 bytes; with bytes it would name a type.
-  if (body === null)
-    return method === "HEAD" && !has(headers, "content-length") ? new ReadableStream() : null;
-  if (body instanceof ReadableStream || has(headers, "content-type")) return body as Bun.BodyInit;
-  return new ReadableStream({
-    start(controller) {
-      if (body.byteLength > 0) controller.enqueue(body);
-      controller.close();
-    },
-  });
-}
-
-function has(headers: readonly (readonly [string, string])[], name: string): boolean {
-  return headers.some((field) => field[0].length === name.length && field[0].toLowerCase() === name);
 }

@@ -3,6 +3,7 @@ import { decide, type RouteTable } from "../core/decide.ts";
 import { requestFields } from "../core/header.ts";
 import type { Route } from "../core/route.ts";
 import { type AnswerName, ownAnswer } from "./answers.ts";
+import type { Carrier } from "./carrier.ts";
 import type { DataPlaneOptions } from "./data-plane.ts";
 import type { Forwarder } from "./forward.ts";
 import type { Listener } from "./listener.ts";
@@ -14,12 +15,13 @@ const PEERS_REMEMBERED = 10_000;
 export interface FrontParts {
   readonly options: DataPlaneOptions;
   readonly forwarder: Forwarder;
+  readonly http: Carrier;
   readonly viaName: string;
   isTrusted(address: string): boolean;
   table(): RouteTable;
 }
 
-export type Front = (request: Request, listener: Listener) => Response | Promise<Response>;
+export type Front = (request: Request, listener: Listener) => Response | Promise<Response | undefined>;
 
 export function createFront(parts: FrontParts): Front {
   const { options, forwarder, viaName } = parts;
@@ -44,7 +46,7 @@ export function createFront(parts: FrontParts): Front {
       newId: () => crypto.randomUUID(),
     });
     if (toTarget === undefined) return refuse("loop", request);
-    return forwarder.forward(new Visit(request, pathOf(request.url), toTarget, peer, route, label));
+    return forwarder.forward(new Visit(request, pathOf(request.url), toTarget, peer, route, label), parts.http);
   }
 
   return (request, listener) => {

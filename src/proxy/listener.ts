@@ -12,7 +12,7 @@ export interface ListenerOptions {
   readonly port: number;
   readonly reusePort: boolean;
   readonly clock: Clock;
-  handle(request: Request, listener: Listener): Response | Promise<Response>;
+  handle(request: Request, listener: Listener): Response | Promise<Response | undefined>;
   /** The answer when `handle` has failed. */
   onError(error: Error): Response;
 }

@@ -1,0 +1,112 @@
+// How one try travels to a target and back: as plain HTTP here, as a WebSocket in `upgrade`.
+import { messageOf } from "../core/fault.ts";
+import { answerFields } from "../core/header.ts";
+import type { Target } from "../core/route.ts";
+import type { AnswerName } from "./answers.ts";
+import type { ProductFields } from "./data-plane.ts";
+import { type Upstream, UpstreamFailure, type UpstreamResponse } from "./exchange.ts";
+import type { Load } from "./in-flight.ts";
+import { type OutgoingBody, readBody } from "./request-body.ts";
+import type { Visit } from "./visit.ts";
+
+export const CONNECT_TIMEOUT_MS = 3_000;
+
+export interface Carrier<Answer extends { readonly status: number } = { readonly status: number }> {
+  /**
+   * Begins the load before anything is awaited, and ends it when the last byte has been read from the target or the try
+   * has failed. Rejects with an UpstreamFailure.
+   */
+  attempt(visit: Visit, target: Target, load: Load): Promise<Answer>;
+  /** The answer for the client; undefined when the connection has been taken over; a name when there can be none. */
+  respond(visit: Visit, target: Target, answer: Answer): Response | undefined | AnswerName;
+}
+
+export interface HttpCarrierParts {
+  readonly upstream: Upstream;
+  readonly fields: ProductFields;
+  /** Lifts the idle limit of a connection while a target works on its request, and sets it again. */
+  setIdleLimit(request: Request, isLimited: boolean): void;
+  /** Whether the listener is closing: answers then end their connections. */
+  isClosing(): boolean;
+}
+
+export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResponse> {
+  const { upstream, fields } = parts;
+  const reserved = new Set([fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()));
+
+  async function readThenSend(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
+    try {
+      const { maxBodyBytes } = visit.route.policy;
+      visit.body = await readBody(visit.request, maxBodyBytes, () => {
+        visit.isTooLarge = true;
+      });
+    } catch (thrown) {
+      load.end();
+      throw new UpstreamFailure("aborted", messageOf(thrown), false, false);
+    }
+    return send(visit, visit.body, target, load);
+  }
+
+  function send(visit: Visit, body: OutgoingBody, target: Target, load: Load): Promise<UpstreamResponse> {
+    const { request, path } = visit;
+    parts.setIdleLimit(request, false);
+    return upstream.send(
+      target.address,
+      { method: request.method, path, fields: visit.fields, body },
+      {
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        requestTimeoutMs: visit.route.policy.requestTimeoutMs,
+        streamIdleTimeoutMs: visit.route.policy.streamIdleTimeoutMs,
+        signal: request.signal,
+        onEnd: () => {
+          load.end();
+          parts.setIdleLimit(request, true);
+        },
+      },
+    );
+  }
+
+  return {
+    attempt(visit, target, load) {
+      load.begin();
+      return visit.body === undefined
+        ? readThenSend(visit, target, load)
+        : send(visit, visit.body, target, load);
+    },
+    respond(visit, target, { status, body, fields: from }) {
+      const headers = answerFields(from, reserved, body === null);
+      headers.push([fields.target, target.id]);
+      if (visit.attempts > 1) headers.push([fields.attempts, String(visit.attempts)]);
+      if (parts.isClosing()) headers.push(["connection", "close"]);
+      try {
+        return new Response(bodyOf(visit.request.method, body, headers), { status, headers });
+      } catch {
+        // A status or a value that Bun cannot write.
+        if (body instanceof ReadableStream) void body.cancel().catch(() => {});
+        return "bad_gateway";
+      }
+    },
+  };
+}
+
+/** The body as Bun.serve must be given it, so that it adds nothing of its own to the answer. */
+function bodyOf(
+  method: string,
+  body: UpstreamResponse["body"],
+  headers: readonly (readonly [string, string])[],
+): Bun.BodyInit | null {
+  // Without a body it would announce one of 0 bytes; with bytes it would name a type.
+  if (body === null)
+    return method === "HEAD" && !has(headers, "content-length") ? new ReadableStream() : null;
+  if (body instanceof ReadableStream || has(headers, "content-type")) return body as Bun.BodyInit;
+  return new ReadableStream({
+    start(controller) {
+      if (body.byteLength > 0) controller.enqueue(body);
+      controller.close();
+    },
+  });
+}
+
+function has(headers: readonly (readonly [string, string])[], name: string): boolean {
+  return headers.some((field) => field[0].length === name.length && field[0].toLowerCase() === name);
+}

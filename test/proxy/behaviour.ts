@@ -1,0 +1,21 @@
+// What every data plane does, whether it runs inside the program or in workers of its own.
+import { describe } from "bun:test";
+import type { PlaneFactory } from "../support/plane.ts";
+import { answersItself } from "./behaviour/answering.ts";
+import { drains } from "./behaviour/draining.ts";
+import { forwards } from "./behaviour/forwarding.ts";
+import { retries } from "./behaviour/retrying.ts";
+import { splits } from "./behaviour/splitting.ts";
+import { waits } from "./behaviour/waiting.ts";
+
+/** `create` starts a plane that is ready to serve; the suite disposes it. */
+export function behavesAsDataPlane(name: string, create: PlaneFactory): void {
+  describe(`the ${name} data plane`, () => {
+    describe("forwards", () => forwards(create));
+    describe("splits", () => splits(create));
+    describe("answers itself", () => answersItself(create));
+    describe("retries", () => retries(create));
+    describe("waits", () => waits(create));
+    describe("drains", () => drains(create));
+  });
+}

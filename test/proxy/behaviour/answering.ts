@@ -1,0 +1,139 @@
+// The answers that the proxy gives itself, and the hosts that decide which.
+import { expect, test } from "bun:test";
+import { type PlaneFactory, startPlane } from "../../support/plane.ts";
+import { route, target } from "../../support/routes.ts";
+import { fieldOf, reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts";
+
+export function answersItself(create: PlaneFactory): void {
+  async function serving(script: (request: Seen) => void = (request) => reply(request, "app")) {
+    const origin = wireOrigin(script);
+    const front = await startPlane(create);
+    const { address } = origin;
+    const policy = { requestTimeoutMs: 200, waitMs: 200, maxBodyBytes: 10 };
+    await front.plane.publish([
+      route("api", [target("api:v1", { address }), target("api:off", { address, readiness: "out" })], {
+        hosts: ["api.example.com"],
+        policy,
+      }),
+      route("idle", [target("idle:v1", { address, weight: 0 })], { hosts: ["idle.example.com"], policy }),
+    ]);
+    return {
+      ...front,
+      origin,
+      async [Symbol.asyncDispose]() {
+        await front[Symbol.asyncDispose]();
+        origin[Symbol.dispose]();
+      },
+    };
+  }
+
+  test.each([
+    ["nobody.example.com", 404, "unknown_instance"],
+    ["v9.api.example.com", 404, "unknown_instance"],
+    ["off.api.example.com", 503, "nothing_routable"],
+    ["idle.example.com", 503, "nothing_routable"],
+  ])("%s is %i %s: plain, uncached, marked as untouched", async (host, status, mark) => {
+    await using front = await serving();
+    const answer = await front.get(host);
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get("x-ten-error")).toBe(mark);
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(answer.headers.get("retry-after")).toBe(status === 503 ? "5" : null);
+    expect(answer.headers.get("x-ten-instance")).toBeNull();
+    expect((await answer.text()).split("\n")).toHaveLength(2);
+    expect(front.origin.seen).toHaveLength(0);
+  });
+
+  test("JSON for whom prefers it", async () => {
+    await using front = await serving();
+    const kind = async (accept: string) => {
+      const answer = await front.get("nobody.example.com", "/", { headers: { accept } });
+      return answer.headers.get("content-type")?.split(";")[0];
+    };
+    expect(await kind("application/json")).toBe("application/json");
+    expect(await kind("application/json, text/plain, */*")).toBe("application/json");
+    expect(await kind("text/html, application/json")).toBe("text/plain");
+    expect(await kind("*/*")).toBe("text/plain");
+    const answer = await front.get("nobody.example.com", "/", { headers: { accept: "application/json" } });
+    expect(await answer.json()).toEqual({
+      error: { code: "unknown_host", message: "Nothing is served on this host" },
+    });
+  });
+
+  test.each([
+    ["GET / HTTP/1.1\r\nHost: a b", 400],
+    ["GET / HTTP/1.1\r\nHost: a@b/c?d", 400],
+    ["GET / HTTP/1.1\r\nHost: ", 400],
+    ["GET / HTTP/1.1\r\nHost: api.example.com\r\nHost: web.example.com", 400],
+    ["GET / HTTP/1.1", 400],
+    ["GET / HTTP/1.0", 400],
+    ["GET / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 3", 400],
+    ["POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 3\r\nContent-Length: 4", 400],
+    ["POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 3\r\nTransfer-Encoding: chunked", 400],
+    ["TRACE / HTTP/1.1\r\nHost: api.example.com", 405],
+    ["CONNECT api.example.com:80 HTTP/1.1\r\nHost: api.example.com", 405],
+    ["POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 11", 413],
+    [`GET / HTTP/1.1\r\nHost: api.example.com\r\nX-Big: ${"x".repeat(300_000)}`, 431],
+  ])("%.60j is %i, and no target sees it", async (head, status) => {
+    await using front = await serving();
+    using client = await wireClient(front.plane.url, `${head}\r\n\r\nabc`);
+    expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith(`HTTP/1.1 ${status} `);
+    if (status === 405) expect(fieldOf(client.text(), "allow")).toContain("GET");
+    expect(front.origin.seen).toHaveLength(0);
+  });
+
+  test("a chunked body over the limit is 413, one within it passes", async () => {
+    await using front = await serving((request) => {
+      if (request.head.includes("/small")) reply(request, "app");
+    });
+    const post = (path: string, body: string) =>
+      front.get("api.example.com", path, { method: "POST", body: new Response(body).body });
+    expect((await post("/small", "0123456789")).status).toBe(200);
+    expect((await post("/large", "0123456789a")).status).toBe(413);
+  });
+
+  test("504 when a target does not answer in time, and the program hears of it", async () => {
+    await using front = await serving(() => {});
+    const answer = await front.get("api.example.com");
+    expect(answer.status).toBe(504);
+    expect(answer.headers.get("x-ten-error")).toBeNull();
+    expect(front.trouble).toEqual(["api:v1 request_timeout"]);
+  });
+
+  test.each([["SSH-2.0-OpenSSH_9.6\r\n\r\n"], ["HTTP/1.1 999999 no\r\n\r\n"], ["HTTP/1.1 999 no\r\n\r\n"]])(
+    "garbage %j is 502",
+    async (garbage) => {
+      await using front = await serving(({ socket }) => {
+        socket.write(garbage);
+      });
+      const answer = await front.get("api.example.com", "/", { method: "POST" });
+      expect(answer.status).toBe(502);
+      expect(answer.headers.get("x-ten-error")).toBeNull();
+    },
+  );
+
+  test("the own hosts are the program's; a default route takes them over, all but its own name", async () => {
+    await using front = await serving();
+    const { plane, origin } = front;
+    const seen = async (host: string) => (await front.get(host)).text();
+    expect(await seen("example.com")).toBe("own 127.0.0.1 false");
+    expect(await seen(plane.url.host)).toBe("own 127.0.0.1 false");
+    const api = route("api", [target("api:v1", { address: origin.address })]);
+    await plane.publish([api], "api");
+    expect(await seen("example.com")).toBe("app");
+    expect(await seen("ten.example.com")).toBe("own 127.0.0.1 false");
+  });
+
+  test("the naming header reaches a route and a target on other hosts, and is ignored on a service's own", async () => {
+    await using front = await serving();
+    const via = async (host: string, named: string) => {
+      const answer = await front.get(host, "/", { headers: { "X-Tenement-Instance": named } });
+      return answer.headers.get("x-ten-instance") ?? answer.headers.get("x-ten-error");
+    };
+    expect(await via("other.org", "api")).toBe("api:v1");
+    expect(await via("other.org", "idle:v1")).toBe("idle:v1");
+    expect(await via("other.org", "nobody")).toBe("unknown_instance");
+    expect(await via("api.example.com", "idle:v1")).toBe("api:v1");
+  });
+}

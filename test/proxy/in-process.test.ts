@@ -1,0 +1,8 @@
+import { systemClock } from "../../src/platform/clock.ts";
+import { createInProcessPlane } from "../../src/proxy/in-process.ts";
+import { createUpstream } from "../../src/proxy/upstream/upstream.ts";
+import { behavesAsDataPlane } from "./behaviour.ts";
+
+behavesAsDataPlane("in-process", (options) =>
+  createInProcessPlane(options, createUpstream({ clock: systemClock })),
+);

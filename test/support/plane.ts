@@ -1,0 +1,59 @@
+// A data plane for tests, with everything a program would give it, and what it told the program.
+import type { DataPlane, DataPlaneOptions, Wanted } from "../../src/proxy/data-plane.ts";
+
+export type PlaneFactory = (options: DataPlaneOptions) => DataPlane | Promise<DataPlane>;
+
+export interface TestPlane extends AsyncDisposable {
+  readonly plane: DataPlane;
+  /** What was reported, `api:v1 refused`. */
+  readonly trouble: string[];
+  readonly wanted: Wanted[];
+  /** A request for a host, whatever the listener's address; redirects are not followed. */
+  get(host: string, path?: string, init?: RequestInit): Promise<Response>;
+}
+
+/** Names every product field as `ten` does. */
+export async function startPlane(
+  create: PlaneFactory,
+  changes: Partial<DataPlaneOptions> = {},
+  onWanted: (wanted: Wanted) => Promise<void> | void = () => {},
+): Promise<TestPlane> {
+  const trouble: string[] = [];
+  const wanted: Wanted[] = [];
+  const plane = await create({
+    host: "127.0.0.1",
+    port: 0,
+    domain: "example.com",
+    directHosts: true,
+    adminHost: "ten.example.com",
+    trustedProxies: [],
+    fields: {
+      target: "X-Ten-Instance",
+      attempts: "X-Ten-Attempts",
+      error: "X-Ten-Error",
+      selector: "X-Tenement-Instance",
+    },
+    hooks: {
+      own: (_, { peer, peerTrusted }) => new Response(`own ${peer} ${peerTrusted}`),
+      onTrouble: (id, kind) => void trouble.push(`${id} ${kind}`),
+      onWanted(each) {
+        wanted.push(each);
+        return onWanted(each);
+      },
+    },
+    ...changes,
+  });
+  return {
+    plane,
+    trouble,
+    wanted,
+    get: (host, path = "/", init = {}) =>
+      fetch(new URL(path, plane.url), {
+        redirect: "manual",
+        decompress: false,
+        ...init,
+        headers: { ...init.headers, host },
+      }),
+    [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose](),
+  };
+}
