@@ -9,7 +9,7 @@ import type { Load } from "./in-flight.ts";
 import { type OutgoingBody, readBody } from "./request-body.ts";
 import type { Visit } from "./visit.ts";
 
-export const CONNECT_TIMEOUT_MS = 3_000;
+const CONNECT_TIMEOUT_MS = 3_000;
 
 export interface Carrier<Answer extends { readonly status: number } = { readonly status: number }> {
   /**

@@ -130,7 +130,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
   }
 
   async function mayRetry(visit: Visit, target: Target, failure: UpstreamFailure): Promise<boolean> {
-    const retry = retryAfter(failure, visit.request.method, visit.body);
+    const retry = retryAfter(failure, visit.request.method, visit.body ?? null);
     if (retry === "none" || visit.attempts >= MOST_TRIES) return false;
     // An idle connection found closed says nothing against its target.
     if (failure.kind !== "reset" || failure.requestSent) visit.avoid(target);

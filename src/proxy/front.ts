@@ -8,6 +8,7 @@ import type { DataPlaneOptions } from "./data-plane.ts";
 import type { Forwarder } from "./forward.ts";
 import type { Listener } from "./listener.ts";
 import { announcedLength, hasLostBody } from "./request-body.ts";
+import { isUpgrade } from "./upgrade.ts";
 import { Visit } from "./visit.ts";
 
 const PEERS_REMEMBERED = 10_000;
@@ -16,6 +17,7 @@ export interface FrontParts {
   readonly options: DataPlaneOptions;
   readonly forwarder: Forwarder;
   readonly http: Carrier;
+  readonly websocket: Carrier;
   readonly viaName: string;
   isTrusted(address: string): boolean;
   table(): RouteTable;
@@ -46,7 +48,8 @@ export function createFront(parts: FrontParts): Front {
       newId: () => crypto.randomUUID(),
     });
     if (toTarget === undefined) return refuse("loop", request);
-    return forwarder.forward(new Visit(request, pathOf(request.url), toTarget, peer, route, label), parts.http);
+    const visit = new Visit(request, pathOf(request.url), toTarget, peer, route, label);
+    return forwarder.forward(visit, isUpgrade(request) ? parts.websocket : parts.http);
   }
 
   return (request, listener) => {

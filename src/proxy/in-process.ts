@@ -5,12 +5,14 @@ import { createSelection } from "../core/pick.ts";
 import type { Route } from "../core/route.ts";
 import { systemClock } from "../platform/clock.ts";
 import { ownAnswer } from "./answers.ts";
+import { createHttpCarrier } from "./carrier.ts";
 import type { DataPlane, DataPlaneOptions } from "./data-plane.ts";
 import type { Upstream } from "./exchange.ts";
 import { createForwarder } from "./forward.ts";
 import { createFront } from "./front.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createListener } from "./listener.ts";
+import { createUpgrades } from "./upgrade.ts";
 import { createWaitingRoom } from "./waiting.ts";
 
 /** Listens at once, with an empty table. Owns and disposes the upstream client. Throws what listening throws. */
@@ -26,19 +28,28 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     return createRouteTable(routes, { ...options, defaultRoute });
   }
 
+  const isClosing = () => listener.isClosing;
+  const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
+  const { fields, hooks } = options;
+  const http = createHttpCarrier({ upstream, fields, isClosing, setIdleLimit });
+  const upgrades = createUpgrades({
+    clock,
+    fields,
+    upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
+  });
   const forwarder = createForwarder({
-    upstream,
     selection,
     inFlight,
     waiting,
     clock,
-    hooks: options.hooks,
-    fields: options.fields,
+    hooks,
+    fields,
     table: () => table,
-    isClosing: () => listener.isClosing,
+    isClosing,
     clientOf: (request, peer) => clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted),
-    setIdleLimit: (request, isLimited) => listener.setIdleLimit(request, isLimited),
+    setIdleLimit,
   });
+  const viaName = options.viaName ?? `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const listener = createListener({
     host: options.host,
     port: options.port,
@@ -47,7 +58,9 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     handle: createFront({
       options,
       forwarder,
-      viaName: options.viaName ?? `proxy-${crypto.randomUUID().slice(0, 13)}`,
+      http,
+      websocket: upgrades.carrier,
+      viaName,
       isTrusted,
       table: () => table,
     }),
@@ -55,6 +68,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
   });
 
   async function close(deadlineMs: number): Promise<void> {
+    void upgrades.sendAway(undefined, deadlineMs / 2);
     await listener.close(deadlineMs);
     waiting.clear();
     await upstream[Symbol.asyncDispose]();
@@ -72,6 +86,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
       forwarder.retain(table.routes);
     },
     async drain(targetId, deadlineMs) {
+      void upgrades.sendAway(targetId, deadlineMs / 2);
       return { left: await inFlight.of(targetId).drained(deadlineMs) };
     },
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),

@@ -1,11 +1,15 @@
 // The listening side of the proxy: Bun.serve with every default that matters said aloud, and a close that cuts nobody off early.
 import { type Clock, sleep } from "../platform/clock.ts";
+import type { Tunnel } from "./tunnel.ts";
 
 /** How long a connection may stay silent between requests, and while a request's head and first bytes arrive. */
 const IDLE_SECS = 120;
 /** On closing: for how long connections are told to close before the listener goes, while requests still come. */
 const FAREWELL_MS = 1_000;
 const STEP_MS = 50;
+/** WebSockets: a peer that does not answer pings for this long is gone, a quiet one is not. */
+const SILENT_SECS = 240;
+const MESSAGE_MOST_BYTES = 64 * 1024 * 1024;
 
 export interface ListenerOptions {
   readonly host: string;
@@ -22,6 +26,8 @@ export interface Listener {
   /** Whether answers should end their connections. */
   readonly isClosing: boolean;
   addressOf(request: Request): string;
+  /** Hands a connection to a tunnel; false when the request is no WebSocket's or its connection has gone. */
+  upgrade(request: Request, tunnel: Tunnel, headers: Record<string, string>): boolean;
   /** Lifts or sets the idle limit of the connection that carries a request; harmless when it has gone. */
   setIdleLimit(request: Request, isLimited: boolean): void;
   /** Stops accepting, waits until every client has its answer but at most `deadlineMs`, then cuts the rest. */
@@ -34,7 +40,7 @@ export function createListener(options: ListenerOptions): Listener {
   let isClosing = false;
   let arrived = 0;
 
-  const server = Bun.serve({
+  const server = Bun.serve<Tunnel>({
     hostname: options.host,
     port: options.port,
     // Without this, two servers on one port would share its connections unnoticed.
@@ -47,6 +53,18 @@ export function createListener(options: ListenerOptions): Listener {
     fetch(request) {
       arrived += 1;
       return options.handle(request, listener);
+    },
+    websocket: {
+      idleTimeout: SILENT_SECS,
+      sendPings: true,
+      perMessageDeflate: false,
+      maxPayloadLength: MESSAGE_MOST_BYTES,
+      // The tunnel pauses the sender instead of dropping messages.
+      backpressureLimit: 0,
+      open: (socket) => socket.data.begin(socket),
+      message: (socket, message) => socket.data.fromVisitor(message),
+      drain: (socket) => socket.data.visitorDrained(),
+      close: (socket, code, reason) => socket.data.visitorClosed(code, reason),
     },
   });
 
@@ -66,6 +84,7 @@ export function createListener(options: ListenerOptions): Listener {
       return isClosing;
     },
     addressOf: (request) => server.requestIP(request)?.address ?? "",
+    upgrade: (request, tunnel, headers) => server.upgrade(request, { data: tunnel, headers }),
     setIdleLimit: (request, isLimited) => server.timeout(request, isLimited ? IDLE_SECS : 0),
     async close(deadlineMs) {
       const deadline = clock.monotonic() + deadlineMs;

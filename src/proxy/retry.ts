@@ -43,11 +43,11 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT"
 export function retryAfter(
   { kind, requestSent, answerBegun }: UpstreamFailure,
   method: string,
-  body: OutgoingBody | undefined,
+  body: OutgoingBody,
 ): "free" | "paid" | "none" {
   const isHeld = body === null || body instanceof Uint8Array;
   if (!requestSent) {
-    const isWhole = isHeld || (body !== undefined && !body.stream.locked);
+    const isWhole = isHeld || !body.stream.locked;
     return isWhole && kind !== "garbage" && kind !== "aborted" ? "free" : "none";
   }
   return kind === "reset" && !answerBegun && isHeld && IDEMPOTENT.has(method) ? "paid" : "none";

@@ -6,6 +6,7 @@ import { drains } from "./behaviour/draining.ts";
 import { forwards } from "./behaviour/forwarding.ts";
 import { retries } from "./behaviour/retrying.ts";
 import { splits } from "./behaviour/splitting.ts";
+import { upgrades } from "./behaviour/upgrading.ts";
 import { waits } from "./behaviour/waiting.ts";
 
 /** `create` starts a plane that is ready to serve; the suite disposes it. */
@@ -16,6 +17,7 @@ export function behavesAsDataPlane(name: string, create: PlaneFactory): void {
     describe("answers itself", () => answersItself(create));
     describe("retries", () => retries(create));
     describe("waits", () => waits(create));
+    describe("upgrades", () => upgrades(create));
     describe("drains", () => drains(create));
   });
 }

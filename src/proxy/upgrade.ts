@@ -1,0 +1,123 @@
+// Carries a WebSocket: the target's side is opened first, and only then is the visitor's connection taken over.
+import type { Target } from "../core/route.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
+import type { Carrier } from "./carrier.ts";
+import type { ProductFields } from "./data-plane.ts";
+import { UpstreamFailure } from "./exchange.ts";
+import type { Load } from "./in-flight.ts";
+import { Tunnel } from "./tunnel.ts";
+import type { Visit } from "./visit.ts";
+
+/** The target has opened its side (101), or refused with a status of its own. */
+interface Opened {
+  readonly status: number;
+  readonly tunnel: Tunnel | undefined;
+  readonly protocol: string;
+}
+
+export interface UpgradeParts {
+  readonly clock: Clock;
+  readonly fields: ProductFields;
+  /** Hands a visitor's connection to a tunnel; false when it is no WebSocket request or has gone. */
+  upgrade(request: Request, tunnel: Tunnel, headers: Record<string, string>): boolean;
+}
+
+export interface Upgrades {
+  readonly carrier: Carrier<Opened>;
+  /** Closes the sockets of one target, or all, with 1012, evenly spread over `overMs`. */
+  sendAway(targetId: string | undefined, overMs: number): Promise<void>;
+}
+
+/** Whether a request asks for a WebSocket; other upgrades are not ours to make and go on as plain requests. */
+export function isUpgrade({ method, headers }: Request): boolean {
+  return (
+    headers.get("upgrade")?.toLowerCase() === "websocket" &&
+    method === "GET" &&
+    headers.has("sec-websocket-key")
+  );
+}
+
+export function createUpgrades({ clock, fields, upgrade }: UpgradeParts): Upgrades {
+  const tunnels = new Set<Tunnel>();
+
+  function attempt(visit: Visit, target: Target, load: Load): Promise<Opened> {
+    load.begin();
+    visit.body = null;
+    return new Promise((resolve, reject) => {
+      const { signal } = visit.request;
+      const socket = open(visit, target);
+      const settle = () => {
+        cancel();
+        signal.removeEventListener("abort", leave);
+      };
+      const fail = (failure: UpstreamFailure) => {
+        settle();
+        socket.onclose = null;
+        socket.terminate();
+        load.end();
+        reject(failure);
+      };
+      const leave = () => fail(new UpstreamFailure("aborted", "the visitor has left", true, false));
+      const { requestTimeoutMs } = visit.route.policy;
+      const late = () => fail(new UpstreamFailure("request_timeout", "no answer in time", true, false));
+      const cancel = requestTimeoutMs > 0 ? clock.after(requestTimeoutMs, late) : () => {};
+      signal.addEventListener("abort", leave);
+      socket.onopen = () => {
+        settle();
+        const tunnel: Tunnel = new Tunnel(socket, load, clock, () => tunnels.delete(tunnel));
+        tunnels.add(tunnel);
+        resolve({ status: 101, tunnel, protocol: socket.protocol });
+      };
+      socket.onerror = (event) => {
+        const message = "message" in event ? String(event.message) : "";
+        const refusal = /Expected 101 status code: (\d{3})/.exec(message)?.[1];
+        if (refusal === undefined) return fail(failureOf(event, message));
+        settle();
+        load.end();
+        resolve({ status: Number(refusal), tunnel: undefined, protocol: "" });
+      };
+    });
+  }
+
+  return {
+    carrier: {
+      attempt,
+      respond({ attempts, request }, target, { status, tunnel, protocol }) {
+        const headers: Record<string, string> = { [fields.target]: target.id };
+        if (attempts > 1) headers[fields.attempts] = String(attempts);
+        if (tunnel === undefined) return new Response(null, { status, headers });
+        if (protocol !== "") headers["Sec-WebSocket-Protocol"] = protocol;
+        if (upgrade(request, tunnel, headers)) return undefined;
+        tunnel.close(1001, "");
+        return "bad_request";
+      },
+    },
+    async sendAway(targetId, overMs) {
+      const leaving = [...tunnels].filter((each) => targetId === undefined || each.targetId === targetId);
+      for (const tunnel of leaving) {
+        tunnel.sendAway();
+        await sleep(clock, overMs / leaving.length);
+      }
+    },
+  };
+}
+
+function open({ path, fields, request }: Visit, { address }: Target): WebSocket {
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  // The handshake's own fields are made anew by this client.
+  const headers = fields.filter(([name]) => !name.startsWith("sec-websocket-"));
+  const protocols = request.headers.get("sec-websocket-protocol")?.split(",") ?? [];
+  const socket = new WebSocket(`ws://${host}:${address.port}${path}`, {
+    headers: Object.fromEntries(headers),
+    protocols: protocols.map((protocol) => protocol.trim()),
+    perMessageDeflate: false,
+  });
+  socket.binaryType = "nodebuffer";
+  return socket;
+}
+
+function failureOf(event: Event, message: string): UpstreamFailure {
+  const code = "error" in event ? (event.error as { readonly code?: unknown } | null)?.code : undefined;
+  if (code === "ECONNREFUSED") return new UpstreamFailure("refused", message, false, false);
+  return new UpstreamFailure("reset", message, true, false);
+}
