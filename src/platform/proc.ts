@@ -117,10 +117,16 @@ export function parsePs(text: string): ProcessInfo[] {
       group: Number(group),
       session: Number(group),
       startTime: start.join(" "),
-      cpuMs: (time ?? "").split(/[:-]/).reduce((sum, part) => sum * 60 + Number(part), 0) * 1000,
+      cpuMs: secondsOf(time ?? "") * 1000,
       rssBytes: Number(rss) * 1024,
     };
   });
+}
+
+/** `[days-]hours:minutes:seconds`, with fewer parts for less. */
+function secondsOf(time: string): number {
+  const [clock = "", days = "0"] = time.split("-").reverse();
+  return Number(days) * 86_400 + clock.split(":").reduce((sum, part) => sum * 60 + Number(part), 0);
 }
 
 function ps(...words: string[]): string {
