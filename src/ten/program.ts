@@ -7,6 +7,28 @@ export const ten: Program = {
   version,
   summary: "versioned processes behind a weighted reverse proxy, without containers",
   sections: {
+    Releases: {
+      deploy: () => import("./commands/deploy.ts"),
+      route: () => import("./commands/route.ts"),
+      weight: () => import("./commands/weight.ts"),
+      rollback: () => import("./commands/rollback.ts"),
+    },
+    Instances: {
+      ps: () => import("./commands/ps.ts"),
+      logs: () => import("./commands/logs.ts"),
+      health: () => import("./commands/health.ts"),
+      spawn: () => import("./commands/spawn.ts"),
+      stop: () => import("./commands/stop.ts"),
+      restart: () => import("./commands/restart.ts"),
+      rm: () => import("./commands/rm.ts"),
+      prune: () => import("./commands/prune.ts"),
+    },
+    Server: {
+      serve: () => import("./commands/serve.ts"),
+      init: () => import("./commands/init.ts"),
+      config: () => import("./commands/config.ts"),
+      "token-gen": () => import("./commands/token-gen.ts"),
+    },
     "This program": {
       help: () => import("../cli/help-command.ts"),
       completion: () => import("../cli/completion-command.ts"),

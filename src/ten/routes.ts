@@ -19,6 +19,7 @@ export interface ServiceTraffic {
 }
 
 export interface RoutesInput {
+  /** The server's own domain, in canonical form. */
   readonly domain: string;
   readonly services: readonly ServiceTraffic[];
   readonly rows: readonly InstanceRow[];
@@ -58,10 +59,11 @@ export function readinessOf(row: InstanceRow, life: Life | undefined, waitMs: nu
     case "unhealthy":
       return life?.unchecked ? "ready" : "unsure";
     case "sleeping":
+      return "asleep";
+    case "draining": // It should run, so it drains for a restart: requests wait for it.
       return "coming";
     case "starting":
       return life?.nextTryMs === undefined || life.nextTryMs <= waitMs ? "coming" : "out";
-    case "draining":
     case "stopped":
     case "failed":
       return "out";

@@ -1,4 +1,5 @@
 // A service as the server works with it: names instead of file keys, milliseconds instead of seconds, words instead of a command line.
+import type { RestartPolicy } from "../core/restart.ts";
 import type { RoutePolicy } from "../core/route.ts";
 import { splitWords } from "../core/words.ts";
 import type { Document, ServiceDocument } from "./document.ts";
@@ -14,7 +15,7 @@ export interface Service {
   /** Canonical hosts beside `{name}.{domain}`. */
   readonly domains: readonly string[];
   readonly health: HealthCheck;
-  readonly restart: RestartPolicy;
+  readonly restart: Restarts;
   readonly startupTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly stopGraceMs: number;
@@ -35,17 +36,18 @@ export interface HealthCheck {
   readonly timeoutMs: number;
 }
 
-export interface RestartPolicy {
-  readonly policy: "on-failure" | "always" | "never";
-  readonly maxRestarts: number;
-  readonly windowMs: number;
-  readonly backoffBaseMs: number;
-  readonly backoffMaxMs: number;
+export interface Restarts extends RestartPolicy {
   /** How long it may be unhealthy before it is restarted; 0 = for ever. */
   readonly unhealthyMs: number;
-  /** How often a failed instance is tried again; 0 = never. */
-  readonly failedRetryMs: number;
 }
+
+/** Holds for instances whose service is no longer configured: they can still be stopped. */
+export const DEFAULT_TIMES = {
+  startupTimeoutMs: 30_000,
+  drainTimeoutMs: 30_000,
+  stopGraceMs: 10_000,
+  storagePersist: true,
+} as const;
 
 const BYTES_PER_MB = 1_048_576;
 
@@ -65,9 +67,9 @@ export function toService(name: string, document: ServiceDocument, settings: Doc
       timeoutMs: ms(supervision.health_check_timeout),
     },
     restart: {
-      policy: document.restart,
+      mode: document.restart,
       maxRestarts: supervision.max_restarts,
-      windowMs: ms(supervision.restart_window),
+      restartWindowMs: ms(supervision.restart_window),
       backoffBaseMs: supervision.backoff_base_ms,
       backoffMaxMs: supervision.backoff_max_ms,
       unhealthyMs: ms(supervision.unhealthy_restart_secs),

@@ -46,9 +46,9 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     domains: [],
     health: { path: undefined, host: undefined, intervalMs: 10_000, timeoutMs: 2000 },
     restart: {
-      policy: "on-failure",
+      mode: "on-failure",
       maxRestarts: 3,
-      windowMs: 300_000,
+      restartWindowMs: 300_000,
       backoffBaseMs: 1000,
       backoffMaxMs: 60_000,
       unhealthyMs: 60_000,

@@ -81,8 +81,9 @@ test.each([
   ["starting", {}, undefined, "coming"],
   ["starting", {}, { unchecked: false, nextTryMs: 30_000 }, "coming"],
   ["starting", {}, { unchecked: false, nextTryMs: 30_001 }, "out"],
-  ["sleeping", {}, undefined, "coming"],
-  ["draining", {}, undefined, "out"],
+  ["sleeping", {}, undefined, "asleep"],
+  ["draining", {}, undefined, "coming"],
+  ["draining", { desired: "stopped" }, undefined, "out"],
   ["failed", {}, undefined, "out"],
   ["healthy", { desired: "stopped" }, undefined, "out"],
 ] as const)("an instance that is %s (%p, %p) is %s to the proxy", (state, more, life, readiness) => {

@@ -1,0 +1,144 @@
+// The handlers of ten's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
+import type { Principal } from "../api/access.ts";
+import type { Handlers } from "../api/server.ts";
+import { Fault } from "../core/fault.ts";
+import { type InstanceName, instanceName } from "../core/name.ts";
+import type { TenContract } from "./contract.ts";
+import type { Control } from "./control.ts";
+import type { SplitView } from "./shapes.ts";
+import type { TrafficChange } from "./traffic.ts";
+import type { View } from "./view.ts";
+
+/** Who calls: the admin, or a tenant, who sees and touches only instances whose id is the tenant's. */
+export interface Caller extends Principal {
+  readonly tenant?: string;
+}
+
+export interface HandlerParts {
+  readonly control: Control;
+  readonly view: View;
+  describeConfig(): Record<string, unknown>;
+  metrics(): string;
+}
+
+export function createHandlers(parts: HandlerParts): Handlers<TenContract, Caller> {
+  const { control, view } = parts;
+  const { traffic, lifecycle, deploys, registry, supervisor } = control;
+
+  /** Every change of traffic is answered with the split that it led to. */
+  async function withSplit<C extends TrafficChange>(change: Promise<C>): Promise<C & { split: SplitView }> {
+    const done = await change;
+    return { ...done, split: view.split(done.service) };
+  }
+
+  return {
+    health: ({ peer }) => ({ status: "ok", peer: peer.address || null, trusted: peer.trusted }),
+    listInstances: ({ query, principal }) => ({
+      instances: view
+        .list(query.process)
+        .filter((one) => mayTouch(principal, one.id.slice(one.service.length + 1))),
+    }),
+    async spawn({ body, principal }) {
+      requireTouch(principal, { service: body.process, id: body.id });
+      const { process: service, id, version = id, weight } = body;
+      return withSplit(lifecycle.spawn({ service, id, version, weight }));
+    },
+    async stop({ params, query, principal }) {
+      const { service, id } = requireTouch(principal, params.id);
+      return withSplit(lifecycle.stop(service, [id], query.force));
+    },
+    async remove({ params, principal }) {
+      const { service, id } = requireTouch(principal, params.id);
+      await lifecycle.remove(service, id);
+      return { id: instanceName(service, id), removed: true };
+    },
+    async restart({ params, principal, signal }) {
+      const { service, id } = requireTouch(principal, params.id);
+      await lifecycle.restart(service, id, signal);
+      return view.one(service, id);
+    },
+    setShare({ params, body, signal }) {
+      const { service, id } = params.id;
+      return withSplit(traffic.setShare(service, id, body.weight, { force: body.force, signal }));
+    },
+    async check({ params, principal }) {
+      const { service, id } = requireTouch(principal, params.id);
+      const row = registry.get(service, id);
+      const outcome = await supervisor.check(row);
+      const { state } = registry.get(service, id);
+      return {
+        id: instanceName(service, id),
+        healthy: outcome?.ok ?? false,
+        state,
+        detail: outcome?.detail ?? `${state}: ${row.reason}`,
+        latency_ms: outcome ? Math.round(outcome.latencyMs * 10) / 10 : 0,
+      };
+    },
+    async prune({ body }) {
+      return { service: body.process, removed: [...(await lifecycle.prune(body.process, body.keep))] };
+    },
+    setWeights({ body, signal }) {
+      const weights = new Map(Object.entries(body.weights));
+      return withSplit(traffic.setRaw(body.process, weights, { force: body.force, signal }));
+    },
+    split({ params }) {
+      control.service(params.service);
+      return { service: params.service, split: view.split(params.service) };
+    },
+    async deploy({ body, signal }, report) {
+      const deploy = deploys.deploy(
+        {
+          service: body.process,
+          id: body.id ?? body.version,
+          version: body.version,
+          weight: body.weight,
+          timeoutMs:
+            body.timeout === undefined ? control.service(body.process).startupTimeoutMs : body.timeout * 1000,
+          queueMs: body.wait * 1000,
+          promote: body.promote,
+          stopOld: body.stop_old,
+          replace: body.replace,
+        },
+        (step, message) => report({ step, message }),
+        signal,
+      );
+      const { healthyAfterMs, stopped, ...change } = await withSplit(deploy);
+      return { ...change, healthy_after_ms: Math.round(healthyAfterMs), stopped: [...stopped] };
+    },
+    route({ body, signal }) {
+      const { process: service, from, to, force, wait } = body;
+      return withSplit(
+        traffic.route(service, from, to, { force, signal, ...(wait > 0 && { waitMs: wait * 1000 }) }),
+      );
+    },
+    rollback: ({ body, signal }) => withSplit(traffic.rollback(body.process, { last: body.last, signal })),
+    async logs({ query, principal }) {
+      return { lines: await control.logs.tail(ownLogs(principal, query)) };
+    },
+    followLogs: ({ query, principal, signal }) => control.logs.follow(ownLogs(principal, query), signal),
+    events: ({ query }) => ({
+      events: registry
+        .events({ limit: query.limit, ...(query.after !== undefined && { after: query.after }) })
+        .map((event) => ({ ...event, at: new Date(event.at).toISOString() })),
+    }),
+    config: () => parts.describeConfig(),
+    metrics: () => parts.metrics(),
+  };
+}
+
+function mayTouch(caller: Caller, id: string): boolean {
+  return caller.tenant === undefined || caller.tenant === id;
+}
+
+/** What a tenant may not touch does not exist for it. */
+function requireTouch(caller: Caller, name: InstanceName): InstanceName {
+  if (mayTouch(caller, name.id)) return name;
+  throw new Fault("not_found", `there is no instance ${instanceName(name.service, name.id)}`);
+}
+
+function ownLogs<Q extends { id?: string | undefined }>(caller: Caller, query: Q): Q {
+  if (caller.tenant === undefined) return query;
+  if (query.id !== undefined && query.id !== caller.tenant)
+    throw new Fault("not_found", `there is no instance ${query.id}`);
+  return { ...query, id: caller.tenant };
+}

@@ -1,0 +1,55 @@
+// Tokens of one server: the admin's in a file only its owner reads, the tenants' as hashes in the registry.
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { type Authorise, createAccess } from "../api/access.ts";
+import { hashToken, newToken, tokenMatches } from "../api/token.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
+import { openDatabase } from "../platform/database.ts";
+import type { Caller } from "./api.ts";
+import { migrations } from "./migrations.ts";
+import { type DataPaths, dataPaths } from "./paths.ts";
+import { createRegistry, type Registry } from "./registry.ts";
+
+/** Makes the admin token if there is none, and answers who a request is from. Tokens made meanwhile count at once. */
+export function createAuth(registry: Registry, paths: DataPaths, clock: Clock): Authorise<Caller> {
+  ensureAdminToken(registry, paths);
+  return createAccess<Caller>({
+    clock,
+    owner: { scope: "admin" },
+    find(token) {
+      const row = registry.tokens().find(({ hash }) => tokenMatches(token, hash));
+      if (!row) return undefined;
+      return row.tenant === null ? { scope: "admin" } : { scope: "tenant", tenant: row.tenant };
+    },
+  });
+}
+
+/** A new token for the admin, or for one tenant. It is returned once and only its hash is kept. */
+export function generateToken(registry: Registry, tenant: string | null): string {
+  const token = newToken();
+  registry.addToken(hashToken(token), tenant);
+  return token;
+}
+
+/** The same in a data directory, whether a server runs on it or not. */
+export function generateTokenIn(dataDir: string, tenant: string | null): string {
+  const paths = dataPaths(dataDir);
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  using database = openDatabase(paths.database, migrations);
+  return generateToken(
+    createRegistry(database, systemClock, () => {}),
+    tenant,
+  );
+}
+
+/** The file is written whole or not at all, with the right mode from the first byte. */
+function ensureAdminToken(registry: Registry, { adminToken }: DataPaths): void {
+  const known = existsSync(adminToken) ? readFileSync(adminToken, "utf8").trim() : "";
+  if (known !== "" && registry.tokens().some(({ hash }) => tokenMatches(known, hash))) {
+    chmodSync(adminToken, 0o600);
+    return;
+  }
+  const token = known === "" ? newToken() : known;
+  registry.addToken(hashToken(token), null);
+  writeFileSync(`${adminToken}.new`, `${token}\n`, { mode: 0o600 });
+  renameSync(`${adminToken}.new`, adminToken);
+}

@@ -1,0 +1,67 @@
+// `ten deploy`: starts a version, waits until it is healthy, then gives it traffic.
+import { flag, number, option, word } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { Fault } from "../../core/fault.ts";
+import { readLabel, readSubject, theInstance, timeout, weight } from "../arguments.ts";
+import { connect } from "../connect.ts";
+import { reportChange } from "../report.ts";
+
+export default command({
+  name: "deploy",
+  summary: "Start a version, wait until it is healthy, give it traffic",
+  description:
+    "Without --weight a version takes all traffic if nothing else of the service has any, and none otherwise: it waits for route or weight. A version that crashes, never gets healthy or listens on the wrong port is stopped, the others keep their traffic, and the exit code is 5.",
+  examples: [
+    ["ten deploy api --version v2", "blue/green: v2 runs without traffic, then: ten route api --to v2"],
+    ["ten deploy api --version v2 --weight 10", "canary: 10 % to v2 once it is healthy"],
+    ["ten deploy api:v2 --promote --stop-old", "for CI: all traffic to v2, then stop the others"],
+  ],
+  args: {
+    service: word("The service, or the instance as service:id", { hint: "service[:id]", read: readSubject }),
+    version: option("The version to deploy, also the id of its instance", { hint: "V", read: readLabel }),
+    weight,
+    timeout,
+    wait: number("Seconds to wait for other deploys of the service; an hour unless given", {
+      hint: "S",
+      max: 86_400,
+    }),
+    promote: flag("Route all traffic to it once it is healthy"),
+    stopOld: flag("Then drain and stop the other instances; with --promote"),
+    replace: flag("Start it afresh when it already runs"),
+  },
+  async run(context) {
+    const { args, out, signal } = context;
+    const { service, id } = theInstance(args.service, args.version, "--version");
+    if (args.promote && args.weight !== undefined) {
+      throw new Fault(
+        "usage",
+        "--promote and --weight exclude each other",
+        "--promote means all of the traffic",
+      );
+    }
+    if (args.stopOld && !args.promote) {
+      throw new Fault(
+        "usage",
+        "--stop-old needs --promote",
+        "the others can only stop when this one has their traffic",
+      );
+    }
+    const body = {
+      process: service,
+      id,
+      version: id,
+      promote: args.promote,
+      stop_old: args.stopOld,
+      replace: args.replace,
+      ...(args.weight !== undefined && { weight: args.weight }),
+      ...(args.wait !== undefined && { wait: args.wait }),
+      ...(args.timeout !== undefined && { timeout: args.timeout }),
+    };
+    using progress = out.progress(`deploying ${service}:${id}`);
+    const onProgress = ({ message }: { readonly message: string }) => progress.update(message);
+    const done = await connect(context).deploy({ body }, { signal, onProgress });
+    progress.done();
+    reportChange(out, done);
+    return 0;
+  },
+});

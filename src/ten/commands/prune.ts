@@ -1,0 +1,24 @@
+// `ten prune`: removes the stopped instances of a service but the newest ones.
+import { number, withDefault } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { service } from "../arguments.ts";
+import { connect } from "../connect.ts";
+
+export default command({
+  name: "prune",
+  summary: "Remove a service's stopped instances but the newest",
+  description: "Running instances are never touched. Directories and logs of the removed ones go too.",
+  examples: [["ten prune api --keep 3", "keep the three newest stopped ones, for a rollback"]],
+  args: { service, keep: withDefault(number("How many stopped instances stay", { max: 10_000 }), 5) },
+  async run(context) {
+    const { args, out, signal } = context;
+    const done = await connect(context).prune(
+      { body: { process: args.service, keep: args.keep } },
+      { signal },
+    );
+    const text = () =>
+      done.removed.map((id) => `removed ${done.service}:${id}\n`).join("") || "nothing to remove\n";
+    out.data({ ...done }, text);
+    return 0;
+  },
+});

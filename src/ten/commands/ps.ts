@@ -1,0 +1,88 @@
+// `ten ps`: what runs, with which part of the traffic, and how it does.
+import { flag } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
+import type { Output } from "../../cli/output.ts";
+import { formatTable } from "../../cli/table.ts";
+import { watch } from "../../cli/watch.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { connect } from "../connect.ts";
+import type { InstanceView } from "../shapes.ts";
+
+const WATCH_MS = 1_000;
+
+export default command({
+  name: "ps",
+  summary: "Show the instances that run",
+  examples: [
+    ["ten ps", "what runs now"],
+    ["ten ps --all", "also stopped and failed ones, with the reason of the last change"],
+    ["ten ps --watch", "again every second"],
+  ],
+  args: {
+    all: flag("Also instances that are stopped or failed", { letter: "a" }),
+    watch: flag("Show it again every second until interrupted", { letter: "w" }),
+  },
+  async run(context) {
+    const { args, out, signal } = context;
+    const client = connect(context);
+    const frame = async () => {
+      const { instances } = await client.listInstances({}, { signal });
+      const shown = args.all
+        ? instances
+        : instances.filter(({ state }) => state !== "stopped" && state !== "failed");
+      const hidden = instances.length - shown.length;
+      const text = () => (shown.length > 0 ? table(out, shown, args.all) : empty(hidden));
+      return { value: { instances: shown }, text };
+    };
+    if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);
+    else {
+      const { value, text } = await frame();
+      out.data(value, text);
+    }
+    return 0;
+  },
+});
+
+function empty(hidden: number): string {
+  return hidden > 0
+    ? `nothing runs; ${hidden} stopped or failed (ten ps --all)\n`
+    : "nothing runs; start something: ten deploy SERVICE --version v1\n";
+}
+
+function table(out: Output, instances: readonly InstanceView[], all: boolean): string {
+  const right = (heading: string) => ({ heading, align: "right" as const });
+  const columns = [
+    { heading: "INSTANCE" },
+    { heading: "VERSION" },
+    { heading: "STATE" },
+    ...["WEIGHT", "SHARE", "REQ/S", "ERR %", "P95", "CPU", "MEM", "UPTIME", "RESTARTS"].map(right),
+    ...(all ? [{ heading: "REASON" }] : []),
+  ];
+  const rows = instances.map((one) => [
+    one.id,
+    one.version,
+    out.paint(COLOURS[one.state], one.state),
+    String(one.weight),
+    `${one.share} %`,
+    String(one.requests_per_sec),
+    String(one.error_percent),
+    one.p95_ms === null ? "-" : formatMillis(one.p95_ms),
+    one.cpu_percent === null ? "-" : formatPercent(one.cpu_percent),
+    one.memory_bytes === null ? "-" : formatBytes(one.memory_bytes),
+    one.uptime_secs === null ? "-" : formatSeconds(one.uptime_secs),
+    String(one.restarts),
+    one.reason,
+  ]);
+  return formatTable(columns, rows, out.paint);
+}
+
+const COLOURS = {
+  starting: "yellow",
+  healthy: "green",
+  unhealthy: "red",
+  draining: "yellow",
+  sleeping: "blue",
+  stopped: "gray",
+  failed: "red",
+} as const;

@@ -1,0 +1,22 @@
+// `ten rm`: removes stopped instances with their directories and logs.
+import { command } from "../../cli/command.ts";
+import { instanceName } from "../../core/name.ts";
+import { instances } from "../arguments.ts";
+import { connect } from "../connect.ts";
+
+export default command({
+  name: "rm",
+  summary: "Remove stopped instances with their directories and logs",
+  examples: [["ten rm api:v1", "after ten stop api:v1"]],
+  args: { instances },
+  async run(context) {
+    const { args, out, signal } = context;
+    const client = connect(context);
+    const removed: string[] = [];
+    for (const { service, id } of args.instances) {
+      removed.push((await client.remove({ params: { id: instanceName(service, id) } }, { signal })).id);
+    }
+    out.data({ removed }, () => removed.map((name) => `removed ${name}\n`).join(""));
+    return 0;
+  },
+});

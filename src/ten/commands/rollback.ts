@@ -1,0 +1,25 @@
+// `ten rollback`: takes all traffic from the newest version and restores what the others had before it got any.
+import { flag } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { service } from "../arguments.ts";
+import { connect } from "../connect.ts";
+import { reportChange } from "../report.ts";
+
+export default command({
+  name: "rollback",
+  summary: "Give the traffic back to the older versions",
+  description:
+    "Restores the weights that the others had before the newest version with traffic first got any, in one step. Stopped instances that it needs are started and waited for first. A deploy under way is aborted.",
+  examples: [
+    ["ten rollback api", "away from the newest version"],
+    ["ten rollback api --last", "undo only the last change of weights"],
+  ],
+  args: { service, last: flag("Undo only the last change") },
+  async run(context) {
+    const { args, out, signal } = context;
+    using _ = out.progress(`rolling back ${args.service}`);
+    const body = { process: args.service, last: args.last };
+    reportChange(out, await connect(context).rollback({ body }, { signal }));
+    return 0;
+  },
+});

@@ -1,0 +1,102 @@
+// `ten serve`: the supervisor and the proxy, until a signal ends them.
+import { resolve } from "node:path";
+import { number, option, withDefault } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { parseDomain } from "../../core/domain.ts";
+import { Fault } from "../../core/fault.ts";
+import { quote } from "../../core/name.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { loadConfig } from "../config.ts";
+import type { Server } from "../serve.ts";
+
+export default command({
+  name: "serve",
+  summary: "Run the supervisor and the proxy",
+  description:
+    "Adopts the instances that outlived the last server and starts what is missing. SIGTERM and SIGINT finish requests and end the instances, a second one ends everything at once; SIGQUIT leaves the instances running for the next start.",
+  examples: [
+    ["ten serve", "on 127.0.0.1:8080, services at http://api.localhost:8080"],
+    ["ten serve --domain example.com --port 80", "on all interfaces, services at http://api.example.com"],
+    ["ten serve --admin 127.0.0.1:9090", "the admin API also at an address of its own, with a token"],
+  ],
+  args: {
+    host: option("Address to listen on; 127.0.0.1 for the domain localhost, else all", { hint: "H" }),
+    port: withDefault(number("Port to listen on, 0 for any", { max: 65_535 }), 8080),
+    domain: withDefault(
+      option("The domain under which services get hosts", {
+        hint: "D",
+        read: (text: string) => parseDomain(text),
+      }),
+      "localhost",
+    ),
+    admin: option("The admin API at an address of its own", { hint: "HOST:PORT", read: readAddress }),
+  },
+  ownSignals: true,
+  async run({ args, globals, out, env, program }) {
+    const { domain, port, admin } = args;
+    const dataDir = globals.dataDir === undefined ? {} : { dataDir: resolve(globals.dataDir) };
+    const config = loadConfig(process.cwd(), globals.config, { domain, ...dataDir });
+    for (const warning of config.warnings) out.warn(warning);
+    const { serve } = await import("../serve.ts");
+    const host = args.host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0");
+    const log = (text: string) => out.info(`${new Date().toISOString()} ${text}`);
+    const server = await serve({
+      config,
+      host,
+      port,
+      domain,
+      admin,
+      version: program.version,
+      environment: env,
+      clock: systemClock,
+      log,
+    });
+    const ended = untilSignal(server, log);
+    out.data(
+      { url: server.url.href, socket: server.socket, admin: server.adminUrl ?? null, pid: process.pid },
+      () =>
+        [
+          `serving ${server.url.href}`,
+          `  services at http://SERVICE.${domain}:${server.url.port}/`,
+          `  data in ${config.settings.dataDir}`,
+          "",
+        ].join("\n"),
+    );
+    await server.settled;
+    return ended;
+  },
+});
+
+/** The exit code of whatever ends the server: 0 after a clean end, 1 after a second signal. */
+function untilSignal(server: Server, log: (text: string) => void): Promise<number> {
+  return new Promise((resolve) => {
+    let ending = false;
+    const end = (signal: NodeJS.Signals) => {
+      if (ending) {
+        log(`${signal} again: ending everything at once`);
+        server.kill().finally(() => resolve(1));
+        return;
+      }
+      ending = true;
+      const leave = signal === "SIGQUIT";
+      log(
+        `${signal}: finishing requests, ${leave ? "leaving the instances running" : "ending the instances"}`,
+      );
+      server.close(leave ? "leave" : "end").then(
+        () => resolve(0),
+        (thrown) => {
+          log(`while ending: ${thrown instanceof Error ? thrown.message : thrown}`);
+          resolve(1);
+        },
+      );
+    };
+    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, end);
+  });
+}
+
+function readAddress(text: string): { host: string; port: number } {
+  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  if (host !== "" && Number(port) <= 65_535)
+    return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+  throw new Fault("usage", `--admin is ${quote(text)}`, "write HOST:PORT, for example 127.0.0.1:9090");
+}

@@ -1,0 +1,168 @@
+// The control of one server: the parts put together, and the way from what they know to the routes in force.
+import { Fault, messageOf } from "../core/fault.ts";
+import { instanceName } from "../core/name.ts";
+import type { Clock } from "../platform/clock.ts";
+import { createListeners } from "../platform/listeners.ts";
+import type { Processes } from "../platform/process.ts";
+import { createSerial } from "../platform/serial.ts";
+import type { DataPlane } from "../proxy/data-plane.ts";
+import type { Config } from "./config.ts";
+import { createDeploys, type Deploys } from "./deploy.ts";
+import { createDiagnosis } from "./diagnosis.ts";
+import type { Instance } from "./instance.ts";
+import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
+import { createLogs, type Logs } from "./logs.ts";
+import { type DataPaths, dataPaths } from "./paths.ts";
+import type { Registry } from "./registry.ts";
+import { toRoutes } from "./routes.ts";
+import { DEFAULT_TIMES, type Service } from "./service.ts";
+import { createSupervisor, type Supervisor } from "./supervisor.ts";
+import { createTraffic, type Traffic } from "./traffic.ts";
+
+export interface Control {
+  readonly registry: Registry;
+  readonly supervisor: Supervisor;
+  readonly traffic: Traffic;
+  readonly lifecycle: Lifecycle;
+  readonly deploys: Deploys;
+  readonly logs: Logs;
+  /** The configured service, or a not_found fault. */
+  service(name: string): Service;
+  /** Opens the proxy on what has been adopted, and publishes to it from then on. Throws what listening throws. */
+  open(createPlane: () => DataPlane): Promise<void>;
+  /** Starts what is missing, and spawns those of `[instances]` whose service the registry has never known. */
+  settle(): Promise<void>;
+  /** Derives the routes anew and puts them into force; resolves when every later request sees them. */
+  publish(): Promise<void>;
+}
+
+export interface ControlParts {
+  readonly registry: Registry;
+  readonly processes: Processes;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly domain: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  onTrouble(text: string): void;
+}
+
+const SICK_RETRY_MS = 1_000;
+
+export function createControl(parts: ControlParts): Control {
+  const { registry, clock, config } = parts;
+  const paths: DataPaths = dataPaths(config.settings.dataDir);
+  const restartingSick = new Set<string>();
+  let plane: DataPlane | undefined;
+  let scheduled = false;
+
+  function service(name: string): Service {
+    const found = config.services.get(name);
+    if (found) return found;
+    const known = [...config.services.keys()].join(", ");
+    throw new Fault("not_found", `there is no service ${name} in ${config.path}`, known && `it has ${known}`);
+  }
+
+  const timesOf = (name: string) => config.services.get(name) ?? DEFAULT_TIMES;
+
+  async function publish(): Promise<void> {
+    await plane?.publish(
+      toRoutes({
+        domain: parts.domain,
+        services: [...config.services.values()],
+        rows: registry.list(),
+        lifeOf: (row) => supervisor.lifeOf(row),
+        epochOf: registry.epoch,
+      }),
+      config.routing.default,
+    );
+  }
+
+  /** Changes that come together, such as a hundred adoptions, are published once. */
+  function changed(): void {
+    if (scheduled) return;
+    scheduled = true;
+    queueMicrotask(() => {
+      scheduled = false;
+      publish().catch((thrown) => parts.onTrouble(`routes: ${messageOf(thrown)}`));
+    });
+  }
+
+  /** One instance of a service at a time, so that a fault they share does not take all of them at once. */
+  function onSick(instance: Instance): void {
+    if (restartingSick.has(instance.service)) {
+      clock.after(SICK_RETRY_MS, () => onSick(instance));
+      return;
+    }
+    if (instance.row.state !== "unhealthy") return;
+    restartingSick.add(instance.service);
+    instance
+      .giveUp("was unhealthy for too long", () => lifecycle.halt(instance.row, "unhealthy for too long"))
+      .catch((thrown) => parts.onTrouble(`${instance.name}: ${messageOf(thrown)}`))
+      .finally(() => restartingSick.delete(instance.service));
+  }
+
+  const listeners = createListeners(clock);
+  const supervisor = createSupervisor({ ...parts, paths, listeners, config: () => config, changed, onSick });
+  const logs = createLogs({ registry, paths, clock });
+  const traffic = createTraffic({
+    registry,
+    supervisor,
+    publish,
+    timesOf,
+    abortDeploy: (name, reason) => deploys.abort(name, reason),
+  });
+  const lifecycle = createLifecycle({
+    registry,
+    supervisor,
+    traffic,
+    paths,
+    clock,
+    publish,
+    timesOf,
+    drain: async (target, deadlineMs) => plane?.drain(target, deadlineMs),
+    abortDeploy: (name, reason, id) => deploys.abort(name, reason, id),
+    requireService: service,
+  });
+  const deploys = createDeploys({
+    registry,
+    supervisor,
+    traffic,
+    lifecycle,
+    serial: createSerial(clock),
+    diagnose: createDiagnosis({ listeningPorts: listeners.listeningPorts, lastOutput: logs.lastOutput }),
+    monotonic: clock.monotonic,
+  });
+
+  async function spawnInitial(): Promise<void> {
+    for (const [name, ids] of config.instances) {
+      if (registry.knows(name)) continue;
+      for (const id of ids) {
+        await lifecycle.spawn({ service: name, id, version: id, weight: undefined }).catch((thrown) => {
+          parts.onTrouble(`${instanceName(name, id)} of [instances]: ${messageOf(thrown)}`);
+        });
+      }
+    }
+  }
+
+  return {
+    registry,
+    supervisor,
+    traffic,
+    lifecycle,
+    deploys,
+    logs,
+    service,
+    publish,
+    async open(createPlane) {
+      supervisor.adopt();
+      plane = createPlane();
+      // The table is set before this returns to the event loop, so no request meets an empty one.
+      await publish();
+    },
+    async settle() {
+      await supervisor.settle();
+      await publish();
+      await spawnInitial();
+    },
+  };
+}

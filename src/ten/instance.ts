@@ -1,0 +1,292 @@
+// One instance as it lives: its process, its health and its restarts. The only place where an instance changes state.
+import { messageOf } from "../core/fault.ts";
+import { adoptedHealth, freshHealth, type Health, nextHealth } from "../core/health.ts";
+import { instanceName } from "../core/name.ts";
+import { decideRestart, type Ending, NO_RESTARTS, type RestartDecision } from "../core/restart.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { CheckResult } from "../platform/health-check.ts";
+import type { Exit, ManagedProcess } from "../platform/process.ts";
+import { describeExit, describeNextTry } from "./exit.ts";
+import type { InstanceRow, Observation, Registry } from "./registry.ts";
+import type { Life } from "./routes.ts";
+import type { Service } from "./service.ts";
+
+export type State = InstanceRow["state"];
+/** Quickly repeated until it is healthy; as configured; not at all. */
+export type Cadence = "starting" | "steady" | "none";
+/** Past its startup time; the next try; unhealthy for too long. */
+type Timer = "startup" | "retry" | "sick";
+
+/** What an instance needs from around it. */
+export interface Surroundings {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  random(): number;
+  /** Its service as configured now; a fault when it is no longer configured. */
+  service(): Service;
+  /** Commits a port and a nonce, then starts the process. Throws a fault when it cannot be created. */
+  launch(row: InstanceRow): Promise<ManagedProcess>;
+  /** Starts (`starting`: quickly repeated) or ends the health checks. */
+  watch(cadence: Cadence): void;
+  /** Routes must be derived anew. */
+  changed(): void;
+  /** It has been unhealthy for too long: the supervisor restarts it when no sibling is being restarted. */
+  readonly sick: () => void;
+}
+
+export class Instance {
+  readonly service: string;
+  readonly id: string;
+  readonly name: string;
+  lastCheck: CheckResult | undefined;
+  /** On the monotonic clock; undefined while there is no process of which we know. */
+  startedAtMs: number | undefined;
+  readonly #around: Surroundings;
+  #process: ManagedProcess | undefined;
+  #health: Health = freshHealth();
+  #restarts = NO_RESTARTS;
+  /** On the monotonic clock: its current, or else its last, stretch of health. */
+  #healthy = { fromMs: 0, toMs: 0 };
+  #nextTryAtMs: number | undefined;
+  #timers = new Map<Timer, () => void>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #ending = false;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(row: InstanceRow, around: Surroundings) {
+    this.service = row.service;
+    this.id = row.id;
+    this.name = instanceName(row.service, row.id);
+    this.#around = around;
+  }
+
+  get row(): InstanceRow {
+    return this.#around.registry.get(this.service, this.id);
+  }
+
+  get process(): ManagedProcess | undefined {
+    return this.#process;
+  }
+
+  get life(): Life {
+    const at = this.#nextTryAtMs;
+    return {
+      unchecked: this.#health.unchecked,
+      nextTryMs: at === undefined ? undefined : Math.max(0, at - this.#around.clock.monotonic()),
+    };
+  }
+
+  /** Starts a process unless one runs. Rejects with a fault when none can be created; health comes later. */
+  start(reason: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#process || this.row.desired === "stopped") return;
+      this.#clear();
+      this.#become("starting", reason, {});
+      const process = await this.#around.launch(this.row);
+      this.#startedWith(process);
+      this.#around.registry.observe(this.row, {
+        pid: process.pid,
+        startTime: process.startTime,
+        bootId: process.bootId,
+      });
+      this.#expectHealth();
+    });
+  }
+
+  /** Takes over a process that outlived its supervisor, with the state that the registry remembers. */
+  adopt(process: ManagedProcess): void {
+    const { state } = this.row;
+    this.#startedWith(process);
+    if (state === "healthy" || state === "unhealthy") {
+      this.#health = adoptedHealth(state, this.#around.clock.monotonic());
+      this.#around.watch("steady");
+    } else {
+      this.#expectHealth();
+    }
+  }
+
+  /** Ends the process and waits until the whole session is gone; SIGKILL comes after `graceMs`. */
+  end(state: State, reason: string, graceMs: number): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#ending = true;
+      this.#clear();
+      this.#around.watch("none");
+      try {
+        await this.#process?.stop(graceMs);
+      } finally {
+        this.#ending = false;
+      }
+      this.#process = undefined;
+      this.startedAtMs = undefined;
+      this.#become(state, reason, { pid: null, startTime: null, nonce: null, port: null });
+    });
+  }
+
+  /** Forgets the process without touching it: the next supervisor adopts it. */
+  leave(): void {
+    this.#clear();
+    this.#around.watch("none");
+    this.#ending = true;
+  }
+
+  /** Shows a state that is the operator's doing, such as `draining`. */
+  show(state: State, reason: string): void {
+    this.#become(state, reason, {});
+  }
+
+  /** The outcome of one health check. */
+  checked(outcome: CheckResult): void {
+    if (!this.#process || this.#ending || !isJudged(this.row.state)) return;
+    const before = this.#health;
+    this.lastCheck = outcome;
+    this.#health = nextHealth(before, outcome.ok, this.#around.clock.monotonic());
+    if (this.#health.state === "healthy") this.#prolongHealth(before.state === "healthy");
+    if (this.#health.state !== this.row.state) this.#judged(outcome.detail);
+    else if (before.unchecked) this.#around.changed();
+  }
+
+  /** Calls back after each change of state; the returned function ends it. */
+  onChange(call: () => void): () => void {
+    this.#watchers.add(call);
+    return () => this.#watchers.delete(call);
+  }
+
+  /** It was unhealthy for too long: `halt` drains and ends it, then the restart policy decides as after an exit. */
+  async giveUp(reason: string, halt: () => Promise<void>): Promise<void> {
+    const decision = this.#decide("unhealthy");
+    if (decision.action === "rest") return;
+    await halt();
+    if (!this.#process && this.row.desired === "running") this.#resolve(decision, reason, {});
+  }
+
+  #startedWith(process: ManagedProcess): void {
+    this.#process = process;
+    this.#health = freshHealth();
+    this.#nextTryAtMs = undefined;
+    this.startedAtMs = this.#around.clock.monotonic();
+    void process.exited.then((exit) => {
+      if (this.#process === process && !this.#ending) void this.#inTurn(() => this.#exited(process, exit));
+    });
+  }
+
+  #expectHealth(): void {
+    this.#around.watch("starting");
+    this.#later("startup", this.#around.service().startupTimeoutMs, () => {
+      if (this.row.state !== "starting") return;
+      this.#health = {
+        ...this.#health,
+        state: "unhealthy",
+        unhealthySinceMs: this.#around.clock.monotonic(),
+      };
+      this.#judged(this.lastCheck?.detail ?? "no check came to an end");
+    });
+  }
+
+  /** Health has changed: the state follows, with slower checks, and a deadline for what is unhealthy. */
+  #judged(detail: string): void {
+    const { unhealthyMs } = this.#around.service().restart;
+    const { state } = this.#health;
+    this.#drop("startup");
+    this.#drop("sick");
+    if (state === "unhealthy" && unhealthyMs > 0) this.#later("sick", unhealthyMs, this.#around.sick);
+    this.#around.watch("steady");
+    this.#become(state, `check ${state === "healthy" ? "passed" : "failed"}: ${detail}`, {});
+  }
+
+  #prolongHealth(wasHealthy: boolean): void {
+    const nowMs = this.#around.clock.monotonic();
+    this.#healthy = { fromMs: wasHealthy ? this.#healthy.fromMs : nowMs, toMs: nowMs };
+  }
+
+  /** The process ended by itself: what it left behind goes too, then the restart policy decides. */
+  async #exited(process: ManagedProcess, exit: Exit): Promise<void> {
+    if (this.#process !== process || this.#ending) return;
+    this.#process = undefined;
+    this.startedAtMs = undefined;
+    this.#clear();
+    this.#around.watch("none");
+    const text = describeExit(exit);
+    const gone: Observation = { pid: null, startTime: null, nonce: null, port: null, lastExit: text };
+    await process.stop(0).catch((thrown) => this.#note("leftover", messageOf(thrown)));
+    if (this.row.deploying) this.#become("failed", text, gone);
+    else this.#resolve(this.#decide(exit.code === 0 ? "exited_zero" : "exited_failing"), text, gone);
+  }
+
+  #decide(ending: Ending): RestartDecision {
+    const { restart } = this.#around.service();
+    const healthyMs = this.#healthy.toMs - this.#healthy.fromMs;
+    const nowMs = this.#around.clock.monotonic();
+    const decision = decideRestart(restart, this.#restarts, ending, healthyMs, nowMs, this.#around.random());
+    this.#restarts = decision.history;
+    this.#healthy = { fromMs: nowMs, toMs: nowMs };
+    return decision;
+  }
+
+  /** Carries out what the restart policy says of an instance that has no process any more. */
+  #resolve(decision: RestartDecision, text: string, gone: Observation): void {
+    if (decision.action === "rest") {
+      const reason = `${text}; restart = "${this.#around.service().restart.mode}" leaves it so`;
+      this.#become("stopped", reason, { ...gone, desired: "stopped" });
+      return;
+    }
+    const { delayMs } = decision;
+    const restarts = this.row.restarts + 1;
+    if (delayMs !== undefined) {
+      this.#nextTryAtMs = this.#around.clock.monotonic() + delayMs;
+      this.#later("retry", delayMs, () => this.#retry(text));
+    }
+    const state = decision.action === "restart" ? "starting" : "failed";
+    this.#become(state, `${text}${describeNextTry(delayMs)}`, { ...gone, restarts });
+  }
+
+  #retry(reason: string): void {
+    this.start(`restarted after it ${reason}`).catch((thrown) => {
+      const gone: Observation = { pid: null, startTime: null, nonce: null, port: null };
+      this.#resolve(this.#decide("not_started"), `could not be started: ${messageOf(thrown)}`, gone);
+    });
+  }
+
+  #become(state: State, reason: string, seen: Observation): void {
+    const { registry, clock } = this.#around;
+    const row = this.row;
+    registry.observe(row, { ...seen, state, reason, stateAt: clock.now() });
+    if (state !== row.state) this.#note(state, reason);
+    for (const look of [...this.#watchers]) look();
+    this.#around.changed();
+  }
+
+  #note(kind: string, detail: string): void {
+    this.#around.registry.note(this.service, this.id, kind, detail);
+  }
+
+  #later(name: Timer, delayMs: number, call: () => void): void {
+    this.#drop(name);
+    const cancel = this.#around.clock.after(delayMs, () => {
+      this.#timers.delete(name);
+      call();
+    });
+    this.#timers.set(name, cancel);
+  }
+
+  #drop(name: Timer): void {
+    this.#timers.get(name)?.();
+    this.#timers.delete(name);
+  }
+
+  #clear(): void {
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    this.#nextTryAtMs = undefined;
+  }
+
+  /** Starts and ends of one instance follow each other and never overlap. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+}
+
+function isJudged(state: State): boolean {
+  return state === "starting" || state === "healthy" || state === "unhealthy";
+}

@@ -1,0 +1,195 @@
+// The life of instances as the operator commands it: spawn, stop, restart, rm, prune.
+import { rm } from "node:fs/promises";
+import { Fault } from "../core/fault.ts";
+import { instanceName } from "../core/name.ts";
+import { planStop, spawnWeight, weightsOf } from "../core/rollout.ts";
+import { formatWeight } from "../core/weight.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { DataPaths } from "./paths.ts";
+import type { InstanceRow, Registry, Writer } from "./registry.ts";
+import type { Supervisor } from "./supervisor.ts";
+import type { Traffic, TrafficChange } from "./traffic.ts";
+
+export interface SpawnRequest {
+  readonly service: string;
+  readonly id: string;
+  readonly version: string;
+  /** Raw weight in hundredths; undefined: chosen from its siblings. */
+  readonly weight: number | undefined;
+}
+
+export interface Enrolment {
+  readonly service: string;
+  readonly id: string;
+  readonly version: string;
+  readonly deploying: boolean;
+}
+
+export interface Lifecycle {
+  spawn(request: SpawnRequest): Promise<TrafficChange>;
+  /** Takes instances of one service out of traffic, drains and ends them side by side. */
+  stop(service: string, ids: readonly string[], force: boolean): Promise<TrafficChange>;
+  /** Drains, ends and starts again; resolves when it is healthy. */
+  restart(service: string, id: string, signal: AbortSignal): Promise<void>;
+  /** Removes the row, the directory and the logs of a stopped instance. */
+  remove(service: string, id: string): Promise<void>;
+  /** Removes stopped instances of a service beyond the `keep` newest; returns their ids. */
+  prune(service: string, keep: number): Promise<readonly string[]>;
+  /** Ends the process of an instance without changing what is wanted of it: out of the routes, drained, ended. */
+  halt(row: InstanceRow, reason: string): Promise<void>;
+  /** Adds the row of a new instance with weight 0. */
+  enrol(writer: Writer, enrolment: Enrolment): InstanceRow;
+}
+
+export interface LifecycleParts {
+  readonly registry: Registry;
+  readonly supervisor: Supervisor;
+  readonly traffic: Traffic;
+  readonly paths: DataPaths;
+  readonly clock: Clock;
+  publish(): Promise<void>;
+  drain(target: string, deadlineMs: number): Promise<unknown>;
+  abortDeploy(service: string, reason: Fault, id: string): void;
+  timesOf(service: string): {
+    readonly drainTimeoutMs: number;
+    readonly stopGraceMs: number;
+    readonly startupTimeoutMs: number;
+    readonly storagePersist: boolean;
+  };
+  /** A fault when the service is not configured. */
+  requireService(service: string): void;
+}
+
+export function createLifecycle(parts: LifecycleParts): Lifecycle {
+  const { registry, supervisor, traffic, paths, clock } = parts;
+
+  function enrol(writer: Writer, { service, id, version, deploying }: Enrolment): InstanceRow {
+    const now = clock.now();
+    return writer.create({
+      service,
+      id,
+      version,
+      weight: 0,
+      desired: "running",
+      state: "starting",
+      reason: "new",
+      stateAt: now,
+      createdAt: now,
+      deploying,
+      restarts: 0,
+    });
+  }
+
+  async function halt(row: InstanceRow, reason: string): Promise<void> {
+    const instance = supervisor.of(row);
+    const { drainTimeoutMs, stopGraceMs, storagePersist } = parts.timesOf(row.service);
+    if (instance.process) {
+      instance.show("draining", reason);
+      await parts.publish();
+      await parts.drain(instance.name, drainTimeoutMs);
+    }
+    const stays = registry.find(row.service, row.id)?.desired === "running";
+    await instance.end(stays ? "starting" : "stopped", reason, stopGraceMs);
+    if (!stays && !storagePersist)
+      await rm(paths.instance(row.service, row.id), { recursive: true, force: true });
+  }
+
+  async function spawn({ service, id, version, weight }: SpawnRequest): Promise<TrafficChange> {
+    parts.requireService(service);
+    const name = instanceName(service, id);
+    const known = registry.find(service, id);
+    if (known?.desired === "running") {
+      throw new Fault(
+        "conflict",
+        `${name} runs already (${known.state})`,
+        `ten restart ${name} starts it afresh`,
+      );
+    }
+    const change = await traffic.change(service, `spawn ${name}`, (now, writer) => {
+      const given = weight ?? spawnWeight(now, id);
+      if (known) writer.update(known, { desired: "running", version, restarts: 0, deploying: false });
+      else enrol(writer, { service, id, version, deploying: false });
+      const weights = new Map([...weightsOf(now), [id, given]]);
+      return { weights, message: `${name} starts with weight ${formatWeight(given)}`, acted: true };
+    });
+    try {
+      await supervisor.of(registry.get(service, id)).start("spawned");
+    } catch (thrown) {
+      const row = registry.get(service, id);
+      await registry.write((writer) => {
+        if (known) writer.update(row, { desired: "stopped", state: "stopped", weight: 0 });
+        else writer.remove(row);
+      });
+      if (!known) supervisor.forget(row);
+      await parts.publish();
+      throw thrown;
+    }
+    return change;
+  }
+
+  async function stop(service: string, ids: readonly string[], force: boolean): Promise<TrafficChange> {
+    const names = ids.map((id) => instanceName(service, id));
+    for (const id of ids) {
+      parts.abortDeploy(
+        service,
+        new Fault("conflict", `${instanceName(service, id)} was stopped by another command`),
+        id,
+      );
+    }
+    const rows = ids.map((id) => registry.get(service, id));
+    const running = rows.filter((row) => row.desired === "running");
+    const change = await traffic.change(service, `stop ${names.join(" ")}`, (now, writer) => {
+      const { weights } = planStop(now, ids, force);
+      for (const row of running) writer.update(row, { desired: "stopped", deploying: false });
+      return {
+        weights: new Map([...weights, ...ids.map((id) => [id, 0] as const)]),
+        message: `${names.join(", ")} stopped`,
+      };
+    });
+    await Promise.all(running.map((row) => halt(row, "stopped by the operator")));
+    const changed = running.length > 0;
+    const message = changed
+      ? `${names.join(", ")} stopped`
+      : `nothing to do: ${names.join(", ")} stopped already`;
+    return { ...change, changed, message, undo: change.undo ?? (changed ? `ten spawn ${names[0]}` : null) };
+  }
+
+  async function restart(service: string, id: string, signal: AbortSignal): Promise<void> {
+    const row = registry.get(service, id);
+    if (row.desired === "stopped") {
+      await registry.write((writer) => writer.update(row, { desired: "running", restarts: 0 }));
+    } else {
+      await halt(row, "restarted by the operator");
+    }
+    const instance = supervisor.of(row);
+    await instance.start("restarted by the operator");
+    await supervisor.untilHealthy(row, { timeoutMs: parts.timesOf(service).startupTimeoutMs, signal });
+  }
+
+  async function remove(service: string, id: string): Promise<void> {
+    const row = registry.get(service, id);
+    const name = instanceName(service, id);
+    if (row.desired === "running" || supervisor.of(row).process) {
+      throw new Fault("conflict", `${name} runs (${row.state})`, `stop it first: ten stop ${name}`);
+    }
+    await registry.write((writer) => {
+      writer.remove(row);
+      writer.event(service, id, "removed", "row, directory and logs");
+    });
+    supervisor.forget(row);
+    await parts.publish();
+    await rm(paths.instance(service, id), { recursive: true, force: true });
+    await rm(paths.logs(service, id), { recursive: true, force: true });
+  }
+
+  async function prune(service: string, keep: number): Promise<readonly string[]> {
+    const stopped = registry
+      .list(service)
+      .filter((row) => row.desired === "stopped" && !supervisor.of(row).process);
+    const old = stopped.sort((a, b) => b.seq - a.seq).slice(keep);
+    for (const row of old) await remove(service, row.id);
+    return old.map((row) => row.id);
+  }
+
+  return { spawn, stop, restart, remove, prune, halt, enrol };
+}

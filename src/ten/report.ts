@@ -1,0 +1,42 @@
+// How a change of traffic is told: what happened, the new split of the service, and the command that undoes it.
+import type { Output } from "../cli/output.ts";
+import { formatTable } from "../cli/table.ts";
+import type { SplitView } from "./shapes.ts";
+
+interface Change {
+  readonly service: string;
+  readonly changed: boolean;
+  readonly message: string;
+  readonly split: SplitView;
+  readonly undo: string | null;
+}
+
+export function reportChange(out: Output, change: Change): void {
+  if (change.changed) out.success(change.message);
+  else out.info(change.message);
+  out.data({ ...change }, () => splitTable(out, change.split));
+  if (change.undo !== null) out.hint(`undo with: ${change.undo}`);
+}
+
+const BAR_WIDTH = 25;
+
+/** One line an instance: its weight, its share of the traffic now, and a bar. */
+export function splitTable(out: Output, split: SplitView): string {
+  const columns = [
+    { heading: "INSTANCE" },
+    { heading: "VERSION" },
+    { heading: "STATE" },
+    { heading: "WEIGHT", align: "right" as const },
+    { heading: "SHARE", align: "right" as const },
+    { heading: "" },
+  ];
+  const rows = split.map(({ id, version, state, weight, share }) => [
+    id,
+    version,
+    state,
+    String(weight),
+    `${share} %`,
+    out.paint("green", "█".repeat(Math.round((share / 100) * BAR_WIDTH))),
+  ]);
+  return formatTable(columns, rows, out.paint);
+}

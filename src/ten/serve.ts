@@ -1,0 +1,180 @@
+// `ten serve` put together: what is opened in which order, and how it all ends.
+import { isIP } from "node:net";
+import { type ApiListener, listenApi } from "../api/listen.ts";
+import { createApi } from "../api/server.ts";
+import { Fault } from "../core/fault.ts";
+import type { Clock } from "../platform/clock.ts";
+import { claimDirectory } from "../platform/data-directory.ts";
+import { openDatabase } from "../platform/database.ts";
+import type { Environment } from "../platform/environment.ts";
+import { createProcesses } from "../platform/process.ts";
+import { claimSocket, probePort } from "../platform/socket.ts";
+import { createUsageMeter } from "../platform/stats.ts";
+import type { DataPlane, OwnInfo } from "../proxy/data-plane.ts";
+import { createInProcessPlane } from "../proxy/in-process.ts";
+import { createUpstream } from "../proxy/upstream/upstream.ts";
+import { createHandlers } from "./api.ts";
+import { createAuth } from "./auth.ts";
+import type { Config } from "./config.ts";
+import { contract } from "./contract.ts";
+import { createControl } from "./control.ts";
+import { describe } from "./describe.ts";
+import { metricsPage } from "./metrics.ts";
+import { migrations } from "./migrations.ts";
+import { dataPaths } from "./paths.ts";
+import { createRates } from "./rates.ts";
+import { createRegistry } from "./registry.ts";
+import { createView } from "./view.ts";
+
+export interface ServeOptions {
+  readonly config: Config;
+  readonly host: string;
+  readonly port: number;
+  readonly domain: string;
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  readonly version: string;
+  readonly environment: Environment;
+  readonly clock: Clock;
+  /** A line for the operator. */
+  log(text: string): void;
+}
+
+export interface Server {
+  readonly url: URL;
+  readonly socket: string;
+  readonly adminUrl: string | undefined;
+  /** Resolves when all instances are adopted or their start has begun. */
+  readonly settled: Promise<void>;
+  /** Stops accepting, lets requests finish, then ends all instances; or leaves them running for the next start. */
+  close(instances: "end" | "leave"): Promise<void>;
+  /** Ends everything now, with SIGKILL. */
+  kill(): Promise<void>;
+}
+
+const USAGE_EVERY_MS = 2_000;
+const ADMIN_LABEL = "ten";
+
+/** Opens everything or nothing: what was opened before a failure is closed again. Throws a Fault that says what is in the way. */
+export async function serve(options: ServeOptions): Promise<Server> {
+  const { config, clock, domain, log, version } = options;
+  const paths = dataPaths(config.settings.dataDir);
+  await using opened = new AsyncDisposableStack();
+  opened.use(claimDirectory(paths.root, { program: "ten" }));
+  if (options.port > 0) probePort(options.host, options.port);
+  const database = opened.use(openDatabase(paths.database, migrations));
+  const registry = createRegistry(database, clock, log);
+  const control = createControl({
+    registry,
+    processes: opened.use(createProcesses(clock)),
+    clock,
+    config,
+    domain,
+    environment: options.environment,
+    onTrouble: log,
+  });
+  opened.defer(() => control.supervisor.leaveAll());
+  opened.use(control.supervisor);
+
+  let plane: DataPlane | undefined;
+  const traffic = () => plane?.traffic() ?? [];
+  const meter = createUsageMeter(clock);
+  let usage = meter.measure(new Set());
+  opened.defer(
+    clock.every(USAGE_EVERY_MS, () => {
+      usage = meter.measure(new Set(registry.list().flatMap((row) => row.pid ?? [])));
+    }),
+  );
+  const view = createView({
+    registry,
+    supervisor: control.supervisor,
+    rates: opened.use(createRates(clock, traffic)),
+    traffic,
+    usage: () => usage,
+    monotonic: clock.monotonic,
+    urlOf: (service, id) => `http://${id}.${service}.${domain}:${plane?.url.port ?? options.port}/`,
+  });
+  const api = createApi({
+    contract,
+    handlers: createHandlers({
+      control,
+      view,
+      describeConfig: () => ({ ...describe(config) }),
+      metrics: () => metricsPage(view.list(), traffic(), version),
+    }),
+    authorise: createAuth(registry, paths, clock),
+    product: `ten/${version}`,
+    ownHost: (host) =>
+      host === "localhost" || host === domain || host === `${ADMIN_LABEL}.${domain}` || isIP(bare(host)) > 0,
+    onDefect: (error, operation) =>
+      log(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
+    clock,
+  });
+
+  await control.open(() => {
+    plane = createInProcessPlane(
+      {
+        host: options.host,
+        port: options.port,
+        domain,
+        directHosts: true,
+        adminHost: `${ADMIN_LABEL}.${domain}`,
+        trustedProxies: config.settings.trustedProxies,
+        fields: {
+          target: "x-ten-instance",
+          attempts: "x-ten-attempts",
+          error: "x-ten-error",
+          selector: "x-tenement-instance",
+        },
+        hooks: {
+          own: (request, info) => own(request, info),
+          onTrouble: (target) => control.supervisor.doubt(target),
+          onWanted: () => {},
+        },
+        clock,
+      },
+      createUpstream({ clock }),
+    );
+    return plane;
+  });
+  const open = plane;
+  if (!open) throw new Fault("internal", "the proxy did not open");
+  opened.use(open);
+
+  function own(request: Request, info: OwnInfo): Promise<Response> {
+    info.holdOpen();
+    return api.fetch(request, { door: "network", address: info.peer, trusted: info.peerTrusted });
+  }
+
+  opened.use(await claimSocket(paths.socket, clock, (path) => listenApi(api, { unix: path })));
+  const admin = options.admin && opened.use(listenAdmin(options.admin));
+
+  function listenAdmin({ host, port }: { readonly host: string; readonly port: number }): ApiListener {
+    if (port > 0) probePort(host, port);
+    return listenApi(api, { hostname: host, port });
+  }
+
+  const owned = opened.move();
+  return {
+    url: open.url,
+    socket: paths.socket,
+    adminUrl: admin && options.admin ? `http://${options.admin.host}:${admin.port}/` : undefined,
+    settled: control.settle(),
+    async close(instances) {
+      await open.close(longestDrainMs(config));
+      if (instances === "end") await control.supervisor.endAll();
+      await owned.disposeAsync();
+    },
+    async kill() {
+      await control.supervisor.killAll();
+    },
+  };
+}
+
+function longestDrainMs(config: Config): number {
+  return Math.max(0, ...[...config.services.values()].map((service) => service.drainTimeoutMs));
+}
+
+/** An IPv6 literal without its brackets. */
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}

@@ -1,0 +1,214 @@
+// Who gets which part of a service's traffic: weight, route and rollback. Each is one transaction and one publish.
+import { Fault } from "../core/fault.ts";
+import { instanceName } from "../core/name.ts";
+import {
+  type Change,
+  type Member,
+  type Plan,
+  planRaw,
+  planRollback,
+  planRoute,
+  planShare,
+  planUndo,
+  type Service,
+  weightsOf,
+} from "../core/rollout.ts";
+import { formatWeight, sameWeights, sum, type Weights } from "../core/weight.ts";
+import type { InstanceRow, Registry, Writer } from "./registry.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** What a change of traffic did, and the command that undoes it when there is one. */
+export interface TrafficChange {
+  readonly service: string;
+  readonly changed: boolean;
+  readonly message: string;
+  readonly undo: string | null;
+}
+
+export interface Traffic {
+  setShare(service: string, id: string, share: number, options: Force): Promise<TrafficChange>;
+  setRaw(service: string, named: Weights, options: Force): Promise<TrafficChange>;
+  route(
+    service: string,
+    from: string | undefined,
+    to: string,
+    options: Force & { waitMs?: number },
+  ): Promise<TrafficChange>;
+  /** Starts what it needs and waits for its health first. Aborts a deploy of the service that is under way. */
+  rollback(service: string, options: { last: boolean; signal?: AbortSignal }): Promise<TrafficChange>;
+  /** For other commands that change weights in a transaction of their own. */
+  change(service: string, command: string, decide: Decide): Promise<TrafficChange>;
+}
+
+export interface Force {
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Decides within the transaction, on what is true at that moment; may write more than the weights. */
+export type Decide = (service: Service, writer: Writer) => Decision;
+
+interface Decision {
+  readonly weights: Weights;
+  readonly message: string;
+  /** Something else was done, so that unchanged weights are not "nothing to do". */
+  readonly acted?: boolean;
+}
+
+export interface TrafficParts {
+  readonly registry: Registry;
+  readonly supervisor: Supervisor;
+  /** Puts the routes into force; resolves when every request that starts from then on sees them. */
+  publish(): Promise<void>;
+  abortDeploy(service: string, reason: Fault): void;
+  timesOf(service: string): { readonly startupTimeoutMs: number; readonly stopGraceMs: number };
+}
+
+export function createTraffic(parts: TrafficParts): Traffic {
+  const { registry, supervisor } = parts;
+
+  async function change(name: string, command: string, decide: Decide): Promise<TrafficChange> {
+    const { before, after, message, acted } = await registry.write((writer) => {
+      const service = serviceOf(registry.list(name), name);
+      const decision = decide(service, writer);
+      writer.setWeights(name, decision.weights, command);
+      return { before: weightsOf(service), after: decision.weights, ...decision };
+    });
+    await parts.publish();
+    const changed = !sameWeights(before, after);
+    return {
+      service: name,
+      changed,
+      message: changed || acted ? message : `nothing to do: ${message}`,
+      undo: changed ? undoOf(name, before, after) : null,
+    };
+  }
+
+  /** Brings up what a plan needs before its traffic moves, then plans again on what is true by then. */
+  async function changeAfterStart(
+    name: string,
+    command: string,
+    plan: (service: Service) => Plan,
+    message: (weights: Weights) => string,
+    signal?: AbortSignal,
+  ): Promise<TrafficChange> {
+    const first = plan(serviceOf(registry.list(name), name));
+    await bringUp(name, first.start, signal);
+    return change(name, command, (service) => {
+      const { weights, start } = plan(service);
+      const missing = start.find((id) => !first.start.includes(id));
+      if (missing !== undefined)
+        throw new Fault("conflict", `${name} changed meanwhile`, "run the command again");
+      return { weights, message: message(weights) };
+    });
+  }
+
+  async function bringUp(
+    name: string,
+    ids: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const rows = ids.map((id) => registry.get(name, id));
+    const stopped = rows.filter((row) => row.desired === "stopped");
+    const want = (desired: "running" | "stopped") =>
+      registry.write((writer) => {
+        for (const row of stopped) writer.update(row, { desired });
+      });
+    if (stopped.length > 0) await want("running");
+    const timeoutMs = parts.timesOf(name).startupTimeoutMs;
+    const starts = rows.map(async (row) => {
+      await supervisor.of(row).start("started for a change of traffic");
+      await supervisor.untilHealthy(row, { timeoutMs, signal });
+    });
+    const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
+    if (!failed) return;
+    if (stopped.length > 0) await want("stopped");
+    const reason = "stopped again: the change it was started for failed";
+    const grace = parts.timesOf(name).stopGraceMs;
+    await Promise.all(stopped.map((row) => supervisor.of(row).end("stopped", reason, grace)));
+    throw failed.reason;
+  }
+
+  return {
+    change,
+    setShare: (name, id, share, { force = false, signal }) =>
+      changeAfterStart(
+        name,
+        `weight ${instanceName(name, id)} ${formatWeight(share)}`,
+        (service) => planShare(service, id, share, force),
+        () => `${instanceName(name, id)} has ${formatWeight(share)} % of ${name}`,
+        signal,
+      ),
+    setRaw: (name, named, { force = false, signal }) =>
+      changeAfterStart(
+        name,
+        `weight ${rawWords(name, named)}`,
+        (service) => planRaw(service, named, force),
+        () => `weights of ${name} set: ${rawWords(name, named)}`,
+        signal,
+      ),
+    async route(name, from, to, { force = false, waitMs, signal }) {
+      const row = registry.get(name, to);
+      if (waitMs !== undefined && row.desired === "running") {
+        await supervisor.of(row).start("wanted by route");
+        await supervisor.untilHealthy(row, { timeoutMs: waitMs, signal });
+      }
+      return changeAfterStart(
+        name,
+        `route ${name}${from === undefined ? "" : ` --from ${from}`} --to ${to}`,
+        (service) => planRoute(service, from, to, force),
+        () =>
+          from === undefined
+            ? `all traffic of ${name} goes to ${to}`
+            : `the traffic of ${from} goes to ${to}`,
+        signal,
+      );
+    },
+    rollback(name, { last, signal }) {
+      parts.abortDeploy(name, new Fault("conflict", `the deploy of ${name} was aborted by a rollback`));
+      const history = (): readonly Change[] => registry.history(name);
+      return changeAfterStart(
+        name,
+        last ? `rollback ${name} --last` : `rollback ${name}`,
+        (service) => (last ? planUndo(service, history()[0]) : planRollback(service, history())),
+        (weights) =>
+          `rolled back to ${[...weights]
+            .filter(([, weight]) => weight > 0)
+            .map(([id]) => id)
+            .join(", ")}`,
+        signal,
+      );
+    },
+  };
+}
+
+/** The rows of one service as the plans of core/rollout see them. */
+export function serviceOf(rows: readonly InstanceRow[], name: string): Service {
+  return { name, members: rows.map(toMember) };
+}
+
+function toMember(row: InstanceRow): Member {
+  return {
+    id: row.id,
+    version: row.version,
+    weight: row.weight,
+    runs: row.desired === "running",
+    healthy: row.state === "healthy",
+    sleeps: row.state === "sleeping",
+    seq: row.seq,
+  };
+}
+
+/** The command that restores `before`: raw weights of what changed, or a stop when nothing had traffic before. */
+function undoOf(name: string, before: Weights, after: Weights): string | null {
+  const changed = new Map([...after].filter(([id, weight]) => before.has(id) && before.get(id) !== weight));
+  if (sum(before.values()) > 0 && changed.size > 0) {
+    return `ten weight ${rawWords(name, new Map([...changed].map(([id]) => [id, before.get(id) ?? 0])))}`;
+  }
+  const [gained] = [...after].find(([, weight]) => weight > 0) ?? [];
+  return gained === undefined ? null : `ten stop ${instanceName(name, gained)}`;
+}
+
+function rawWords(name: string, weights: Weights): string {
+  return [...weights].map(([id, weight]) => `${instanceName(name, id)}=${formatWeight(weight)}`).join(" ");
+}

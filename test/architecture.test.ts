@@ -1,0 +1,109 @@
+// The rules of the house that a program can check: layers, sizes, and who may do what.
+import { describe, expect, test } from "bun:test";
+import { dirname, join, normalize } from "node:path";
+
+const SRC = join(import.meta.dir, "../src");
+const files = [...new Bun.Glob("**/*.ts").scanSync(SRC)].sort();
+const text = new Map(
+  await Promise.all(files.map(async (file) => [file, await Bun.file(join(SRC, file)).text()] as const)),
+);
+
+/** What each layer may import besides itself: everything further left. */
+const MAY: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  platform: ["core"],
+  proxy: ["core", "platform"],
+  api: ["core", "platform"],
+  cli: ["core", "platform"],
+  ten: ["core", "platform", "proxy", "api", "cli"],
+  slum: ["core", "platform", "proxy", "api", "cli"],
+  "main.ts": ["core", "platform", "proxy", "api", "cli", "ten", "slum"],
+};
+
+function layerOf(file: string): string {
+  return file.split("/")[0] ?? "";
+}
+
+/** The files that a file imports, types and lazy imports included, relative to src. */
+function importsOf(file: string): string[] {
+  const found = (text.get(file) ?? "").matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g);
+  return [...found]
+    .map(([, path]) => normalize(join(dirname(file), path ?? "")))
+    .filter((path) => !path.startsWith(".."));
+}
+
+function offenders(pattern: RegExp, allowed: (file: string) => boolean): string[] {
+  return files.filter((file) => !allowed(file) && pattern.test(text.get(file) ?? ""));
+}
+
+describe("the source", () => {
+  test("is there", () => expect(files.length).toBeGreaterThan(20));
+
+  test("imports only from its own layer or from layers to the left", () => {
+    const wrong = files.flatMap((file) => {
+      const layer = layerOf(file);
+      return importsOf(file)
+        .filter((path) => layerOf(path) !== layer && !(MAY[layer] ?? []).includes(layerOf(path)))
+        .map((path) => `${file} imports ${path}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("has no import cycles, types included", () => {
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const visit = (file: string, trail: readonly string[]): void => {
+      if (trail.includes(file)) cycles.push([...trail.slice(trail.indexOf(file)), file].join(" -> "));
+      if (done.has(file) || trail.includes(file)) return;
+      for (const next of importsOf(file)) visit(next, [...trail, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+    expect(cycles).toEqual([]);
+  });
+
+  test("has no file over 300 lines", () => {
+    expect(files.filter((file) => (text.get(file) ?? "").split("\n").length > 301)).toEqual([]);
+  });
+
+  test("opens every file with a sentence that says what it is", () => {
+    expect(files.filter((file) => !/^(#!.*\n)?(\/\/|\/\*\*) ?\S/.test(text.get(file) ?? ""))).toEqual([]);
+  });
+
+  test("core reads no clock, no randomness, no environment and does no I/O", () => {
+    const impure =
+      /Date\.now|new Date\(\)|performance\.|Math\.random|crypto\.|process\.|setTimeout|setInterval|fetch\(|Bun\.|node:(fs|net|child_process|os)/;
+    expect(offenders(impure, (file) => layerOf(file) !== "core")).toEqual([]);
+  });
+
+  test("only main.ts ends the process", () => {
+    expect(offenders(/process\.(exit|abort|exitCode)\b/, (file) => file === "main.ts")).toEqual([]);
+  });
+
+  test("only one file reads the environment", () => {
+    expect(offenders(/process\.env|Bun\.env/, (file) => file === "platform/environment.ts")).toEqual([]);
+  });
+
+  test("only the registries and the database module speak SQL", () => {
+    const sql = /from "(bun:sqlite|drizzle-orm[^"]*)"/;
+    const mayKnow = /(^platform\/(database|data-directory)\.ts|\/registry\.ts|\/schema\.ts|\/serve\.ts)$/;
+    expect(offenders(sql, (file) => mayKnow.test(file))).toEqual([]);
+  });
+
+  test("commands know neither control nor registry nor proxy", () => {
+    const wrong = files
+      .filter((file) => file.includes("/commands/") && !file.endsWith("/commands/serve.ts"))
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((path) => /^(proxy)\/|\/(control|registry|supervisor)\.ts$/.test(path))
+          .map((path) => `${file} imports ${path}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  test("has no names that say nothing", () => {
+    expect(
+      files.filter((file) => /(^|\/)(utils?|helpers?|types|common|misc|index)(\.ts|\/)/.test(file)),
+    ).toEqual([]);
+  });
+});
