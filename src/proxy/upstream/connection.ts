@@ -73,6 +73,11 @@ export class Connection {
     }
   }
 
+  /** The socket's descriptor (which Bun's types do not mention); -1 when there is none. */
+  get fd(): number {
+    return (this.#socket as { readonly fd?: number } | undefined)?.fd ?? -1;
+  }
+
   get flushed(): boolean {
     return this.#unwritten === undefined;
   }

@@ -2,6 +2,7 @@
 import type { FailureKind, Origin } from "../exchange.ts";
 import { Connection, type Occupant, type Owner } from "./connection.ts";
 import type { Limits } from "./limits.ts";
+import type { IsStale } from "./stale.ts";
 
 /** A backend closes when the time is over that it announces as `Keep-Alive: timeout`; the last fifth of it is not used. */
 const USABLE_PART_OF_KEEP_ALIVE = 0.8;
@@ -10,6 +11,7 @@ export class Pool implements Owner {
   readonly #origin: Origin;
   readonly #limits: Limits;
   readonly #now: () => number;
+  readonly #isStale: IsStale | undefined;
   readonly #connections = new Set<Connection>();
   /** Idle connections, the most recently used last. */
   readonly #idle: Connection[] = [];
@@ -18,10 +20,11 @@ export class Pool implements Owner {
   #inFlight = 0;
   #retired = false;
 
-  constructor(origin: Origin, limits: Limits, now: () => number) {
+  constructor(origin: Origin, limits: Limits, now: () => number, isStale: IsStale | undefined) {
     this.#origin = origin;
     this.#limits = limits;
     this.#now = now;
+    this.#isStale = isStale;
   }
 
   get isEmpty(): boolean {
@@ -107,20 +110,29 @@ export class Pool implements Owner {
     let connection = this.#takeIdle(occupant.repeatable);
     for (; connection !== undefined; connection = this.#takeIdle(occupant.repeatable)) {
       connection.occupant = occupant;
-      if (occupant.begin(connection)) return;
+      if (this.#isStale?.(connection.fd) !== true && occupant.begin(connection)) return;
       this.#discard(connection);
     }
     this.#connect(occupant);
   }
 
+  /** The most recently used one, if it is young enough. */
   #takeIdle(repeatable: boolean): Connection | undefined {
     const connection = this.#idle.at(-1);
     if (connection === undefined) return undefined;
-    // What may not be sent twice goes over a connection so young that no sensible target is about to close it.
-    const limitMs = repeatable
-      ? connection.idleLimitMs
-      : Math.min(this.#limits.idleForUnrepeatableMs, connection.idleLimitMs / 2);
-    return ageOf(connection, this.#now()) < limitMs ? this.#idle.pop() : undefined;
+    return ageOf(connection, this.#now()) < this.#usableMs(connection, repeatable)
+      ? this.#idle.pop()
+      : undefined;
+  }
+
+  /**
+   * What may not be sent twice goes over a connection so young that no sensible target is about to close it; over none
+   * at all that cannot be asked whether it has been closed.
+   */
+  #usableMs(connection: Connection, repeatable: boolean): number {
+    if (repeatable) return connection.idleLimitMs;
+    if (this.#isStale === undefined) return 0;
+    return Math.min(this.#limits.idleForUnrepeatableMs, connection.idleLimitMs / 2);
   }
 
   #connect(occupant: Occupant): void {

@@ -5,6 +5,7 @@ import { Attempt, type AttemptContext } from "./attempt.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { Pool } from "./pool.ts";
 import { encodeHead } from "./request.ts";
+import { openStaleCheck } from "./stale.ts";
 
 const SCRATCH_BYTES = 65_536;
 
@@ -25,6 +26,7 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
   const byOrigin = new Map<string, Pool>();
   /** Also those that have been retired and still have requests in flight. */
   const pools = new Set<Pool>();
+  const isStale = openStaleCheck();
   let stopSweeping: (() => void) | undefined;
   let isClosed = false;
 
@@ -32,7 +34,7 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
     const key = keyOf(origin);
     const known = byOrigin.get(key);
     if (known !== undefined) return known;
-    const pool = new Pool(origin, limits, now);
+    const pool = new Pool(origin, limits, now, isStale);
     byOrigin.set(key, pool);
     pools.add(pool);
     stopSweeping ??= clock.every(limits.sweepMs, sweep);

@@ -1,0 +1,22 @@
+// A self-signed certificate for `origin.test`, valid from 2020 to 2119, and its key: for tests only, worthless elsewhere.
+
+export const testServerName = "origin.test";
+
+export const testCertificate = `-----BEGIN CERTIFICATE-----
+MIIBaDCCAQ2gAwIBAgIBATAKBggqhkjOPQQDAjAWMRQwEgYDVQQDDAtvcmlnaW4u
+dGVzdDAgFw0yMDAxMDEwMDAwMDBaGA8yMTE5MDEwMTAwMDAwMFowFjEUMBIGA1UE
+AwwLb3JpZ2luLnRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATpZs05Tjkc
+DCk9XYSINZYgRDkVvNtDqhHrkZSc35jacPpH2fBbb/tZ6glFFKkSyBlHMKVLLPie
+BR1JM6ffDYQ1o0owSDAWBgNVHREEDzANggtvcmlnaW4udGVzdDAPBgNVHRMBAf8E
+BTADAQH/MB0GA1UdDgQWBBSIABJGxuK9Q1/8ZAKF4jflPGTEHzAKBggqhkjOPQQD
+AgNJADBGAiEAr684qv4ux54mE5iBh4IpMhDmAMHjJxyJn6A4E/meVsECIQC4G25w
+X7NLMQNff1hWPsWNNI5ul/DyfttHJjWxRrunXw==
+-----END CERTIFICATE-----
+`;
+
+export const testKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJw2X6M6jWK+o94ju
+Jw54TIKUzU/5M6IIi46Cu3hKnlahRANCAATpZs05TjkcDCk9XYSINZYgRDkVvNtD
+qhHrkZSc35jacPpH2fBbb/tZ6glFFKkSyBlHMKVLLPieBR1JM6ffDYQ1
+-----END PRIVATE KEY-----
+`;
