@@ -17,10 +17,14 @@ export function announcedLength(headers: Headers): number | undefined {
   return text === null ? undefined : Number(text);
 }
 
-/** Whether a request has a body that Bun.serve does not hand out (it drops those of GET and HEAD). */
+/** Methods whose bodies Bun.serve drops. */
+export function hasNoBody(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** Whether a request announces a body that Bun.serve does not hand out. */
 export function hasLostBody({ method, headers }: Request, length: number | undefined): boolean {
-  if (method !== "GET" && method !== "HEAD") return false;
-  return length === undefined ? headers.has("transfer-encoding") : length > 0;
+  return hasNoBody(method) && (length === undefined ? headers.has("transfer-encoding") : length > 0);
 }
 
 /**

@@ -3,13 +3,15 @@ import type { Clock } from "../platform/clock.ts";
 import type { UpstreamFailure } from "./exchange.ts";
 import type { OutgoingBody } from "./request-body.ts";
 
-const PER_REQUEST = 0.2;
-const PER_SECOND = 10;
-const MOST = 1_000;
+/** Counted in fifths of a retry, so that a fifth is exact. */
+const PER_REQUEST = 1;
+const RETRY = 5;
+const PER_SECOND = 10 * RETRY;
+const MOST = 1_000 * RETRY;
 
-/** One route's bucket of retries; one second's worth at the start. */
+/** One route's bucket of retries: a fifth for each request, ten a second, a thousand at most; ten at the start. */
 export class RetryBudget {
-  #tokens = PER_SECOND;
+  #fifths = PER_SECOND;
   #filledAt: number;
   readonly #clock: Clock;
 
@@ -18,18 +20,18 @@ export class RetryBudget {
     this.#filledAt = clock.monotonic();
   }
 
-  /** Called for every request that is not itself a retry. */
+  /** Called for every request, but not for its retries. */
   earn(): void {
-    if (this.#tokens < MOST) this.#tokens += PER_REQUEST;
+    if (this.#fifths < MOST) this.#fifths += PER_REQUEST;
   }
 
   /** Whether one more try is allowed; if so it is spent. */
   spend(): boolean {
     const now = this.#clock.monotonic();
-    this.#tokens = Math.min(MOST, this.#tokens + ((now - this.#filledAt) / 1000) * PER_SECOND);
+    this.#fifths = Math.min(MOST, this.#fifths + ((now - this.#filledAt) / 1000) * PER_SECOND);
     this.#filledAt = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#fifths < RETRY) return false;
+    this.#fifths -= RETRY;
     return true;
   }
 }

@@ -42,7 +42,6 @@ export function createUpgrades({ clock, fields, upgrade }: UpgradeParts): Upgrad
 
   function attempt(visit: Visit, target: Target, load: Load): Promise<Opened> {
     load.begin();
-    visit.body = null;
     return new Promise((resolve, reject) => {
       const { signal } = visit.request;
       const socket = open(visit, target);

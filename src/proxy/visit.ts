@@ -4,7 +4,7 @@ import type { Field } from "../core/header.ts";
 import type { Selection } from "../core/pick.ts";
 import type { Route, Target } from "../core/route.ts";
 import type { AnswerName } from "./answers.ts";
-import type { OutgoingBody } from "./request-body.ts";
+import { hasNoBody, type OutgoingBody } from "./request-body.ts";
 import type { Verdict } from "./waiting.ts";
 
 /** What a request brings and what has become of it so far. */
@@ -16,6 +16,7 @@ export class Visit {
   route: Route;
   /** The target asked for by name, past the weights. */
   readonly label: string | undefined;
+  /** Undefined until it is read; null at once where Bun.serve never hands one out. */
   body: OutgoingBody | undefined;
   /** The sleeping target whose turn it was. */
   picked: string | undefined;
@@ -44,6 +45,7 @@ export class Visit {
     label: string | undefined,
   ) {
     this.request = request;
+    this.body = hasNoBody(request.method) ? null : undefined;
     this.path = path;
     this.fields = fields;
     this.peer = peer;

@@ -1,0 +1,141 @@
+// The small parts of the data plane, each by itself, with a clock moved by hand.
+import { expect, test } from "bun:test";
+import { createRouteTable } from "../../src/core/decide.ts";
+import { UpstreamFailure } from "../../src/proxy/exchange.ts";
+import { createInFlight } from "../../src/proxy/in-flight.ts";
+import { bucketLimitMs, Meter, quantileMs } from "../../src/proxy/metrics.ts";
+import { RetryBudget, retryAfter } from "../../src/proxy/retry.ts";
+import { createWaitingRoom } from "../../src/proxy/waiting.ts";
+import { createManualClock } from "../support/manual-clock.ts";
+import { route } from "../support/routes.ts";
+
+const never = new AbortController().signal;
+
+function spendAll(budget: RetryBudget): number {
+  let spent = 0;
+  while (budget.spend()) spent += 1;
+  return spent;
+}
+
+test("a retry budget earns a fifth of the requests and ten a second, and holds a thousand", async () => {
+  const clock = createManualClock();
+  const budget = new RetryBudget(clock);
+  expect(spendAll(budget)).toBe(10);
+  for (let i = 0; i < 100; i++) budget.earn();
+  expect(spendAll(budget)).toBe(20);
+  await clock.advance(3_000);
+  expect(spendAll(budget)).toBe(30);
+  await clock.advance(3_600_000);
+  for (let i = 0; i < 10_000; i++) budget.earn();
+  expect(spendAll(budget)).toBe(1_000);
+});
+
+test.each([
+  ["refused", false, false, "POST", "free"],
+  ["connect_timeout", false, false, "POST", "free"],
+  ["busy", false, false, "PATCH", "free"],
+  ["reset", false, false, "POST", "free"],
+  ["garbage", false, false, "GET", "none"],
+  ["aborted", false, false, "GET", "none"],
+  ["reset", true, false, "GET", "paid"],
+  ["reset", true, false, "PUT", "paid"],
+  ["reset", true, false, "POST", "none"],
+  ["reset", true, false, "PATCH", "none"],
+  ["reset", true, true, "GET", "none"],
+  ["request_timeout", true, false, "GET", "none"],
+  ["garbage", true, true, "GET", "none"],
+] as const)(
+  "%s, sent %p, answer begun %p: a %s may be retried: %s",
+  (kind, sent, begun, method, expected) => {
+    const failure = new UpstreamFailure(kind, "", sent, begun);
+    expect(retryAfter(failure, method, null)).toBe(expected);
+    expect(retryAfter(failure, method, new Uint8Array(3))).toBe(expected);
+    const unread = { stream: new ReadableStream<Uint8Array>(), length: 3 };
+    expect(retryAfter(failure, method, unread)).toBe(expected === "paid" ? "none" : expected);
+    unread.stream.getReader();
+    expect(retryAfter(failure, method, unread)).toBe("none");
+  },
+);
+
+test("quantiles are right within a fifth, from microseconds to minutes", () => {
+  for (const ms of [0.01, 0.5, 3, 47, 999, 12_345, 600_000]) {
+    const meter = new Meter();
+    for (let i = 0; i < 100; i++) meter.answered(200, ms);
+    const p50 = quantileMs([...meter.buckets], 0.5) ?? 0;
+    expect(p50).toBeGreaterThan(ms);
+    expect(p50).toBeLessThan(ms * 1.26);
+  }
+});
+
+test("quantiles know their order, and nothing when there is nothing", () => {
+  const meter = new Meter();
+  for (let i = 1; i <= 100; i++) meter.answered(i <= 90 ? 200 : 503, i);
+  const buckets = [...meter.buckets];
+  expect(quantileMs(buckets, 0.5)).toBeWithin(50, 65);
+  expect(quantileMs(buckets, 0.95)).toBeWithin(95, 120);
+  expect([...meter.statuses]).toEqual([0, 90, 0, 0, 10]);
+  expect(quantileMs([], 0.5)).toBeUndefined();
+  for (let bucket = 9; bucket < 120; bucket++) {
+    expect(bucketLimitMs(bucket)).toBeGreaterThan(bucketLimitMs(bucket - 1));
+  }
+});
+
+test("a load counts what is open and since when there is nothing, and outlives its route while busy", async () => {
+  const clock = createManualClock();
+  const inFlight = createInFlight(clock);
+  const load = inFlight.of("api:v1");
+  load.begin();
+  await clock.advance(1_000);
+  expect(load.traffic()).toMatchObject({ inFlight: 1, idleMs: 0, requests: 1 });
+  inFlight.retain(new Set());
+  expect([...inFlight.all()]).toEqual([load]);
+  load.end();
+  await clock.advance(1_000);
+  expect(load.traffic()).toMatchObject({ inFlight: 0, idleMs: 1_000 });
+  inFlight.retain(new Set());
+  expect([...inFlight.all()]).toEqual([]);
+});
+
+test("a drain resolves with the last end, or with what is left at the deadline", async () => {
+  const clock = createManualClock();
+  const load = createInFlight(clock).of("api:v1");
+  load.begin();
+  load.begin();
+  const late = load.drained(1_000);
+  await clock.advance(1_000);
+  expect(await late).toBe(2);
+  const drained = load.drained(1_000);
+  load.end();
+  load.end();
+  expect(await drained).toBe(0);
+});
+
+test("a waiting room answers in order, per route, and forgets who has left", async () => {
+  const clock = createManualClock();
+  const room = createWaitingRoom(clock);
+  const table = (names: string[]) =>
+    createRouteTable(
+      names.map((name) => route(name, [])),
+      { domain: "localhost", directHosts: true },
+    );
+  const order: string[] = [];
+  const wait = (name: string, who: string, signal = never) => {
+    const ended = room.wait(name, ({ routes }) => (routes.has(name) ? "go" : "stay"), 1_000, signal);
+    return ended.then((how) => order.push(`${who} ${how}`));
+  };
+  const leaver = new AbortController();
+  const all = [wait("a", "a1"), wait("b", "b1"), wait("a", "a2", leaver.signal), wait("a", "a3")];
+  leaver.abort();
+  room.review(table(["a"]));
+  await clock.advance(1_000);
+  await Promise.all(all);
+  expect(order).toEqual(["a2 left", "a1 go", "a3 go", "b1 late"]);
+});
+
+test("a waiting room holds a thousand per route", async () => {
+  const room = createWaitingRoom(createManualClock());
+  const waiting = Array.from({ length: 1_000 }, () => room.wait("a", () => "stay", 1_000, never));
+  expect(await room.wait("a", () => "stay", 1_000, never)).toBe("full");
+  room.clear();
+  expect(new Set(await Promise.all(waiting))).toEqual(new Set(["fail"]));
+});
