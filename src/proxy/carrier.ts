@@ -3,8 +3,8 @@ import { messageOf } from "../core/fault.ts";
 import { answerFields } from "../core/header.ts";
 import type { Target } from "../core/route.ts";
 import type { AnswerName } from "./answers.ts";
-import type { ProductFields } from "./data-plane.ts";
-import { type Upstream, UpstreamFailure, type UpstreamResponse } from "./exchange.ts";
+import type { ProductFields, ProgramHooks } from "./data-plane.ts";
+import { type FailureKind, type Upstream, UpstreamFailure, type UpstreamResponse } from "./exchange.ts";
 import type { Load } from "./in-flight.ts";
 import { type OutgoingBody, readBody } from "./request-body.ts";
 import type { Visit } from "./visit.ts";
@@ -21,9 +21,27 @@ export interface Carrier<Answer extends { readonly status: number } = { readonly
   respond(visit: Visit, target: Target, answer: Answer): Response | undefined | AnswerName;
 }
 
+/** Failures that a health check should look into at once. */
+const TROUBLE: ReadonlySet<FailureKind> = new Set([
+  "refused",
+  "connect_timeout",
+  "unresolved",
+  "tls",
+  "reset",
+  "request_timeout",
+]);
+
+/** Books a failed try on its target, before or in the middle of its answer; not what the visitor is the reason of. */
+export function blame(load: Load, { kind, requestSent }: UpstreamFailure, hooks: ProgramHooks): void {
+  if (kind === "aborted" || (kind === "garbage" && !requestSent)) return;
+  load.meter.failures += 1;
+  if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
+}
+
 export interface HttpCarrierParts {
   readonly upstream: Upstream;
   readonly fields: ProductFields;
+  readonly hooks: ProgramHooks;
   /** Lifts the idle limit of a connection while a target works on its request, and sets it again. */
   setIdleLimit(request: Request, isLimited: boolean): void;
   /** Whether the listener is closing: answers then end their connections. */
@@ -31,7 +49,7 @@ export interface HttpCarrierParts {
 }
 
 export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResponse> {
-  const { upstream, fields } = parts;
+  const { upstream, fields, hooks } = parts;
   const reserved = new Set([fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()));
 
   async function readThenSend(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
@@ -58,7 +76,8 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
         requestTimeoutMs: visit.route.policy.requestTimeoutMs,
         streamIdleTimeoutMs: visit.route.policy.streamIdleTimeoutMs,
         signal: request.signal,
-        onEnd: () => {
+        onEnd: (failure) => {
+          if (failure !== undefined) blame(load, failure, hooks);
           load.end();
           parts.setIdleLimit(request, true);
         },

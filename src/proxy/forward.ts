@@ -6,7 +6,7 @@ import type { Clock } from "../platform/clock.ts";
 import { type AnswerName, goneAnswer, ownAnswer } from "./answers.ts";
 import type { Carrier } from "./carrier.ts";
 import type { ProductFields, ProgramHooks } from "./data-plane.ts";
-import { type FailureKind, UpstreamFailure } from "./exchange.ts";
+import { UpstreamFailure } from "./exchange.ts";
 import type { InFlight } from "./in-flight.ts";
 import { RetryBudget, retryAfter } from "./retry.ts";
 import { choose, isChanged, Pause, type Visit } from "./visit.ts";
@@ -72,7 +72,6 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       load.meter.answered(answer.status, clock.monotonic() - begun);
       return carrier.respond(visit, target, answer);
     } catch (thrown) {
-      load.meter.failures += 1;
       return recover(visit, target, thrown);
     }
   }
@@ -123,7 +122,6 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     if (!(thrown instanceof UpstreamFailure)) throw thrown;
     if (visit.isTooLarge) return "too_large";
     if (thrown.kind === "aborted") return "gone";
-    if (TROUBLE.has(thrown.kind)) hooks.onTrouble(target.id, thrown.kind);
     if (thrown.requestSent) visit.untouched = false;
     visit.failure = answerTo(thrown);
     return (await mayRetry(visit, target, thrown)) ? AGAIN : visit.failure;
@@ -174,16 +172,6 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     },
   };
 }
-
-/** Failures that a health check should look into at once. */
-const TROUBLE: ReadonlySet<FailureKind> = new Set([
-  "refused",
-  "connect_timeout",
-  "unresolved",
-  "tls",
-  "reset",
-  "request_timeout",
-]);
 
 function answerTo({ kind, requestSent }: UpstreamFailure): AnswerName {
   switch (kind) {

@@ -31,10 +31,11 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
   const isClosing = () => listener.isClosing;
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
   const { fields, hooks } = options;
-  const http = createHttpCarrier({ upstream, fields, isClosing, setIdleLimit });
+  const http = createHttpCarrier({ upstream, fields, hooks, isClosing, setIdleLimit });
   const upgrades = createUpgrades({
     clock,
     fields,
+    hooks,
     upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
   });
   const forwarder = createForwarder({

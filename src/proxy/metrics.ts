@@ -11,7 +11,7 @@ export interface TargetTraffic {
   readonly requests: number;
   /** Answers by status class: 1xx, 2xx, 3xx, 4xx, 5xx. */
   readonly statuses: readonly number[];
-  /** Tries that gave no answer: refused, reset, timed out, garbage. */
+  /** Tries that gave no answer or broke off in its middle; not those that the visitor gave up. */
   readonly failures: number;
   /** Answers by the time to their head; bucket i holds those below `bucketLimitMs(i)`. */
   readonly buckets: readonly number[];

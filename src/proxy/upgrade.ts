@@ -1,8 +1,8 @@
 // Carries a WebSocket: the target's side is opened first, and only then is the visitor's connection taken over.
 import type { Target } from "../core/route.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
-import type { Carrier } from "./carrier.ts";
-import type { ProductFields } from "./data-plane.ts";
+import { blame, type Carrier } from "./carrier.ts";
+import type { ProductFields, ProgramHooks } from "./data-plane.ts";
 import { UpstreamFailure } from "./exchange.ts";
 import type { Load } from "./in-flight.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -18,6 +18,7 @@ interface Opened {
 export interface UpgradeParts {
   readonly clock: Clock;
   readonly fields: ProductFields;
+  readonly hooks: ProgramHooks;
   /** Hands a visitor's connection to a tunnel; false when it is no WebSocket request or has gone. */
   upgrade(request: Request, tunnel: Tunnel, headers: Record<string, string>): boolean;
 }
@@ -37,7 +38,7 @@ export function isUpgrade({ method, headers }: Request): boolean {
   );
 }
 
-export function createUpgrades({ clock, fields, upgrade }: UpgradeParts): Upgrades {
+export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts): Upgrades {
   const tunnels = new Set<Tunnel>();
 
   function attempt(visit: Visit, target: Target, load: Load): Promise<Opened> {
@@ -53,6 +54,7 @@ export function createUpgrades({ clock, fields, upgrade }: UpgradeParts): Upgrad
         settle();
         socket.onclose = null;
         socket.terminate();
+        blame(load, failure, hooks);
         load.end();
         reject(failure);
       };

@@ -187,6 +187,8 @@ export function forwards(create: PlaneFactory): void {
     front.origin.seen[0]?.socket.terminate();
     expect(await client.closed).toBe("reset");
     expect(client.text()).not.toContain("\r\n0\r\n\r\n");
+    expect(front.trouble).toEqual(["api:v1 reset"]);
+    expect(front.plane.traffic()[0]).toMatchObject({ inFlight: 0, failures: 1 });
   });
 
   test("the visitor's leaving cancels the upstream request, before the answer and in its middle", async () => {
@@ -205,6 +207,7 @@ export function forwards(create: PlaneFactory): void {
       await until("the upstream connection is gone", () => front.origin.open === 0);
     }
     await until("nothing is in flight", () => front.plane.traffic()[0]?.inFlight === 0);
+    expect(front.plane.traffic()[0]?.failures).toBe(0);
     expect(front.trouble).toEqual([]);
   });
 
