@@ -5,10 +5,11 @@ import type { Clock } from "../platform/clock.ts";
 import { createListeners } from "../platform/listeners.ts";
 import type { Processes } from "../platform/process.ts";
 import { createSerial } from "../platform/serial.ts";
-import type { DataPlane } from "../proxy/data-plane.ts";
+import type { DataPlane, Wanted } from "../proxy/data-plane.ts";
 import type { Config } from "./config.ts";
 import { createDeploys, type Deploys } from "./deploy.ts";
 import { createDiagnosis } from "./diagnosis.ts";
+import { createIdle } from "./idle.ts";
 import type { Instance } from "./instance.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createLogs, type Logs } from "./logs.ts";
@@ -19,7 +20,7 @@ import { DEFAULT_TIMES, type Service } from "./service.ts";
 import { createSupervisor, type Supervisor } from "./supervisor.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
-export interface Control {
+export interface Control extends Disposable {
   readonly registry: Registry;
   readonly supervisor: Supervisor;
   readonly traffic: Traffic;
@@ -32,6 +33,8 @@ export interface Control {
   open(createPlane: () => DataPlane): Promise<void>;
   /** Starts what is missing, and spawns those of `[instances]` whose service the registry has never known. */
   settle(): Promise<void>;
+  /** A request waits for something that does not serve. */
+  wanted(wanted: Wanted): Promise<void> | void;
   /** Derives the routes anew and puts them into force; resolves when every later request sees them. */
   publish(): Promise<void>;
 }
@@ -77,6 +80,8 @@ export function createControl(parts: ControlParts): Control {
     );
   }
 
+  const drain = async (target: string, deadlineMs: number) => plane?.drain(target, deadlineMs);
+
   /** Changes that come together, such as a hundred adoptions, are published once. */
   function changed(): void {
     if (scheduled) return;
@@ -119,7 +124,7 @@ export function createControl(parts: ControlParts): Control {
     clock,
     publish,
     timesOf,
-    drain: async (target, deadlineMs) => plane?.drain(target, deadlineMs),
+    drain,
     abortDeploy: (name, reason, id) => deploys.abort(name, reason, id),
     requireService: service,
   });
@@ -131,6 +136,17 @@ export function createControl(parts: ControlParts): Control {
     serial: createSerial(clock),
     diagnose: createDiagnosis({ listeningPorts: listeners.listeningPorts, lastOutput: logs.lastOutput }),
     monotonic: clock.monotonic,
+  });
+
+  const idle = createIdle({
+    registry,
+    supervisor,
+    clock,
+    services: () => config.services,
+    traffic: () => plane?.traffic() ?? [],
+    publish,
+    drain,
+    onTrouble: parts.onTrouble,
   });
 
   async function spawnInitial(): Promise<void> {
@@ -152,7 +168,12 @@ export function createControl(parts: ControlParts): Control {
     deploys,
     logs,
     service,
+    wanted: idle.wake,
     publish,
+    [Symbol.dispose]() {
+      idle[Symbol.dispose]();
+      supervisor[Symbol.dispose]();
+    },
     async open(createPlane) {
       supervisor.adopt();
       plane = createPlane();

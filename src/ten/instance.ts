@@ -2,20 +2,21 @@
 import { messageOf } from "../core/fault.ts";
 import { adoptedHealth, freshHealth, type Health, nextHealth } from "../core/health.ts";
 import { instanceName } from "../core/name.ts";
-import { decideRestart, type Ending, NO_RESTARTS, type RestartDecision } from "../core/restart.ts";
+import type { Ending, RestartDecision } from "../core/restart.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CheckResult } from "../platform/health-check.ts";
+import { isFree } from "../platform/ports.ts";
 import type { Exit, ManagedProcess } from "../platform/process.ts";
+import { createTimers, type Timers } from "../platform/timers.ts";
 import { describeExit, describeNextTry } from "./exit.ts";
 import type { InstanceRow, Observation, Registry } from "./registry.ts";
+import { Restarts } from "./restarts.ts";
 import type { Life } from "./routes.ts";
 import type { Service } from "./service.ts";
 
 export type State = InstanceRow["state"];
 /** Quickly repeated until it is healthy; as configured; not at all. */
 export type Cadence = "starting" | "steady" | "none";
-/** Past its startup time; the next try; unhealthy for too long. */
-type Timer = "startup" | "retry" | "sick";
 
 /** What an instance needs from around it. */
 export interface Surroundings {
@@ -34,6 +35,8 @@ export interface Surroundings {
   readonly sick: () => void;
 }
 
+const NO_PROCESS: Observation = { pid: null, startTime: null, nonce: null, port: null };
+
 export class Instance {
   readonly service: string;
   readonly id: string;
@@ -44,11 +47,13 @@ export class Instance {
   readonly #around: Surroundings;
   #process: ManagedProcess | undefined;
   #health: Health = freshHealth();
-  #restarts = NO_RESTARTS;
-  /** On the monotonic clock: its current, or else its last, stretch of health. */
-  #healthy = { fromMs: 0, toMs: 0 };
+  readonly #restarts = new Restarts();
   #nextTryAtMs: number | undefined;
-  #timers = new Map<Timer, () => void>();
+  /** Started from sleep and not healthy since. */
+  #waking = false;
+  /** It had to be given another port once since it was last healthy. */
+  #hadOtherPort = false;
+  readonly #timers: Timers<"startup" | "retry" | "sick">;
   #turn: Promise<unknown> = Promise.resolve();
   #ending = false;
   readonly #watchers = new Set<() => void>();
@@ -58,6 +63,7 @@ export class Instance {
     this.id = row.id;
     this.name = instanceName(row.service, row.id);
     this.#around = around;
+    this.#timers = createTimers(around.clock);
   }
 
   get row(): InstanceRow {
@@ -67,11 +73,11 @@ export class Instance {
   get process(): ManagedProcess | undefined {
     return this.#process;
   }
-
   get life(): Life {
     const at = this.#nextTryAtMs;
     return {
       unchecked: this.#health.unchecked,
+      waking: this.#waking,
       nextTryMs: at === undefined ? undefined : Math.max(0, at - this.#around.clock.monotonic()),
     };
   }
@@ -81,6 +87,7 @@ export class Instance {
     return this.#inTurn(async () => {
       if (this.#process || this.row.desired === "stopped") return;
       this.#clear();
+      this.#waking ||= this.row.state === "sleeping";
       this.#become("starting", reason, {});
       const process = await this.#around.launch(this.row);
       this.#startedWith(process);
@@ -101,28 +108,42 @@ export class Instance {
       this.#health = adoptedHealth(state, this.#around.clock.monotonic());
       this.#around.watch("steady");
     } else {
+      if (this.row.desired === "running") this.#become("starting", "adopted", {});
       this.#expectHealth();
     }
   }
 
   /** Ends the process and waits until the whole session is gone; SIGKILL comes after `graceMs`. */
   end(state: State, reason: string, graceMs: number): Promise<void> {
+    return this.#inTurn(() => this.#end(state, reason, graceMs));
+  }
+
+  /** Goes to sleep: from now on requests wait for it to wake. `drain` is awaited before the process ends. */
+  sleep(reason: string, graceMs: number, drain: () => Promise<unknown>): Promise<void> {
     return this.#inTurn(async () => {
-      this.#ending = true;
-      this.#clear();
-      this.#around.watch("none");
-      try {
-        await this.#process?.stop(graceMs);
-      } finally {
-        this.#ending = false;
-      }
-      this.#process = undefined;
-      this.startedAtMs = undefined;
-      this.#become(state, reason, { pid: null, startTime: null, nonce: null, port: null });
+      if (!this.#process || this.row.state !== "healthy") return;
+      this.#become("sleeping", reason, {});
+      await drain();
+      await this.#end("sleeping", reason, graceMs);
     });
   }
 
-  /** Forgets the process without touching it: the next supervisor adopts it. */
+  async #end(state: State, reason: string, graceMs: number): Promise<void> {
+    this.#ending = true;
+    this.#clear();
+    this.#around.watch("none");
+    try {
+      await this.#process?.stop(graceMs);
+    } finally {
+      this.#ending = false;
+    }
+    this.#process = undefined;
+    this.startedAtMs = undefined;
+    this.#waking = false;
+    this.#become(state, reason, { ...NO_PROCESS });
+  }
+
+  /** Forgets the process: the next supervisor adopts it. */
   leave(): void {
     this.#clear();
     this.#around.watch("none");
@@ -140,7 +161,11 @@ export class Instance {
     const before = this.#health;
     this.lastCheck = outcome;
     this.#health = nextHealth(before, outcome.ok, this.#around.clock.monotonic());
-    if (this.#health.state === "healthy") this.#prolongHealth(before.state === "healthy");
+    if (this.#health.state === "healthy") {
+      this.#restarts.passed(this.#around.clock.monotonic(), before.state === "healthy");
+      this.#waking = false;
+      this.#hadOtherPort = false;
+    }
     if (this.#health.state !== this.row.state) this.#judged(outcome.detail);
     else if (before.unchecked) this.#around.changed();
   }
@@ -156,7 +181,7 @@ export class Instance {
     const decision = this.#decide("unhealthy");
     if (decision.action === "rest") return;
     await halt();
-    if (!this.#process && this.row.desired === "running") this.#resolve(decision, reason, {});
+    if (!this.#process && this.row.desired === "running") this.#resolve(decision, reason);
   }
 
   #startedWith(process: ManagedProcess): void {
@@ -171,7 +196,7 @@ export class Instance {
 
   #expectHealth(): void {
     this.#around.watch("starting");
-    this.#later("startup", this.#around.service().startupTimeoutMs, () => {
+    this.#timers.start("startup", this.#around.service().startupTimeoutMs, () => {
       if (this.row.state !== "starting") return;
       this.#health = {
         ...this.#health,
@@ -186,63 +211,67 @@ export class Instance {
   #judged(detail: string): void {
     const { unhealthyMs } = this.#around.service().restart;
     const { state } = this.#health;
-    this.#drop("startup");
-    this.#drop("sick");
-    if (state === "unhealthy" && unhealthyMs > 0) this.#later("sick", unhealthyMs, this.#around.sick);
+    this.#timers.drop("startup");
+    this.#timers.drop("sick");
+    if (state === "unhealthy" && unhealthyMs > 0) this.#timers.start("sick", unhealthyMs, this.#around.sick);
     this.#around.watch("steady");
     this.#become(state, `check ${state === "healthy" ? "passed" : "failed"}: ${detail}`, {});
   }
 
-  #prolongHealth(wasHealthy: boolean): void {
-    const nowMs = this.#around.clock.monotonic();
-    this.#healthy = { fromMs: wasHealthy ? this.#healthy.fromMs : nowMs, toMs: nowMs };
-  }
-
-  /** The process ended by itself: what it left behind goes too, then the restart policy decides. */
+  /** The process ended by itself: it leaves the routes at once, what it left behind goes too, then it is decided. */
   async #exited(process: ManagedProcess, exit: Exit): Promise<void> {
     if (this.#process !== process || this.#ending) return;
+    const { registry } = this.#around;
+    const { state, port, deploying } = this.row;
     this.#process = undefined;
     this.startedAtMs = undefined;
     this.#clear();
     this.#around.watch("none");
     const text = describeExit(exit);
-    const gone: Observation = { pid: null, startTime: null, nonce: null, port: null, lastExit: text };
-    await process.stop(0).catch((thrown) => this.#note("leftover", messageOf(thrown)));
-    if (this.row.deploying) this.#become("failed", text, gone);
-    else this.#resolve(this.#decide(exit.code === 0 ? "exited_zero" : "exited_failing"), text, gone);
+    this.#become("starting", text, { ...NO_PROCESS, lastExit: text });
+    await process
+      .stop(0)
+      .catch((thrown) => registry.note(this.service, this.id, "leftover", messageOf(thrown)));
+    if (state === "starting" && port !== null && !this.#hadOtherPort && !isFree(port)) {
+      // Somebody took its port between our test and its start: not its fault, so it gets another, once.
+      this.#hadOtherPort = true;
+      this.#retry(`${text}, as its port ${port} was taken`);
+    } else if (deploying) this.#become("failed", text, {});
+    else this.#resolve(this.#decide(exit.code === 0 ? "exited_zero" : "exited_failing"), text);
   }
 
   #decide(ending: Ending): RestartDecision {
-    const { restart } = this.#around.service();
-    const healthyMs = this.#healthy.toMs - this.#healthy.fromMs;
-    const nowMs = this.#around.clock.monotonic();
-    const decision = decideRestart(restart, this.#restarts, ending, healthyMs, nowMs, this.#around.random());
-    this.#restarts = decision.history;
-    this.#healthy = { fromMs: nowMs, toMs: nowMs };
-    return decision;
+    const { clock, random } = this.#around;
+    return this.#restarts.decide(this.#around.service().restart, ending, clock.monotonic(), random());
   }
 
   /** Carries out what the restart policy says of an instance that has no process any more. */
-  #resolve(decision: RestartDecision, text: string, gone: Observation): void {
+  #resolve(decision: RestartDecision, text: string): void {
     if (decision.action === "rest") {
       const reason = `${text}; restart = "${this.#around.service().restart.mode}" leaves it so`;
-      this.#become("stopped", reason, { ...gone, desired: "stopped" });
+      this.#become("stopped", reason, { desired: "stopped" });
       return;
     }
     const { delayMs } = decision;
     const restarts = this.row.restarts + 1;
     if (delayMs !== undefined) {
       this.#nextTryAtMs = this.#around.clock.monotonic() + delayMs;
-      this.#later("retry", delayMs, () => this.#retry(text));
+      this.#timers.start("retry", delayMs, () => this.#retry(text));
     }
-    const state = decision.action === "restart" ? "starting" : "failed";
-    this.#become(state, `${text}${describeNextTry(delayMs)}`, { ...gone, restarts });
+    const state = this.#waking ? "sleeping" : decision.action === "restart" ? "starting" : "failed";
+    this.#become(state, `${text}${describeNextTry(delayMs)}`, { restarts });
   }
 
+  /** What failed to wake sleeps on, and may be woken again; everything else is started. */
   #retry(reason: string): void {
+    this.#nextTryAtMs = undefined;
+    if (this.row.state === "sleeping") {
+      this.#waking = false;
+      this.#around.changed();
+      return;
+    }
     this.start(`restarted after it ${reason}`).catch((thrown) => {
-      const gone: Observation = { pid: null, startTime: null, nonce: null, port: null };
-      this.#resolve(this.#decide("not_started"), `could not be started: ${messageOf(thrown)}`, gone);
+      this.#resolve(this.#decide("not_started"), `could not be started: ${messageOf(thrown)}`);
     });
   }
 
@@ -250,31 +279,12 @@ export class Instance {
     const { registry, clock } = this.#around;
     const row = this.row;
     registry.observe(row, { ...seen, state, reason, stateAt: clock.now() });
-    if (state !== row.state) this.#note(state, reason);
+    if (state !== row.state) registry.note(this.service, this.id, state, reason);
     for (const look of [...this.#watchers]) look();
     this.#around.changed();
   }
 
-  #note(kind: string, detail: string): void {
-    this.#around.registry.note(this.service, this.id, kind, detail);
-  }
-
-  #later(name: Timer, delayMs: number, call: () => void): void {
-    this.#drop(name);
-    const cancel = this.#around.clock.after(delayMs, () => {
-      this.#timers.delete(name);
-      call();
-    });
-    this.#timers.set(name, cancel);
-  }
-
-  #drop(name: Timer): void {
-    this.#timers.get(name)?.();
-    this.#timers.delete(name);
-  }
-
   #clear(): void {
-    for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
     this.#nextTryAtMs = undefined;
   }
@@ -287,6 +297,4 @@ export class Instance {
   }
 }
 
-function isJudged(state: State): boolean {
-  return state === "starting" || state === "healthy" || state === "unhealthy";
-}
+const isJudged = (state: State) => state === "starting" || state === "healthy" || state === "unhealthy";

@@ -7,6 +7,8 @@ import type { InstanceRow } from "./registry.ts";
 export interface Life {
   /** Adopted after a restart of the server and not yet checked: it counts as healthy until a check says otherwise. */
   readonly unchecked: boolean;
+  /** Started from sleep and not healthy yet: it keeps its part of the split, and requests wait for it. */
+  readonly waking: boolean;
   /** Milliseconds until the next start is tried, while it has no process. */
   readonly nextTryMs: number | undefined;
 }
@@ -58,11 +60,12 @@ export function readinessOf(row: InstanceRow, life: Life | undefined, waitMs: nu
       return "ready";
     case "unhealthy":
       return life?.unchecked ? "ready" : "unsure";
-    case "sleeping":
-      return "asleep";
+    case "sleeping": // After a failed wake the next request may try again when the backoff is over.
+      return life?.nextTryMs === undefined ? "asleep" : "out";
     case "draining": // It should run, so it drains for a restart: requests wait for it.
       return "coming";
     case "starting":
+      if (life?.waking) return "asleep";
       return life?.nextTryMs === undefined || life.nextTryMs <= waitMs ? "coming" : "out";
     case "stopped":
     case "failed":

@@ -73,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     onTrouble: log,
   });
   opened.defer(() => control.supervisor.leaveAll());
-  opened.use(control.supervisor);
+  opened.use(control);
 
   let plane: DataPlane | undefined;
   const traffic = () => plane?.traffic() ?? [];
@@ -128,7 +128,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         hooks: {
           own: (request, info) => own(request, info),
           onTrouble: (target) => control.supervisor.doubt(target),
-          onWanted: () => {},
+          onWanted: control.wanted,
         },
         clock,
       },

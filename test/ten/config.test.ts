@@ -233,7 +233,6 @@ describe("one wrong thing is told in one line", () => {
       "[settings]\nworkers = 'auto'",
       "settings.workers: not in this version yet: write 1, one proxy process inside ten serve",
     ],
-    [api("idle_timeout = 60"), "service.api.idle_timeout: not in this version yet: write 0, never asleep"],
     [api("on_demand = true"), "service.api.on_demand: not in this version yet: write false"],
     [api("memory_limit_mb = 64"), "service.api.memory_limit_mb: not in this version yet: leave it out"],
     [api("cpu_shares = 512"), "service.api.cpu_shares: not in this version yet: leave it out"],

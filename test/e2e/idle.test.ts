@@ -1,0 +1,51 @@
+// Scale to zero, seen from outside: instances that nobody uses sleep, and a request wakes them.
+import { describe, expect, test } from "bun:test";
+import { startTen, untilState } from "./ten.ts";
+
+const HOST = "api.localhost";
+
+describe("an instance with idle_timeout", () => {
+  test("sleeps when nobody uses it, and a burst of requests wakes it once", async () => {
+    await using ten = await startTen({ service: "idle_timeout = 1" });
+    await ten.ok("deploy", "api:v1");
+    await untilState(ten, "api:v1", "sleeping");
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ten.get(HOST)));
+    const pids = new Set(answers.map(({ body }) => (JSON.parse(body) as { pid: number }).pid));
+    expect([answers.every(({ status }) => status === 200), pids.size]).toEqual([true, 1]);
+    const { instances } = await ten.json<{
+      instances: { state: string; weight: number; restarts: number }[];
+    }>("ps");
+    expect(instances).toMatchObject([{ state: "healthy", weight: 100, restarts: 0 }]);
+  });
+
+  test("is woken by a direct request too, and keeps its part of the split while it sleeps", async () => {
+    await using ten = await startTen({ service: "idle_timeout = 1" });
+    await ten.ok("deploy", "api:v1");
+    await ten.ok("deploy", "api:v2");
+    await ten.ok("weight", "api:v1=80", "api:v2=20");
+    await untilState(ten, "api:v1", "sleeping");
+    await untilState(ten, "api:v2", "sleeping");
+    expect((await ten.get("v2.api.localhost")).instance).toBe("api:v2");
+    await untilState(ten, "api:v2", "sleeping");
+    expect(await ten.split(HOST, 50)).toEqual({ "api:v1": 40, "api:v2": 10 });
+  });
+
+  test("stays awake while a stream is open", async () => {
+    await using ten = await startTen({ service: "idle_timeout = 1" });
+    await ten.ok("deploy", "api:v1");
+    const { status, body } = await ten.get(HOST, "/stream?chunks=15&ms=200");
+    expect([status, body.split("\n").length - 1]).toEqual([200, 15]);
+  });
+
+  test("that was asleep is woken by route first, and stays asleep over a restart of the server", async () => {
+    await using ten = await startTen({ service: "idle_timeout = 1" });
+    await ten.ok("deploy", "api:v1");
+    await ten.ok("deploy", "api:v2");
+    await untilState(ten, "api:v2", "sleeping");
+    ten.kill("SIGKILL");
+    await ten.exited;
+    await ten.start();
+    await ten.ok("route", "api", "--to", "v2");
+    expect(await ten.split(HOST, 20)).toEqual({ "api:v2": 20 });
+  });
+});
