@@ -42,7 +42,7 @@ export interface HttpCarrierParts {
   readonly upstream: Upstream;
   readonly fields: ProductFields;
   readonly hooks: ProgramHooks;
-  /** Lifts the idle limit of a connection while a target works on its request, and sets it again. */
+  /** Lifts the idle limit of a connection while a target is slow with its request, and sets it again. */
   setIdleLimit(request: Request, isLimited: boolean): void;
   /** Whether the listener is closing: answers then end their connections. */
   isClosing(): boolean;
@@ -67,7 +67,7 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
 
   function send(visit: Visit, body: OutgoingBody, target: Target, load: Load): Promise<UpstreamResponse> {
     const { request, path } = visit;
-    parts.setIdleLimit(request, false);
+    let isUnlimited = false;
     return upstream.send(
       target.address,
       { method: request.method, path, fields: visit.fields, body },
@@ -75,11 +75,15 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         requestTimeoutMs: visit.route.policy.requestTimeoutMs,
         streamIdleTimeoutMs: visit.route.policy.streamIdleTimeoutMs,
-        signal: request.signal,
+        signal() {
+          isUnlimited = true;
+          parts.setIdleLimit(request, false);
+          return request.signal;
+        },
         onEnd: (failure) => {
           if (failure !== undefined) blame(load, failure, hooks);
           load.end();
-          parts.setIdleLimit(request, true);
+          if (isUnlimited) parts.setIdleLimit(request, true);
         },
       },
     );

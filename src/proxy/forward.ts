@@ -85,9 +85,11 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       waitMs = visit.waitUntil - clock.monotonic();
       parts.setIdleLimit(request, false);
     }
-    const waited = waiting.wait(route.name, judge, waitMs, request.signal);
+    const waiter = waiting.wait(route.name, judge, waitMs, request.signal);
     if (why !== "settling") want(visit, why, label);
-    return endOf(visit, why, await waited);
+    const waited = await waiter;
+    if (why !== "settling") parts.setIdleLimit(request, true);
+    return endOf(visit, why, waited);
   }
 
   function endOf(visit: Visit, why: Pause["why"], waited: Waited): End {
@@ -148,7 +150,6 @@ export function createForwarder(parts: ForwardParts): Forwarder {
   }
 
   function giveUp(visit: Visit, end: AnswerName | "gone"): Response {
-    parts.setIdleLimit(visit.request, true);
     if (end === "gone") return goneAnswer();
     const errorField = visit.untouched ? fields.error : undefined;
     const response = ownAnswer(end, visit.request.headers.get("accept"), errorField);

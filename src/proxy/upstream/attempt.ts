@@ -29,6 +29,7 @@ export class Attempt implements Occupant, EventListenerObject {
   #connection: Connection | undefined;
   #body: RequestBody | undefined;
   #stream: AnswerStream | undefined;
+  #signal: AbortSignal | undefined;
   #deadlineMs: number;
   #requestSent = false;
   /** The kernel has taken the last byte of the request. */
@@ -55,7 +56,6 @@ export class Attempt implements Occupant, EventListenerObject {
     this.#reject = reject;
     this.repeatable = isRepeatable(request);
     this.#deadlineMs = context.now() + options.connectTimeoutMs;
-    options.signal.addEventListener("abort", this);
   }
 
   handleEvent(): void {
@@ -64,6 +64,15 @@ export class Attempt implements Occupant, EventListenerObject {
 
   awaits(connection: Connection): void {
     this.#connection = connection;
+    this.#watch();
+  }
+
+  /** From now on the visitor's leaving is noticed. */
+  #watch(): void {
+    if (this.#signal !== undefined || this.#ended) return;
+    this.#signal = this.#options.signal();
+    if (this.#signal.aborted) this.handleEvent();
+    else this.#signal.addEventListener("abort", this);
   }
 
   begin(connection: Connection): boolean {
@@ -148,6 +157,7 @@ export class Attempt implements Occupant, EventListenerObject {
   }
 
   expireAt(nowMs: number): void {
+    this.#watch();
     if (nowMs < this.#deadlineMs || this.#ended) return;
     if (this.#connection === undefined) this.fail("busy", "no connection to the target became free in time");
     else if (this.#connection.state === "connecting")
@@ -206,7 +216,7 @@ export class Attempt implements Occupant, EventListenerObject {
   #end(): void {
     this.#ended = true;
     this.#connection = undefined;
-    this.#options.signal.removeEventListener("abort", this);
+    this.#signal?.removeEventListener("abort", this);
     this.#body?.cancel();
   }
 

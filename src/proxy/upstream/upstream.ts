@@ -63,9 +63,6 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
         };
         if (isClosed)
           return refuse(new UpstreamFailure("aborted", "the HTTP client is closed", false, false));
-        if (options.signal.aborted) {
-          return refuse(new UpstreamFailure("aborted", "the visitor has left", false, false));
-        }
         let head: string;
         try {
           head = encodeHead(request);

@@ -44,7 +44,7 @@ export function createClient({
           connectTimeoutMs: 2_000,
           requestTimeoutMs: 2_000,
           streamIdleTimeoutMs: 2_000,
-          signal: controller.signal,
+          signal: () => controller.signal,
           onEnd: (failure) => ends.push(failure),
           ...options,
         },

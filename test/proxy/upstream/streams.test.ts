@@ -107,10 +107,10 @@ describe("a visitor who leaves", () => {
   test("before it asks is not sent at all", async () => {
     await using target = scriptedOrigin({});
     await using client = createClient();
-    const { response, ends } = client.send(target.origin, {}, { signal: AbortSignal.abort() });
+    const { response, ends } = client.send(target.origin, {}, { signal: () => AbortSignal.abort() });
     expect(await failureOf(response)).toMatchObject({ kind: "aborted", requestSent: false });
     expect(ends).toHaveLength(1);
-    expect(target.connections).toHaveLength(0);
+    expect(target.requests).toHaveLength(0);
   });
 
   test("in the middle of its upload frees the target and the upload", async () => {
