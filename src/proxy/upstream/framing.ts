@@ -108,8 +108,11 @@ function framingOf(status: number, method: string, chunked: boolean, length: num
 
 /** `5`, and also `5, 5`, which section 6.3 lets a recipient read as one. */
 function parseLength(value: string): number {
-  const [first = "", ...others] = value.split(",").map((part) => part.trim());
-  if (!LENGTH.test(first)) throw new Garbage("a malformed Content-Length");
+  if (LENGTH.test(value)) return Number(value);
+  const [first, ...others] = value.split(",").map((part) => part.trim());
+  if (first === undefined || others.length === 0 || !LENGTH.test(first)) {
+    throw new Garbage("a malformed Content-Length");
+  }
   if (others.some((other) => other !== first)) throw new Garbage("two Content-Length values differ");
   return Number(first);
 }

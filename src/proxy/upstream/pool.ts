@@ -140,7 +140,8 @@ export class Pool implements Owner {
       const oldest = this.#idle[0];
       if (oldest === undefined) {
         occupant.fail("busy", "too many connections to the target are still opening");
-        this.#vacate();
+        // Not at once: the next would fail the same way, one call deeper.
+        queueMicrotask(() => this.#vacate());
         return;
       }
       this.#discard(oldest);

@@ -6,7 +6,7 @@ import type { Connection } from "./connection.ts";
 export interface BodyProgress {
   /** Bytes have left. */
   progressed(): void;
-  /** The kernel has taken the last byte. */
+  /** The kernel has taken the last byte: called once. */
   completed(): void;
   /** The body broke off, or is not as long as announced: the request cannot be completed. */
   failed(why: string): void;
@@ -23,6 +23,7 @@ export class RequestBody {
   #reader: Reader | undefined;
   #remaining: number | undefined;
   #cancelled = false;
+  #completed = false;
   #wake: (() => void) | undefined;
 
   constructor(body: StreamBody, connection: Connection, progress: BodyProgress) {
@@ -52,13 +53,21 @@ export class RequestBody {
         await this.#write(next.value);
         if (this.#cancelled) return;
         this.#progress.progressed();
+        // The target may answer now: it has all that was announced, whenever the stream itself says so.
+        if (this.#remaining === 0) this.#complete();
       }
       if (this.#cancelled) return;
       await this.#writeEnd();
-      if (!this.#cancelled) this.#progress.completed();
+      if (!this.#cancelled) this.#complete();
     } catch (thrown) {
       if (!this.#cancelled) this.#progress.failed(messageOf(thrown));
     }
+  }
+
+  #complete(): void {
+    if (this.#completed) return;
+    this.#completed = true;
+    this.#progress.completed();
   }
 
   #write(piece: Uint8Array): Promise<void> | undefined {

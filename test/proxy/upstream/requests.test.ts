@@ -134,6 +134,24 @@ test("an answer that comes before the request is whole counts, and ends the requ
   expect(isCancelled).toBeTrue();
 });
 
+test("a body of the announced length is whole, also when its stream has not ended yet", async () => {
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const stream = new ReadableStream<Uint8Array>({
+    start(given: ReadableStreamDefaultController<Uint8Array>) {
+      controller = given;
+      given.enqueue(bytes("whole"));
+    },
+  });
+  await using target = scriptedOrigin({ onRequest: ({ connection }) => connection.write(ok("x")) });
+  await using client = createClient();
+  const first = client.send(target.origin, { method: "POST", body: { stream, length: 5 } });
+  expect(await text(await first.response)).toBe("x");
+  await client.send(target.origin).response;
+  expect(target.connections).toHaveLength(1);
+  controller?.error(new Error("too late to matter"));
+  expect(first.ends).toEqual([undefined]);
+});
+
 test("request and answer can stream at the same time", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
