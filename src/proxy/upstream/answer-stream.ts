@@ -14,12 +14,12 @@ export class AnswerStream {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   /** Pauses the source while more than `bufferBytes` wait for the reader. */
-  constructor(bufferBytes: number, first: Uint8Array, source: Source) {
+  constructor(bufferBytes: number, first: readonly Uint8Array[], source: Source) {
     this.#source = source;
     const underlying: Bun.UnderlyingSource<Uint8Array> = {
       start: (controller) => {
         this.#controller = controller;
-        this.push(first);
+        for (const piece of first) this.push(piece);
       },
       pull: () => source.resume(),
       cancel: () => {

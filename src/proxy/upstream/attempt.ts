@@ -1,17 +1,26 @@
 // One exchange on its way: the request out, the answer in, and each of their ends exactly once.
 import { messageOf } from "../../core/fault.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { SendOptions, UpstreamRequest, UpstreamResponse } from "../exchange.ts";
 import { type FailureKind, UpstreamFailure } from "../exchange.ts";
 import type { AnswerReader } from "./answer-reader.ts";
 import { AnswerStream } from "./answer-stream.ts";
 import type { Connection, Occupant } from "./connection.ts";
+import type { Framing } from "./framing.ts";
 import type { Pool } from "./pool.ts";
 import { isRepeatable } from "./request.ts";
 import { RequestBody } from "./request-body.ts";
 
+/**
+ * Many backends write the head and a small body apart. Waiting this long for the second part saves the stream, and the
+ * visitor gets the Content-Length; what is not whole by then streams.
+ */
+const LINGER_MS = 1;
+const SMALL_BODY_BYTES = 65_536;
+
 /** What all exchanges of a client share. */
 export interface AttemptContext {
-  now(): number;
+  readonly clock: Clock;
   /** Where heads and small bodies are put together: overwritten by each use. */
   readonly scratch: Buffer;
   readonly streamBufferBytes: number;
@@ -28,6 +37,8 @@ export class Attempt implements Occupant, EventListenerObject {
   readonly #reject: (failure: UpstreamFailure) => void;
   #connection: Connection | undefined;
   #body: RequestBody | undefined;
+  /** What has come of a small body that may soon be whole. */
+  #pieces: Uint8Array[] | undefined;
   #stream: AnswerStream | undefined;
   #signal: AbortSignal | undefined;
   #deadlineMs: number;
@@ -55,7 +66,7 @@ export class Attempt implements Occupant, EventListenerObject {
     this.#resolve = resolve;
     this.#reject = reject;
     this.repeatable = isRepeatable(request);
-    this.#deadlineMs = context.now() + options.connectTimeoutMs;
+    this.#deadlineMs = context.clock.monotonic() + options.connectTimeoutMs;
   }
 
   handleEvent(): void {
@@ -137,9 +148,10 @@ export class Attempt implements Occupant, EventListenerObject {
       if (isFirst && this.#requestDone) this.#armForHead();
       return;
     }
-    if (!hadHead) this.#answer(reader, piece);
+    if (!hadHead) this.#answer(reader, reader.framed.framing, piece);
     else {
       this.#armForBody(reader);
+      this.#pieces?.push(piece);
       this.#stream?.push(piece);
     }
     if (reader.done) this.#finish(connection);
@@ -179,33 +191,46 @@ export class Attempt implements Occupant, EventListenerObject {
     else this.#stream.fail(failure);
   }
 
-  /** Hands the head on, with the whole body when that has come along, else with a stream that began with `piece`. */
-  #answer(reader: AnswerReader, piece: Uint8Array): void {
-    const framed = reader.framed;
-    if (framed === undefined) return;
-    let body: UpstreamResponse["body"] = null;
-    if (framed.framing.kind === "none") body = null;
-    else if (reader.done) body = piece;
+  /** Hands the head on: with the body when that is whole, soon when it will be, else with a stream of it. */
+  #answer(reader: AnswerReader, framing: Framing, piece: Uint8Array): void {
+    if (framing.kind === "none") this.#respond(reader, null);
+    else if (reader.done) this.#respond(reader, piece);
     else {
       this.#armForBody(reader);
-      this.#stream = new AnswerStream(this.#context.streamBufferBytes, piece, {
-        pause: () => this.#connection?.pause(),
-        resume: () => {
-          if (this.#ended) return;
-          this.#armForBody(reader);
-          this.#connection?.resume();
-        },
-        cancel: () => this.fail("aborted", "the answer was no longer wanted"),
-      });
-      body = this.#stream.readable;
+      this.#pieces = [piece];
+      if (framing.kind === "length" && framing.bytes <= SMALL_BODY_BYTES) {
+        this.#context.clock.after(LINGER_MS, () => this.#openStream(reader));
+      } else this.#openStream(reader);
     }
-    this.#resolve({ status: reader.status, fields: framed.fields, body });
+  }
+
+  #respond(reader: AnswerReader, body: UpstreamResponse["body"]): void {
+    this.#resolve({ status: reader.status, fields: reader.framed?.fields ?? [], body });
+  }
+
+  #openStream(reader: AnswerReader): void {
+    const pieces = this.#pieces;
+    if (pieces === undefined || this.#ended) return;
+    this.#pieces = undefined;
+    this.#stream = new AnswerStream(this.#context.streamBufferBytes, pieces, {
+      pause: () => this.#connection?.pause(),
+      resume: () => {
+        if (this.#ended) return;
+        this.#armForBody(reader);
+        this.#connection?.resume();
+      },
+      cancel: () => this.fail("aborted", "the answer was no longer wanted"),
+    });
+    this.#respond(reader, this.#stream.readable);
   }
 
   #finish(connection: Connection): void {
-    const { framed, surplus } = connection.reader;
+    const { reader } = connection;
+    const { framed, surplus } = reader;
     const isReusable =
       this.#requestDone && framed?.persistent === true && !surplus && connection.state === "open";
+    // The reader is the next exchange's once the connection is released.
+    if (this.#pieces !== undefined) this.#respond(reader, concat(this.#pieces));
     this.#end();
     if (isReusable) this.#pool.release(connection, framed.keepAliveMs);
     else this.#pool.leave(this, connection, false);
@@ -236,6 +261,13 @@ export class Attempt implements Occupant, EventListenerObject {
   }
 
   #arm(delayMs: number): void {
-    this.#deadlineMs = delayMs > 0 ? this.#context.now() + delayMs : Number.POSITIVE_INFINITY;
+    this.#deadlineMs = delayMs > 0 ? this.#context.clock.monotonic() + delayMs : Number.POSITIVE_INFINITY;
   }
+}
+
+function concat(pieces: readonly Uint8Array[]): Uint8Array {
+  const [only] = pieces;
+  return pieces.length === 1 && only !== undefined
+    ? only
+    : new Uint8Array(Bun.concatArrayBuffers([...pieces]));
 }

@@ -19,7 +19,7 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
   const limits: Limits = { ...defaultLimits, ...given };
   const now = () => clock.monotonic();
   const context: AttemptContext = {
-    now,
+    clock,
     scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
     streamBufferBytes: limits.streamBufferBytes,
   };

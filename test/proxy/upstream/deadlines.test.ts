@@ -5,7 +5,7 @@ import { scriptedOrigin } from "../../support/scripted-origin.ts";
 import { until } from "../../support/until.ts";
 import { createClient, failureOf, ok, text } from "./client.ts";
 
-const STREAMED = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc";
+const STREAMED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
 
 test("a connect that nobody accepts ends at its deadline", async () => {
   const clock = createManualClock();
@@ -108,7 +108,7 @@ describe("a body that stands still", () => {
     );
     const answered = await response;
     await clock.advance(800);
-    target.connections[0]?.write("def");
+    target.connections[0]?.write("3\r\ndef\r\n");
     const reader = (answered.body as ReadableStream<Uint8Array>).getReader();
     let read = "";
     while (read.length < 6) read += new TextDecoder().decode((await reader.read()).value as Uint8Array);

@@ -1,8 +1,9 @@
 // Bodies of answers as streams: never more of them in memory than agreed, and given up in every phase.
 import { describe, expect, test } from "bun:test";
+import { createManualClock } from "../../support/manual-clock.ts";
 import { type Script, type ScriptedOrigin, scriptedOrigin } from "../../support/scripted-origin.ts";
 import { until } from "../../support/until.ts";
-import { createClient, failureOf, ok, streamOf, text } from "./client.ts";
+import { type Client, createClient, failureOf, ok, streamOf, text } from "./client.ts";
 
 const LARGE = 64 << 20;
 
@@ -61,14 +62,53 @@ describe.each(["length", "chunked", "close"] as const)("a large answer framed by
   });
 });
 
-test("a small answer that comes in two parts is a stream that is whole", async () => {
-  await using target = scriptedOrigin({
+describe("a small answer that comes in two parts", () => {
+  const begun: Script = {
     onRequest: ({ connection }) => connection.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab"),
+  };
+
+  /** Sends a request, and waits until the first part of its answer has certainly been read. */
+  async function half(client: Client, target: ScriptedOrigin) {
+    const sent = client.send(target.origin);
+    await until("it has arrived", () => target.requests.length === 1);
+    await Bun.sleep(20);
+    return sent;
+  }
+
+  test("in quick succession is bytes", async () => {
+    await using target = scriptedOrigin(begun);
+    await using client = createClient({ clock: createManualClock() });
+    const { response, ends } = await half(client, target);
+    expect(ends).toEqual([]);
+    target.connections[0]?.write("cd");
+    const { body } = await response;
+    expect(body).toEqual(new TextEncoder().encode("abcd"));
+    expect(ends).toEqual([undefined]);
   });
-  await using client = createClient();
-  const answered = await client.send(target.origin).response;
-  target.connections[0]?.write("cd");
-  expect(await text(answered)).toBe("abcd");
+
+  test("is a stream when the second takes its time", async () => {
+    const clock = createManualClock();
+    await using target = scriptedOrigin(begun);
+    await using client = createClient({ clock });
+    const { response } = await half(client, target);
+    await clock.advance(2);
+    const answered = await response;
+    expect(answered.body).toBeInstanceOf(ReadableStream);
+    target.connections[0]?.write("cd");
+    expect(await text(answered)).toBe("abcd");
+  });
+
+  test("and breaks off in between has failed as a whole", async () => {
+    const clock = createManualClock();
+    await using target = scriptedOrigin(begun);
+    await using client = createClient({ clock });
+    const { response, ends } = await half(client, target);
+    target.connections[0]?.end();
+    const failure = await failureOf(response);
+    expect(failure).toMatchObject({ kind: "reset", answerBegun: true });
+    await clock.advance(2);
+    expect(ends).toEqual([failure]);
+  });
 });
 
 describe("a visitor who leaves", () => {
