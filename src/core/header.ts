@@ -74,8 +74,8 @@ const REQUEST_ROLE: ReadonlyMap<string, RequestRole> = new Map<string, RequestRo
 
 function withoutNamed(fields: Field[], connection: string): Field[] {
   const named = new Set(connection.split(",").map((name) => name.trim().toLowerCase()));
-  // Only `keep-alive` and `close`, as nearly always: nothing to strip. Host is no hop's to take away.
-  named.delete("host");
+  // Nearly always it says only this, which names no field; and Host is no hop's to take away.
+  for (const name of ["keep-alive", "close", "host"]) named.delete(name);
   return named.size === 0 ? fields : fields.filter(([name]) => !named.has(name));
 }
 

@@ -18,7 +18,10 @@ export interface DataPlane extends AsyncDisposable {
   drain(targetId: string, deadlineMs: number): Promise<Drained>;
   /** Every target of the current routes and every other one that still has something in flight. */
   traffic(): readonly TargetTraffic[];
-  /** Stops accepting, lets what is in flight finish for at most `deadlineMs`, then cuts the rest. Disposal is `close(0)`. */
+  /**
+   * Refuses those that wait for a target, sends WebSockets away, stops accepting, lets what is in flight finish for at
+   * most `deadlineMs`, then cuts the rest. Disposal is `close(0)`.
+   */
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -52,7 +55,7 @@ export interface Wanted {
 export interface OwnInfo {
   readonly peer: string;
   readonly peerTrusted: boolean;
-  /** Exempts the connection from the idle limit of 120 s: for answers that stream. */
+  /** Exempts the connection from the idle limit of 120 s, for good: only for answers that stream. */
   holdOpen(): void;
 }
 
@@ -67,6 +70,8 @@ export interface ProgramHooks {
    * the request is answered 404 once the returned promise has settled and no publish has brought the target; a rejection makes it 503.
    */
   onWanted(wanted: Wanted): Promise<void> | void;
+  /** Something threw that should not have, in the plane or in `own`; the request was answered 500. */
+  onDefect?(error: Error): void;
 }
 
 export interface DataPlaneOptions {

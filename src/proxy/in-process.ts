@@ -65,13 +65,16 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
       isTrusted,
       table: () => table,
     }),
-    onError: () => ownAnswer("internal", null, undefined),
+    onError(error) {
+      hooks.onDefect?.(error);
+      return ownAnswer("internal", null, undefined);
+    },
   });
 
   async function close(deadlineMs: number): Promise<void> {
+    waiting.close();
     void upgrades.sendAway(undefined, deadlineMs / 2);
     await listener.close(deadlineMs);
-    waiting.clear();
     await upstream[Symbol.asyncDispose]();
   }
 

@@ -25,12 +25,13 @@ export interface WaitingRoom {
   ): Promise<Waited>;
   /** Asks all waiters of one route, or of all, in the order in which they came. */
   review(table: RouteTable, route?: string): void;
-  /** Fails all waiters: the listener closes. */
-  clear(): void;
+  /** Nothing will come any more: it is too late for all who wait or will. */
+  close(): void;
 }
 
 export function createWaitingRoom(clock: Clock): WaitingRoom {
   const queues = new Map<string, Set<Waiter>>();
+  let isClosed = false;
 
   function review(queue: Iterable<Waiter>, table: RouteTable): void {
     for (const waiter of queue) {
@@ -44,7 +45,7 @@ export function createWaitingRoom(clock: Clock): WaitingRoom {
       const queue = queues.get(route) ?? new Set();
       if (queue.size >= MOST_PER_ROUTE) return Promise.resolve("full");
       if (signal.aborted) return Promise.resolve("left");
-      if (deadlineMs <= 0) return Promise.resolve("late");
+      if (isClosed || deadlineMs <= 0) return Promise.resolve("late");
       queues.set(route, queue);
       return new Promise((resolve) => {
         const left = () => finish("left");
@@ -65,8 +66,9 @@ export function createWaitingRoom(clock: Clock): WaitingRoom {
       if (route === undefined) for (const queue of queues.values()) review(queue, table);
       else review(queues.get(route) ?? [], table);
     },
-    clear() {
-      for (const queue of queues.values()) for (const waiter of queue) waiter.finish("fail");
+    close() {
+      isClosed = true;
+      for (const queue of queues.values()) for (const waiter of queue) waiter.finish("late");
     },
   };
 }

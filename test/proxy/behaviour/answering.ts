@@ -125,6 +125,24 @@ export function answersItself(create: PlaneFactory): void {
     expect(await seen("ten.example.com")).toBe("own 127.0.0.1 false");
   });
 
+  test("a defect of the program is 500, tells the visitor nothing, and is reported", async () => {
+    const defects: string[] = [];
+    await using front = await startPlane(create, {
+      hooks: {
+        own: async () => {
+          throw new Error("secret");
+        },
+        onTrouble: () => {},
+        onWanted: () => {},
+        onDefect: ({ message }) => void defects.push(message),
+      },
+    });
+    const answer = await front.get("example.com");
+    expect(answer.status).toBe(500);
+    expect(await answer.text()).not.toContain("secret");
+    expect(defects).toEqual(["secret"]);
+  });
+
   test("the naming header reaches a route and a target on other hosts, and is ignored on a service's own", async () => {
     await using front = await serving();
     const via = async (host: string, named: string) => {

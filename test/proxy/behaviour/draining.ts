@@ -106,6 +106,17 @@ export function drains(create: PlaneFactory): void {
     await closing;
   });
 
+  test("closing refuses at once those that wait for a target", async () => {
+    await using front = await startPlane(create);
+    const coming = target("api:v1", { readiness: "coming" });
+    await front.plane.publish([route("api", [coming], { hosts: ["api.example.com"] })]);
+    const answer = front.get("api.example.com");
+    await until("it waits", () => front.wanted.length === 1);
+    const closing = front.plane.close(20_000);
+    expect((await answer).status).toBe(503);
+    await closing;
+  });
+
   test("closing ends at its deadline whatever still hangs", async () => {
     await using front = await serving(() => {});
     using client = await wireClient(front.plane.url, ASK);
