@@ -13,6 +13,7 @@ import { createIdle } from "./idle.ts";
 import type { Instance } from "./instance.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createLogs, type Logs } from "./logs.ts";
+import { createOnDemand } from "./on-demand.ts";
 import { type DataPaths, dataPaths } from "./paths.ts";
 import type { Registry } from "./registry.ts";
 import { toRoutes } from "./routes.ts";
@@ -149,6 +150,8 @@ export function createControl(parts: ControlParts): Control {
     onTrouble: parts.onTrouble,
   });
 
+  const createOnDemandInstance = createOnDemand({ registry, lifecycle, clock });
+
   async function spawnInitial(): Promise<void> {
     for (const [name, ids] of config.instances) {
       if (registry.knows(name)) continue;
@@ -168,7 +171,13 @@ export function createControl(parts: ControlParts): Control {
     deploys,
     logs,
     service,
-    wanted: idle.wake,
+    wanted(wanted) {
+      const { route, label, client } = wanted;
+      const template = config.services.get(route);
+      if (label === undefined || !template?.policy.onDemand || registry.find(route, label))
+        return idle.wake(wanted);
+      return createOnDemandInstance(template, label, client);
+    },
     publish,
     [Symbol.dispose]() {
       idle[Symbol.dispose]();

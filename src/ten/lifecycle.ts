@@ -33,6 +33,8 @@ export interface Lifecycle {
   restart(service: string, id: string, signal: AbortSignal): Promise<void>;
   /** Removes the row, the directory and the logs of a stopped instance. */
   remove(service: string, id: string): Promise<void>;
+  /** Removes the row of a stopped instance and leaves its files. */
+  forget(service: string, id: string): Promise<void>;
   /** Removes stopped instances of a service beyond the `keep` newest; returns their ids. */
   prune(service: string, keep: number): Promise<readonly string[]>;
   /** Ends the process of an instance without changing what is wanted of it: out of the routes, drained, ended. */
@@ -166,7 +168,7 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
     await supervisor.untilHealthy(row, { timeoutMs: parts.timesOf(service).startupTimeoutMs, signal });
   }
 
-  async function remove(service: string, id: string): Promise<void> {
+  async function forget(service: string, id: string): Promise<void> {
     const row = registry.get(service, id);
     const name = instanceName(service, id);
     if (row.desired === "running" || supervisor.of(row).process) {
@@ -174,10 +176,14 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
     }
     await registry.write((writer) => {
       writer.remove(row);
-      writer.event(service, id, "removed", "row, directory and logs");
+      writer.event(service, id, "removed", row.reason);
     });
     supervisor.forget(row);
     await parts.publish();
+  }
+
+  async function remove(service: string, id: string): Promise<void> {
+    await forget(service, id);
     await rm(paths.instance(service, id), { recursive: true, force: true });
     await rm(paths.logs(service, id), { recursive: true, force: true });
   }
@@ -191,5 +197,5 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
     return old.map((row) => row.id);
   }
 
-  return { spawn, stop, restart, remove, prune, halt, enrol };
+  return { spawn, stop, restart, remove, forget, prune, halt, enrol };
 }

@@ -15,7 +15,6 @@ const SETTINGS: readonly Pending<Document["settings"]>[] = [
 ];
 
 const SERVICE: readonly Pending<ServiceDocument>[] = [
-  { key: "on_demand", works: "false", asked: ({ on_demand }) => on_demand },
   { key: "memory_limit_mb", works: undefined, asked: ({ memory_limit_mb }) => memory_limit_mb !== undefined },
   { key: "cpu_shares", works: undefined, asked: ({ cpu_shares }) => cpu_shares !== undefined },
 ];

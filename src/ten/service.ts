@@ -21,7 +21,6 @@ export interface Service {
   readonly stopGraceMs: number;
   /** 0 = never sleeps. */
   readonly idleTimeoutMs: number;
-  readonly onDemand: boolean;
   readonly maxInstances: number;
   readonly storagePersist: boolean;
   readonly policy: RoutePolicy;
@@ -79,7 +78,6 @@ export function toService(name: string, document: ServiceDocument, settings: Doc
     drainTimeoutMs: ms(document.drain_timeout),
     stopGraceMs: ms(document.stop_grace_period_secs),
     idleTimeoutMs: ms(document.idle_timeout),
-    onDemand: document.on_demand,
     maxInstances: document.max_instances,
     storagePersist: document.storage_persist,
     policy: {
@@ -87,6 +85,7 @@ export function toService(name: string, document: ServiceDocument, settings: Doc
       requestTimeoutMs: ms(document.request_timeout),
       streamIdleTimeoutMs: ms(document.stream_idle_timeout),
       waitMs: ms(document.startup_timeout),
+      onDemand: document.on_demand,
       maxBodyBytes: scaled(document.max_body_mb, BYTES_PER_MB),
     },
   };

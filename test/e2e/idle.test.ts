@@ -1,5 +1,6 @@
 // Scale to zero, seen from outside: instances that nobody uses sleep, and a request wakes them.
 import { describe, expect, test } from "bun:test";
+import { until } from "../support/until.ts";
 import { startTen, untilState } from "./ten.ts";
 
 const HOST = "api.localhost";
@@ -48,4 +49,44 @@ describe("an instance with idle_timeout", () => {
     await ten.ok("route", "api", "--to", "v2");
     expect(await ten.split(HOST, 20)).toEqual({ "api:v2": 20 });
   });
+});
+
+describe("a service with on_demand", () => {
+  const service = "on_demand = true\nmax_instances = 2\nidle_timeout = 1";
+
+  test("brings an instance to life for a request that names it, once, and without weight", async () => {
+    await using ten = await startTen({ service });
+    const answers = await Promise.all(Array.from({ length: 10 }, () => ten.get("acme.api.localhost")));
+    expect(new Set(answers.map(({ status, instance }) => `${status} ${instance}`))).toEqual(
+      new Set(["200 api:acme"]),
+    );
+    expect((await ten.get(HOST)).status).toBe(503);
+    expect((await ten.get("no_such-.api.localhost")).status).toBe(404);
+  });
+
+  test("never revives what an operator stopped", async () => {
+    await using ten = await startTen({ service });
+    await ten.get("acme.api.localhost");
+    await ten.ok("stop", "api:acme");
+    expect((await ten.get("acme.api.localhost")).status).toBe(503);
+  });
+
+  test("drops the one that slept longest when there is no room", async () => {
+    await using ten = await startTen({ service });
+    // One address creates one instance a second; until then it is refused.
+    const first = (host: string) =>
+      until(`${host} serves`, async () => (await ten.get(host)).status === 200, 20_000);
+    await first("a.api.localhost");
+    await first("b.api.localhost");
+    await untilState(ten, "api:a", "sleeping");
+    await untilState(ten, "api:b", "sleeping");
+    await first("c.api.localhost");
+    const { instances } = await ten.json<{ instances: { id: string }[] }>("ps", "--all");
+    expect(instances.map(({ id }) => id)).toEqual(["api:b", "api:c"]);
+  });
+});
+
+test("without on_demand, a request for an instance that was never spawned is 404", async () => {
+  await using ten = await startTen();
+  expect((await ten.get("acme.api.localhost")).status).toBe(404);
 });

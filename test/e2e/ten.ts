@@ -1,9 +1,14 @@
 // A real `ten serve` from the compiled binary in a directory of its own, and commands as a user types them.
+
+import { setDefaultTimeout } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { APPS } from "../support/apps.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
+
+// Real processes on a busy machine take their time.
+setDefaultTimeout(30_000);
 
 const BINARY = join(import.meta.dir, "../../dist/ten");
 

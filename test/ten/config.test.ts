@@ -58,7 +58,6 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     drainTimeoutMs: 30_000,
     stopGraceMs: 10_000,
     idleTimeoutMs: 0,
-    onDemand: false,
     maxInstances: 100,
     storagePersist: true,
     policy: {
@@ -67,6 +66,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
       streamIdleTimeoutMs: 300_000,
       waitMs: 30_000,
       maxBodyBytes: 0,
+      onDemand: false,
     },
   });
 });
@@ -233,7 +233,6 @@ describe("one wrong thing is told in one line", () => {
       "[settings]\nworkers = 'auto'",
       "settings.workers: not in this version yet: write 1, one proxy process inside ten serve",
     ],
-    [api("on_demand = true"), "service.api.on_demand: not in this version yet: write false"],
     [api("memory_limit_mb = 64"), "service.api.memory_limit_mb: not in this version yet: leave it out"],
     [api("cpu_shares = 512"), "service.api.cpu_shares: not in this version yet: leave it out"],
   ];
