@@ -122,6 +122,20 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
         .map((event) => ({ ...event, at: new Date(event.at).toISOString() })),
     }),
     config: () => parts.describeConfig(),
+    async reload({ body, signal }, report) {
+      const done = await control.reload(
+        body.restart_changed,
+        (message) => report({ step: "restarting", message }),
+        signal,
+      );
+      return {
+        ...done,
+        differences: [...done.differences],
+        later: [...done.later],
+        stale: [...done.stale],
+        restarted: [...done.restarted],
+      };
+    },
     metrics: () => parts.metrics(),
   };
 }

@@ -16,8 +16,9 @@ import { createLogs, type Logs } from "./logs.ts";
 import { createOnDemand } from "./on-demand.ts";
 import { type DataPaths, dataPaths } from "./paths.ts";
 import type { Registry } from "./registry.ts";
+import { createReload } from "./reload.ts";
 import { toRoutes } from "./routes.ts";
-import { DEFAULT_TIMES, type Service } from "./service.ts";
+import { orphanService, type Service } from "./service.ts";
 import { createSupervisor, type Supervisor } from "./supervisor.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
@@ -28,6 +29,10 @@ export interface Control extends Disposable {
   readonly lifecycle: Lifecycle;
   readonly deploys: Deploys;
   readonly logs: Logs;
+  /** The configuration in force. */
+  config(): Config;
+  /** Reads the configuration again; see reload. */
+  readonly reload: ReturnType<typeof createReload>;
   /** The configured service, or a not_found fault. */
   service(name: string): Service;
   /** Opens the proxy on what has been adopted, and publishes to it from then on. Throws what listening throws. */
@@ -45,6 +50,8 @@ export interface ControlParts {
   readonly processes: Processes;
   readonly clock: Clock;
   readonly config: Config;
+  /** The configuration as the file has it now; a Fault when it is not right. */
+  readConfig(): Config;
   readonly domain: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   onTrouble(text: string): void;
@@ -53,7 +60,8 @@ export interface ControlParts {
 const SICK_RETRY_MS = 1_000;
 
 export function createControl(parts: ControlParts): Control {
-  const { registry, clock, config } = parts;
+  const { registry, clock } = parts;
+  let config = parts.config;
   const paths: DataPaths = dataPaths(config.settings.dataDir);
   const restartingSick = new Set<string>();
   let plane: DataPlane | undefined;
@@ -66,7 +74,7 @@ export function createControl(parts: ControlParts): Control {
     throw new Fault("not_found", `there is no service ${name} in ${config.path}`, known && `it has ${known}`);
   }
 
-  const timesOf = (name: string) => config.services.get(name) ?? DEFAULT_TIMES;
+  const timesOf = (name: string) => config.services.get(name) ?? orphanService(name);
 
   async function publish(): Promise<void> {
     await plane?.publish(
@@ -163,7 +171,22 @@ export function createControl(parts: ControlParts): Control {
     }
   }
 
+  const reload = createReload({
+    registry,
+    lifecycle,
+    current: () => config,
+    read: parts.readConfig,
+    async use(next) {
+      config = next;
+      supervisor.recheck();
+      await publish();
+      await spawnInitial();
+    },
+  });
+
   return {
+    config: () => config,
+    reload,
     registry,
     supervisor,
     traffic,

@@ -3,37 +3,15 @@ import { messageOf } from "../core/fault.ts";
 import { adoptedHealth, freshHealth, type Health, nextHealth } from "../core/health.ts";
 import { instanceName } from "../core/name.ts";
 import type { Ending, RestartDecision } from "../core/restart.ts";
-import type { Clock } from "../platform/clock.ts";
 import type { CheckResult } from "../platform/health-check.ts";
 import { isFree } from "../platform/ports.ts";
 import type { Exit, ManagedProcess } from "../platform/process.ts";
 import { createTimers, type Timers } from "../platform/timers.ts";
 import { describeExit, describeNextTry } from "./exit.ts";
-import type { InstanceRow, Observation, Registry } from "./registry.ts";
+import type { InstanceRow, Observation } from "./registry.ts";
 import { Restarts } from "./restarts.ts";
 import type { Life } from "./routes.ts";
-import type { Service } from "./service.ts";
-
-export type State = InstanceRow["state"];
-/** Quickly repeated until it is healthy; as configured; not at all. */
-export type Cadence = "starting" | "steady" | "none";
-
-/** What an instance needs from around it. */
-export interface Surroundings {
-  readonly registry: Registry;
-  readonly clock: Clock;
-  random(): number;
-  /** Its service as configured now; a fault when it is no longer configured. */
-  service(): Service;
-  /** Commits a port and a nonce, then starts the process. Throws a fault when it cannot be created. */
-  launch(row: InstanceRow): Promise<ManagedProcess>;
-  /** Starts (`starting`: quickly repeated) or ends the health checks. */
-  watch(cadence: Cadence): void;
-  /** Routes must be derived anew. */
-  changed(): void;
-  /** It has been unhealthy for too long: the supervisor restarts it when no sibling is being restarted. */
-  readonly sick: () => void;
-}
+import type { State, Surroundings } from "./surroundings.ts";
 
 const NO_PROCESS: Observation = { pid: null, startTime: null, nonce: null, port: null };
 
@@ -190,7 +168,8 @@ export class Instance {
     this.#nextTryAtMs = undefined;
     this.startedAtMs = this.#around.clock.monotonic();
     void process.exited.then((exit) => {
-      if (this.#process === process && !this.#ending) void this.#inTurn(() => this.#exited(process, exit));
+      if (this.#process !== process || this.#ending) return;
+      this.#inTurn(() => this.#exited(process, exit)).catch(this.#around.onTrouble);
     });
   }
 

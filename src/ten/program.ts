@@ -25,6 +25,7 @@ export const ten: Program = {
     },
     Server: {
       serve: () => import("./commands/serve.ts"),
+      reload: () => import("./commands/reload.ts"),
       init: () => import("./commands/init.ts"),
       config: () => import("./commands/config.ts"),
       "token-gen": () => import("./commands/token-gen.ts"),

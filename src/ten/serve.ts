@@ -2,7 +2,7 @@
 import { isIP } from "node:net";
 import { type ApiListener, listenApi } from "../api/listen.ts";
 import { createApi } from "../api/server.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault, messageOf } from "../core/fault.ts";
 import type { Clock } from "../platform/clock.ts";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { openDatabase } from "../platform/database.ts";
@@ -28,6 +28,8 @@ import { createView } from "./view.ts";
 
 export interface ServeOptions {
   readonly config: Config;
+  /** Reads the configuration again. */
+  readConfig(): Config;
   readonly host: string;
   readonly port: number;
   readonly domain: string;
@@ -47,6 +49,8 @@ export interface Server {
   readonly settled: Promise<void>;
   /** Stops accepting, lets requests finish, then ends all instances; or leaves them running for the next start. */
   close(instances: "end" | "leave"): Promise<void>;
+  /** Reads the configuration again and tells the log what came of it. */
+  reload(): Promise<void>;
   /** Ends everything now, with SIGKILL. */
   kill(): Promise<void>;
 }
@@ -68,6 +72,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     processes: opened.use(createProcesses(clock)),
     clock,
     config,
+    readConfig: options.readConfig,
     domain,
     environment: options.environment,
     onTrouble: log,
@@ -98,7 +103,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     handlers: createHandlers({
       control,
       view,
-      describeConfig: () => ({ ...describe(config) }),
+      describeConfig: () => ({ ...describe(control.config()) }),
       metrics: () => metricsPage(view.list(), traffic(), version),
     }),
     authorise: createAuth(registry, paths, clock),
@@ -159,8 +164,18 @@ export async function serve(options: ServeOptions): Promise<Server> {
     socket: paths.socket,
     adminUrl: admin && options.admin ? `http://${options.admin.host}:${admin.port}/` : undefined,
     settled: control.settle(),
+    async reload() {
+      try {
+        const { differences } = await control.reload(false, () => {}, new AbortController().signal);
+        for (const { key, before, after } of differences)
+          log(`reload: ${key}: ${before ?? "-"} -> ${after ?? "-"}`);
+        if (differences.length === 0) log("reload: nothing changed");
+      } catch (thrown) {
+        log(`reload: nothing was changed: ${messageOf(thrown)}`);
+      }
+    },
     async close(instances) {
-      await open.close(longestDrainMs(config));
+      await open.close(longestDrainMs(control.config()));
       if (instances === "end") await control.supervisor.endAll();
       await owned.disposeAsync();
     },

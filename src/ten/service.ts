@@ -2,7 +2,7 @@
 import type { RestartPolicy } from "../core/restart.ts";
 import type { RoutePolicy } from "../core/route.ts";
 import { splitWords } from "../core/words.ts";
-import type { Document, ServiceDocument } from "./document.ts";
+import { type Document, documentShape, type ServiceDocument } from "./document.ts";
 
 /** A template for processes, and how their traffic is treated. Times in milliseconds. */
 export interface Service {
@@ -40,13 +40,13 @@ export interface Restarts extends RestartPolicy {
   readonly unhealthyMs: number;
 }
 
-/** Holds for instances whose service is no longer configured: they can still be stopped. */
-export const DEFAULT_TIMES = {
-  startupTimeoutMs: 30_000,
-  drainTimeoutMs: 30_000,
-  stopGraceMs: 10_000,
-  storagePersist: true,
-} as const;
+/** The rules for instances whose service was not configured when the server started: they can be checked and stopped. */
+export function orphanService(name: string): Service {
+  const document = documentShape.parse({ service: { [name]: { command: "none" } } });
+  const service = document.service[name];
+  if (!service) throw new Error("a document has the service that it was given");
+  return toService(name, service, document.settings);
+}
 
 const BYTES_PER_MB = 1_048_576;
 

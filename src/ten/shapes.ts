@@ -102,6 +102,14 @@ export const checkAnswer = z.object({
   latency_ms: z.number(),
 });
 
+const given = z.string().nullable();
+export const reloadAnswer = z.object({
+  differences: z.array(z.object({ key: z.string(), before: given, after: given })),
+  later: z.array(z.string()),
+  stale: z.array(z.string()),
+  restarted: z.array(z.string()),
+});
+
 export const logLine = z.object({
   instance: z.string(),
   stream: z.enum(["stdout", "stderr"]),

@@ -11,11 +11,12 @@ import { bootId } from "../platform/proc.ts";
 import { findByNonce, type ManagedProcess, type Processes } from "../platform/process.ts";
 import { commandOf } from "./command.ts";
 import type { Config } from "./config.ts";
-import { type Cadence, Instance } from "./instance.ts";
+import { Instance } from "./instance.ts";
 import type { DataPaths } from "./paths.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
 import type { Life } from "./routes.ts";
-import type { Service } from "./service.ts";
+import { orphanService, type Service } from "./service.ts";
+import type { Cadence } from "./surroundings.ts";
 import { type Patience, untilHealthy } from "./until-healthy.ts";
 
 export interface Supervisor extends Disposable {
@@ -35,6 +36,8 @@ export interface Supervisor extends Disposable {
   killAll(): Promise<void>;
   /** Leaves all processes running for the next supervisor to adopt. */
   leaveAll(): void;
+  /** The configuration has changed: checks go on with the new one. */
+  recheck(): void;
   /** A request to it was refused, reset or timed out: it is checked at once. */
   doubt(name: string): void;
   /** Resolves when the instance of a row is healthy; see until-healthy. */
@@ -66,7 +69,16 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   const { registry, processes, listeners, clock, paths } = parts;
   const instances = new Map<string, Instance>();
 
+  const remembered = new Map<string, Service>();
+
+  /** As configured now; what is no longer configured keeps the rules that it had, until it is stopped. */
   function serviceOf(name: string): Service {
+    const service = parts.config().services.get(name) ?? remembered.get(name) ?? orphanService(name);
+    remembered.set(name, service);
+    return service;
+  }
+
+  function requireService(name: string): Service {
     const service = parts.config().services.get(name);
     if (service) return service;
     throw new Fault(
@@ -89,6 +101,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       watch: (cadence) => watch(instance, cadence),
       changed: parts.changed,
       sick: () => parts.onSick(instance),
+      onTrouble: (thrown) => parts.onTrouble(`${name}: ${messageOf(thrown)}`),
     });
     instances.set(name, instance);
     return instance;
@@ -96,7 +109,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
 
   /** The port and the nonce are committed before the process exists, so that a death in between leaves a trace. */
   async function launch(row: InstanceRow): Promise<ManagedProcess> {
-    const service = serviceOf(row.service);
+    const service = requireService(row.service);
     const nonce = `${registry.id}.${crypto.randomUUID()}`;
     await mkdir(paths.instance(row.service, row.id), { recursive: true, mode: 0o700 });
     await mkdir(paths.shared(row.service), { recursive: true, mode: 0o700 });
@@ -197,7 +210,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   }
 
   function serviceGrace(name: string): number {
-    return parts.config().services.get(name)?.stopGraceMs ?? 10_000;
+    return serviceOf(name).stopGraceMs;
   }
 
   /** Processes that carry our mark and belong to no row: a child whose row is gone. */
@@ -250,6 +263,12 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     killAll: () => eachInstance((instance) => instance.end("stopped", "the server was shut down twice", 0)),
     leaveAll() {
       for (const instance of instances.values()) instance.leave();
+    },
+    recheck() {
+      for (const instance of instances.values()) {
+        const { state } = instance.row;
+        if (state === "healthy" || state === "unhealthy") watch(instance, "steady");
+      }
     },
     doubt: prober.doubt,
     [Symbol.dispose]: () => prober[Symbol.dispose](),

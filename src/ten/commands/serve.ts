@@ -35,13 +35,15 @@ export default command({
   async run({ args, globals, out, env, program }) {
     const { domain, port, admin } = args;
     const dataDir = globals.dataDir === undefined ? {} : { dataDir: resolve(globals.dataDir) };
-    const config = loadConfig(process.cwd(), globals.config, { domain, ...dataDir });
+    const readConfig = () => loadConfig(process.cwd(), globals.config, { domain, ...dataDir });
+    const config = readConfig();
     for (const warning of config.warnings) out.warn(warning);
     const { serve } = await import("../serve.ts");
     const host = args.host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0");
     const log = (text: string) => out.info(`${new Date().toISOString()} ${text}`);
     const server = await serve({
       config,
+      readConfig,
       host,
       port,
       domain,
@@ -90,6 +92,7 @@ function untilSignal(server: Server, log: (text: string) => void): Promise<numbe
         },
       );
     };
+    process.on("SIGHUP", () => void server.reload());
     for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, end);
   });
 }

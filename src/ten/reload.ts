@@ -1,0 +1,105 @@
+// Reading the configuration again: checked whole before anything changes, told as a diff, running instances left alone.
+import { Fault } from "../core/fault.ts";
+import { instanceName } from "../core/name.ts";
+import type { Config } from "./config.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Registry } from "./registry.ts";
+import type { Service } from "./service.ts";
+
+export interface Difference {
+  /** `service.api.drain_timeout`. */
+  readonly key: string;
+  /** As JSON; null where there was, or is, nothing. */
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+export interface ReloadReport {
+  readonly differences: readonly Difference[];
+  /** Keys that only a restart of the server puts into force. */
+  readonly later: readonly string[];
+  /** Running instances whose command, environment or directory has changed, and that still run with the old one. */
+  readonly stale: readonly string[];
+  readonly restarted: readonly string[];
+}
+
+export interface ReloadParts {
+  readonly registry: Registry;
+  readonly lifecycle: Lifecycle;
+  current(): Config;
+  /** Reads and checks the file again; throws a Fault and changes nothing when it is not right. */
+  read(): Config;
+  /** Puts a configuration into force for everything but what runs. */
+  use(config: Config): Promise<void>;
+}
+
+/** Settings that are taken when the server starts. */
+const AT_START = ["settings.data_dir", "settings.workers", "settings.trusted_proxies", "routing.default"];
+
+/** With `restartChanged`, stale instances are restarted one by one; the first that does not get healthy ends it. */
+export function createReload(parts: ReloadParts) {
+  const { registry, lifecycle } = parts;
+
+  return async (
+    restartChanged: boolean,
+    progress: (message: string) => void,
+    signal: AbortSignal,
+  ): Promise<ReloadReport> => {
+    const before = parts.current();
+    const after = parts.read();
+    const differences = differencesOf(before.document, after.document);
+    const later = differences
+      .map(({ key }) => key)
+      .filter((key) => AT_START.some((one) => key.startsWith(one)));
+    if (before.settings.dataDir !== after.settings.dataDir) {
+      throw new Fault(
+        "conflict",
+        "settings.data_dir cannot change while the server runs",
+        "stop the server, move the directory, start it again",
+      );
+    }
+    await parts.use(after);
+    const stale = registry
+      .list()
+      .filter((row) => row.desired === "running" && row.pid !== null && isStale(before, after, row.service))
+      .map((row) => instanceName(row.service, row.id));
+    if (!restartChanged) return { differences, later, stale, restarted: [] };
+    const restarted: string[] = [];
+    for (const row of registry.list()) {
+      const name = instanceName(row.service, row.id);
+      if (!stale.includes(name)) continue;
+      progress(`restarting ${name}`);
+      await lifecycle.restart(row.service, row.id, signal);
+      restarted.push(name);
+    }
+    return { differences, later, stale: [], restarted };
+  };
+}
+
+function isStale(before: Config, after: Config, name: string): boolean {
+  const [was, is] = [before.services.get(name), after.services.get(name)];
+  return was !== undefined && is !== undefined && !Bun.deepEquals(launchOf(was), launchOf(is));
+}
+
+/** What of a service its processes are started with. */
+function launchOf({ words, workdir, env }: Service): unknown {
+  return { words, workdir, env };
+}
+
+/** The keys whose values differ, in the order of the files; a table that came or went is told key by key. */
+export function differencesOf(before: unknown, after: unknown): Difference[] {
+  const was = new Map(leavesOf(before, []));
+  const is = new Map(leavesOf(after, []));
+  const keys = new Set([...was.keys(), ...is.keys()]);
+  return [...keys]
+    .map((key) => ({ key, before: was.get(key) ?? null, after: is.get(key) ?? null }))
+    .filter((one) => one.before !== one.after);
+}
+
+function leavesOf(value: unknown, path: readonly string[]): [string, string][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return [[path.join("."), JSON.stringify(value)]];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    inner === undefined ? [] : leavesOf(inner, [...path, key]),
+  );
+}

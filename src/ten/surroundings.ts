@@ -1,0 +1,28 @@
+// What one instance needs from around it: all that it reaches, and nothing of what reaches it.
+import type { Clock } from "../platform/clock.ts";
+import type { ManagedProcess } from "../platform/process.ts";
+import type { InstanceRow, Registry } from "./registry.ts";
+import type { Service } from "./service.ts";
+
+export type State = InstanceRow["state"];
+/** Quickly repeated until it is healthy; as configured; not at all. */
+export type Cadence = "starting" | "steady" | "none";
+
+/** What an instance needs from around it. */
+export interface Surroundings {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  random(): number;
+  /** Its service as configured now, or as it last was. */
+  service(): Service;
+  /** Commits a port and a nonce, then starts the process. Throws a fault when it cannot be created. */
+  launch(row: InstanceRow): Promise<ManagedProcess>;
+  /** Starts (`starting`: quickly repeated) or ends the health checks. */
+  watch(cadence: Cadence): void;
+  /** Routes must be derived anew. */
+  changed(): void;
+  /** It has been unhealthy for too long: the supervisor restarts it when no sibling is being restarted. */
+  readonly sick: () => void;
+  /** Something that must not happen did, and nobody waits for it. */
+  readonly onTrouble: (thrown: unknown) => void;
+}

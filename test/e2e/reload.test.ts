@@ -1,0 +1,78 @@
+// Reading the configuration again, by command and by SIGHUP.
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { until } from "../support/until.ts";
+import { startTen, type Ten, tomlFor } from "./ten.ts";
+
+const HOST = "api.localhost";
+
+async function configure(ten: Ten, toml: string): Promise<void> {
+  await Bun.write(join(ten.dir, "tenement.toml"), toml);
+}
+
+describe("a reload", () => {
+  test("puts domains into force, shows what changed, and leaves instances running", async () => {
+    await using ten = await startTen();
+    await ten.ok("deploy", "api:v1");
+    const before = (await ten.get(HOST)).body;
+    await configure(ten, tomlFor("bun", 'domains = ["shop.example.org"]'));
+    const report = await ten.json<{ differences: unknown[]; stale: string[] }>("reload");
+    expect(report.differences).toEqual([
+      { key: "service.api.domains", before: "[]", after: '["shop.example.org"]' },
+    ]);
+    expect(report.stale).toEqual([]);
+    expect((await ten.get("shop.example.org")).body).toBe(before);
+  });
+
+  test("of a broken file changes nothing and names the key", async () => {
+    await using ten = await startTen();
+    await ten.ok("deploy", "api:v1");
+    await configure(ten, tomlFor("bun", 'domians = ["shop.example.org"]'));
+    const { exit, stderr } = await ten.run("reload");
+    expect([exit, stderr]).toEqual([2, expect.stringContaining("service.api.domians")]);
+    expect((await ten.get(HOST)).status).toBe(200);
+    ten.kill("SIGHUP");
+    await until("the log says why", async () => (await ten.log()).includes("nothing was changed"));
+  });
+
+  test("by SIGHUP does the same", async () => {
+    await using ten = await startTen();
+    await ten.ok("deploy", "api:v1");
+    await configure(ten, tomlFor("bun", 'domains = ["shop.example.org"]'));
+    ten.kill("SIGHUP");
+    await until("the domain serves", async () => (await ten.get("shop.example.org")).status === 200);
+  });
+
+  test("with --restart-changed restarts what runs with an old environment, one by one, without losing a request", async () => {
+    await using ten = await startTen();
+    await ten.ok("spawn", "api:a");
+    await ten.ok("spawn", "api:b");
+    await until("both serve", async () => Object.keys(await ten.split(HOST, 4)).length === 2);
+    await configure(ten, `${tomlFor("bun")}[service.api.env]\nCOLOUR = "green"\n`);
+    expect((await ten.json<{ stale: string[] }>("reload")).stale).toEqual(["api:a", "api:b"]);
+    await configure(ten, `${tomlFor("bun")}[service.api.env]\nCOLOUR = "blue"\n`);
+    let done = false;
+    const load = (async () => {
+      const seen: Record<string, number> = {};
+      while (!done) {
+        const { status } = await ten.get(HOST);
+        seen[status] = (seen[status] ?? 0) + 1;
+      }
+      return seen;
+    })();
+    const { restarted } = await ten.json<{ restarted: string[] }>("reload", "--restart-changed");
+    done = true;
+    expect(restarted).toEqual(["api:a", "api:b"]);
+    expect(Object.keys(await load)).toEqual(["200"]);
+  });
+
+  test("that takes a service away leaves its instances running, and they can be stopped", async () => {
+    await using ten = await startTen();
+    await ten.ok("deploy", "api:v1");
+    await configure(ten, tomlFor("bun").replace("[service.api]", "[service.web]"));
+    await ten.ok("reload");
+    const { instances } = await ten.json<{ instances: { id: string; state: string }[] }>("ps");
+    expect(instances).toMatchObject([{ id: "api:v1", state: "healthy" }]);
+    await ten.ok("stop", "api:v1");
+  });
+});
