@@ -134,6 +134,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           own: (request, info) => own(request, info),
           onTrouble: (target) => control.supervisor.doubt(target),
           onWanted: control.wanted,
+          onDefect: (error) => log(`internal error in the proxy: ${messageOf(error)}`),
         },
         clock,
       },
@@ -146,7 +147,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(open);
 
   function own(request: Request, info: OwnInfo): Promise<Response> {
-    info.holdOpen();
+    // Commands may take as long as a drain does, and a stream of logs has no end; looking takes no time.
+    if (request.method !== "GET" || request.url.includes("/stream")) info.holdOpen();
     return api.fetch(request, { door: "network", address: info.peer, trusted: info.peerTrusted });
   }
 

@@ -6,6 +6,7 @@ import { parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { createLog } from "../../platform/log.ts";
 import { loadConfig } from "../config.ts";
 import type { Server } from "../serve.ts";
 
@@ -40,7 +41,8 @@ export default command({
     for (const warning of config.warnings) out.warn(warning);
     const { serve } = await import("../serve.ts");
     const host = args.host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0");
-    const log = (text: string) => out.info(`${new Date().toISOString()} ${text}`);
+    const operatorLog = createLog(systemClock);
+    const log = (text: string) => operatorLog.info(text);
     const server = await serve({
       config,
       readConfig,
