@@ -1,0 +1,52 @@
+// The cells of the benchmark: which body, over how many connections, kept or not.
+
+export interface Cell {
+  readonly name: string;
+  readonly path: string;
+  readonly bodyBytes: number;
+  readonly connections: number;
+  readonly keepAlive: boolean;
+  /** Bytes to post; undefined for a GET. */
+  readonly postBytes?: number;
+}
+
+const BODIES = { "1k": 1_024, "100k": 102_400, "10m": 10_485_760 } as const;
+type Body = keyof typeof BODIES;
+
+const SWEEP = [16, 32, 64, 128, 256, 512];
+
+function cell(body: Body, connections: number, how: "keep" | "close" | "post"): Cell {
+  const name = `${how === "post" ? "POST " : ""}${body} x${connections}${how === "close" ? " close" : ""}`;
+  return {
+    name,
+    path: `/${body}`,
+    bodyBytes: BODIES[body],
+    connections,
+    keepAlive: how !== "close",
+    ...(how === "post" && { postBytes: BODIES[body] }),
+  };
+}
+
+/** Every cell of a whole run, the sweep of connections included. */
+export function allCells(): Cell[] {
+  const bodies = Object.keys(BODIES) as Body[];
+  const grid = bodies.flatMap((body) =>
+    [16, 256].flatMap((connections) => [cell(body, connections, "keep"), cell(body, connections, "close")]),
+  );
+  const posts = [16, 256].map((connections) => cell("1k", connections, "post"));
+  const known = new Set(grid.map(({ name }) => name));
+  const sweep = SWEEP.map((connections) => cell("1k", connections, "keep"));
+  return [...grid, ...posts, ...sweep.filter(({ name }) => !known.has(name))];
+}
+
+/** What says most in the least time. */
+export function quickCells(): Cell[] {
+  return [
+    cell("1k", 16, "keep"),
+    cell("1k", 256, "keep"),
+    cell("1k", 16, "close"),
+    cell("1k", 16, "post"),
+    cell("100k", 16, "keep"),
+    cell("10m", 16, "keep"),
+  ];
+}

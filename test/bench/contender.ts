@@ -1,0 +1,204 @@
+// The proxies that are compared: `ten` itself, and nginx, HAProxy and Caddy with one worker each and settings to the same effect.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { startTen, type Ten } from "../e2e/ten.ts";
+import { freePort } from "../support/free-port.ts";
+import { createTempDir } from "../support/temp-dir.ts";
+import { until } from "../support/until.ts";
+import { originToml } from "./origin.ts";
+import { familyOf } from "./usage.ts";
+
+export interface Contender extends AsyncDisposable {
+  readonly name: string;
+  readonly version: string;
+  readonly port: number;
+  /** The processes whose time and memory are the proxy's. */
+  readonly pids: readonly number[];
+}
+
+/** The Host header of all requests. */
+export const HOST = "one.localhost";
+
+export interface Home extends AsyncDisposable {
+  readonly ten: Contender;
+  /** Where the origins listen. */
+  readonly origins: readonly number[];
+}
+
+/** `ten` and the origins that it runs. */
+export async function startHome(): Promise<Home> {
+  const dir = createTempDir();
+  const ten = await startTen({ toml: originToml(dir.path) });
+  const origins = await until("both origins are healthy", () => healthyPorts(ten), 20_000);
+  const { stdout } = await ten.run("--version");
+  return {
+    origins,
+    ten: {
+      name: "ten",
+      version: numberIn(stdout),
+      port: ten.port,
+      pids: [ten.pid],
+      [Symbol.asyncDispose]: async () => {},
+    },
+    async [Symbol.asyncDispose]() {
+      await ten[Symbol.asyncDispose]();
+      dir[Symbol.dispose]();
+    },
+  };
+}
+
+async function healthyPorts(ten: Ten): Promise<number[] | undefined> {
+  const { instances } = await ten.json<{ instances: { state: string; port: number }[] }>("ps");
+  const healthy = instances.filter(({ state }) => state === "healthy");
+  return healthy.length === 2 ? healthy.map(({ port }) => port) : undefined;
+}
+
+/** How one of the others is started. */
+interface Recipe {
+  readonly versionArgs: readonly string[];
+  config(port: number, origins: readonly number[]): string;
+  command(config: string, dir: string): readonly string[];
+}
+
+const RECIPES: Readonly<Record<string, Recipe>> = {
+  nginx: {
+    versionArgs: ["-v"],
+    command: (config, dir) => ["nginx", "-p", dir, "-c", config],
+    config: (port, origins) => `
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr crit;
+events { worker_connections 8192; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  upstream origins {
+${origins.map((origin) => `    server 127.0.0.1:${origin};`).join("\n")}
+    keepalive 1024;
+    keepalive_requests 1000000000;
+  }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / {
+      proxy_pass http://origins;
+      proxy_http_version 1.1;
+      proxy_max_temp_file_size 0;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Host $http_host;
+    }
+  }
+}
+`,
+  },
+  haproxy: {
+    versionArgs: ["-v"],
+    command: (config) => ["haproxy", "-db", "-q", "-f", config],
+    config: (port, origins) => `
+global
+  nbthread 1
+  maxconn 8192
+defaults
+  mode http
+  timeout connect 3s
+  timeout client 60s
+  timeout server 60s
+  http-reuse always
+  option forwardfor
+frontend visitors
+  bind 127.0.0.1:${port} backlog 4096
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+  default_backend origins
+backend origins
+  balance roundrobin
+${origins.map((origin) => `  server o${origin} 127.0.0.1:${origin}`).join("\n")}
+`,
+  },
+  caddy: {
+    versionArgs: ["version"],
+    command: (config) => ["caddy", "run", "--adapter", "caddyfile", "--config", config],
+    config: (port, origins) => `
+{
+  admin off
+  auto_https off
+}
+http://:${port} {
+  bind 127.0.0.1
+  reverse_proxy ${origins.map((origin) => `127.0.0.1:${origin}`).join(" ")} {
+    lb_policy round_robin
+    transport http {
+      keepalive_idle_conns_per_host 1024
+    }
+  }
+}
+`,
+  },
+};
+
+/** The names of the others. */
+export const OTHERS: readonly string[] = Object.keys(RECIPES);
+
+/** Starts one of the others before the same origins; undefined when it is not installed. */
+export async function startOther(name: string, origins: readonly number[]): Promise<Contender | undefined> {
+  const recipe = RECIPES[name];
+  if (recipe === undefined) throw new Error(`no such proxy: ${name}; known: ten ${OTHERS.join(" ")}`);
+  if (Bun.which(name) === null) return undefined;
+  const dir = createTempDir();
+  const config = dir.file(`${name}.conf`);
+  const port = await freePort();
+  writeFileSync(config, recipe.config(port, origins));
+  const child = Bun.spawn([...recipe.command(config, dir.path)], {
+    cwd: dir.path,
+    env: { PATH: process.env.PATH, HOME: dir.path, GOMAXPROCS: "1" },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: Bun.file(join(dir.path, "log")),
+  });
+  try {
+    await until(`${name} answers`, () => answers(port), 10_000);
+  } catch (thrown) {
+    child.kill("SIGKILL");
+    throw new Error(`${thrown}: ${await Bun.file(join(dir.path, "log")).text()}`);
+  }
+  return {
+    name,
+    version: versionOf([name, ...recipe.versionArgs]),
+    port,
+    pids: familyOf(child.pid),
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      const late = setTimeout(() => child.kill("SIGKILL"), 5_000);
+      await child.exited;
+      clearTimeout(late);
+      dir[Symbol.dispose]();
+    },
+  };
+}
+
+async function answers(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/1k`, { headers: { Host: HOST }, proxy: false });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+function versionOf(command: string[]): string {
+  const { stdout, stderr } = Bun.spawnSync(command);
+  return numberIn(`${stdout}${stderr}`);
+}
+
+function numberIn(text: string): string {
+  return /\d+\.\d+(?:\.\d+)?/.exec(text)?.[0] ?? "unknown";
+}

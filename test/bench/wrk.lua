@@ -1,0 +1,17 @@
+-- What wrk sends and how it reports: `-- POST 1024` after its own arguments makes it post so many bytes; the summary is one line of JSON.
+function init(args)
+  if args[1] == "POST" then
+    wrk.method = "POST"
+    wrk.body = string.rep("x", tonumber(args[2]))
+  end
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  local broken = errors.connect + errors.read + errors.write + errors.timeout
+  io.write(string.format(
+    '{"requests":%d,"bytes":%d,"micros":%d,"broken":%d,"refused":%d,"p50":%d,"p99":%d}\n',
+    summary.requests, summary.bytes, summary.duration, broken, errors.status,
+    latency:percentile(50), latency:percentile(99)
+  ))
+end
