@@ -1,7 +1,7 @@
 // A real `ten serve` from the compiled binary in a directory of its own, and commands as a user types them.
 
 import { setDefaultTimeout } from "bun:test";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { APPS } from "../support/apps.ts";
 import { createTempDir } from "../support/temp-dir.ts";
@@ -18,6 +18,33 @@ export interface Result {
   readonly exit: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** A command that still runs. */
+export interface Running {
+  readonly pid: number;
+  /** What it has written so far, stdout and stderr together. */
+  readonly output: () => string;
+  /** Resolves when its output contains the text; rejects when it ends without. */
+  said(text: string): Promise<void>;
+  kill(signal: NodeJS.Signals): void;
+  readonly done: Promise<Result>;
+}
+
+/** One instance as `ten ps --json` shows it. */
+export interface Shown {
+  readonly id: string;
+  readonly version: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly weight: number;
+  readonly share: number;
+  readonly port: number | null;
+  readonly pid: number | null;
+  readonly restarts: number;
+  readonly last_exit: string | null;
+  readonly requests: number;
+  readonly errors: number;
 }
 
 export interface Answer {
@@ -39,6 +66,10 @@ export interface Ten extends AsyncDisposable {
   ok(...words: string[]): Promise<Result>;
   /** Runs a command with --json and answers what it printed, whatever its exit code. */
   json<T = Record<string, unknown>>(...words: string[]): Promise<T>;
+  /** Runs a command beside the test; it is killed with the server. */
+  begin(...words: string[]): Running;
+  /** All instances, also those that are stopped, by id. */
+  ps(): Promise<Record<string, Shown>>;
   get(host: string, path?: string, init?: RequestInit): Promise<Answer>;
   /** Sends so many requests, `at once` in flight, and counts the instances that answered; failures count as their status. */
   split(host: string, count: number, atOnce?: number): Promise<Record<string, number>>;
@@ -55,6 +86,10 @@ export interface TenOptions {
   readonly service?: string;
   readonly toml?: string;
   readonly serve?: readonly string[];
+  /** More of the environment, for the server and the commands. */
+  readonly env?: Record<string, string>;
+  /** Writes what else has to be in the directory before the server starts. */
+  prepare?(dir: string): void;
 }
 
 /** The usual configuration: one service `api`, the test app. */
@@ -83,14 +118,16 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
     join(temp.path, "tenement.toml"),
     options.toml ?? tomlFor(options.runtime ?? "bun", options.service),
   );
-  mkdirSync(join(temp.path, "tmp"));
+  options.prepare?.(temp.path);
+  const env = environment(options.env);
+  const begun = new Set<Running>();
   let server = await serve();
 
   async function serve() {
     const logFile = join(temp.path, "serve.log");
     const child = Bun.spawn([BINARY, "serve", "--port", "0", "--json", ...(options.serve ?? [])], {
       cwd: temp.path,
-      env: environment(),
+      env,
       stdin: "ignore",
       stdout: "pipe",
       stderr: Bun.file(logFile),
@@ -103,21 +140,7 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
     return { child, port: Number(new URL(url).port), logFile };
   }
 
-  async function run(...words: string[]): Promise<Result> {
-    const child = Bun.spawn([BINARY, ...words], {
-      cwd: temp.path,
-      env: environment(),
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [stdout, stderr, exit] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    return { exit, stdout, stderr };
-  }
+  const run = (...words: string[]) => runTen(temp.path, words, options.env);
 
   async function get(host: string, path = "/", init: RequestInit = {}): Promise<Answer> {
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
@@ -157,6 +180,16 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
       const result = await run(...words, "--json");
       return JSON.parse(result.stdout);
     },
+    begin(...words) {
+      const running = beginTen(temp.path, words, options.env);
+      begun.add(running);
+      return running;
+    },
+    async ps() {
+      const { stdout } = await run("ps", "--all", "--json");
+      const { instances } = JSON.parse(stdout) as { instances: Shown[] };
+      return Object.fromEntries(instances.map((one) => [one.id, one]));
+    },
     get,
     async split(host, count, atOnce = 1) {
       const seen: Record<string, number> = {};
@@ -176,6 +209,7 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
       server = await serve();
     },
     async [Symbol.asyncDispose]() {
+      for (const running of begun) running.kill("SIGKILL");
       server.child.kill("SIGTERM");
       const late = setTimeout(() => server.child.kill("SIGTERM"), 5_000);
       const killed = setTimeout(() => server.child.kill("SIGKILL"), 15_000);
@@ -199,7 +233,61 @@ export function untilState(ten: Ten, id: string, state: string): Promise<true> {
   );
 }
 
-function environment(): Record<string, string> {
+/** Runs one command of the compiled binary in a directory. */
+export function runTen(cwd: string, words: readonly string[], env?: Record<string, string>): Promise<Result> {
+  return beginTen(cwd, words, env).done;
+}
+
+export function beginTen(cwd: string, words: readonly string[], env?: Record<string, string>): Running {
+  const child = Bun.spawn([BINARY, ...words], {
+    cwd,
+    env: environment(env),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  let output = "";
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const bytes of stream) {
+      const piece = decoder.decode(bytes, { stream: true });
+      text += piece;
+      output += piece;
+    }
+    return text;
+  };
+  const done = Promise.all([read(child.stdout), read(child.stderr), child.exited]).then(
+    ([stdout, stderr, exit]) => ({ exit, stdout, stderr }),
+  );
+  return {
+    pid: child.pid,
+    output: () => output,
+    async said(text) {
+      await until(
+        `ten ${words.join(" ")} says ${text}`,
+        () => output.includes(text) || child.exitCode !== null,
+        20_000,
+      );
+      await until(`ten ${words.join(" ")} says ${text}, not: ${output}`, () => output.includes(text), 500);
+    },
+    kill: (signal) => child.kill(signal),
+    done,
+  };
+}
+
+function environment(more: Record<string, string> = {}): Record<string, string> {
   const { PATH = "", HOME = "" } = process.env;
-  return { PATH, HOME, NO_COLOR: "1" };
+  return { PATH, HOME, NO_COLOR: "1", ...more };
+}
+
+/** Whether a process of this pid lives. */
+export function isAlive(pid: number | null | undefined): boolean {
+  if (!pid) return false;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return !stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
+  } catch {
+    return false;
+  }
 }
