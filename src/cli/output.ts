@@ -93,10 +93,11 @@ export function createOutput({ json, env, stdout, stderr, clock = systemClock }:
   }
 }
 
-/** What a fault knows beyond its message: one line for a fact, a heading and lines for a list. */
+/** What a fault knows beyond its message: one line for a fact, a heading and lines for a list, nothing for what is unknown. */
 function detailLines({ details = {} }: Fault): string[] {
   const plain = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
   return Object.entries(details).flatMap(([key, value]) => {
+    if (value === null) return [];
     const label = key.replaceAll("_", " ");
     if (!Array.isArray(value)) return [`  ${label}: ${plain(value)}`];
     return value.length === 0 ? [] : [`  ${label}:`, ...value.map((one) => `    ${plain(one)}`)];

@@ -1,10 +1,10 @@
 // A deploy: start the new version without traffic, wait until it is healthy, then give it traffic in one transaction.
-import { Fault, messageOf } from "../core/fault.ts";
+import { Fault } from "../core/fault.ts";
 import { instanceName } from "../core/name.ts";
 import { memberOf, planShare, type Service, weightsOf } from "../core/rollout.ts";
 import { FULL, formatWeight, only, positive, type Weights, withShare } from "../core/weight.ts";
 import type { Serial } from "../platform/serial.ts";
-import { type Diagnosis, type DiagnosisOf, failedDeploy } from "./diagnosis.ts";
+import { type Diagnosis, type DiagnosisOf, failedDeploy, NOT_STARTED } from "./diagnosis.ts";
 import type { Instance } from "./instance.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
@@ -87,13 +87,15 @@ export function createDeploys(parts: DeployParts): Deploys {
     if (existing?.desired === "running" && existing.state === "healthy" && !request.replace) return false;
     progress("starting", `starting ${instanceName(service, id)}`);
     const instance = supervisor.of(await enrol(request, existing));
+    let isBorn = false;
     try {
       await instance.start(`deploy of ${version}`);
+      isBorn = true;
       progress("waiting", `waiting until it is healthy (at most ${request.timeoutMs / 1000} s)`);
       await supervisor.untilHealthy(instance.row, { timeoutMs: request.timeoutMs, signal });
       return true;
     } catch (thrown) {
-      const diagnosis = await parts.diagnose(instance);
+      const diagnosis = isBorn ? await parts.diagnose(instance) : NOT_STARTED;
       await withdraw(instance);
       throw signal.aborted ? aborted(service, id, signal) : failure(service, id, thrown, diagnosis);
     }
@@ -106,7 +108,14 @@ export function createDeploys(parts: DeployParts): Deploys {
       await lifecycle.halt(existing, "replaced by a deploy");
       await registry.write((writer) => {
         const weight = existing.desired === "running" ? existing.weight : 0;
-        writer.update(existing, { desired: "running", deploying: true, version, weight, restarts: 0 });
+        writer.update(existing, {
+          desired: "running",
+          deploying: true,
+          version,
+          weight,
+          restarts: 0,
+          lastExit: null,
+        });
       });
       return registry.get(service, id);
     }
@@ -204,7 +213,7 @@ function aborted(service: string, id: string, signal: AbortSignal): Fault {
   );
 }
 
-function failure(service: string, id: string, thrown: unknown, diagnosis: Diagnosis): Fault {
-  if (thrown instanceof Fault && thrown.code !== "unhealthy") return thrown;
-  return failedDeploy(instanceName(service, id), messageOf(thrown), diagnosis);
+function failure(service: string, id: string, thrown: unknown, diagnosis: Diagnosis): unknown {
+  if (!(thrown instanceof Fault) || thrown.code !== "unhealthy") return thrown;
+  return failedDeploy(instanceName(service, id), thrown, diagnosis);
 }

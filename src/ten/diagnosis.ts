@@ -3,7 +3,7 @@ import { Fault } from "../core/fault.ts";
 import type { Instance } from "./instance.ts";
 
 export interface Diagnosis {
-  readonly cause: "crashed" | "wrong_port" | "not_listening" | "unhealthy";
+  readonly cause: "not_started" | "crashed" | "wrong_port" | "not_listening" | "unhealthy";
   readonly port: number | null;
   /** What the process listens on; null where the system does not tell. */
   readonly listening: readonly number[] | null;
@@ -22,6 +22,16 @@ export interface DiagnosisParts {
 }
 
 const OUTPUT_LINES = 20;
+
+/** Of an instance whose process could not be created: there is nothing to look at. */
+export const NOT_STARTED: Diagnosis = {
+  cause: "not_started",
+  port: null,
+  listening: null,
+  lastExit: null,
+  lastCheck: null,
+  output: [],
+};
 
 export function createDiagnosis(parts: DiagnosisParts): DiagnosisOf {
   return async (instance) => {
@@ -46,31 +56,25 @@ function causeOf(
   return listening.length > 0 ? "wrong_port" : "not_listening";
 }
 
-/** The fault that a failed deploy ends with; `timeout` is what ran out, when something did. */
-export function failedDeploy(name: string, timeout: string, diagnosis: Diagnosis): Fault {
+/** The fault that a failed deploy ends with; `reason` is what ran out, or why there is no process. */
+export function failedDeploy(name: string, reason: Fault, diagnosis: Diagnosis): Fault {
   const { cause, port, listening, lastExit, lastCheck, output } = diagnosis;
   const what = {
+    not_started: `${name}: ${reason.message}`,
     crashed: `${name} crashed: it ${lastExit ?? "ended"}`,
     wrong_port: `${name} listens on the wrong port: on ${listening?.join(", ")}, not on its PORT ${port}`,
     not_listening: `${name} listens on no port; it should listen on its PORT ${port}`,
-    unhealthy: `${name} never became healthy: ${timeout}`,
+    unhealthy: `${name} never became healthy: ${reason.message}`,
   }[cause];
   const hint = {
+    not_started: reason.hint,
     crashed: `its output is below; ten logs ${name} has all of it`,
     wrong_port: "listen on the PORT of the environment, or write {port} in the command",
     not_listening:
       "listen on the PORT of the environment, or write {port} in the command; a slow start needs a longer --timeout",
     unhealthy: `see the last check below; ten logs ${name} has its output; a slow start needs a longer --timeout`,
   }[cause];
-  const details = {
-    cause,
-    last_check: lastCheck,
-    last_exit: lastExit,
-    port,
-    listening,
-    output,
-  };
-  return new Fault("unhealthy", `the deploy failed: ${what}. The other versions keep their traffic`, hint, {
-    details,
-  });
+  const details = { cause, last_check: lastCheck, last_exit: lastExit, port, listening, output };
+  const message = `the deploy failed: ${what}. The other versions keep their traffic`;
+  return new Fault("unhealthy", message, hint, { details });
 }

@@ -164,6 +164,7 @@ export class Instance {
 
   #startedWith(process: ManagedProcess): void {
     this.#process = process;
+    this.lastCheck = undefined;
     this.#health = freshHealth();
     this.#nextTryAtMs = undefined;
     this.startedAtMs = this.#around.clock.monotonic();
