@@ -33,17 +33,25 @@ export function check(argv: readonly string[], args: Args, what: string): Checke
   });
   const options = new Map<string, string[]>();
   const words: string[] = [];
+  const negative = new Set<number>();
   for (const token of tokens) {
     if (token.kind === "positional") words.push(token.value);
-    if (token.kind !== "option") continue;
+    if (token.kind !== "option" || negative.has(token.index)) continue;
     const option = known.get(token.rawName);
+    const text = argv[token.index] ?? "";
+    if (!option && /^-\d/.test(text)) {
+      // No flag is a digit: a number below 0, which whoever reads the word refuses in its own terms.
+      negative.add(token.index);
+      words.push(text);
+      continue;
+    }
     if (!option) throw unknownFlag(token.rawName, known, what);
-    const text = textOf(option, token.rawName, token.value, token.inlineValue);
+    const value = textOf(option, token.rawName, token.value, token.inlineValue);
     const texts = options.get(option.name) ?? [];
     if (texts.length > 0 && !option.arg.many) {
       throw new Fault("usage", `${token.rawName} is given twice`, "give it once");
     }
-    options.set(option.name, [...texts, text]);
+    options.set(option.name, [...texts, value]);
   }
   checkWords(words, args, what);
   return { options, words };

@@ -25,6 +25,13 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
   const { control, view } = parts;
   const { traffic, lifecycle, deploys, registry, supervisor } = control;
 
+  /** The instance that a call names, of a service that there is, for a caller who may touch it. */
+  function own(caller: Caller, name: InstanceName): InstanceName {
+    requireTouch(caller, name);
+    control.requireKnown(name.service);
+    return name;
+  }
+
   /** Every change of traffic is answered with the split that it led to. */
   async function withSplit<C extends TrafficChange>(change: Promise<C>): Promise<C & { split: SplitView }> {
     const done = await change;
@@ -44,25 +51,37 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return withSplit(lifecycle.spawn({ service, id, version, weight }));
     },
     async stop({ params, query, principal }) {
-      const { service, id } = requireTouch(principal, params.id);
+      const { service, id } = own(principal, params.id);
       return withSplit(lifecycle.stop(service, [id], query.force));
     },
-    async remove({ params, principal }) {
-      const { service, id } = requireTouch(principal, params.id);
-      await lifecycle.remove(service, id);
-      return { id: instanceName(service, id), removed: true };
+    async stopAll({ body, principal }) {
+      const names = body.instances.map((name) => own(principal, name));
+      for (const { service, id } of names) registry.get(service, id);
+      const byService = [...Map.groupBy(names, ({ service }) => service)];
+      const changes: (TrafficChange & { split: SplitView })[] = [];
+      for (const [service, those] of byService) {
+        const ids = [...new Set(those.map(({ id }) => id))];
+        changes.push(await withSplit(lifecycle.stop(service, ids, body.force)));
+      }
+      return { changes };
+    },
+    async removeAll({ body, principal }) {
+      const names = body.instances.map((name) => own(principal, name));
+      await lifecycle.remove(names);
+      return { removed: names.map(({ service, id }) => instanceName(service, id)) };
     },
     async restart({ params, principal, signal }) {
-      const { service, id } = requireTouch(principal, params.id);
+      const { service, id } = own(principal, params.id);
       await lifecycle.restart(service, id, signal);
       return view.one(service, id);
     },
     setShare({ params, body, signal }) {
       const { service, id } = params.id;
+      control.requireKnown(service);
       return withSplit(traffic.setShare(service, id, body.weight, { force: body.force, signal }));
     },
     async check({ params, principal }) {
-      const { service, id } = requireTouch(principal, params.id);
+      const { service, id } = own(principal, params.id);
       const row = registry.get(service, id);
       const outcome = await supervisor.check(row);
       const { state } = registry.get(service, id);
@@ -75,25 +94,27 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       };
     },
     async prune({ body }) {
+      control.requireKnown(body.process);
       return { service: body.process, removed: [...(await lifecycle.prune(body.process, body.keep))] };
     },
     setWeights({ body, signal }) {
+      control.requireKnown(body.process);
       const weights = new Map(Object.entries(body.weights));
       return withSplit(traffic.setRaw(body.process, weights, { force: body.force, signal }));
     },
     split({ params }) {
-      control.service(params.service);
+      control.requireKnown(params.service);
       return { service: params.service, split: view.split(params.service) };
     },
     async deploy({ body, signal }, report) {
+      const { startupTimeoutMs } = control.service(body.process);
       const deploy = deploys.deploy(
         {
           service: body.process,
           id: body.id ?? body.version,
           version: body.version,
           weight: body.weight,
-          timeoutMs:
-            body.timeout === undefined ? control.service(body.process).startupTimeoutMs : body.timeout * 1000,
+          timeoutMs: body.timeout === undefined ? startupTimeoutMs : body.timeout * 1000,
           queueMs: body.wait * 1000,
           promote: body.promote,
           stopOld: body.stop_old,
@@ -107,15 +128,23 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     },
     route({ body, signal }) {
       const { process: service, from, to, force, wait } = body;
+      control.requireKnown(service);
       return withSplit(
         traffic.route(service, from, to, { force, signal, ...(wait > 0 && { waitMs: wait * 1000 }) }),
       );
     },
-    rollback: ({ body, signal }) => withSplit(traffic.rollback(body.process, { last: body.last, signal })),
+    rollback({ body, signal }) {
+      control.requireKnown(body.process);
+      return withSplit(traffic.rollback(body.process, { last: body.last, signal }));
+    },
     async logs({ query, principal }) {
+      if (query.process !== undefined) control.requireKnown(query.process);
       return { lines: await control.logs.tail(ownLogs(principal, query)) };
     },
-    followLogs: ({ query, principal, signal }) => control.logs.follow(ownLogs(principal, query), signal),
+    followLogs({ query, principal, signal }) {
+      if (query.process !== undefined) control.requireKnown(query.process);
+      return control.logs.follow(ownLogs(principal, query), signal);
+    },
     events: ({ query }) => ({
       events: registry
         .events({ limit: query.limit, ...(query.after !== undefined && { after: query.after }) })
@@ -145,8 +174,8 @@ function mayTouch(caller: Caller, id: string): boolean {
 }
 
 /** What a tenant may not touch does not exist for it. */
-function requireTouch(caller: Caller, name: InstanceName): InstanceName {
-  if (mayTouch(caller, name.id)) return name;
+function requireTouch(caller: Caller, name: InstanceName): void {
+  if (mayTouch(caller, name.id)) return;
   throw new Fault("not_found", `there is no instance ${instanceName(name.service, name.id)}`);
 }
 

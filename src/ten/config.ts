@@ -109,6 +109,11 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   return toConfig(shaped.data, path, options);
 }
 
+/** The document in a configuration file, unchecked. Throws a `usage` fault with line and column when it is no TOML. */
+export function readDocument(file: string): Record<string, unknown> {
+  return parseToml(readConfig(file), file);
+}
+
 function parseToml(text: string, path: string): Record<string, unknown> {
   try {
     return parse(text);

@@ -1,12 +1,10 @@
 // How a command reaches its server: the URL it was given, or the unix socket in the data directory.
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { parse } from "smol-toml";
 import { type Client, createClient } from "../api/client.ts";
 import { type Endpoint, parseServerUrl } from "../api/dial.ts";
 import type { Context } from "../cli/command.ts";
 import { Fault } from "../core/fault.ts";
-import { findConfig } from "./config.ts";
+import { findConfig, readDocument } from "./config.ts";
 import { contract, type TenContract } from "./contract.ts";
 import { dataPaths } from "./paths.ts";
 
@@ -32,8 +30,8 @@ function endpointOf({ server, token, dataDir, config }: Context["globals"]): End
 export function dataDirOf(cwd: string, flag: string | undefined, config: string | undefined): string {
   if (flag !== undefined) return resolve(cwd, flag);
   const file = findConfigFor(cwd, config);
-  const found: unknown = (parse(readFileSync(file, "utf8")) as { settings?: { data_dir?: unknown } }).settings
-    ?.data_dir;
+  const { settings } = readDocument(file) as { settings?: { data_dir?: unknown } };
+  const found = settings?.data_dir;
   return resolve(dirname(file), typeof found === "string" ? found : "./tenement-data");
 }
 

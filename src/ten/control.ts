@@ -35,6 +35,8 @@ export interface Control extends Disposable {
   readonly reload: ReturnType<typeof createReload>;
   /** The configured service, or a not_found fault. */
   service(name: string): Service;
+  /** Throws the same fault when the service is neither configured nor has instances from when it was. */
+  requireKnown(name: string): void;
   /** Opens the proxy on what has been adopted, and publishes to it from then on. Throws what listening throws. */
   open(createPlane: () => DataPlane): Promise<void>;
   /** Starts what is missing, and spawns those of `[instances]` whose service the registry has never known. */
@@ -72,6 +74,10 @@ export function createControl(parts: ControlParts): Control {
     if (found) return found;
     const known = [...config.services.keys()].join(", ");
     throw new Fault("not_found", `there is no service ${name} in ${config.path}`, known && `it has ${known}`);
+  }
+
+  function requireKnown(name: string): void {
+    if (registry.list(name).length === 0) service(name);
   }
 
   const timesOf = (name: string) => config.services.get(name) ?? orphanService(name);
@@ -194,6 +200,7 @@ export function createControl(parts: ControlParts): Control {
     deploys,
     logs,
     service,
+    requireKnown,
     wanted(wanted) {
       const { route, label, client } = wanted;
       const template = config.services.get(route);

@@ -78,6 +78,16 @@ export class Instance {
     });
   }
 
+  /** Like `start`; when no process can be created the restart policy decides, as after an exit. */
+  async startAgain(reason: string): Promise<void> {
+    try {
+      await this.start(reason);
+    } catch (thrown) {
+      this.#resolve(this.#decide("not_started"), `could not be started: ${messageOf(thrown)}`);
+      throw thrown;
+    }
+  }
+
   /** Takes over a process that outlived its supervisor, with the state that the registry remembers. */
   adopt(process: ManagedProcess): void {
     const { state } = this.row;
@@ -244,15 +254,8 @@ export class Instance {
 
   /** What failed to wake sleeps on, and may be woken again; everything else is started. */
   #retry(reason: string): void {
-    this.#nextTryAtMs = undefined;
-    if (this.row.state === "sleeping") {
-      this.#waking = false;
-      this.#around.changed();
-      return;
-    }
-    this.start(`restarted after it ${reason}`).catch((thrown) => {
-      this.#resolve(this.#decide("not_started"), `could not be started: ${messageOf(thrown)}`);
-    });
+    // Why it failed is in its row.
+    this.startAgain(`restarted after it ${reason}`).catch(() => {});
   }
 
   #become(state: State, reason: string, seen: Observation): void {

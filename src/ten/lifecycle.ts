@@ -1,7 +1,7 @@
 // The life of instances as the operator commands it: spawn, stop, restart, rm, prune.
 import { rm } from "node:fs/promises";
 import { Fault } from "../core/fault.ts";
-import { instanceName } from "../core/name.ts";
+import { type InstanceName, instanceName } from "../core/name.ts";
 import { planStop, spawnWeight, weightsOf } from "../core/rollout.ts";
 import { formatWeight } from "../core/weight.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -31,8 +31,8 @@ export interface Lifecycle {
   stop(service: string, ids: readonly string[], force: boolean): Promise<TrafficChange>;
   /** Drains, ends and starts again; resolves when it is healthy. */
   restart(service: string, id: string, signal: AbortSignal): Promise<void>;
-  /** Removes the row, the directory and the logs of a stopped instance. */
-  remove(service: string, id: string): Promise<void>;
+  /** Removes the rows, directories and logs of stopped instances; none when one of them may not be removed. */
+  remove(names: readonly InstanceName[]): Promise<void>;
   /** Removes the row of a stopped instance and leaves its files. */
   forget(service: string, id: string): Promise<void>;
   /** Removes stopped instances of a service beyond the `keep` newest; returns their ids. */
@@ -131,6 +131,7 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
 
   async function stop(service: string, ids: readonly string[], force: boolean): Promise<TrafficChange> {
     const names = ids.map((id) => instanceName(service, id));
+    const rows = ids.map((id) => registry.get(service, id));
     for (const id of ids) {
       parts.abortDeploy(
         service,
@@ -138,7 +139,6 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
         id,
       );
     }
-    const rows = ids.map((id) => registry.get(service, id));
     const running = rows.filter((row) => row.desired === "running");
     const change = await traffic.change(service, `stop ${names.join(" ")}`, (now, writer) => {
       const { weights } = planStop(now, ids, force);
@@ -164,16 +164,19 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
       await halt(row, "restarted by the operator");
     }
     const instance = supervisor.of(row);
-    await instance.start("restarted by the operator");
+    await instance.startAgain("restarted by the operator");
     await supervisor.untilHealthy(row, { timeoutMs: parts.timesOf(service).startupTimeoutMs, signal });
   }
 
-  async function forget(service: string, id: string): Promise<void> {
+  function requireStopped(service: string, id: string): InstanceRow {
     const row = registry.get(service, id);
     const name = instanceName(service, id);
-    if (row.desired === "running" || supervisor.of(row).process) {
-      throw new Fault("conflict", `${name} runs (${row.state})`, `stop it first: ten stop ${name}`);
-    }
+    if (row.desired === "stopped" && !supervisor.of(row).process) return row;
+    throw new Fault("conflict", `${name} runs (${row.state})`, `stop it first: ten stop ${name}`);
+  }
+
+  async function forget(service: string, id: string): Promise<void> {
+    const row = requireStopped(service, id);
     await registry.write((writer) => {
       writer.remove(row);
       writer.event(service, id, "removed", row.reason);
@@ -182,10 +185,13 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
     await parts.publish();
   }
 
-  async function remove(service: string, id: string): Promise<void> {
-    await forget(service, id);
-    await rm(paths.instance(service, id), { recursive: true, force: true });
-    await rm(paths.logs(service, id), { recursive: true, force: true });
+  async function remove(names: readonly InstanceName[]): Promise<void> {
+    for (const { service, id } of names) requireStopped(service, id);
+    for (const { service, id } of names) {
+      await forget(service, id);
+      await rm(paths.instance(service, id), { recursive: true, force: true });
+      await rm(paths.logs(service, id), { recursive: true, force: true });
+    }
   }
 
   async function prune(service: string, keep: number): Promise<readonly string[]> {
@@ -193,7 +199,7 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
       .list(service)
       .filter((row) => row.desired === "stopped" && !supervisor.of(row).process);
     const old = stopped.sort((a, b) => b.seq - a.seq).slice(keep);
-    for (const row of old) await remove(service, row.id);
+    await remove(old);
     return old.map((row) => row.id);
   }
 

@@ -132,6 +132,7 @@ export const logQuery = z.strictObject({
   level: z.enum(["stdout", "stderr"]).optional(),
 });
 
+export const instances = z.array(instance).min(1).max(1_000);
 export const params = z.strictObject({ id: instance });
 export type LogLine = z.infer<typeof logLine>;
 export type LogQuery = z.output<typeof logQuery>;

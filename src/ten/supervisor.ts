@@ -205,7 +205,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       if (instance.process || row.state !== "stopped")
         await instance.end("stopped", row.reason, serviceGrace(row.service));
     } else if (row.state === "starting" && !instance.process) {
-      await instance.start("started with the server");
+      await instance.startAgain("started with the server");
     }
   }
 
@@ -248,7 +248,9 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       await Promise.all(
         registry.list().map((row) =>
           settleRow(row).catch((thrown) => {
-            of(row).show("failed", `cannot start: ${messageOf(thrown)}`);
+            const instance = of(row);
+            if (instance.life.nextTryMs === undefined)
+              instance.show("failed", `cannot start: ${messageOf(thrown)}`);
           }),
         ),
       );

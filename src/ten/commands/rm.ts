@@ -12,10 +12,8 @@ export default command({
   async run(context) {
     const { args, out, signal } = context;
     const client = connect(context);
-    const removed: string[] = [];
-    for (const { service, id } of args.instances) {
-      removed.push((await client.remove({ params: { id: instanceName(service, id) } }, { signal })).id);
-    }
+    const instances = args.instances.map(({ service, id }) => instanceName(service, id));
+    const { removed } = await client.removeAll({ body: { instances } }, { signal });
     out.data({ removed }, () => removed.map((name) => `removed ${name}\n`).join(""));
     return 0;
   },

@@ -65,12 +65,17 @@ function readPairs(words: readonly string[]): { service: string; weights: Record
       throw new Fault("usage", `${JSON.stringify(text)} is not instance=weight`, "write api:v1=50 api:v2=50");
     }
     const { service, id } = readInstance(name, "instance");
+    if (services.size > 0 && !services.has(service)) {
+      throw new Fault(
+        "usage",
+        `${[...services].join()} and ${service} are two services`,
+        "set the weights of one at a time",
+      );
+    }
     if (weights.has(id)) throw new Fault("usage", `${name} is named twice`, "name each instance once");
     services.add(service);
     weights.set(id, readWeight(value, "weight"));
   }
-  const [service = "", other] = services;
-  if (other !== undefined)
-    throw new Fault("usage", `${service} and ${other} are two services`, "set the weights of one at a time");
+  const [service = ""] = services;
   return { service, weights: Object.fromEntries(weights) };
 }
