@@ -1,0 +1,54 @@
+// One table and its copy in memory: reads see the copy, writes go to the database first.
+
+/** What one transaction may do to a table; the copy follows when it has committed. */
+export interface Rows<Row, New> {
+  add(values: New): Row;
+  change(row: Row, change: Partial<Row>): void;
+  remove(row: Row): void;
+}
+
+/** The statements that a copy needs; the registry writes them, as only it speaks SQL. */
+export interface Statements<Row, New, Key> {
+  all(): Row[];
+  insert(values: New): Row;
+  update(key: Key, change: Partial<Row>): void;
+  remove(key: Key): void;
+}
+
+export class Copy<Row extends object, New, Key> {
+  readonly rows = new Map<Key, Row>();
+  readonly #keyOf: (row: Row) => Key;
+
+  constructor(keyOf: (row: Row) => Key) {
+    this.#keyOf = keyOf;
+  }
+
+  /** Replaces everything. */
+  load(rows: Iterable<Row>): void {
+    this.rows.clear();
+    for (const row of rows) this.rows.set(this.#keyOf(row), row);
+  }
+
+  /** `effects` are to be called in order when the transaction has committed, and never when it has not. */
+  writer(statements: Statements<Row, New, Key>, effects: (() => void)[]): Rows<Row, New> {
+    const keyOf = this.#keyOf;
+    return {
+      add: (values) => {
+        const row = statements.insert(values);
+        effects.push(() => this.rows.set(keyOf(row), row));
+        return row;
+      },
+      change: (row, change) => {
+        statements.update(keyOf(row), change);
+        effects.push(() => {
+          const now = this.rows.get(keyOf(row));
+          if (now) this.rows.set(keyOf(row), { ...now, ...change });
+        });
+      },
+      remove: (row) => {
+        statements.remove(keyOf(row));
+        effects.push(() => this.rows.delete(keyOf(row)));
+      },
+    };
+  }
+}

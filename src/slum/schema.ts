@@ -1,0 +1,96 @@
+// The registry's tables: servers, tenants, what became of them, and what is to be told to whom.
+import { integer, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+
+/** `seq` orders creation. Times are milliseconds since the epoch, of the wall clock. */
+export const servers = sqliteTable(
+  "servers",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    id: text().notNull(),
+    url: text().notNull(),
+    region: text(),
+    healthPath: text().notNull(),
+    addressing: text({ enum: ["header", "host"] }).notNull(),
+    drained: integer({ mode: "boolean" }).notNull(),
+    createdAt: integer().notNull(),
+    /** The health as of its last change: what is shown until the first check after a start. */
+    status: text({ enum: ["unknown", "online", "offline"] }).notNull(),
+    statusAt: integer().notNull(),
+    latencyMs: real(),
+    lastError: text(),
+  },
+  (table) => [uniqueIndex("servers_id").on(table.id), uniqueIndex("servers_url").on(table.url)],
+);
+
+export const tenants = sqliteTable(
+  "tenants",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    id: text().notNull(),
+    domain: text().notNull(),
+    server: text().notNull(),
+    service: text().notNull(),
+    instance: text(),
+    /** Null: all other servers, by latency. */
+    failover: text({ mode: "json" }).$type<readonly string[]>(),
+    writes: text({ enum: ["home", "any"] }).notNull(),
+    createdAt: integer().notNull(),
+  },
+  (table) => [uniqueIndex("tenants_id").on(table.id), uniqueIndex("tenants_domain").on(table.domain)],
+);
+
+/** Receivers of webhooks. */
+export const webhooks = sqliteTable(
+  "webhooks",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    id: text().notNull(),
+    url: text().notNull(),
+    secret: text().notNull(),
+    /** The secret before the last rotation signs too, until then. */
+    oldSecret: text(),
+    oldSecretUntil: integer(),
+    /** Null: every type. */
+    types: text({ mode: "json" }).$type<readonly string[]>(),
+    allowPrivate: integer({ mode: "boolean" }).notNull(),
+    /** Why nothing is sent to it any more. */
+    disabled: text(),
+    createdAt: integer().notNull(),
+  },
+  (table) => [uniqueIndex("webhooks_id").on(table.id)],
+);
+
+/** The outbox: one row for each message to each receiver, until it has taken it. */
+export const deliveries = sqliteTable("deliveries", {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  webhook: text().notNull(),
+  messageId: text().notNull(),
+  type: text().notNull(),
+  body: text().notNull(),
+  createdAt: integer().notNull(),
+  attempts: integer().notNull(),
+  nextAt: integer().notNull(),
+  lastError: text(),
+});
+
+/** Things whose beginning was told: open until their end was told too. */
+export const alerts = sqliteTable("alerts", {
+  thing: text().primaryKey(),
+  begunAt: integer().notNull(),
+  open: integer({ mode: "boolean" }).notNull(),
+});
+
+export const events = sqliteTable("events", {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  at: integer().notNull(),
+  kind: text().notNull(),
+  server: text(),
+  tenant: text(),
+  detail: text().notNull(),
+});
+
+/** Only hashes of tokens are kept. */
+export const tokens = sqliteTable("tokens", {
+  hash: text().primaryKey(),
+  createdAt: integer().notNull(),
+});

@@ -1,0 +1,44 @@
+// The URL of a server: a scheme, a host and a port, and nothing that could send a request anywhere else.
+
+import { isDomain } from "../core/domain.ts";
+import { Fault } from "../core/fault.ts";
+import { isIpLiteral } from "../core/host.ts";
+import { quote } from "../core/name.ts";
+
+export interface ServerUrl {
+  /** The canonical form, `https://host` or `http://host:8080`. */
+  readonly origin: string;
+  readonly isTls: boolean;
+  /** What is dialled: a name, or an address without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** What the server is called in a Host header, with its port unless that is the scheme's own. */
+  readonly hostHeader: string;
+}
+
+/** Reads what a person wrote; a usage fault names the part that does not belong, and the URL without it. */
+export function parseServerUrl(text: string): ServerUrl {
+  const shown = quote(text);
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text))
+    throw new Fault("usage", `${shown} is not a URL`, "begin it with https:// or http://");
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url) throw new Fault("usage", `${shown} is not a URL`, "write https://host or http://host:8080");
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    throw new Fault("usage", `${shown} is not an http or https URL`, `write https://${url.host || "host"}`);
+  if (url.username !== "" || url.password !== "")
+    throw new Fault("usage", "the URL of a server has no user name or password", `write ${url.origin}`);
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || /[?#]/.test(text))
+    throw new Fault("usage", `${shown} has a path; the URL of a server has none`, `write ${url.origin}`);
+  const host = url.hostname.replace(/\.$/, "");
+  if (!isDomain(host) && !isIpLiteral(host))
+    throw new Fault("usage", `${shown} has no valid host name`, "write https://host or http://host:8080");
+  const isTls = url.protocol === "https:";
+  const hostHeader = url.port === "" ? host : `${host}:${url.port}`;
+  return {
+    origin: `${url.protocol}//${hostHeader}`,
+    isTls,
+    host: host.replace(/^\[|\]$/g, ""),
+    port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
+    hostHeader,
+  };
+}
