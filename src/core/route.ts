@@ -3,9 +3,11 @@
 /** Weights are integer hundredths of a percent point: 10 % is 1000, the most is 10000. */
 export type Hundredths = number;
 
+/** Where a target listens. `tls` names it for SNI and verification; `ca` replaces the system's roots. */
 export interface Address {
   readonly host: string;
   readonly port: number;
+  readonly tls?: { readonly serverName: string; readonly ca?: string };
 }
 
 /**

@@ -21,6 +21,9 @@ export interface Carrier<Answer extends { readonly status: number } = { readonly
   respond(visit: Visit, target: Target, answer: Answer): Response | undefined | AnswerName;
 }
 
+/** Who is told of targets that fail. */
+export type TroubleHooks = Pick<ProgramHooks, "onTrouble">;
+
 /** Failures that a health check should look into at once. */
 const TROUBLE: ReadonlySet<FailureKind> = new Set([
   "refused",
@@ -32,7 +35,7 @@ const TROUBLE: ReadonlySet<FailureKind> = new Set([
 ]);
 
 /** Books a failed try on its target, before or in the middle of its answer; not what the visitor is the reason of. */
-export function blame(load: Load, { kind, requestSent }: UpstreamFailure, hooks: ProgramHooks): void {
+export function blame(load: Load, { kind, requestSent }: UpstreamFailure, hooks: TroubleHooks): void {
   if (kind === "aborted" || (kind === "garbage" && !requestSent)) return;
   load.meter.failures += 1;
   if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
@@ -41,7 +44,7 @@ export function blame(load: Load, { kind, requestSent }: UpstreamFailure, hooks:
 export interface HttpCarrierParts {
   readonly upstream: Upstream;
   readonly fields: ProductFields;
-  readonly hooks: ProgramHooks;
+  readonly hooks: TroubleHooks;
   /** Lifts the idle limit of a connection while a target is slow with its request, and sets it again. */
   setIdleLimit(request: Request, isLimited: boolean): void;
   /** Whether the listener is closing: answers then end their connections. */
@@ -78,7 +81,7 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
         signal() {
           isUnlimited = true;
           parts.setIdleLimit(request, false);
-          return request.signal;
+          return visit.signalOf?.() ?? request.signal;
         },
         onEnd: (failure) => {
           if (failure !== undefined) blame(load, failure, hooks);

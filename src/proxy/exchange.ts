@@ -49,9 +49,8 @@ export interface SendOptions {
   readonly onEnd: (failure?: UpstreamFailure) => void;
 }
 
-/** Where a server listens. `tls` names the server for SNI and verification; `unix` is a socket path and wins over host and port. */
+/** An address, or a socket's: `unix` is its path and wins over host and port. */
 export interface Origin extends Address {
-  readonly tls?: { readonly serverName: string; readonly ca?: string };
   readonly unix?: string;
 }
 

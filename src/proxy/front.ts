@@ -88,14 +88,14 @@ function objectionTo(request: Request, { policy }: Route): AnswerName | undefine
 }
 
 /** Path and query as they came. The URL is not absolute when its host is none to Bun, so it is never parsed. */
-function pathOf(url: string): string {
+export function pathOf(url: string): string {
   const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("//") + 2);
   const end = url.indexOf("#", start);
   return end < 0 ? url.slice(start) : url.slice(start, end);
 }
 
 /** Answers from memory for the peers seen most recently, in bounds. */
-function remembered(test: (address: string) => boolean): (address: string) => boolean {
+export function remembered(test: (address: string) => boolean): (address: string) => boolean {
   const known = new Map<string, boolean>();
   return (address) => {
     const before = known.get(address);

@@ -44,7 +44,7 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
   function attempt(visit: Visit, target: Target, load: Load): Promise<Opened> {
     load.begin();
     return new Promise((resolve, reject) => {
-      const { signal } = visit.request;
+      const signal = visit.signalOf?.() ?? visit.request.signal;
       const socket = open(visit, target);
       const settle = () => {
         cancel();
@@ -104,14 +104,18 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
 }
 
 function open({ path, fields, request }: Visit, { address }: Target): WebSocket {
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  const name = address.tls?.serverName ?? address.host;
+  const host = name.includes(":") ? `[${name}]` : name;
+  const scheme = address.tls === undefined ? "ws" : "wss";
+  const tls = address.tls?.ca === undefined ? {} : { tls: { ca: address.tls.ca } };
   // The handshake's own fields are made anew by this client.
   const headers = fields.filter(([name]) => !name.startsWith("sec-websocket-"));
   const protocols = request.headers.get("sec-websocket-protocol")?.split(",") ?? [];
-  const socket = new WebSocket(`ws://${host}:${address.port}${path}`, {
+  const socket = new WebSocket(`${scheme}://${host}:${address.port}${path}`, {
     headers: Object.fromEntries(headers),
     protocols: protocols.map((protocol) => protocol.trim()),
     perMessageDeflate: false,
+    ...tls,
   });
   socket.binaryType = "nodebuffer";
   return socket;

@@ -11,8 +11,10 @@ import type { Verdict } from "./waiting.ts";
 export class Visit {
   readonly request: Request;
   readonly path: string;
-  readonly fields: readonly Field[];
+  fields: readonly Field[];
   readonly peer: string;
+  /** What ends a try, where that is more than the visitor's leaving. */
+  signalOf: (() => AbortSignal) | undefined;
   route: Route;
   /** The target asked for by name, past the weights. */
   readonly label: string | undefined;

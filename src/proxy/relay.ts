@@ -1,0 +1,280 @@
+// Takes a request to the first of several servers that delivers it: each in its turn, and under names of its own.
+import type { Field } from "../core/header.ts";
+import type { Target } from "../core/route.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type AnswerName, goneAnswer, ownAnswer } from "./answers.ts";
+import type { Carrier } from "./carrier.ts";
+import type { ProductFields } from "./data-plane.ts";
+import { type FailureKind, type Fields, UpstreamFailure } from "./exchange.ts";
+import type { InFlight } from "./in-flight.ts";
+import { RetryBudget } from "./retry.ts";
+import { answerAfter, sequelOf } from "./sequel.ts";
+import type { Visit } from "./visit.ts";
+
+/** A server that may take a request, and what it is to be told. */
+export interface Stop {
+  readonly target: Target;
+  /** Set on the request, Host among them; names in lower case. */
+  readonly fields: readonly Field[];
+}
+
+/** Which servers may take one visitor's requests. Asked anew for every try, so that it follows what has changed meanwhile. */
+export interface Journey {
+  /** The next stop that is not in `avoided`; `isSafe` tells whether the request may be repeated (GET, HEAD, OPTIONS). */
+  next(avoided: ReadonlySet<string>, isSafe: boolean): Stop | undefined;
+  /** A server has answered that no byte reached an app. */
+  onRefusal(targetId: string): void;
+}
+
+/** What a relay asks of the program that runs it. None of these may throw. */
+export interface RelayHooks {
+  /** A server failed a request in a way that a health check should look into at once. Called for each: coalesce. */
+  onTrouble(targetId: string, kind: FailureKind): void;
+  /** A server has delivered an answer. Called for each. */
+  onDelivery(targetId: string): void;
+  /** Resolves when it is known whether a server that failed is down, or with undefined when that takes too long. */
+  verdict(targetId: string): Promise<"up" | "down" | undefined>;
+}
+
+export interface RelayParts {
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+  readonly hooks: RelayHooks;
+  readonly fields: ProductFields;
+  /** The field of an answer, in lower case, that means that no byte reached an app. */
+  readonly refusalField: string;
+  isClosing(): boolean;
+  setIdleLimit(request: Request, isLimited: boolean): void;
+}
+
+export interface Relay extends Disposable {
+  /** `base` are the request's own fields. Undefined when the carrier has taken the connection over. */
+  relay(
+    visit: Visit,
+    journey: Journey,
+    base: readonly Field[],
+    carrier: RelayCarrier,
+  ): Promise<Response | undefined>;
+  /** Requests that still wait for this server's answer, and may be repeated, go to the next one at once. */
+  cut(targetId: string): void;
+  /** Forgets the retry budgets of servers that are no more. */
+  retain(ids: ReadonlySet<string>): void;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly fields?: Fields;
+  readonly body?: Uint8Array | ReadableStream<Uint8Array> | null;
+}
+export type RelayCarrier = Carrier<Answer>;
+
+const MOST_TRIES = 4;
+/** A server that has not answered for this long is looked at, though some answers simply take longer. */
+const SLOW_MS = 2_000;
+const SLOW_SWEEP_MS = 500;
+const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Failures that a health check should look into at once. */
+const TROUBLE: ReadonlySet<FailureKind> = new Set([
+  "refused",
+  "connect_timeout",
+  "unresolved",
+  "tls",
+  "reset",
+  "request_timeout",
+]);
+
+/** One try that waits for the head of its answer. */
+interface Pending {
+  readonly sinceMs: number;
+  readonly abort: AbortController;
+  wasCut: boolean;
+}
+
+/** One request on its way from server to server. */
+interface Trip {
+  readonly visit: Visit;
+  readonly journey: Journey;
+  readonly base: readonly Field[];
+  readonly carrier: RelayCarrier;
+  readonly isSafe: boolean;
+  readonly avoided: Set<string>;
+  /** The first answer that said that no app was reached: the home server's, which knows best why. */
+  refusal: { readonly stop: Stop; readonly answer: Answer } | undefined;
+}
+
+/** What a try led to: the response, or that the next one should be made. */
+type Outcome = { readonly response: Response | undefined } | "again";
+
+export function createRelay(parts: RelayParts): Relay {
+  const { inFlight, clock, hooks, fields } = parts;
+  const waiting = new Map<string, Set<Pending>>();
+  const budgets = new Map<string, RetryBudget>();
+  const stopSweeping = clock.every(SLOW_SWEEP_MS, sweep);
+
+  /** Tries wait in the order in which they began, so the first is the slowest. */
+  function sweep(): void {
+    const limit = clock.monotonic() - SLOW_MS;
+    for (const [id, tries] of waiting) {
+      const [first] = tries;
+      if (first && first.sinceMs <= limit) hooks.onTrouble(id, "request_timeout");
+    }
+  }
+
+  function begin(visit: Visit, targetId: string, sinceMs: number): Pending {
+    const abort = new AbortController();
+    const { signal } = visit.request;
+    if (signal.aborted) abort.abort();
+    else signal.addEventListener("abort", () => abort.abort(), { once: true });
+    visit.signal = abort.signal;
+    const pending: Pending = { sinceMs, abort, wasCut: false };
+    const tries = waiting.get(targetId) ?? new Set();
+    tries.add(pending);
+    waiting.set(targetId, tries);
+    return pending;
+  }
+
+  function end(targetId: string, pending: Pending): void {
+    const tries = waiting.get(targetId);
+    tries?.delete(pending);
+    if (tries?.size === 0) waiting.delete(targetId);
+  }
+
+  async function relay(visit: Visit, journey: Journey, base: readonly Field[], carrier: RelayCarrier) {
+    const trip: Trip = {
+      visit,
+      journey,
+      base,
+      carrier,
+      isSafe: SAFE.has(visit.request.method),
+      avoided: new Set(),
+      refusal: undefined,
+    };
+    for (;;) {
+      if (visit.request.signal.aborted) return giveUp(visit, "gone");
+      const stop = visit.attempts < MOST_TRIES ? journey.next(trip.avoided, trip.isSafe) : undefined;
+      if (stop === undefined) break;
+      const outcome = await tryAt(trip, stop);
+      if (outcome !== "again") return outcome.response;
+    }
+    if (trip.refusal !== undefined) return respond(trip, trip.refusal.stop, trip.refusal.answer);
+    return giveUp(visit, visit.failure ?? "nothing_routable");
+  }
+
+  /** One try: chosen and counted in the same step, before anything is awaited. */
+  async function tryAt(trip: Trip, stop: Stop): Promise<Outcome> {
+    const { visit, carrier, isSafe } = trip;
+    const { id } = stop.target;
+    const load = inFlight.of(id);
+    const sinceMs = clock.monotonic();
+    const pending = isSafe ? begin(visit, id, sinceMs) : undefined;
+    visit.fields = [...stop.fields, ...trip.base];
+    visit.attempts += 1;
+    budgetOf(id).earn();
+    try {
+      const answer = await carrier.attempt(visit, stop.target, load);
+      load.meter.answered(answer.status, clock.monotonic() - sinceMs);
+      if (isRefusal(answer)) return afterRefusal(trip, stop, answer);
+      hooks.onDelivery(id);
+      return { response: respond(trip, stop, answer) };
+    } catch (thrown) {
+      load.meter.failures += 1;
+      if (!(thrown instanceof UpstreamFailure)) throw thrown;
+      return await afterFailure(trip, id, thrown, pending?.wasCut ?? false);
+    } finally {
+      if (pending) end(id, pending);
+    }
+  }
+
+  /** No byte reached an app: another server may be asked, whatever the method, while the body can still be sent. */
+  function afterRefusal(trip: Trip, stop: Stop, answer: Answer): Outcome {
+    trip.journey.onRefusal(stop.target.id);
+    if (!isWhole(trip.visit)) return { response: respond(trip, stop, answer) };
+    trip.avoided.add(stop.target.id);
+    if (answer.body instanceof ReadableStream) void answer.body.cancel().catch(() => {});
+    else trip.refusal ??= { stop, answer };
+    return "again";
+  }
+
+  async function afterFailure(
+    trip: Trip,
+    id: string,
+    failure: UpstreamFailure,
+    wasCut: boolean,
+  ): Promise<Outcome> {
+    const { visit, isSafe } = trip;
+    const sequel = sequelOf(failure, { isSafe, isWhole: isWhole(visit), wasCut });
+    if (sequel === "gone") return { response: giveUp(visit, "gone") };
+    if (TROUBLE.has(failure.kind) && sequel !== "same") hooks.onTrouble(id, failure.kind);
+    if (failure.requestSent) visit.untouched = false;
+    visit.failure = answerAfter(failure);
+    if (sequel === "same") return "again";
+    if (sequel === "undelivered" && !isSafe) return afterVerdict(trip, id);
+    if (sequel === "end" || (sequel === "elsewhere_paid" && !budgetOf(id).spend()))
+      return { response: giveUp(visit, visit.failure) };
+    trip.avoided.add(id);
+    return "again";
+  }
+
+  /** What may not be repeated leaves its server only when that is known to be down. */
+  async function afterVerdict({ visit, avoided }: Trip, id: string): Promise<Outcome> {
+    parts.setIdleLimit(visit.request, false);
+    const verdict = await hooks.verdict(id);
+    if (verdict === undefined) return { response: giveUp(visit, "nothing_routable") };
+    if (verdict === "down") avoided.add(id);
+    return "again";
+  }
+
+  function isRefusal({ fields: answered }: Answer): boolean {
+    return (
+      answered?.some(
+        ([name]) => name.length === parts.refusalField.length && name.toLowerCase() === parts.refusalField,
+      ) ?? false
+    );
+  }
+
+  function respond({ visit, carrier }: Trip, { target }: Stop, answer: Answer): Response | undefined {
+    const response = carrier.respond(visit, target, answer);
+    return typeof response === "string" ? giveUp(visit, response) : response;
+  }
+
+  function giveUp(visit: Visit, how: AnswerName | "gone"): Response {
+    parts.setIdleLimit(visit.request, true);
+    if (how === "gone") return goneAnswer();
+    const response = ownAnswer(
+      how,
+      visit.request.headers.get("accept"),
+      visit.untouched ? fields.error : undefined,
+    );
+    if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
+    if (parts.isClosing()) response.headers.set("connection", "close");
+    return response;
+  }
+
+  function budgetOf(id: string): RetryBudget {
+    const known = budgets.get(id);
+    if (known !== undefined) return known;
+    const budget = new RetryBudget(clock);
+    budgets.set(id, budget);
+    return budget;
+  }
+
+  return {
+    relay,
+    cut(targetId) {
+      for (const pending of waiting.get(targetId) ?? []) {
+        pending.wasCut = true;
+        pending.abort.abort();
+      }
+    },
+    retain(ids) {
+      for (const id of budgets.keys()) if (!ids.has(id)) budgets.delete(id);
+    },
+    [Symbol.dispose]: stopSweeping,
+  };
+}
+
+/** Whether the body can be sent (again): there is none, it is held, or nobody has read from it. */
+function isWhole({ body }: Visit): boolean {
+  return body === undefined || body === null || body instanceof Uint8Array || !body.stream.locked;
+}
