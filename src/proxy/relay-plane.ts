@@ -103,7 +103,9 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
     });
     if (base === undefined) return refuse("loop", request);
     const visit = new Visit(request, pathOf(request.url), NO_FIELDS, peer, route, undefined);
-    const kept = base.filter(([name]) => !overwritten.has(name));
+    const kept = base.filter(([name]) => name !== "x-forwarded-host" && !overwritten.has(name));
+    // Every stop has a Host of its own: only this says which one the visitor asked for.
+    kept.push(["x-forwarded-host", host ?? ""]);
     return relay.relay(visit, found, kept, isUpgrade(request) ? upgrades.carrier : http);
   }
 

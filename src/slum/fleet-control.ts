@@ -1,0 +1,168 @@
+// What commands do to servers: each change is one transaction, and in force when it has returned.
+import { Fault } from "../core/fault.ts";
+import { quote } from "../core/name.ts";
+import type { Resolver } from "../platform/resolver.ts";
+import type { Upstream } from "../proxy/exchange.ts";
+import type { Servers } from "./fleet.ts";
+import type { Registry, ServerRow, TenantRow } from "./registry.ts";
+import { targetOf } from "./routes.ts";
+import { parseServerUrl } from "./server-url.ts";
+import { portraitOf, type SelfPortrait } from "./tenement.ts";
+
+export interface NewServer {
+  readonly id: string;
+  readonly url: string;
+  readonly region: string | undefined;
+  readonly healthPath: string;
+  readonly addressing: "header" | "host";
+}
+
+/** What one look at a server has shown. */
+export interface Finding {
+  readonly healthy: boolean;
+  readonly detail: string;
+  readonly trusted: boolean | undefined;
+  readonly warnings: readonly string[];
+}
+
+export interface FleetControl {
+  add(server: NewServer): Promise<Finding>;
+  remove(id: string): Promise<void>;
+  /** False when it was so already. */
+  setDrained(id: string, drained: boolean): Promise<boolean>;
+  check(id: string): Promise<Finding>;
+  /** The row, or a not_found fault that names those that there are. */
+  get(id: string): ServerRow;
+}
+
+export interface FleetControlParts {
+  readonly registry: Registry;
+  readonly fleet: Servers;
+  readonly resolver: Resolver;
+  readonly upstream: Upstream;
+  readonly ca: string | undefined;
+  readonly now: () => number;
+  /** The name by which this slum knows itself at /health, and the hosts that are its own. */
+  readonly slumId: string;
+  readonly domain: string;
+  /** The servers have changed. */
+  readonly changed: () => void;
+  readonly drain: (id: string) => void;
+}
+
+const NAMES_SHOWN = 10;
+
+export function createFleetControl(parts: FleetControlParts): FleetControl {
+  const { registry, fleet, resolver, upstream } = parts;
+
+  function get(id: string): ServerRow {
+    const row = registry.servers.get(id);
+    if (row) return row;
+    const known = [...registry.servers.keys()].slice(0, NAMES_SHOWN).join(", ");
+    const hint = known === "" ? `add it: slum server add ${id} https://...` : `there are ${known}`;
+    throw new Fault("not_found", `there is no server ${quote(id)}`, hint);
+  }
+
+  /** Refuses what cannot be registered, before anything is asked or written. */
+  function refuse({ id, url }: NewServer): void {
+    const known = registry.servers.get(id);
+    if (known)
+      throw new Fault(
+        "conflict",
+        `there is a server ${id} already, ${known.url}`,
+        `another URL needs another id, or first: slum server delete ${id}`,
+      );
+    const same = [...registry.servers.values()].find((row) => row.url === url);
+    if (same) throw new Fault("conflict", `${url} is server ${same.id} already`, "one server has one URL");
+    const { host } = parseServerUrl(url);
+    if (host === parts.domain && host !== "localhost")
+      throw new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
+  }
+
+  async function look(id: string): Promise<SelfPortrait> {
+    const server = fleet.find(id);
+    if (!server) return { peer: undefined, trusted: undefined, slum: undefined };
+    return portraitOf(upstream, server, targetOf(server, { resolver, ca: parts.ca }));
+  }
+
+  async function check(id: string): Promise<Finding> {
+    const row = get(id);
+    await resolver.watch(parseServerUrl(row.url).host);
+    const [result, { peer, trusted, slum }] = await Promise.all([fleet.check(id), look(id)]);
+    const warnings: string[] = [];
+    if (result && !result.ok) warnings.push(`${id} does not answer as it should: ${result.detail}`);
+    if (trusted === false)
+      warnings.push(
+        `${id} does not trust this slum${peer === undefined ? "" : `, which it sees as ${peer}`}: visitors' addresses and domains are lost there. ` +
+          `Add ${peer === undefined ? "slum's address" : JSON.stringify(peer)} to trusted_proxies in its tenement.toml`,
+      );
+    if (slum !== undefined && slum !== parts.slumId) warnings.push(`${id} is a slum, not a tenement`);
+    return {
+      healthy: result?.ok ?? false,
+      detail: result?.detail ?? "it was deleted meanwhile",
+      trusted,
+      warnings,
+    };
+  }
+
+  function usersOf(id: string): TenantRow[] {
+    return [...registry.tenants.values()].filter(
+      ({ server, failover }) => server === id || failover?.includes(id),
+    );
+  }
+
+  return {
+    get,
+    check,
+    async add(server) {
+      refuse(server);
+      const { host } = parseServerUrl(server.url);
+      await resolver.watch(host);
+      const now = parts.now();
+      const row = await registry.write((writer) => {
+        refuse(server);
+        const { region = null, ...more } = server;
+        const status = { drained: false, status: "unknown" as const, statusAt: now, createdAt: now };
+        writer.event("server.added", { server: server.id }, server.url);
+        return writer.servers.add({ ...more, region, ...status });
+      });
+      parts.changed();
+      // Asked when it is known how to reach it, and taken back before it can take a request of a tenant.
+      if ((await look(row.id)).slum === parts.slumId) {
+        await registry.write((writer) => writer.servers.remove(row));
+        parts.changed();
+        throw new Fault("conflict", `${row.url} is this slum itself`, "give the URL of a tenement");
+      }
+      return check(row.id);
+    },
+    async remove(id) {
+      const row = get(id);
+      const users = usersOf(id);
+      if (users.length > 0) {
+        const names = users.slice(0, NAMES_SHOWN).map((tenant) => tenant.id);
+        const more = users.length > names.length ? ` and ${users.length - names.length} more` : "";
+        throw new Fault(
+          "conflict",
+          `server ${id} is used by ${users.length === 1 ? "tenant" : "tenants"} ${names.join(", ")}${more}`,
+          `move them first: slum tenant move ${names[0]} OTHER-SERVER`,
+        );
+      }
+      await registry.write((writer) => {
+        writer.event("server.deleted", { server: id }, row.url);
+        writer.servers.remove(row);
+      });
+      parts.changed();
+    },
+    async setDrained(id, drained) {
+      const row = get(id);
+      if (row.drained === drained) return false;
+      await registry.write((writer) => {
+        writer.event(drained ? "server.drained" : "server.undrained", { server: id }, "");
+        writer.servers.change(row, { drained });
+      });
+      parts.changed();
+      if (drained) parts.drain(id);
+      return true;
+    },
+  };
+}
