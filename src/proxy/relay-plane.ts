@@ -61,10 +61,11 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
   const inFlight = createInFlight(clock);
   const isClosing = () => listener.isClosing;
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
-  const http: RelayCarrier = createHttpCarrier({ upstream, fields, isClosing, setIdleLimit });
+  const http: RelayCarrier = createHttpCarrier({ upstream, fields, hooks, isClosing, setIdleLimit });
   const upgrades = createUpgrades({
     clock,
     fields,
+    hooks,
     upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
   });
   const relay = createRelay({ ...options, inFlight, isClosing, setIdleLimit });

@@ -74,16 +74,6 @@ const SLOW_MS = 2_000;
 const SLOW_SWEEP_MS = 500;
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
-/** Failures that a health check should look into at once. */
-const TROUBLE: ReadonlySet<FailureKind> = new Set([
-  "refused",
-  "connect_timeout",
-  "unresolved",
-  "tls",
-  "reset",
-  "request_timeout",
-]);
-
 /** One try that waits for the head of its answer. */
 interface Pending {
   readonly sinceMs: number;
@@ -178,7 +168,6 @@ export function createRelay(parts: RelayParts): Relay {
       hooks.onDelivery(id);
       return { response: respond(trip, stop, answer) };
     } catch (thrown) {
-      load.meter.failures += 1;
       if (!(thrown instanceof UpstreamFailure)) throw thrown;
       return await afterFailure(trip, id, thrown, pending?.wasCut ?? false);
     } finally {
@@ -205,7 +194,6 @@ export function createRelay(parts: RelayParts): Relay {
     const { visit, isSafe } = trip;
     const sequel = sequelOf(failure, { isSafe, isWhole: isWhole(visit), wasCut });
     if (sequel === "gone") return { response: giveUp(visit, "gone") };
-    if (TROUBLE.has(failure.kind) && sequel !== "same") hooks.onTrouble(id, failure.kind);
     if (failure.requestSent) visit.untouched = false;
     visit.failure = answerAfter(failure);
     if (sequel === "same") return "again";

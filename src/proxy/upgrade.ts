@@ -1,8 +1,8 @@
 // Carries a WebSocket: the target's side is opened first, and only then is the visitor's connection taken over.
 import type { Target } from "../core/route.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
-import { blame, type Carrier } from "./carrier.ts";
-import type { ProductFields, ProgramHooks } from "./data-plane.ts";
+import { blame, type Carrier, type TroubleHooks } from "./carrier.ts";
+import type { ProductFields } from "./data-plane.ts";
 import { UpstreamFailure } from "./exchange.ts";
 import type { Load } from "./in-flight.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -18,7 +18,7 @@ interface Opened {
 export interface UpgradeParts {
   readonly clock: Clock;
   readonly fields: ProductFields;
-  readonly hooks: ProgramHooks;
+  readonly hooks: TroubleHooks;
   /** Hands a visitor's connection to a tunnel; false when it is no WebSocket request or has gone. */
   upgrade(request: Request, tunnel: Tunnel, headers: Record<string, string>): boolean;
 }

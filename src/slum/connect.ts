@@ -1,5 +1,6 @@
 // How a command reaches its slum: the URL it was given, or the unix socket in the data directory.
-import { type Client, createClient, type Endpoint, parseServerUrl } from "../api/client.ts";
+import { type Client, createClient } from "../api/client.ts";
+import { type Endpoint, parseServerUrl } from "../api/dial.ts";
 import type { Context } from "../cli/command.ts";
 import { Fault } from "../core/fault.ts";
 import { contract, type SlumContract } from "./contract.ts";

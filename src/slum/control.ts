@@ -113,9 +113,10 @@ export function createControl(parts: ControlParts): Control {
 
   function remember({ alerts: rows }: Writer, thing: string, open: boolean): void {
     const row = { thing, open, begunAt: clock.now() };
-    if (!open) return rows.change(row, { open });
-    rows.remove(row);
-    rows.add(row);
+    if (open) {
+      rows.remove(row);
+      rows.add(row);
+    } else rows.change(row, { open });
   }
 
   function probeRegistry(): void {

@@ -7,6 +7,20 @@ export const slum: Program = {
   version,
   summary: "a registry and router for the URLs of many tenements",
   sections: {
+    "Run it": {
+      serve: () => import("./commands/serve.ts"),
+      ps: () => import("./commands/ps.ts"),
+      route: () => import("./commands/route.ts"),
+      events: () => import("./commands/events.ts"),
+    },
+    "What it knows": {
+      server: () => import("./commands/server.ts"),
+      tenant: () => import("./commands/tenant.ts"),
+      webhook: () => import("./commands/webhook.ts"),
+    },
+    Access: {
+      "token-gen": () => import("./commands/token-gen.ts"),
+    },
     "This program": {
       help: () => import("../cli/help-command.ts"),
       completion: () => import("../cli/completion-command.ts"),

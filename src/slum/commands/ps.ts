@@ -1,0 +1,54 @@
+// `slum ps`: the servers with their health, and what is wrong with anything else.
+import { flag } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { watch } from "../../cli/watch.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { connect, type SlumClient } from "../connect.ts";
+import { serverTable } from "../report.ts";
+
+const WATCH_MS = 1_000;
+const NAMES_SHOWN = 5;
+
+export default command({
+  name: "ps",
+  summary: "Show the servers, and what is wrong anywhere",
+  examples: [
+    ["slum ps", "servers with status, latency and tenants"],
+    ["slum ps --watch", "again every second"],
+  ],
+  args: { watch: flag("Show it again every second until interrupted", { letter: "w" }) },
+  async run(context) {
+    const { args, out, signal } = context;
+    const client = connect(context);
+    const frame = async () => {
+      const value = await client.status({}, { signal });
+      const table = () => (value.servers.length > 0 ? serverTable(out, value.servers) : EMPTY);
+      const lines = () => [...countsOf(value), ...troublesOf(value).map((text) => out.paint("yellow", text))];
+      return { value, text: () => `${table()}\n${lines().join("\n")}\n` };
+    };
+    if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);
+    else {
+      const { value, text } = await frame();
+      out.data(value, text);
+    }
+    return 0;
+  },
+});
+
+const EMPTY = "no servers; add one: slum server add ID https://...\n";
+
+type Status = Awaited<ReturnType<SlumClient["status"]>>;
+
+function countsOf({ tenants }: Status): string[] {
+  return [tenants === 1 ? "1 tenant" : `${tenants} tenants`];
+}
+
+function troublesOf({ registry, unroutable, unroutable_total: total, webhooks }: Status): string[] {
+  const names = unroutable.slice(0, NAMES_SHOWN).join(", ");
+  return [
+    ...(registry.ok ? [] : [`the registry cannot be used, routing goes on without it: ${registry.trouble}`]),
+    ...(total > 0 ? [`${total} without a server: ${names}${total > NAMES_SHOWN ? ", ..." : ""}`] : []),
+    ...(webhooks.waiting > 0 ? [`${webhooks.waiting} webhook messages wait for their receivers`] : []),
+    ...(webhooks.unwritten > 0 ? [`${webhooks.unwritten} webhook messages wait for the registry`] : []),
+  ];
+}

@@ -1,0 +1,28 @@
+// `slum route`: which server would serve a domain now, and why.
+import { word } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { formatTable } from "../../cli/table.ts";
+import { FAULTS } from "../../core/fault.ts";
+import { connect } from "../connect.ts";
+import { parseTenantDomain } from "../tenant-domain.ts";
+
+export default command({
+  name: "route",
+  summary: "Show which server would serve a domain now, and why",
+  description: "Exits 3 when no tenant has the domain, and 5 when nothing would serve it.",
+  examples: [["slum route acme.example.com", "the server, the reason, and all candidates in order"]],
+  args: { domain: word("The domain", { hint: "DOMAIN", read: parseTenantDomain }) },
+  async run(context) {
+    const { args, out, signal } = context;
+    const route = await connect(context).route({ query: { domain: args.domain } }, { signal });
+    const columns = ["CANDIDATE", "STATUS", "NOTE"].map((heading) => ({ heading }));
+    const rows = route.candidates.map(({ server, status, note }) => [server, status, note]);
+    const where = route.server === null ? "nowhere" : `${route.target} on ${route.server}`;
+    out.data(
+      route,
+      () =>
+        `${route.domain} (${route.tenant}) goes to ${where}: ${route.reason}\n\n${formatTable(columns, rows, out.paint)}`,
+    );
+    return route.server === null ? FAULTS.unhealthy.exit : 0;
+  },
+});

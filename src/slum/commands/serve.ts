@@ -1,0 +1,132 @@
+// `slum serve`: the registry, the health loop and the domain proxy, until a signal ends them.
+import { list, number, option, withDefault } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { parseDomain } from "../../core/domain.ts";
+import { Fault } from "../../core/fault.ts";
+import { quote } from "../../core/name.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { dataDirOf } from "../paths.ts";
+import { parseReceiverUrl } from "../receiver.ts";
+import type { Server } from "../serve.ts";
+
+export default command({
+  name: "serve",
+  summary: "Run the registry, the health loop and the domain proxy",
+  description:
+    "Sends each tenant's domain to a healthy server. SIGTERM and SIGINT finish requests, a second one ends at once. The admin API answers on the unix socket in the data directory, and with a token on slum's own hosts (IP addresses, localhost, --domain) and at --admin.",
+  examples: [
+    ["slum serve", "on 127.0.0.1:8080, with the registry in the data directory"],
+    [
+      "slum serve --domain slum.example.com --port 80",
+      "on all interfaces, the admin API at slum.example.com",
+    ],
+    ["slum serve --webhook https://hooks.example.com/slum", "and tell somebody when servers stay down"],
+  ],
+  args: {
+    host: option("Address to listen on; 127.0.0.1 for the domain localhost, else all", { hint: "H" }),
+    port: withDefault(number("Port to listen on, 0 for any", { max: 65_535 }), 8080),
+    domain: withDefault(
+      option("slum's own host, where its admin API answers", {
+        hint: "D",
+        read: (text: string) => parseDomain(text),
+      }),
+      "localhost",
+    ),
+    admin: option("The admin API at an address of its own", { hint: "HOST:PORT", read: readAddress }),
+    db: option("The registry's SQLite file, also SLUM_DB; slum.db in the data directory unless given", {
+      hint: "FILE",
+      read: readDatabase,
+    }),
+    interval: withDefault(
+      number("Seconds between checks of a server", { hint: "S", min: 0.1, max: 86_400, decimals: 3 }),
+      30,
+    ),
+    offlineAfter: withDefault(
+      number("Seconds of failed checks until the webhook server.offline", {
+        hint: "S",
+        min: 1,
+        max: 604_800,
+        decimals: 3,
+      }),
+      300,
+    ),
+    webhook: option("A receiver of webhooks, as webhook add default", {
+      hint: "URL",
+      read: (text: string) => parseReceiverUrl(text).href,
+    }),
+    trustedProxies: list("Networks whose peers may say for whom they ask; loopback unless given", {
+      hint: "NETWORKS",
+    }),
+    ca: option("Roots to trust for https servers instead of the system's, in PEM", { hint: "FILE" }),
+  },
+  ownSignals: true,
+  async run({ args, globals, out, env, program }) {
+    const { domain, port, admin, webhook } = args;
+    const { serve } = await import("../serve.ts");
+    const { createLog } = await import("../../platform/log.ts");
+    const journal = createLog(systemClock);
+    const dataDir = dataDirOf(globals.dataDir, env);
+    const server = await serve({
+      dataDir,
+      database: args.db ?? (env.SLUM_DB === undefined ? undefined : readDatabase(env.SLUM_DB)),
+      host: args.host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0"),
+      port,
+      domain,
+      admin,
+      intervalMs: args.interval * 1000,
+      offlineAfterMs: args.offlineAfter * 1000,
+      webhook,
+      trustedProxies: args.trustedProxies.length > 0 ? args.trustedProxies : ["127.0.0.0/8", "::1"],
+      caFile: args.ca,
+      version: program.version,
+      clock: systemClock,
+      log: journal.info,
+    });
+    const ended = untilSignal(server, journal.info);
+    out.data(
+      { url: server.url.href, socket: server.socket, admin: server.adminUrl ?? null, pid: process.pid },
+      () => `serving ${server.url.href}\n  data in ${dataDir}\n`,
+    );
+    return ended;
+  },
+});
+
+/** The exit code of whatever ends the server: 0 after a clean end, 1 after a second signal. */
+function untilSignal(server: Server, log: (text: string) => void): Promise<number> {
+  return new Promise((resolve) => {
+    let ending = false;
+    const end = (signal: NodeJS.Signals) => {
+      if (ending) {
+        log(`${signal} again: ending at once`);
+        return resolve(1);
+      }
+      ending = true;
+      log(`${signal}: finishing requests`);
+      server.close().then(
+        () => resolve(0),
+        (thrown) => {
+          log(`while ending: ${thrown instanceof Error ? thrown.message : thrown}`);
+          resolve(1);
+        },
+      );
+    };
+    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, end);
+  });
+}
+
+function readDatabase(text: string): string {
+  if (!/^[a-z][a-z0-9+]*:\/\//i.test(text)) return text;
+  const scheme = text.slice(0, text.indexOf(":"));
+  throw new Fault(
+    "usage",
+    `this build has no ${scheme} registry, only SQLite`,
+    "give --db a file, or leave it out",
+  );
+}
+
+function readAddress(text: string): { host: string; port: number } {
+  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  if (host !== "" && Number(port) <= 65_535)
+    return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+  throw new Fault("usage", `--admin is ${quote(text)}`, "write HOST:PORT, for example 127.0.0.1:9090");
+}

@@ -1,0 +1,52 @@
+// `slum server add`: registers a tenement by its URL, and says what the first check found.
+import { choice, option, withDefault, word } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { formatMillis } from "../../cli/format.ts";
+import { readLabel } from "../arguments.ts";
+import { connect } from "../connect.ts";
+import { warn } from "../report.ts";
+import { parseServerUrl } from "../server-url.ts";
+
+export default command({
+  name: "add",
+  summary: "Register a tenement by its URL",
+  description:
+    "It is checked at once, and registered whether it answers or not. A tenement that does not trust this slum's address loses visitors' addresses and domains: then the command says what to add to its trusted_proxies.",
+  examples: [
+    ["slum server add iad https://myapp-iad.fly.dev", "a server with the id iad"],
+    ["slum server add fra http://10.0.0.7:8080 --region eu", "with a region, which webhooks tell"],
+  ],
+  args: {
+    id: word("The id that it gets", { hint: "SERVER", read: readLabel }),
+    url: word("http or https, a host, and no path", {
+      hint: "URL",
+      read: (text: string) => parseServerUrl(text).origin,
+    }),
+    region: option("Where it is", { hint: "R", read: readLabel }),
+    healthPath: withDefault(option("What is asked to see whether it lives", { hint: "PATH" }), "/health"),
+    addressing: choice(
+      "How the tenement is told what to serve: a header field, or hosts such as prod.api.HOST",
+      ["header", "host"],
+    ),
+  },
+  async run(context) {
+    const { args, out, signal } = context;
+    const { id, url, region, addressing } = args;
+    using _ = out.progress(`checking ${url}`);
+    const body = {
+      id,
+      url,
+      health_path: args.healthPath,
+      ...(region !== undefined && { region }),
+      ...(addressing && { addressing }),
+    };
+    const found = await connect(context).addServer({ body }, { signal });
+    const latency = found.server.latency_ms === null ? "" : ` in ${formatMillis(found.server.latency_ms)}`;
+    const text = found.healthy
+      ? `it answers: ${found.detail}${latency}`
+      : `it does not answer: ${found.detail}`;
+    out.data(found, () => `added ${id} ${url}; ${text}\n`);
+    warn(out, found.warnings);
+    return 0;
+  },
+});

@@ -1,0 +1,13 @@
+// `slum server`: the commands about servers.
+export default {
+  name: "server",
+  summary: "Register tenements, and take them in and out of traffic",
+  commands: {
+    add: () => import("./server-add.ts"),
+    list: () => import("./server-list.ts"),
+    delete: () => import("./server-delete.ts"),
+    drain: () => import("./server-drain.ts"),
+    undrain: () => import("./server-undrain.ts"),
+    check: () => import("./server-check.ts"),
+  },
+};

@@ -1,0 +1,74 @@
+// `slum tenant add`: gives a domain to a service, or one instance of it, on a home server.
+import { choice, list, maybeWord, word } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { Fault } from "../../core/fault.ts";
+import { parseLabel, parseService } from "../../core/name.ts";
+import { readLabel } from "../arguments.ts";
+import { connect } from "../connect.ts";
+import { targetOf, warn } from "../report.ts";
+import { parseTenantDomain } from "../tenant-domain.ts";
+
+export default command({
+  name: "add",
+  summary: "Send a domain to a service on a server",
+  description:
+    "Without an instance the service's weights decide. Without --failover all other servers take over when the home server is down, lowest latency first. With --writes home only GET, HEAD and OPTIONS ever leave the home server: for databases with one writer.",
+  examples: [
+    ["slum tenant add acme acme.example.com iad api prod", "api:prod on iad, else on any other server"],
+    [
+      "slum tenant add acme acme.example.com iad api --failover fra,syd",
+      "by the weights of api; fra, then syd",
+    ],
+    [
+      "slum tenant add beta '*.beta.com' fra api beta --failover none",
+      "every subdomain, on fra and nowhere else",
+    ],
+  ],
+  args: {
+    id: word("The id that the tenant gets", { hint: "TENANT", read: readLabel }),
+    domain: word("Its domain; *.acme.com covers one label", { hint: "DOMAIN", read: parseTenantDomain }),
+    server: word("The home server", { hint: "SERVER", read: readLabel }),
+    service: word("The service that serves it there", {
+      hint: "SERVICE",
+      read: (text: string) => parseService(text),
+    }),
+    instance: maybeWord("One instance of it; all of them by weight unless given", {
+      hint: "ID",
+      read: readLabel,
+    }),
+    failover: list("Servers that take over, in this order, or none; all unless given", {
+      hint: "SERVERS|none",
+    }),
+    writes: choice("Where other methods than GET, HEAD and OPTIONS may go; any unless given", [
+      "home",
+      "any",
+    ]),
+  },
+  async run(context) {
+    const { args, out, signal } = context;
+    const { id, domain, server, service, instance, writes } = args;
+    const failover = readFailover(args.failover);
+    const body = {
+      id,
+      domain,
+      server,
+      service,
+      ...(instance !== undefined && { instance }),
+      ...(failover && { failover }),
+      ...(writes && { writes }),
+    };
+    const { tenant, warnings } = await connect(context).addTenant({ body }, { signal });
+    out.data({ tenant, warnings }, () => `added ${id}: ${domain} goes to ${targetOf(tenant)} on ${server}\n`);
+    warn(out, warnings);
+    return 0;
+  },
+});
+
+/** Undefined: all others. */
+function readFailover(names: readonly string[]): string[] | undefined {
+  if (names.length === 0) return undefined;
+  if (names.length === 1 && names[0] === "none") return [];
+  if (names.includes("none"))
+    throw new Fault("usage", "--failover has none among servers", "give none alone, or only servers");
+  return names.map((name) => parseLabel(name, "failover"));
+}

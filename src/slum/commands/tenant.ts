@@ -1,0 +1,11 @@
+// `slum tenant`: the commands about tenants.
+export default {
+  name: "tenant",
+  summary: "Give domains to services on servers",
+  commands: {
+    add: () => import("./tenant-add.ts"),
+    list: () => import("./tenant-list.ts"),
+    delete: () => import("./tenant-delete.ts"),
+    move: () => import("./tenant-move.ts"),
+  },
+};

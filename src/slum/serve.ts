@@ -1,0 +1,237 @@
+// `slum serve` put together: what is opened in which order, and how it all ends.
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { type ApiListener, listenApi } from "../api/listen.ts";
+import { createApi } from "../api/server.ts";
+import { messageOf } from "../core/fault.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
+import { claimDirectory } from "../platform/data-directory.ts";
+import { openDatabase } from "../platform/database.ts";
+import { createResolver } from "../platform/resolver.ts";
+import { claimSocket, probePort } from "../platform/socket.ts";
+import type { OwnInfo } from "../proxy/data-plane.ts";
+import { createRelayPlane } from "../proxy/relay-plane.ts";
+import { createUpstream } from "../proxy/upstream/upstream.ts";
+import { createHandlers } from "./api.ts";
+import { createAuth, writeSecret } from "./auth.ts";
+import { contract } from "./contract.ts";
+import { type Control, createControl } from "./control.ts";
+import { metricsPage } from "./metrics.ts";
+import { migrations } from "./migrations.ts";
+import { type DataPaths, dataPaths } from "./paths.ts";
+import { createRegistry } from "./registry.ts";
+import { OVERWRITTEN } from "./routes.ts";
+import { newSecret } from "./signature.ts";
+import { keepSnapshot, readSnapshot } from "./snapshot.ts";
+import { createView } from "./view.ts";
+import { createWebhooks } from "./webhook.ts";
+
+export interface ServeOptions {
+  readonly dataDir: string;
+  /** The registry's file; in the data directory unless given. */
+  readonly database: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  readonly domain: string;
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  readonly intervalMs: number;
+  readonly offlineAfterMs: number;
+  readonly webhook: string | undefined;
+  readonly trustedProxies: readonly string[];
+  /** A file of roots to trust instead of the system's, for servers with certificates of one's own. */
+  readonly caFile: string | undefined;
+  readonly version: string;
+  readonly clock: Clock;
+  /** A line for the operator. */
+  log(text: string): void;
+}
+
+export interface Server {
+  readonly url: URL;
+  readonly socket: string;
+  readonly adminUrl: string | undefined;
+  /** Stops accepting, lets requests finish, then closes everything. */
+  close(): Promise<void>;
+}
+
+/** How long a start waits for the names of its servers. */
+const FIRST_LOOKUP_MS = 2_000;
+const CLOSE_MS = 30_000;
+/** A server that hangs is found by its health; these only keep what nobody reads from staying for ever. */
+const REQUEST_TIMEOUT_MS = 300_000;
+const STREAM_IDLE_TIMEOUT_MS = 3_600_000;
+const VERDICT_MS = 3_000;
+/** Requests in flight to one server, where `ten` behind it has its own limits. */
+const IN_FLIGHT_MAX = 16_384;
+
+/** Opens everything or nothing: what was opened before a failure is closed again. Throws a Fault that says what is in the way. */
+export async function serve(options: ServeOptions): Promise<Server> {
+  const { clock, domain, log, version } = options;
+  const paths = dataPaths(options.dataDir);
+  const database = options.database ?? paths.database;
+  const slumId = crypto.randomUUID();
+  const ca = options.caFile === undefined ? undefined : readFileSync(options.caFile, "utf8");
+  const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
+  await using opened = new AsyncDisposableStack();
+  opened.use(claimDirectory(paths.root, { program: "slum" }));
+  if (options.port > 0) probePort(options.host, options.port);
+  const last = readSnapshot(paths.snapshot);
+  const resolver = opened.use(createResolver(clock));
+  resolver.remember(last?.addresses ?? {});
+  const registry = opened.use(
+    createRegistry({
+      path: database,
+      open: () => openDatabase(database, migrations),
+      clock,
+      fallback: last,
+      onOpen: () => control?.reload(),
+    }),
+  );
+  if (registry.trouble !== undefined && last)
+    log(`${registry.trouble}; starting with the snapshot of ${new Date(last.savedAt).toISOString()}`);
+  const questions = opened.use(createUpstream({ clock }));
+  const webhooks = opened.use(
+    createWebhooks({ registry, clock, log, upstream: opened.use(createUpstream({ clock })) }),
+  );
+  const snapshot = opened.use(
+    keepSnapshot(
+      paths.snapshot,
+      clock,
+      () => ({
+        servers: [...registry.servers.values()],
+        tenants: [...registry.tenants.values()],
+        addresses: resolver.known(),
+      }),
+      log,
+    ),
+  );
+  let control: Control | undefined;
+  const opening = createControl({
+    registry,
+    webhooks,
+    resolver,
+    snapshot,
+    upstream: questions,
+    clock,
+    slumId,
+    domain,
+    ownHosts,
+    intervalMs: options.intervalMs,
+    offlineAfterMs: options.offlineAfterMs,
+    ca,
+    log,
+  });
+  control = opened.use(opening);
+  control.reload();
+  await namesOf(control, (name) => resolver.watch(name), clock);
+  if (options.webhook !== undefined) await ensureWebhook(control, options.webhook, paths, log);
+
+  const view = createView({ control, clock, snapshot, traffic: () => plane.traffic() });
+  const api = createApi({
+    contract,
+    handlers: createHandlers({ control, view, slumId, metrics: () => metricsPage(view, version) }),
+    authorise: createAuth(registry, paths, clock),
+    product: `slum/${version}`,
+    ownHost: (host) => ownHosts.has(host) || isIP(host.replace(/^\[|\]$/g, "")) > 0,
+    onDefect: (error, operation) =>
+      log(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
+    clock,
+  });
+  const { fleet, routes } = control;
+  const plane = opened.use(
+    createRelayPlane(
+      {
+        host: options.host,
+        port: options.port,
+        trustedProxies: options.trustedProxies,
+        fields: {
+          target: "x-slum-server",
+          attempts: "x-slum-attempts",
+          error: "x-slum-error",
+          selector: undefined,
+        },
+        refusalField: "x-ten-error",
+        overwritten: OVERWRITTEN,
+        requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        streamIdleTimeoutMs: STREAM_IDLE_TIMEOUT_MS,
+        clock,
+        hooks: {
+          find: routes.find,
+          own,
+          onTrouble: (id) => fleet.doubt(id),
+          onDelivery(id) {
+            if (fleet.find(id)?.standing.status === "offline") fleet.hope(id);
+          },
+          async verdict(id) {
+            const found = await fleet.verdict(id, VERDICT_MS);
+            return found && (found === "online" ? "up" : "down");
+          },
+        },
+      },
+      createUpstream({ clock, limits: { maxInFlight: IN_FLIGHT_MAX } }),
+    ),
+  );
+  control.attach(plane);
+
+  function own(request: Request, info: OwnInfo): Promise<Response> {
+    info.holdOpen();
+    return api.fetch(request, { door: "network", address: info.peer, trusted: info.peerTrusted });
+  }
+
+  opened.use(await claimSocket(paths.socket, clock, (path) => listenApi(api, { unix: path })));
+  const admin = options.admin && opened.use(listenAdmin(options.admin));
+
+  function listenAdmin({ host, port }: { readonly host: string; readonly port: number }): ApiListener {
+    if (port > 0) probePort(host, port);
+    return listenApi(api, { hostname: host, port });
+  }
+
+  const owned = opened.move();
+  return {
+    url: plane.url,
+    socket: paths.socket,
+    adminUrl: admin && options.admin ? `http://${options.admin.host}:${admin.port}/` : undefined,
+    async close() {
+      await plane.close(CLOSE_MS);
+      await owned.disposeAsync();
+    },
+  };
+}
+
+/** Waits until the names of all servers were looked up once, but not for long: a name that is slow goes on in the background. */
+async function namesOf(
+  { fleet }: Control,
+  watch: (name: string) => Promise<void>,
+  clock: Clock,
+): Promise<void> {
+  const names = new Set([...fleet.all()].map(({ url }) => url.host));
+  await Promise.race([Promise.all([...names].map(watch)), sleep(clock, FIRST_LOOKUP_MS)]);
+}
+
+/**
+ * The receiver `default` of `serve --webhook`. A private address written out on the command line of the server itself is
+ * meant; a name that leads to one is not.
+ */
+async function ensureWebhook(
+  { registry }: Control,
+  url: string,
+  { webhookSecret }: DataPaths,
+  log: (text: string) => void,
+): Promise<void> {
+  const id = "default";
+  const allowPrivate = isIP(new URL(url).hostname.replace(/^\[|\]$/g, "")) > 0;
+  const known = registry.webhooks.get(id);
+  if (known?.url === url) return;
+  const secret = known?.secret ?? newSecret();
+  try {
+    await registry.write((writer) => {
+      if (known) writer.webhooks.change(known, { url, allowPrivate, disabled: null });
+      else writer.webhooks.add({ id, url, allowPrivate, secret, createdAt: Date.now() });
+      writer.event("webhook.added", {}, `${id} ${url}`);
+    });
+    writeSecret(webhookSecret, secret);
+    log(`webhooks go to ${url}; their signing secret is in ${webhookSecret}`);
+  } catch (thrown) {
+    log(`the webhook ${url} could not be registered: ${messageOf(thrown)}`);
+  }
+}
