@@ -75,10 +75,15 @@ const SLOW_SWEEP_MS = 500;
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** One try that waits for the head of its answer. */
-interface Pending {
+class Pending {
   readonly sinceMs: number;
-  readonly abort: AbortController;
-  wasCut: boolean;
+  /** There once somebody asks for its signal. */
+  abort: AbortController | undefined;
+  wasCut = false;
+
+  constructor(sinceMs: number) {
+    this.sinceMs = sinceMs;
+  }
 }
 
 /** One request on its way from server to server. */
@@ -111,17 +116,16 @@ export function createRelay(parts: RelayParts): Relay {
     }
   }
 
-  function begin(visit: Visit, targetId: string, sinceMs: number): Pending {
+  /** Listening costs, so a try is only waited for once it is slow enough to be asked for its signal. */
+  function watch(pending: Pending, { request }: Visit, targetId: string): AbortSignal {
     const abort = new AbortController();
-    const { signal } = visit.request;
-    if (signal.aborted) abort.abort();
-    else signal.addEventListener("abort", () => abort.abort(), { once: true });
-    visit.signal = abort.signal;
-    const pending: Pending = { sinceMs, abort, wasCut: false };
+    pending.abort = abort;
+    if (request.signal.aborted) abort.abort();
+    else request.signal.addEventListener("abort", () => abort.abort(), { once: true });
     const tries = waiting.get(targetId) ?? new Set();
     tries.add(pending);
     waiting.set(targetId, tries);
-    return pending;
+    return abort.signal;
   }
 
   function end(targetId: string, pending: Pending): void {
@@ -157,7 +161,8 @@ export function createRelay(parts: RelayParts): Relay {
     const { id } = stop.target;
     const load = inFlight.of(id);
     const sinceMs = clock.monotonic();
-    const pending = isSafe ? begin(visit, id, sinceMs) : undefined;
+    const pending = isSafe ? new Pending(sinceMs) : undefined;
+    visit.signalOf = pending && (() => watch(pending, visit, id));
     visit.fields = [...stop.fields, ...trip.base];
     visit.attempts += 1;
     budgetOf(id).earn();
@@ -252,7 +257,7 @@ export function createRelay(parts: RelayParts): Relay {
     cut(targetId) {
       for (const pending of waiting.get(targetId) ?? []) {
         pending.wasCut = true;
-        pending.abort.abort();
+        pending.abort?.abort();
       }
     },
     retain(ids) {

@@ -100,7 +100,7 @@ export async function post(
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         requestTimeoutMs: ANSWER_TIMEOUT_MS,
         streamIdleTimeoutMs: ANSWER_TIMEOUT_MS,
-        signal,
+        signal: () => signal,
         onEnd: () => {},
       },
     );

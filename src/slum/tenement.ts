@@ -72,7 +72,7 @@ function get(
       connectTimeoutMs: TIMEOUT_MS,
       requestTimeoutMs: TIMEOUT_MS,
       streamIdleTimeoutMs: TIMEOUT_MS,
-      signal: AbortSignal.timeout(2 * TIMEOUT_MS),
+      signal: () => AbortSignal.timeout(2 * TIMEOUT_MS),
       onEnd: () => {},
     },
   );

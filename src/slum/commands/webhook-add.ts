@@ -16,7 +16,10 @@ export default command({
   ],
   args: {
     id: word("The id that the receiver gets", { hint: "ID", read: readLabel }),
-    url: word("Where messages are posted to", { hint: "URL", read: (text: string) => parseReceiverUrl(text).href }),
+    url: word("Where messages are posted to", {
+      hint: "URL",
+      read: (text: string) => parseReceiverUrl(text).href,
+    }),
     types: list("Only these types of messages", { hint: "TYPES" }),
     allowPrivate: flag("The URL may lead to a private address"),
   },
