@@ -11,6 +11,7 @@ import {
   positive,
   sameWeights,
   sum,
+  totalOf,
   type Weights,
   withShare,
 } from "./weight.ts";
@@ -61,58 +62,72 @@ export function memberOf(service: Service, id: string): Member {
   );
 }
 
+/** The instance of that id, or else all that carry the version: those that run, or all of them when none does. */
+export function select(service: Service, name: string): readonly Member[] {
+  const exact = service.members.find((m) => m.id === name);
+  if (exact) return [exact];
+  const ofVersion = service.members.filter((m) => m.version === name);
+  const running = ofVersion.filter((m) => m.runs);
+  if (ofVersion.length > 0) return running.length > 0 ? running : ofVersion;
+  return [memberOf(service, name)];
+}
+
 /** `ten weight api:v2 N`: exactly N percent, the siblings scaled. */
-export function planShare(service: Service, id: string, share: Hundredths, force: boolean): Plan {
-  runningMember(service, id);
+export function planShare(service: Service, name: string, share: Hundredths, force: boolean): Plan {
+  const ids = running(service, name).map((m) => m.id);
   const before = weightsOf(service);
-  const alone = [...positive(before).keys()].every((key) => key === id);
+  const alone = [...positive(before).keys()].every((id) => ids.includes(id));
   if (share > 0 && share < FULL && alone) {
     throw new Fault(
       "conflict",
-      `no other instance of ${service.name} takes traffic, so ${nameOf(service, id)} cannot have ${formatWeight(share)} %`,
-      rawHint(service, id, share),
+      `no other instance of ${service.name} takes traffic, so ${nameOf(service, name)} cannot have ${formatWeight(share)} %`,
+      rawHint(service, name, ids, share),
     );
   }
-  const weights = withShare(before, id, share);
-  guardTraffic(service, weights, force, share > 0 ? [id] : []);
+  const weights = withShare(before, ids, share);
+  guardTraffic(service, weights, force, share > 0 ? name : undefined);
   return { weights, start: asleep(service, weights) };
 }
 
-/** `ten weight api:v1=50 api:v2=50`: raw weights, the unnamed keep theirs. */
+/** `ten weight api:v1=50 api:v2=50`: raw weights, the unnamed keep theirs; a version's is divided among its instances. */
 export function planRaw(service: Service, named: Weights, force: boolean): Plan {
   const weights = new Map(weightsOf(service));
-  for (const [id, weight] of named) weights.set(runningMember(service, id).id, weight);
-  guardTraffic(service, weights, force, []);
+  for (const [name, weight] of named) {
+    const ids = running(service, name).map((m) => m.id);
+    for (const [id, part] of withShare(new Map(), ids, weight)) weights.set(id, part);
+  }
+  guardTraffic(service, weights, force, undefined);
   return { weights, start: asleep(service, weights) };
 }
 
 /** `ten route api [--from v1] --to v2`. */
 export function planRoute(service: Service, from: string | undefined, to: string, force: boolean): Plan {
   const before = weightsOf(service);
-  const target = runningMember(service, to);
-  if (from === to) throw new Fault("usage", "--from and --to name the same instance", "name two instances");
-  if (from !== undefined && at(before, memberOf(service, from).id) === 0 && target.weight === 0) {
+  const targets = running(service, to);
+  const ids = targets.map((m) => m.id);
+  const source = from === undefined ? [] : select(service, from).map((m) => m.id);
+  if (source.some((id) => ids.includes(id))) {
+    throw new Fault("usage", "--from and --to name the same instance", "name two instances");
+  }
+  const given = totalOf(before, source);
+  if (from !== undefined && given === 0 && totalOf(before, ids) === 0) {
     throw new Fault(
       "conflict",
       `${nameOf(service, from)} has no traffic to give`,
       `without --from, ${nameOf(service, to)} gets all of it: ten route ${service.name} --to ${to}`,
     );
   }
-  const weights =
-    from === undefined || at(before, from) === 0 ? routeAll(before, from, to) : moved(before, from, to);
-  const ready = target.healthy || target.sleeps;
+  // With a `from` that has nothing left to give and a `to` that has traffic, the route is already so.
+  const gives = given > 0 ? moved(before, source, ids) : before;
+  const weights = from === undefined ? only(before, ids) : gives;
+  const ready = targets.every((m) => m.healthy || m.sleeps);
   if (!ready && !force && !sameWeights(weights, before)) throw notHealthy(service, to);
   return { weights, start: asleep(service, weights) };
 }
 
-/** With a `--from` that has nothing left to give and a `to` that has traffic, the route is already so. */
-function routeAll(before: Weights, from: string | undefined, to: string): Weights {
-  return from === undefined ? only(before, to) : before;
-}
-
-/** `ten stop`: the weights once `ids` are stopped. Refused when siblings would run on without any traffic. */
-export function planStop(service: Service, ids: readonly string[], force: boolean): Plan {
-  for (const id of ids) memberOf(service, id);
+/** `ten stop`: the weights once `names` are stopped. Refused when siblings would run on without any traffic. */
+export function planStop(service: Service, names: readonly string[], force: boolean): Plan {
+  const ids = names.flatMap((name) => select(service, name).map((m) => m.id));
   const before = weightsOf(service);
   const weights = new Map([...before].filter(([id]) => !ids.includes(id)));
   const hadTraffic = sum(before.values()) > 0;
@@ -184,18 +199,20 @@ export function planUndo(service: Service, last: Change | undefined): Plan {
   return { weights, start: notReady(service, weights) };
 }
 
-function runningMember(service: Service, id: string): Member {
-  const member = memberOf(service, id);
-  if (member.runs) return member;
-  const name = nameOf(service, id);
-  throw new Fault("conflict", `${name} is stopped`, `start it first: ten spawn ${name} --weight 0`);
+/** What a name selects, all of it running. */
+function running(service: Service, name: string): readonly Member[] {
+  const found = select(service, name);
+  const stopped = found.find((m) => !m.runs);
+  if (!stopped) return found;
+  const instance = nameOf(service, stopped.id);
+  throw new Fault("conflict", `${instance} is stopped`, `start it first: ten spawn ${instance} --weight 0`);
 }
 
 /**
  * Refuses weights that leave a running service without traffic, or that take it from healthy instances and leave only
- * ones that are not: either is nearly always a mistake. `named` are the instances the command gives traffic to.
+ * ones that are not: either is nearly always a mistake. `named` is what the command gives traffic to.
  */
-function guardTraffic(service: Service, weights: Weights, force: boolean, named: readonly string[]): void {
+function guardTraffic(service: Service, weights: Weights, force: boolean, named: string | undefined): void {
   if (force) return;
   const before = weightsOf(service);
   if (sum(weights.values()) === 0) {
@@ -205,7 +222,7 @@ function guardTraffic(service: Service, weights: Weights, force: boolean, named:
   const serves = (held: Weights) =>
     service.members.some((m) => at(held, m.id) > 0 && (m.healthy || m.sleeps));
   if (serves(weights) || !serves(before)) return;
-  const first = named[0] ?? [...positive(weights).keys()][0] ?? "";
+  const first = named ?? [...positive(weights).keys()][0] ?? "";
   throw notHealthy(service, first);
 }
 
@@ -234,10 +251,10 @@ function notHealthy(service: Service, id: string): Fault {
   );
 }
 
-function rawHint(service: Service, id: string, share: Hundredths): string {
-  const other = service.members.find((m) => m.runs && m.id !== id);
-  if (!other) return `it is the only one: ten stop ${nameOf(service, id)} stops it`;
-  const pair = `${nameOf(service, other.id)}=${formatWeight(FULL - share)} ${nameOf(service, id)}=${formatWeight(share)}`;
+function rawHint(service: Service, name: string, ids: readonly string[], share: Hundredths): string {
+  const other = service.members.find((m) => m.runs && !ids.includes(m.id));
+  if (!other) return `it is the only one: ten stop ${nameOf(service, name)} stops it`;
+  const pair = `${nameOf(service, other.id)}=${formatWeight(FULL - share)} ${nameOf(service, name)}=${formatWeight(share)}`;
   return `name both: ten weight ${pair}`;
 }
 

@@ -63,34 +63,51 @@ export function positive(weights: Weights): Map<string, Hundredths> {
 }
 
 /**
- * Gives `id` exactly `share` percent: its weight becomes `share` and the siblings that have weight are scaled to the rest.
- * With no such sibling the result sums to `share` alone: the caller decides whether that may be.
+ * Gives `ids` together exactly `share` percent: it is divided among them equally, and the siblings that have weight are
+ * scaled to the rest. With no such sibling the result sums to `share` alone: the caller decides whether that may be.
  */
-export function withShare(weights: Weights, id: string, share: Hundredths): Map<string, Hundredths> {
-  const siblings = positive(weights);
-  siblings.delete(id);
+export function withShare(
+  weights: Weights,
+  ids: readonly string[],
+  share: Hundredths,
+): Map<string, Hundredths> {
+  const siblings = new Map([...positive(weights)].filter(([id]) => !ids.includes(id)));
   const result = new Map([...weights.keys()].map((key) => [key, 0]));
-  result.set(id, share);
+  for (const [id, weight] of divide(ids, share)) result.set(id, weight);
   if (share === FULL || siblings.size === 0) return result;
-  for (const [key, weight] of fit(siblings, FULL - share)) result.set(key, weight);
+  for (const [id, weight] of fit(siblings, FULL - share)) result.set(id, weight);
   return result;
 }
 
 /**
- * Moves all of `from`'s weight to `to`. If that passes 100, all weights are first scaled to sum to 100, so that nobody
- * else's share changes.
+ * Moves all of `from`'s weight to `to`, each one instance or several together. If that passes 100, all weights are first
+ * scaled to sum to 100, so that nobody else's share changes.
  */
-export function moved(weights: Weights, from: string, to: string): Map<string, Hundredths> {
+export function moved(
+  weights: Weights,
+  from: readonly string[],
+  to: readonly string[],
+): Map<string, Hundredths> {
+  const both = (held: Weights) => totalOf(held, from) + totalOf(held, to);
   let result = new Map(weights);
-  if (at(result, from) + at(result, to) > FULL) result = new Map([...result, ...fit(positive(result), FULL)]);
-  result.set(to, at(result, to) + at(result, from));
-  result.set(from, 0);
+  if (both(result) > FULL) result = new Map([...result, ...fit(positive(result), FULL)]);
+  for (const [id, weight] of divide(to, both(result))) result.set(id, weight);
+  for (const id of from) result.set(id, 0);
   return result;
 }
 
-/** All traffic to one. */
-export function only(weights: Weights, id: string): Map<string, Hundredths> {
-  return new Map([...weights.keys()].map((key) => [key, key === id ? FULL : 0]));
+/** All traffic to one instance, or to several in equal parts. */
+export function only(weights: Weights, ids: readonly string[]): Map<string, Hundredths> {
+  return withShare(new Map([...weights.keys()].map((key) => [key, 0])), ids, FULL);
+}
+
+/** The weight that several have together. */
+export function totalOf(weights: Weights, ids: readonly string[]): Hundredths {
+  return sum(ids.map((id) => at(weights, id)));
+}
+
+function divide(ids: readonly string[], total: Hundredths): Weights {
+  return total === 0 ? new Map(ids.map((id) => [id, 0])) : fit(new Map(ids.map((id) => [id, 1])), total);
 }
 
 export function at(weights: Weights, id: string): Hundredths {

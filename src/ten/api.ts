@@ -107,7 +107,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return { service: params.service, split: view.split(params.service) };
     },
     async deploy({ body, signal }, report) {
-      const { startupTimeoutMs } = control.service(body.process);
+      const { startupTimeoutMs, instances: defaultInstances } = control.service(body.process);
       const deploy = deploys.deploy(
         {
           service: body.process,
@@ -115,6 +115,8 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
           version: body.version,
           weight: body.weight,
           timeoutMs: body.timeout === undefined ? startupTimeoutMs : body.timeout * 1000,
+          instances: body.instances,
+          defaultInstances,
           queueMs: body.wait * 1000,
           promote: body.promote,
           stopOld: body.stop_old,

@@ -142,6 +142,7 @@ export const contract = defineContract({
       process: service,
       version: label,
       id: label.optional(),
+      instances: z.number().int().min(1).max(1_000).optional(),
       weight: weight.optional(),
       timeout: z.number().positive().max(86_400).optional(),
       /** Seconds to wait for other deploys of the service. */

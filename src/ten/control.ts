@@ -1,6 +1,7 @@
 // The control of one server: the parts put together, and the way from what they know to the routes in force.
 import { Fault, messageOf } from "../core/fault.ts";
 import { instanceName } from "../core/name.ts";
+import type { Route } from "../core/route.ts";
 import type { Clock } from "../platform/clock.ts";
 import { createListeners } from "../platform/listeners.ts";
 import type { Processes } from "../platform/process.ts";
@@ -43,6 +44,8 @@ export interface Control extends Disposable {
   settle(): Promise<void>;
   /** A request waits for something that does not serve. */
   wanted(wanted: Wanted): Promise<void> | void;
+  /** The routes as they follow from what is known now. */
+  routes(): readonly Route[];
   /** Derives the routes anew and puts them into force; resolves when every later request sees them. */
   publish(): Promise<void>;
 }
@@ -82,17 +85,18 @@ export function createControl(parts: ControlParts): Control {
 
   const timesOf = (name: string) => config.services.get(name) ?? orphanService(name);
 
+  function routes(): Route[] {
+    return toRoutes({
+      domain: parts.domain,
+      services: [...config.services.values()],
+      rows: registry.list(),
+      lifeOf: (row) => supervisor.lifeOf(row),
+      epochOf: registry.epoch,
+    });
+  }
+
   async function publish(): Promise<void> {
-    await plane?.publish(
-      toRoutes({
-        domain: parts.domain,
-        services: [...config.services.values()],
-        rows: registry.list(),
-        lifeOf: (row) => supervisor.lifeOf(row),
-        epochOf: registry.epoch,
-      }),
-      config.routing.default,
-    );
+    await plane?.publish(routes(), config.routing.default);
   }
 
   const drain = async (target: string, deadlineMs: number) => plane?.drain(target, deadlineMs);
@@ -201,6 +205,7 @@ export function createControl(parts: ControlParts): Control {
     logs,
     service,
     requireKnown,
+    routes,
     wanted(wanted) {
       const { route, label, client } = wanted;
       const template = config.services.get(route);

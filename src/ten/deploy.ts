@@ -1,8 +1,8 @@
 // A deploy: start the new version without traffic, wait until it is healthy, then give it traffic in one transaction.
 import { Fault } from "../core/fault.ts";
-import { instanceName } from "../core/name.ts";
-import { memberOf, planShare, type Service, weightsOf } from "../core/rollout.ts";
-import { FULL, formatWeight, only, positive, type Weights, withShare } from "../core/weight.ts";
+import { instanceName, parseLabel } from "../core/name.ts";
+import { type Service, weightsOf } from "../core/rollout.ts";
+import { FULL, formatWeight, only, positive, totalOf, type Weights, withShare } from "../core/weight.ts";
 import type { Serial } from "../platform/serial.ts";
 import { type Diagnosis, type DiagnosisOf, failedDeploy, NOT_STARTED } from "./diagnosis.ts";
 import type { Instance } from "./instance.ts";
@@ -15,6 +15,9 @@ export interface DeployRequest {
   readonly service: string;
   readonly id: string;
   readonly version: string;
+  /** How many instances carry the version; undefined: as many as run already, or as configured. */
+  readonly instances: number | undefined;
+  readonly defaultInstances: number;
   /** The share that it gets when healthy, in hundredths; undefined: all if nothing else takes traffic, else none. */
   readonly weight: number | undefined;
   readonly timeoutMs: number;
@@ -54,72 +57,94 @@ export interface DeployParts {
 
 export function createDeploys(parts: DeployParts): Deploys {
   const { registry, supervisor, traffic, lifecycle } = parts;
-  const running = new Map<string, { readonly id: string; readonly controller: AbortController }>();
+  const running = new Map<
+    string,
+    { readonly ids: readonly string[]; readonly controller: AbortController }
+  >();
 
   async function run(request: DeployRequest, progress: Progress, client: AbortSignal): Promise<DeployResult> {
     const { service, id } = request;
+    const ids = idsOf(registry.list(service), request);
+    const name = instanceName(service, id);
     const controller = new AbortController();
-    running.set(service, { id, controller });
+    running.set(service, { ids: [id, ...ids], controller });
     const signal = AbortSignal.any([client, controller.signal]);
     try {
-      requireShare(serviceOf(registry.list(service), service), request);
+      requireShare(serviceOf(registry.list(service), service), request, ids);
       const startedAt = parts.monotonic();
-      const started = await bringUp(request, progress, signal);
+      const started = await bringUp(request, ids, progress, signal);
       const healthyAfterMs = started ? parts.monotonic() - startedAt : 0;
-      if (started)
-        progress(
-          "healthy",
-          `${instanceName(service, id)} is healthy after ${(healthyAfterMs / 1000).toFixed(1)} s`,
-        );
+      if (started) progress("healthy", `${name} is healthy after ${(healthyAfterMs / 1000).toFixed(1)} s`);
       running.delete(service);
-      const switched = await giveTraffic(request, started);
-      const stopped = request.stopOld ? await stopOthers(request, progress) : [];
-      return { ...switched, instance: instanceName(service, id), healthyAfterMs, stopped };
+      const switched = await giveTraffic(request, ids, started);
+      const stopped = await stopOthers(request, ids, progress);
+      return { ...switched, instance: name, healthyAfterMs, stopped };
     } finally {
       if (running.get(service)?.controller === controller) running.delete(service);
     }
   }
 
-  /** Starts the instance unless it runs healthy already; false when it did. A failure leaves nothing of it running. */
-  async function bringUp(request: DeployRequest, progress: Progress, signal: AbortSignal): Promise<boolean> {
-    const { service, id, version } = request;
-    const existing = registry.find(service, id);
-    if (existing?.desired === "running" && existing.state === "healthy" && !request.replace) return false;
-    progress("starting", `starting ${instanceName(service, id)}`);
-    const instance = supervisor.of(await enrol(request, existing));
-    let isBorn = false;
+  /** Starts those that do not run healthy already; false when all did. A failure leaves nothing of the deploy running. */
+  async function bringUp(
+    request: DeployRequest,
+    ids: readonly string[],
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { service, version, timeoutMs } = request;
+    const missing = ids.filter((id) => {
+      const row = registry.find(service, id);
+      return request.replace || row?.desired !== "running" || row.state !== "healthy";
+    });
+    if (missing.length === 0) return false;
+    progress("starting", `starting ${missing.map((id) => instanceName(service, id)).join(", ")}`);
+    const instances: Instance[] = [];
+    for (const id of missing) instances.push(supervisor.of(await enrol(request, id)));
+    const born = new Set<Instance>();
+    let failed: Instance | undefined;
     try {
-      await instance.start(`deploy of ${version}`);
-      isBorn = true;
-      progress("waiting", `waiting until it is healthy (at most ${request.timeoutMs / 1000} s)`);
-      await supervisor.untilHealthy(instance.row, { timeoutMs: request.timeoutMs, signal });
+      const starts = instances.map(async (instance) => {
+        try {
+          await instance.start(`deploy of ${version}`);
+          born.add(instance);
+          await supervisor.untilHealthy(instance.row, { timeoutMs, signal });
+        } catch (thrown) {
+          failed ??= instance;
+          throw thrown;
+        }
+      });
+      progress("waiting", `waiting until healthy (at most ${timeoutMs / 1000} s)`);
+      await Promise.all(starts);
+      signal.throwIfAborted();
       return true;
     } catch (thrown) {
-      const diagnosis = isBorn ? await parts.diagnose(instance) : NOT_STARTED;
-      await withdraw(instance);
-      throw signal.aborted ? aborted(service, id, signal) : failure(service, id, thrown, diagnosis);
+      const first = failed ?? instances[0];
+      const diagnosis = first && born.has(first) ? await parts.diagnose(first) : NOT_STARTED;
+      await Promise.all(instances.map(withdraw));
+      if (signal.aborted) throw aborted(service, request.id, signal);
+      throw first ? failure(first.name, thrown, diagnosis) : thrown;
     }
   }
 
-  /** The row of the instance, committed before its process exists: wanted, without traffic, its deploy undecided. */
-  async function enrol(request: DeployRequest, existing: InstanceRow | undefined): Promise<InstanceRow> {
-    const { service, id, version } = request;
-    if (existing) {
-      await lifecycle.halt(existing, "replaced by a deploy");
-      await registry.write((writer) => {
-        const weight = existing.desired === "running" ? existing.weight : 0;
-        writer.update(existing, {
-          desired: "running",
-          deploying: true,
-          version,
-          weight,
-          restarts: 0,
-          lastExit: null,
-        });
-      });
-      return registry.get(service, id);
+  /** The row of an instance, committed before its process exists: wanted, without traffic, its deploy undecided. */
+  async function enrol({ service, version }: DeployRequest, id: string): Promise<InstanceRow> {
+    const existing = registry.find(service, id);
+    if (!existing) {
+      return registry.write((writer) => lifecycle.enrol(writer, { service, id, version, deploying: true }));
     }
-    return registry.write((writer) => lifecycle.enrol(writer, { service, id, version, deploying: true }));
+    await lifecycle.halt(existing, "replaced by a deploy");
+    await registry.write((writer) => {
+      const weight = existing.desired === "running" ? existing.weight : 0;
+      writer.update(existing, {
+        desired: "running",
+        deploying: true,
+        version,
+        weight,
+        restarts: 0,
+        lastExit: null,
+      });
+    });
+    return registry.get(service, id);
   }
 
   /** A failed deploy: the new instance is stopped and never gets weight; what was there before is untouched. */
@@ -130,32 +155,41 @@ export function createDeploys(parts: DeployParts): Deploys {
     await lifecycle.halt(row, "its deploy failed");
   }
 
-  function giveTraffic(request: DeployRequest, started: boolean): Promise<TrafficChange> {
-    const { service: name, id } = request;
-    return traffic.change(name, `deploy ${instanceName(name, id)}`, (service, writer) => {
-      const row = registry.get(name, id);
-      if (row.desired !== "running")
-        throw new Fault("conflict", `${instanceName(name, id)} was stopped meanwhile`);
-      if (row.deploying) writer.update(row, { deploying: false });
-      const weights = weightsAfter(service, request, started);
-      return { weights, message: describe(name, id, weights), acted: started };
+  function giveTraffic(
+    request: DeployRequest,
+    ids: readonly string[],
+    started: boolean,
+  ): Promise<TrafficChange> {
+    const { service: name, id: group } = request;
+    return traffic.change(name, `deploy ${instanceName(name, group)}`, (service, writer) => {
+      for (const id of ids) {
+        const row = registry.get(name, id);
+        if (row.desired !== "running")
+          throw new Fault("conflict", `${instanceName(name, id)} was stopped meanwhile`);
+        if (row.deploying) writer.update(row, { deploying: false });
+      }
+      const weights = weightsAfter(service, request, ids, started);
+      return { weights, message: describe(name, group, totalOf(weights, ids)), acted: started };
     });
   }
 
-  async function stopOthers(request: DeployRequest, progress: Progress): Promise<readonly string[]> {
-    const { service, id } = request;
-    const others = registry.list(service).filter((row) => row.id !== id && row.desired === "running");
+  /** With `stopOld` all others; when a number of instances was asked for, those of the version that are too many. */
+  async function stopOthers(
+    request: DeployRequest,
+    ids: readonly string[],
+    progress: Progress,
+  ): Promise<readonly string[]> {
+    const { service, version, stopOld, instances } = request;
+    const others = registry
+      .list(service)
+      .filter((row) => !ids.includes(row.id) && row.desired === "running")
+      .filter((row) => stopOld || (instances !== undefined && row.version === version));
     if (others.length === 0) return [];
-    progress(
-      "stopping",
-      `draining and stopping ${others.map((row) => instanceName(service, row.id)).join(", ")}`,
-    );
-    await lifecycle.stop(
-      service,
-      others.map((row) => row.id),
-      false,
-    );
-    return others.map((row) => instanceName(service, row.id));
+    const names = others.map((row) => instanceName(service, row.id));
+    progress("stopping", `draining and stopping ${names.join(", ")}`);
+    const stops = others.map((row) => row.id);
+    await lifecycle.stop(service, stops, false);
+    return names;
   }
 
   return {
@@ -167,16 +201,32 @@ export function createDeploys(parts: DeployParts): Deploys {
     },
     abort(service, reason, id) {
       const deploy = running.get(service);
-      if (deploy && (id === undefined || deploy.id === id)) deploy.controller.abort(reason);
+      if (deploy && (id === undefined || deploy.ids.includes(id))) deploy.controller.abort(reason);
     },
   };
 }
 
+/** One instance is called as its version; several `v2-1`, `v2-2`... A version that runs already keeps the ones it has. */
+function idsOf(
+  rows: readonly InstanceRow[],
+  { service, id, instances, defaultInstances }: DeployRequest,
+): string[] {
+  const running = rows.filter((row) => row.version === id && row.desired === "running").map((row) => row.id);
+  if (instances === undefined && running.length > 0 && !running.includes(id)) return running;
+  const count = instances ?? (running.includes(id) ? 1 : defaultInstances);
+  if (count === 1) return [id];
+  if (running.includes(id)) {
+    const name = instanceName(service, id);
+    throw new Fault("conflict", `${name} runs as a single instance`, `stop it first: ten stop ${name}`);
+  }
+  return Array.from({ length: count }, (_, index) => parseLabel(`${id}-${index + 1}`));
+}
+
 /** Refuses at the start what would be refused at the end: a share that nobody else can complete. */
-function requireShare(service: Service, request: DeployRequest): void {
+function requireShare(service: Service, request: DeployRequest, ids: readonly string[]): void {
   if (request.weight === undefined || request.weight === FULL || request.weight === 0) return;
   const rest = service.members.filter(
-    (member) => member.runs && member.id !== request.id && member.weight > 0,
+    (member) => member.runs && !ids.includes(member.id) && member.weight > 0,
   );
   if (rest.length > 0) return;
   throw new Fault(
@@ -187,18 +237,23 @@ function requireShare(service: Service, request: DeployRequest): void {
 }
 
 /** `--promote`: all of it; `--weight`: that share; neither: all if it is new and nothing else takes traffic, else as it was. */
-function weightsAfter(service: Service, request: DeployRequest, started: boolean): Weights {
+function weightsAfter(
+  service: Service,
+  { promote, weight }: DeployRequest,
+  ids: readonly string[],
+  started: boolean,
+): Weights {
   const before = weightsOf(service);
-  if (request.promote) return only(before, request.id);
-  if (request.weight !== undefined) {
-    if (request.weight === 0 && memberOf(service, request.id).weight === 0) return before;
-    return planShare(service, request.id, request.weight, false).weights;
+  if (promote) return only(before, ids);
+  if (weight !== undefined) {
+    // Those that had traffic may have lost it meanwhile: then nobody can complete the share, and it runs without any.
+    const others = [...positive(before).keys()].some((id) => !ids.includes(id));
+    return others || weight === FULL ? withShare(before, ids, weight) : before;
   }
-  return started && positive(before).size === 0 ? withShare(before, request.id, FULL) : before;
+  return started && positive(before).size === 0 ? only(before, ids) : before;
 }
 
-function describe(name: string, id: string, weights: Weights): string {
-  const weight = weights.get(id) ?? 0;
+function describe(name: string, id: string, weight: number): string {
   const instance = instanceName(name, id);
   return weight > 0
     ? `${instance} takes traffic`
@@ -213,7 +268,7 @@ function aborted(service: string, id: string, signal: AbortSignal): Fault {
   );
 }
 
-function failure(service: string, id: string, thrown: unknown, diagnosis: Diagnosis): unknown {
+function failure(name: string, thrown: unknown, diagnosis: Diagnosis): unknown {
   if (!(thrown instanceof Fault) || thrown.code !== "unhealthy") return thrown;
-  return failedDeploy(instanceName(service, id), thrown, diagnosis);
+  return failedDeploy(name, thrown, diagnosis);
 }

@@ -144,6 +144,7 @@ const serviceShape = z.object(
     stop_grace_period_secs: seconds(0).default(10),
     idle_timeout: seconds(0, 365 * DAY_SECS).default(0),
     on_demand: yesOrNo.default(false),
+    instances: whole("a whole number", 1, 1_000).default(1),
     max_instances: whole("a whole number", 1, 10_000).default(100),
     storage_persist: yesOrNo.default(true),
     max_body_mb: number("a number of megabytes", 0, 1_000_000).default(0),

@@ -2,13 +2,13 @@
 import { rm } from "node:fs/promises";
 import { Fault } from "../core/fault.ts";
 import { type InstanceName, instanceName } from "../core/name.ts";
-import { planStop, spawnWeight, weightsOf } from "../core/rollout.ts";
+import { planStop, select, spawnWeight, weightsOf } from "../core/rollout.ts";
 import { formatWeight } from "../core/weight.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { DataPaths } from "./paths.ts";
 import type { InstanceRow, Registry, Writer } from "./registry.ts";
 import type { Supervisor } from "./supervisor.ts";
-import type { Traffic, TrafficChange } from "./traffic.ts";
+import { serviceOf, type Traffic, type TrafficChange } from "./traffic.ts";
 
 export interface SpawnRequest {
   readonly service: string;
@@ -129,24 +129,21 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
     return change;
   }
 
-  async function stop(service: string, ids: readonly string[], force: boolean): Promise<TrafficChange> {
+  async function stop(service: string, named: readonly string[], force: boolean): Promise<TrafficChange> {
+    const now = serviceOf(registry.list(service), service);
+    const ids = [...new Set(named.flatMap((name) => select(now, name).map((member) => member.id)))];
     const names = ids.map((id) => instanceName(service, id));
     const rows = ids.map((id) => registry.get(service, id));
     for (const id of ids) {
-      parts.abortDeploy(
-        service,
-        new Fault("conflict", `${instanceName(service, id)} was stopped by another command`),
-        id,
-      );
+      const reason = `${instanceName(service, id)} was stopped by another command`;
+      parts.abortDeploy(service, new Fault("conflict", reason), id);
     }
     const running = rows.filter((row) => row.desired === "running");
-    const change = await traffic.change(service, `stop ${names.join(" ")}`, (now, writer) => {
-      const { weights } = planStop(now, ids, force);
+    const change = await traffic.change(service, `stop ${names.join(" ")}`, (then, writer) => {
+      const { weights } = planStop(then, ids, force);
       for (const row of running) writer.update(row, { desired: "stopped", deploying: false });
-      return {
-        weights: new Map([...weights, ...ids.map((id) => [id, 0] as const)]),
-        message: `${names.join(", ")} stopped`,
-      };
+      const stopped = ids.map((id) => [id, 0] as const);
+      return { weights: new Map([...weights, ...stopped]), message: "" };
     });
     await Promise.all(running.map((row) => halt(row, "stopped by the operator")));
     const changed = running.length > 0;

@@ -1,6 +1,7 @@
 // From what is registered and what is alive to the routes that the proxy uses: pure, and the only way a route comes to be.
 import { instanceName } from "../core/name.ts";
-import type { Readiness, Route, RoutePolicy, Target } from "../core/route.ts";
+import type { Hundredths, Readiness, Route, RoutePolicy, Target } from "../core/route.ts";
+import { scale, sum } from "../core/weight.ts";
 import type { InstanceRow } from "./registry.ts";
 
 /** What a supervisor knows of an instance that its row does not say. */
@@ -34,22 +35,35 @@ export function toRoutes(input: RoutesInput): Route[] {
   return input.services.map((service) => ({
     name: service.name,
     hosts: [`${service.name}.${input.domain}`, ...service.domains],
-    targets: (byService.get(service.name) ?? []).map((row) =>
-      toTarget(row, input.lifeOf(row), service.policy),
-    ),
+    targets: targetsOf(byService.get(service.name) ?? [], service.policy, input),
     epoch: input.epochOf(service.name),
     policy: service.policy,
   }));
 }
 
-function toTarget(row: InstanceRow, life: Life | undefined, policy: RoutePolicy): Target {
-  return {
+function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }: RoutesInput): Target[] {
+  const targets = rows.map((row) => ({
     id: instanceName(row.service, row.id),
     label: row.id,
     address: { host: "127.0.0.1", port: row.port ?? 0 },
     weight: row.weight,
-    readiness: readinessOf(row, life, policy.waitMs),
-  };
+    readiness: readinessOf(row, lifeOf(row), policy.waitMs),
+  }));
+  const versions = Map.groupBy(targets.keys(), (place) => rows[place]?.version);
+  for (const places of versions.values()) shareAmongReady(places.flatMap((place) => targets[place] ?? []));
+  return targets;
+}
+
+/** A version's weight is divided among those of its instances that serve, in proportion to their own. */
+function shareAmongReady(
+  targets: readonly { weight: Hundredths; readonly id: string; readonly readiness: Readiness }[],
+): void {
+  const weighted = targets.filter(({ weight }) => weight > 0);
+  const serving = weighted.filter(({ readiness }) => readiness === "ready" || readiness === "asleep");
+  if (serving.length === 0 || serving.length === weighted.length) return;
+  const total = sum(weighted.map(({ weight }) => weight));
+  const parts = scale(new Map(serving.map(({ id, weight }) => [id, weight])), total);
+  for (const target of serving) target.weight = parts.get(target.id) ?? target.weight;
 }
 
 /** Waiting for an instance is worth it when its next start is tried within the time that a request may wait. */

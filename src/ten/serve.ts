@@ -92,6 +92,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const view = createView({
     registry,
     supervisor: control.supervisor,
+    routes: control.routes,
     rates: opened.use(createRates(clock, traffic)),
     traffic,
     usage: () => usage,

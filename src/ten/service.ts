@@ -22,6 +22,8 @@ export interface Service {
   /** 0 = never sleeps. */
   readonly idleTimeoutMs: number;
   readonly maxInstances: number;
+  /** How many a deploy starts of a version. */
+  readonly instances: number;
   readonly storagePersist: boolean;
   readonly policy: RoutePolicy;
 }
@@ -79,6 +81,7 @@ export function toService(name: string, document: ServiceDocument, settings: Doc
     stopGraceMs: ms(document.stop_grace_period_secs),
     idleTimeoutMs: ms(document.idle_timeout),
     maxInstances: document.max_instances,
+    instances: document.instances,
     storagePersist: document.storage_persist,
     policy: {
       direct: document.direct,

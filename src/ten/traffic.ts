@@ -11,6 +11,7 @@ import {
   planShare,
   planUndo,
   type Service,
+  select,
   weightsOf,
 } from "../core/rollout.ts";
 import { formatWeight, sameWeights, sum, type Weights } from "../core/weight.ts";
@@ -148,8 +149,9 @@ export function createTraffic(parts: TrafficParts): Traffic {
         signal,
       ),
     async route(name, from, to, { force = false, waitMs, signal }) {
-      const row = registry.get(name, to);
-      if (waitMs !== undefined && row.desired === "running") {
+      for (const { id, runs } of select(serviceOf(registry.list(name), name), to)) {
+        if (waitMs === undefined || !runs) break;
+        const row = registry.get(name, id);
         await supervisor.of(row).start("wanted by route");
         await supervisor.untilHealthy(row, { timeoutMs: waitMs, signal });
       }

@@ -1,11 +1,12 @@
 // What is shown of instances: rows, lives and traffic put together for the API.
 import { instanceName } from "../core/name.ts";
+import { usable } from "../core/pick.ts";
+import type { Route } from "../core/route.ts";
 import { shareOf, sum } from "../core/weight.ts";
 import type { Usage } from "../platform/stats.ts";
 import type { TargetTraffic } from "../proxy/metrics.ts";
 import { errorsOf, type Rates } from "./rates.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
-import { readinessOf } from "./routes.ts";
 import type { InstanceView, SplitView } from "./shapes.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -20,6 +21,8 @@ export interface ViewParts {
   readonly registry: Registry;
   readonly supervisor: Supervisor;
   readonly rates: Rates;
+  /** The routes in force. */
+  routes(): readonly Route[];
   traffic(): readonly TargetTraffic[];
   /** By session, which is the pid of an instance's process. */
   usage(): ReadonlyMap<number, Usage>;
@@ -30,32 +33,25 @@ export interface ViewParts {
 export function createView(parts: ViewParts): View {
   const { registry, supervisor } = parts;
 
-  /** Fail open, as the proxy does: those merely unhealthy share only when none with weight is ready. */
-  function totalOf(service: string): { total: number; readiness: "ready" | "unsure" } {
-    const weighted = registry.list(service).filter((row) => row.weight > 0);
-    const of = (wanted: string) =>
-      sum(weighted.filter((row) => routable(row) === wanted).map((row) => row.weight));
-    const ready = of("ready");
-    return ready > 0 ? { total: ready, readiness: "ready" } : { total: of("unsure"), readiness: "unsure" };
-  }
-
-  function routable(row: InstanceRow): string {
-    const readiness = readinessOf(row, supervisor.lifeOf(row), 0);
-    return readiness === "asleep" ? "ready" : readiness;
-  }
-
-  function shareOfRow(row: InstanceRow, totals: Map<string, ReturnType<typeof totalOf>>): number {
-    const total = totals.get(row.service) ?? totalOf(row.service);
-    totals.set(row.service, total);
-    return routable(row) === total.readiness ? shareOf(row.weight, total.total) : 0;
+  /** The share of every target of a service, as the proxy divides its traffic right now. */
+  function sharesOf(route: Route): [string, number][] {
+    const targets = usable(route);
+    const total = sum(targets.map(({ weight }) => weight));
+    return targets.map(({ id, weight }) => [id, shareOf(weight, total)]);
   }
 
   function show(rows: readonly InstanceRow[]): InstanceView[] {
-    const totals = new Map<string, ReturnType<typeof totalOf>>();
+    const services = new Set(rows.map((row) => row.service));
+    const shares = new Map(
+      parts
+        .routes()
+        .filter(({ name }) => services.has(name))
+        .flatMap(sharesOf),
+    );
     const traffic = new Map(parts.traffic().map((one) => [one.id, one]));
     return rows.map((row) => {
       const name = instanceName(row.service, row.id);
-      return toView(row, shareOfRow(row, totals), traffic.get(name));
+      return toView(row, shares.get(name) ?? 0, traffic.get(name));
     });
   }
 

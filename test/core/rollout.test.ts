@@ -132,6 +132,49 @@ describe("route", () => {
   });
 });
 
+describe("a version that several instances carry", () => {
+  const v2 = (...weights: number[]) =>
+    weights.map((weight, i) => member(`v2-${i + 1}`, weight, { version: "v2", seq: 10 + i }));
+
+  test("gets a weight, a route and a stop as an instance does", () => {
+    const service = api(member("v1", 10000), ...v2(0, 0));
+    expect(plain(planShare(service, "v2", 1000, false))).toEqual({ v1: 9000, "v2-1": 500, "v2-2": 500 });
+    expect(plain(planRoute(service, "v1", "v2", false))).toEqual({ v1: 0, "v2-1": 5000, "v2-2": 5000 });
+    expect(plain(planRaw(service, new Map([["v2", 5000]]), false))).toEqual({
+      v1: 10000,
+      "v2-1": 2500,
+      "v2-2": 2500,
+    });
+    expect(plain(planStop(api(member("v1", 0), ...v2(5000, 5000)), ["v2-1"], false))).toEqual({
+      v1: 0,
+      "v2-2": 5000,
+    });
+    expect(refusal(() => planStop(api(member("v1", 0), ...v2(5000, 5000)), ["v2"], false))).toStartWith(
+      "conflict:",
+    );
+  });
+
+  test("is refused a route while one of its instances is not healthy", () => {
+    const [first, second] = v2(0, 0);
+    const service = api(
+      member("v1", 10000),
+      ...(first && second ? [first, { ...second, healthy: false }] : []),
+    );
+    expect(refusal(() => planRoute(service, undefined, "v2", false))).toStartWith(
+      "unhealthy: api:v2 is not healthy",
+    );
+  });
+
+  test("is rolled back as a whole", () => {
+    const history = [change({ v1: 10000, "v2-1": 0, "v2-2": 0 }, { v1: 0, "v2-1": 5000, "v2-2": 5000 })];
+    expect(plain(planRollback(api(member("v1", 0), ...v2(5000, 5000)), history))).toEqual({
+      v1: 10000,
+      "v2-1": 0,
+      "v2-2": 0,
+    });
+  });
+});
+
 describe("stop", () => {
   test("of the only instance with traffic is refused while siblings run", () => {
     const service = api(member("v1", 10000), member("v2", 0));

@@ -86,10 +86,10 @@ describe("a share", () => {
     ["then 10", { a: 34, b: 33, c: 33, d: 9900 }, "d", 1000, { a: 3060, b: 2970, c: 2970, d: 1000 }],
     ["siblings at 0 stay there", { a: 10000, b: 0, c: 0 }, "c", 2000, { a: 8000, b: 0, c: 2000 }],
     ["0 gives all to the siblings", { a: 3000, b: 7000 }, "a", 0, { a: 0, b: 10000 }],
-  ])("%s", (_, before, id, share, after) => expect(plain(withShare(of(before), id, share))).toEqual(after));
+  ])("%s", (_, before, id, share, after) => expect(plain(withShare(of(before), [id], share))).toEqual(after));
 
   test("that leaves less than 0.01 to a sibling is refused", () => {
-    expect(() => withShare(of({ a: 1, b: 1, c: 0 }), "c", 9999)).toThrow("at least 0.01 %");
+    expect(() => withShare(of({ a: 1, b: 1, c: 0 }), ["c"], 9999)).toThrow("at least 0.01 %");
   });
 });
 
@@ -98,9 +98,30 @@ describe("moving weight", () => {
     ["on top of its own", { v1: 9000, v2: 1000 }, { v1: 0, v2: 10000 }],
     ["scaled first when it passes 100", { v1: 10000, v2: 10000, v3: 10000 }, { v1: 0, v2: 6667, v3: 3333 }],
     ["others keep theirs", { v1: 2000, v2: 0, v3: 5000 }, { v1: 0, v2: 2000, v3: 5000 }],
-  ])("%s", (_, before, after) => expect(plain(moved(of(before), "v1", "v2"))).toEqual(after));
+  ])("%s", (_, before, after) => expect(plain(moved(of(before), ["v1"], ["v2"]))).toEqual(after));
 
-  test("all to one", () => expect(plain(only(of({ a: 1, b: 2 }), "b"))).toEqual({ a: 0, b: 10000 }));
+  test("all to one", () => expect(plain(only(of({ a: 1, b: 2 }), ["b"]))).toEqual({ a: 0, b: 10000 }));
+});
+
+describe("several instances together", () => {
+  test("divide their share equally", () => {
+    expect(plain(withShare(of({ v1: 10000, a: 0, b: 0, c: 0 }), ["a", "b", "c"], 1000))).toEqual({
+      v1: 9000,
+      a: 334,
+      b: 333,
+      c: 333,
+    });
+  });
+
+  test("get and give weight as one", () => {
+    expect(plain(moved(of({ a: 5000, b: 5000, c: 0, d: 0 }), ["a", "b"], ["c", "d"]))).toEqual({
+      a: 0,
+      b: 0,
+      c: 5000,
+      d: 5000,
+    });
+    expect(plain(only(of({ v1: 10000, a: 0, b: 0 }), ["a", "b"]))).toEqual({ v1: 0, a: 5000, b: 5000 });
+  });
 });
 
 test("a share has two decimals, and none of nothing is 0", () => {

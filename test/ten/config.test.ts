@@ -59,6 +59,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     stopGraceMs: 10_000,
     idleTimeoutMs: 0,
     maxInstances: 100,
+    instances: 1,
     storagePersist: true,
     policy: {
       direct: "open",

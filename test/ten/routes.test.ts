@@ -91,3 +91,28 @@ test.each([
 ] as const)("an instance that is %s (%p, %p) is %s to the proxy", (state, more, life, readiness) => {
   expect(readinessOf(row("v1", { state, ...more }), life, policy.waitMs)).toBe(readiness);
 });
+
+test("a version's weight is divided among those of its instances that serve", () => {
+  const of = (...rows: InstanceRow[]) =>
+    toRoutes({
+      domain: "localhost",
+      services: [{ name: "api", domains: [], policy }],
+      rows,
+      lifeOf: () => undefined,
+      epochOf: () => 0,
+    })[0]?.targets.map(({ label, weight }) => [label, weight]);
+  const v2 = (id: string, state: InstanceRow["state"]) => row(id, { version: "v2", weight: 1000, state });
+  expect(
+    of(row("v1", { weight: 7000 }), v2("a", "healthy"), v2("b", "unhealthy"), v2("c", "healthy")),
+  ).toEqual([
+    ["v1", 7000],
+    ["a", 1500],
+    ["b", 1000],
+    ["c", 1500],
+  ]);
+  expect(of(row("v1", { weight: 7000 }), v2("a", "unhealthy"), v2("b", "unhealthy"))).toEqual([
+    ["v1", 7000],
+    ["a", 1000],
+    ["b", 1000],
+  ]);
+});

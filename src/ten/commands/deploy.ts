@@ -14,6 +14,7 @@ export default command({
   examples: [
     ["ten deploy api --version v2", "blue/green: v2 runs without traffic, then: ten route api --to v2"],
     ["ten deploy api --version v2 --weight 10", "canary: 10 % to v2 once it is healthy"],
+    ["ten deploy api --version v2 --instances 3", "three instances that share the version's weight"],
     ["ten deploy api:v2 --promote --stop-old", "for CI: all traffic to v2, then stop the others"],
   ],
   args: {
@@ -21,6 +22,10 @@ export default command({
     version: option("The version to deploy, also the id of its instance", { hint: "V", read: readLabel }),
     weight,
     timeout,
+    instances: number("How many instances carry the version; those that it has, or as configured", {
+      min: 1,
+      max: 1_000,
+    }),
     wait: number("Seconds to wait for other deploys of the service; an hour unless given", {
       hint: "S",
       max: 86_400,
@@ -54,6 +59,7 @@ export default command({
       stop_old: args.stopOld,
       replace: args.replace,
       ...(args.weight !== undefined && { weight: args.weight }),
+      ...(args.instances !== undefined && { instances: args.instances }),
       ...(args.wait !== undefined && { wait: args.wait }),
       ...(args.timeout !== undefined && { timeout: args.timeout }),
     };
