@@ -3,10 +3,11 @@ import type { Principal } from "../api/access.ts";
 import type { Handlers } from "../api/server.ts";
 import { Fault } from "../core/fault.ts";
 import { type InstanceName, instanceName } from "../core/name.ts";
+import { select } from "../core/rollout.ts";
 import type { TenContract } from "./contract.ts";
 import type { Control } from "./control.ts";
 import type { SplitView } from "./shapes.ts";
-import type { TrafficChange } from "./traffic.ts";
+import { serviceOf, type TrafficChange } from "./traffic.ts";
 import type { View } from "./view.ts";
 
 /** Who calls: the admin, or a tenant, who sees and touches only instances whose id is the tenant's. */
@@ -32,6 +33,12 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     return name;
   }
 
+  /** An instance, or for an admin a version: what others deploy as a tenant's version is not the tenant's. */
+  function ownSelection(caller: Caller, name: InstanceName): InstanceName {
+    if (caller.tenant !== undefined) registry.get(name.service, name.id);
+    return own(caller, name);
+  }
+
   /** Every change of traffic is answered with the split that it led to. */
   async function withSplit<C extends TrafficChange>(change: Promise<C>): Promise<C & { split: SplitView }> {
     const done = await change;
@@ -51,12 +58,12 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return withSplit(lifecycle.spawn({ service, id, version, weight }));
     },
     async stop({ params, query, principal }) {
-      const { service, id } = own(principal, params.id);
+      const { service, id } = ownSelection(principal, params.id);
       return withSplit(lifecycle.stop(service, [id], query.force));
     },
     async stopAll({ body, principal }) {
-      const names = body.instances.map((name) => own(principal, name));
-      for (const { service, id } of names) registry.get(service, id);
+      const names = body.instances.map((name) => ownSelection(principal, name));
+      for (const { service, id } of names) select(serviceOf(registry.list(service), service), id);
       const byService = [...Map.groupBy(names, ({ service }) => service)];
       const changes: (TrafficChange & { split: SplitView })[] = [];
       for (const [service, those] of byService) {

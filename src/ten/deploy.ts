@@ -113,7 +113,7 @@ export function createDeploys(parts: DeployParts): Deploys {
           throw thrown;
         }
       });
-      progress("waiting", `waiting until healthy (at most ${timeoutMs / 1000} s)`);
+      progress("waiting", `waiting until it is healthy (at most ${timeoutMs / 1000} s)`);
       await Promise.all(starts);
       signal.throwIfAborted();
       return true;
