@@ -24,9 +24,10 @@ export interface UpstreamResponse {
   /** Without hop-by-hop fields and without Transfer-Encoding; Content-Length stays, as the backend sent it. */
   readonly fields: Fields;
   /**
-   * Bytes when the whole body was there with the head (what one read holds: at most 512 KB), or a millisecond later when it
-   * is announced as no more than 64 KB; a stream otherwise; null when the answer has none (HEAD, 204, 304). A stream errors with an UpstreamFailure when the backend breaks off, so that a
-   * short body never looks complete. A stream must be read or cancelled.
+   * Bytes when the whole body was there with the head (what one read holds: at most 512 KB), or a millisecond later when
+   * it is announced as no more than 64 KB; a stream otherwise; null when the answer has none (HEAD, 204, 304). A stream
+   * errors with an UpstreamFailure when the backend breaks off, so that a short body never looks complete. It must be
+   * read or cancelled.
    */
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
 }

@@ -6,6 +6,7 @@ import type { IsStale } from "./stale.ts";
 
 /** A backend closes when the time is over that it announces as `Keep-Alive: timeout`; the last fifth of it is not used. */
 const USABLE_PART_OF_KEEP_ALIVE = 0.8;
+const CLOSE_REMEMBERED_MS = 30_000;
 
 export class Pool implements Owner {
   readonly #origin: Origin;
@@ -18,6 +19,9 @@ export class Pool implements Owner {
   /** Those that wait for their turn, the first first. */
   readonly #waiting = new Set<Occupant>();
   #inFlight = 0;
+  /** How soon the target has lately closed an idle connection, and until when that counts as lately. */
+  #closesAfterMs = Number.POSITIVE_INFINITY;
+  #forgetsAtMs = 0;
   #retired = false;
 
   constructor(origin: Origin, limits: Limits, now: () => number, isStale: IsStale | undefined) {
@@ -103,6 +107,7 @@ export class Pool implements Owner {
   }
 
   onLost(connection: Connection): void {
+    this.#learn(connection);
     this.#discard(connection);
   }
 
@@ -111,7 +116,7 @@ export class Pool implements Owner {
     for (; connection !== undefined; connection = this.#takeIdle(occupant.repeatable)) {
       connection.occupant = occupant;
       if (this.#isStale?.(connection.fd) !== true && occupant.begin(connection)) return;
-      this.#discard(connection);
+      this.onLost(connection);
     }
     this.#connect(occupant);
   }
@@ -126,13 +131,22 @@ export class Pool implements Owner {
   }
 
   /**
-   * What may not be sent twice goes over a connection so young that no sensible target is about to close it; over none
-   * at all that cannot be asked whether it has been closed.
+   * What may not be sent twice goes over a connection so young that no sensible target is about to close it, half as old
+   * as those that this one has closed; over none at all that cannot be asked whether it has been closed.
    */
   #usableMs(connection: Connection, repeatable: boolean): number {
     if (repeatable) return connection.idleLimitMs;
     if (this.#isStale === undefined) return 0;
-    return Math.min(this.#limits.idleForUnrepeatableMs, connection.idleLimitMs / 2);
+    const closesAfterMs = this.#now() < this.#forgetsAtMs ? this.#closesAfterMs : Number.POSITIVE_INFINITY;
+    return Math.min(this.#limits.idleForUnrepeatableMs, connection.idleLimitMs / 2, closesAfterMs / 2);
+  }
+
+  /** The target has closed an idle connection: it may do so with the next one that is as old. */
+  #learn(connection: Connection): void {
+    const nowMs = this.#now();
+    const ageMs = ageOf(connection, nowMs);
+    this.#closesAfterMs = nowMs < this.#forgetsAtMs ? Math.min(this.#closesAfterMs, ageMs) : ageMs;
+    this.#forgetsAtMs = nowMs + CLOSE_REMEMBERED_MS;
   }
 
   #connect(occupant: Occupant): void {
@@ -149,8 +163,8 @@ export class Pool implements Owner {
     const connection = new Connection(this, this.#limits);
     this.#connections.add(connection);
     connection.occupant = occupant;
-    occupant.awaits(connection);
     connection.connect(this.#origin);
+    occupant.awaits(connection);
   }
 
   #rest(connection: Connection): void {

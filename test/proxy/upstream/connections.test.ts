@@ -151,6 +151,28 @@ describe("a target that closes its idle connections", () => {
     },
   );
 
+  test("after a while teaches how long one may carry what must not be sent twice", async () => {
+    const clock = createManualClock();
+    await using target = scriptedOrigin(answering);
+    await using client = createClient({ clock });
+    const idleThenPost = async (idleMs: number) => {
+      await clock.advance(idleMs);
+      await client.send(target.origin, post).response;
+      return target.connections.length;
+    };
+    expect(await idleThenPost(0)).toBe(1);
+    await clock.advance(100);
+    target.connections[0]?.end();
+    await target.connections[0]?.closed;
+    expect(await idleThenPost(0)).toBe(2);
+    expect(await idleThenPost(40)).toBe(2);
+    expect(await idleThenPost(60)).toBe(3);
+    await client.send(target.origin).response;
+    await clock.advance(40_000);
+    expect(await idleThenPost(0)).toBe(4);
+    expect(await idleThenPost(60)).toBe(4);
+  });
+
   test("in the moment a request is under way is told apart from a dead target", async () => {
     await using target = scriptedOrigin({
       onRequest({ connection, nth }) {
