@@ -106,6 +106,13 @@ export class Instance {
     return this.#inTurn(() => this.#end(state, reason, graceMs));
   }
 
+  /** SIGKILL to all of it now, also in the middle of an end with more patience. */
+  async kill(reason: string): Promise<void> {
+    const ended = this.end("stopped", reason, 0);
+    await this.#process?.stop(0);
+    await ended;
+  }
+
   /** Goes to sleep: from now on requests wait for it to wake. `drain` is awaited before the process ends. */
   sleep(reason: string, graceMs: number, drain: () => Promise<unknown>): Promise<void> {
     return this.#inTurn(async () => {

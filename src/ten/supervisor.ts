@@ -262,7 +262,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
           ? instance.end("stopped", "the server was shut down", serviceGrace(instance.service))
           : Promise.resolve(),
       ),
-    killAll: () => eachInstance((instance) => instance.end("stopped", "the server was shut down twice", 0)),
+    killAll: () => eachInstance((instance) => instance.kill("the server was shut down twice")),
     leaveAll() {
       for (const instance of instances.values()) instance.leave();
     },

@@ -35,7 +35,7 @@ console.log("I listen on nothing");
 `,
   // A grandchild that nobody but the session knows, and nothing that SIGTERM would end.
   stubborn: `${SERVE}
-process.on("SIGTERM", () => {});
+process.on("SIGTERM", () => console.log("SIGTERM"));
 const child = Bun.spawn(["sh", "-c", "trap '' TERM; sleep 300 & echo grandchild $!; wait"], { stdout: "inherit" });
 console.log("child", child.pid);
 Bun.serve({ port: Number(PORT), hostname, fetch: reply });
