@@ -1,5 +1,5 @@
-// Builds the one executable: `bun build.ts` for this machine, `bun build.ts --target=linux-arm64` for another.
-import { mkdir, rm, symlink } from "node:fs/promises";
+// Builds the one executable: `bun build.ts` for this machine, `--target=linux-arm64` for another, `--release` for all with their checksums.
+import { mkdir, rename, rm, symlink } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
 /** What a release is built for, and the npm package that has Bun's runtime for it. */
@@ -16,7 +16,9 @@ type Target = keyof typeof TARGETS;
 /** Requests with up to 128 KB of headers reach our own 431. */
 const MAX_HEADER_BYTES = 131_072;
 
+/** The executable appears whole or not at all, also where the one before it is running. */
 async function build(outfile: string, target?: Target): Promise<void> {
+  const unfinished = `${outfile}.${process.pid}.tmp`;
   const cross = target && {
     target: TARGETS[target].bun,
     executablePath: await runtimeFor(TARGETS[target].runtime),
@@ -29,14 +31,15 @@ async function build(outfile: string, target?: Target): Promise<void> {
     sourcemap: "inline",
     compile: {
       ...cross,
-      outfile,
+      outfile: unfinished,
       autoloadDotenv: false,
       autoloadBunfig: false,
       execArgv: [`--max-http-header-size=${MAX_HEADER_BYTES}`],
     },
   });
   // The map is embedded; the copy beside the executable is of no use.
-  await rm(`${outfile}.map`, { force: true });
+  await rm(`${unfinished}.map`, { force: true });
+  await rename(unfinished, outfile);
   for (const log of result.logs) process.stderr.write(`${log}\n`);
 }
 
@@ -56,17 +59,29 @@ function parseTarget(text: string): Target {
   throw new Error(`unknown target ${text}; known: ${Object.keys(TARGETS).join(" ")}`);
 }
 
+/** A file `SHA256SUMS` as `sha256sum --check` reads it. */
+async function writeSums(names: readonly string[]): Promise<void> {
+  const lines = names.map(async (name) => {
+    const hash = new Bun.CryptoHasher("sha256");
+    for await (const chunk of Bun.file(`${OUT}/${name}`).stream()) hash.update(chunk);
+    return `${hash.digest("hex")}  ${name}\n`;
+  });
+  await Bun.write(`${OUT}/SHA256SUMS`, (await Promise.all(lines)).join(""));
+}
+
 const { values } = parseArgs({
   options: {
-    target: { type: "string", multiple: true },
+    target: { type: "string", multiple: true, default: [] },
+    release: { type: "boolean", default: false },
     outdir: { type: "string", default: `${import.meta.dir}/dist` },
   },
 });
 const OUT = values.outdir;
 await mkdir(OUT, { recursive: true });
-if (values.target) {
-  for (const target of values.target.map(parseTarget)) await build(`${OUT}/ten-${target}`, target);
-} else {
+const targets = values.release ? (Object.keys(TARGETS) as Target[]) : values.target.map(parseTarget);
+for (const target of targets) await build(`${OUT}/ten-${target}`, target);
+if (values.release) await writeSums(targets.map((target) => `ten-${target}`));
+if (targets.length === 0) {
   await build(`${OUT}/ten`);
   await rm(`${OUT}/slum`, { force: true });
   await symlink("ten", `${OUT}/slum`);

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { systemClock } from "../../src/platform/clock.ts";
 import { createListeners, portHolder } from "../../src/platform/listeners.ts";
 import { createProcesses, type ManagedProcess } from "../../src/platform/process.ts";
+import { lacks } from "../support/installed.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
@@ -39,7 +40,9 @@ if os.fork() == 0:
 ${script.replaceAll("\n", "\n ")}
 time.sleep(100)`;
 
-describe.skipIf(process.platform !== "linux")("ownsListener", () => {
+const cannotRun = process.platform !== "linux" || lacks("python3");
+
+describe.skipIf(cannotRun)("ownsListener", () => {
   test.each([
     ["127.0.0.1", serve("127.0.0.1")],
     ["the wildcard", serve("0.0.0.0")],
@@ -96,7 +99,7 @@ print(s.getsockname()[1], flush=True); time.sleep(100)`);
   });
 });
 
-describe.skipIf(process.platform !== "linux")("messages", () => {
+describe.skipIf(cannotRun)("messages", () => {
   test("the wrong port that a process listens on is told, with its address", async () => {
     const v6 = await listening(serve("::1", "AF_INET6"));
     expect(createListeners(systemClock).listeningPorts(v6.process.pid)).toEqual([

@@ -11,6 +11,7 @@ import {
   NONCE_VARIABLE,
 } from "../../src/platform/process.ts";
 import type { SpawnOptions } from "../../src/platform/spawn.ts";
+import { lacks } from "../support/installed.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
@@ -270,7 +271,7 @@ describe("stop", () => {
     expect(runs(grandchild)).toBe(false);
   });
 
-  test("a grandchild in a group of its own is killed with the session", async () => {
+  test.skipIf(lacks("python3"))("a grandchild in a group of its own is killed with the session", async () => {
     const { start, output } = setup();
     const script =
       "import os,time\nif os.fork()==0:\n os.setpgid(0,0)\n print(os.getpid(),flush=True)\n time.sleep(100)\ntime.sleep(100)";

@@ -5,6 +5,7 @@ import { commandOf } from "../../src/ten/command.ts";
 import { loadConfig } from "../../src/ten/config.ts";
 import { planScaffold, scaffold } from "../../src/ten/scaffold.ts";
 import { freePort } from "../support/free-port.ts";
+import { lacks } from "../support/installed.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 
 const PATH = process.env.PATH ?? "";
@@ -61,8 +62,12 @@ test("an example is in a language that the machine has", () => {
   expect(planScaffold({ ...survey, has: () => false }).service).toBe("app");
 });
 
-describe.each(["requirements.txt", "package.json", "bun.lock"])("in a directory with %s", (hint) => {
-  test("what is written runs as it is", async () => {
+describe.each([
+  ["requirements.txt", "python3"],
+  ["package.json", "node"],
+  ["bun.lock", "bun"],
+])("in a directory with %s", (hint, runtime) => {
+  test.skipIf(lacks(runtime))("what is written runs as it is", async () => {
     using at = directory();
     writeFileSync(join(at.path, hint), "");
     if (hint === "bun.lock") writeFileSync(join(at.path, "package.json"), "{}");
