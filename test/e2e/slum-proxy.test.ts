@@ -1,0 +1,189 @@
+// What slum does with a request that a server does not deliver, and what every bad input is told.
+import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { until } from "../support/until.ts";
+import { startOrigin, startSlum } from "./slum.ts";
+
+const HOST = "acme.example.com";
+const named = (name: string) => () => new Response(name);
+
+describe("a request through slum", () => {
+  test("goes on to the next server when one has no app for it, and passes that one over for the tenant", async () => {
+    let asked = 0;
+    await using iad = startOrigin((request) => {
+      if (new URL(request.url).pathname === "/health") return new Response("ok");
+      asked += 1;
+      return new Response("nobody", { status: 503, headers: { "X-Ten-Error": "nothing_routable" } });
+    });
+    const bodies: string[] = [];
+    await using fra = startOrigin(async (request) => {
+      if (request.method === "POST") bodies.push(await request.text());
+      return new Response("fra");
+    });
+    await using slum = await startSlum();
+    await slum.ok("server", "add", "iad", iad.url);
+    await slum.ok("server", "add", "fra", fra.url);
+    await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
+    const before = asked;
+    expect(await slum.get(HOST)).toMatchObject({ status: 200, server: "fra" });
+    expect(await slum.get(HOST, "/", { method: "POST", body: "one" })).toMatchObject({ server: "fra" });
+    expect(asked).toBe(before + 1);
+    expect(bodies).toEqual(["one"]);
+  });
+
+  test("keeps writes at home with --writes home, and lets reads leave", async () => {
+    await using iad = startOrigin(named("iad"));
+    await using fra = startOrigin(named("fra"));
+    await using slum = await startSlum();
+    await slum.ok("server", "add", "iad", iad.url);
+    await slum.ok("server", "add", "fra", fra.url);
+    await slum.ok("tenant", "add", "acme", HOST, "iad", "api", "--writes", "home");
+    await iad.stop();
+    expect(await slum.get(HOST)).toMatchObject({ status: 200, server: "fra" });
+    expect((await slum.get(HOST, "/", { method: "POST", body: "x" })).status).toBe(503);
+    expect((await slum.get(HOST, "/", { method: "DELETE" })).status).toBe(503);
+  });
+
+  test("returns to the home server when that is steady again, and follows drain and move at once", async () => {
+    await using iad = startOrigin(named("iad"));
+    await using fra = startOrigin(named("fra"));
+    await using slum = await startSlum();
+    await slum.ok("server", "add", "iad", iad.url);
+    await slum.ok("server", "add", "fra", fra.url);
+    await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
+    await iad.stop();
+    await until("iad is offline", async () => (await slum.status("iad")) === "offline", 10_000);
+    expect((await slum.get(HOST)).server).toBe("fra");
+    iad.restart();
+    await until("it is home again", async () => (await slum.get(HOST)).server === "iad", 10_000);
+    await slum.ok("server", "drain", "iad");
+    expect((await slum.get(HOST)).server).toBe("fra");
+    await slum.ok("server", "undrain", "iad");
+    expect((await slum.get(HOST)).server).toBe("iad");
+    await slum.ok("tenant", "move", "acme", "fra");
+    expect((await slum.get(HOST)).server).toBe("fra");
+  }, 30_000);
+
+  test("leaves a server that hangs", async () => {
+    let hangs = false;
+    await using iad = startOrigin(() => (hangs ? new Promise<Response>(() => {}) : new Response("iad")));
+    await using fra = startOrigin(named("fra"));
+    await using slum = await startSlum();
+    await slum.ok("server", "add", "iad", iad.url);
+    await slum.ok("server", "add", "fra", fra.url);
+    await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
+    hangs = true;
+    const startedAt = performance.now();
+    expect((await slum.get(HOST)).server).toBe("fra");
+    expect(performance.now() - startedAt).toBeLessThan(14_000);
+  }, 30_000);
+
+  test("is told apart by host: wildcards, own hosts, nobody's, and addressing by host", async () => {
+    const hosts: (string | null)[] = [];
+    await using iad = startOrigin((request) => {
+      hosts.push(request.headers.get("host"));
+      return new Response(request.headers.get("x-forwarded-host"));
+    });
+    await using slum = await startSlum();
+    const url = iad.url.replace("127.0.0.1", "localhost");
+    await slum.ok("server", "add", "iad", url, "--addressing", "host");
+    await slum.ok("tenant", "add", "acme", "*.acme.com", "iad", "api", "prod");
+    expect(await slum.get("shop.acme.com")).toMatchObject({ status: 200, body: "shop.acme.com" });
+    expect(hosts.at(-1)).toBe(`prod.api.${new URL(url).host}`);
+    expect((await slum.get("a.shop.acme.com")).status).toBe(404);
+    expect((await slum.get("127.0.0.1", "/api/servers")).status).toBe(401);
+    expect((await slum.get("shop.acme.com", "/api/servers")).server).toBe("iad");
+  });
+
+  test("that comes back to slum is cut", async () => {
+    await using slum = await startSlum();
+    await using other = await startSlum();
+    const add = ["--addressing", "host"];
+    await slum.ok("server", "add", "b", `http://localhost:${other.port}`, ...add);
+    await other.ok("server", "add", "a", `http://localhost:${slum.port}`, ...add);
+    await slum.ok("tenant", "add", "loop", "loop.localhost", "b", "loop");
+    await other.ok("tenant", "add", "loop", "loop.localhost", "a", "loop");
+    expect((await slum.get("loop.localhost")).status).toBe(508);
+    expect((await slum.run("server", "add", "self", `http://127.0.0.1:${slum.port}`)).exit).toBe(4);
+  });
+
+  test("is served while the registry is locked, and the lock is told", async () => {
+    await using iad = startOrigin(named("iad"));
+    await using slum = await startSlum();
+    await slum.ok("server", "add", "iad", iad.url);
+    await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
+    const { Database } = await import("bun:sqlite");
+    const holder = new Database(`${slum.dataDir}/slum.db`);
+    holder.run("BEGIN IMMEDIATE");
+    expect((await slum.get(HOST)).status).toBe(200);
+    const refused = await slum.run("server", "drain", "iad");
+    expect([refused.exit, refused.stderr]).toEqual([4, expect.stringContaining("locked")]);
+    expect((await slum.ok("ps")).stdout).toContain("the registry cannot be used");
+    holder.run("ROLLBACK");
+    holder.close();
+    await slum.ok("server", "drain", "iad");
+  }, 30_000);
+
+  test("is served from the snapshot when the registry is damaged at the start", async () => {
+    await using iad = startOrigin(named("iad"));
+    await using slum = await startSlum();
+    await slum.ok("server", "add", "iad", iad.url);
+    await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
+    await until("the snapshot is written", async () =>
+      (
+        await Bun.file(`${slum.dataDir}/snapshot.json`)
+          .text()
+          .catch(() => "")
+      ).includes(HOST),
+    );
+    slum.kill("SIGKILL");
+    await slum.exited;
+    for (const log of ["slum.db-wal", "slum.db-shm"]) rmSync(join(slum.dataDir, log), { force: true });
+    await Bun.write(`${slum.dataDir}/slum.db`, "not a database at all, not a database at all");
+    await slum.start();
+    expect(await slum.get(HOST)).toMatchObject({ status: 200, server: "iad" });
+    expect((await slum.ok("ps")).stdout).toContain("the registry cannot be used");
+    expect((await slum.run("server", "drain", "iad")).exit).toBe(1);
+  }, 30_000);
+});
+
+test("every bad input is refused with a reason and an exit code", async () => {
+  await using slum = await startSlum();
+  await using iad = startOrigin(named("iad"));
+  await slum.ok("server", "add", "iad", iad.url);
+  await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
+  const refused = async (...words: string[]) => {
+    const { exit, stderr } = await slum.run(...words);
+    return [exit, stderr] as const;
+  };
+  const cases: [string, number, string][] = [
+    ["server add x http://h.example.com/path", 2, "write http://h.example.com"],
+    ["server add x http://u:p@h.example.com", 2, "no user name or password"],
+    ["server add x h.example.com", 2, "begin it with https:// or http://"],
+    ["server add X http://h.example.com", 2, "lower case"],
+    [`server add iad2 ${iad.url}`, 4, "is server iad already"],
+    ["server add iad http://h.example.com", 4, "there is a server iad already"],
+    ["server delete iad", 4, "used by tenant acme"],
+    ["server delete nope", 3, "there are iad"],
+    ["tenant add b https://b.example.com iad api", 2, 'write "b.example.com"'],
+    [`tenant add b ${HOST} iad api`, 4, "belongs to tenant acme"],
+    ["tenant add b localhost iad api", 4, "slum's own host"],
+    ["tenant add b 127.0.0.1 iad api", 2, "give a domain"],
+    ["tenant add b b.example.com nope api", 3, "there is no server"],
+    ["tenant add b b.example.com iad api --failover iad", 2, "is the home server"],
+    ["tenant add b b.example.com iad ten", 2, "reserved"],
+    ["tenant move acme nope", 3, "there is no server"],
+    ["route nobody.example.com", 3, "no tenant has"],
+    ["webhook add ops http://127.0.0.1:9/", 8, "--allow-private"],
+    ["serve --db postgres://h/db", 2, "only SQLite"],
+    ["ps --bogus", 2, "no flag"],
+  ];
+  for (const [line, exit, said] of cases) {
+    expect([line, ...(await refused(...line.split(" ")))]).toEqual([
+      line,
+      exit,
+      expect.stringContaining(said),
+    ]);
+  }
+}, 60_000);

@@ -1,0 +1,136 @@
+// A real `slum serve` from the compiled binary in a directory of its own, and commands as a user types them.
+import { join } from "node:path";
+import { createTempDir } from "../support/temp-dir.ts";
+import type { Answer, Result } from "./ten.ts";
+
+const BINARY = join(import.meta.dir, "../../dist/slum");
+
+export interface SlumAnswer extends Answer {
+  /** The server that answered. */
+  readonly server: string | null;
+  readonly headers: Headers;
+}
+
+export interface Slum extends AsyncDisposable {
+  readonly dataDir: string;
+  readonly port: number;
+  readonly pid: number;
+  log(): Promise<string>;
+  run(...words: string[]): Promise<Result>;
+  ok(...words: string[]): Promise<Result>;
+  json<T = Record<string, unknown>>(...words: string[]): Promise<T>;
+  get(host: string, path?: string, init?: RequestInit): Promise<SlumAnswer>;
+  /** The status of a server as `slum ps` shows it. */
+  status(id: string): Promise<string | undefined>;
+  readonly exited: Promise<number>;
+  kill(signal: NodeJS.Signals): void;
+  start(): Promise<void>;
+}
+
+/** With short intervals unless `serve` says otherwise. */
+export async function startSlum(...serveWords: string[]): Promise<Slum> {
+  const temp = createTempDir();
+  const dataDir = temp.file("data");
+  const logFile = temp.file("serve.log");
+  const environment = { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: dataDir };
+  let server = await serve();
+
+  async function serve() {
+    const child = Bun.spawn([BINARY, "serve", "--port", "0", "--json", "--interval", "0.5", ...serveWords], {
+      cwd: temp.path,
+      env: environment,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: Bun.file(logFile),
+    });
+    const reader = child.stdout.getReader();
+    const { value } = await reader.read();
+    reader.releaseLock();
+    if (!value) throw new Error(`slum serve ended: ${await Bun.file(logFile).text()}`);
+    const { url } = JSON.parse(new TextDecoder().decode(value)) as { url: string };
+    return { child, port: Number(new URL(url).port) };
+  }
+
+  async function run(...words: string[]): Promise<Result> {
+    const child = Bun.spawn([BINARY, ...words], {
+      cwd: temp.path,
+      env: environment,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [stdout, stderr, exit] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    return { exit, stdout, stderr };
+  }
+
+  return {
+    dataDir,
+    get port() {
+      return server.port;
+    },
+    get pid() {
+      return server.child.pid;
+    },
+    get exited() {
+      return server.child.exited;
+    },
+    log: () => Bun.file(logFile).text(),
+    run,
+    async ok(...words) {
+      const result = await run(...words);
+      if (result.exit !== 0)
+        throw new Error(`slum ${words.join(" ")} exited ${result.exit}: ${result.stderr}${result.stdout}`);
+      return result;
+    },
+    json: async (...words) => JSON.parse((await run(...words, "--json")).stdout),
+    async get(host, path = "/", init = {}) {
+      const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+        ...init,
+        headers: { ...(init.headers as Record<string, string>), Host: host },
+        redirect: "manual",
+        proxy: false,
+      } as RequestInit);
+      return {
+        status: response.status,
+        body: await response.text(),
+        instance: response.headers.get("x-ten-instance"),
+        server: response.headers.get("x-slum-server"),
+        headers: response.headers,
+      };
+    },
+    async status(id) {
+      const { stdout } = await run("ps", "--json");
+      const { servers } = JSON.parse(stdout) as { servers: { id: string; status: string }[] };
+      return servers.find((one) => one.id === id)?.status;
+    },
+    kill: (signal) => server.child.kill(signal),
+    async start() {
+      server = await serve();
+    },
+    async [Symbol.asyncDispose]() {
+      server.child.kill("SIGKILL");
+      await server.child.exited;
+      temp[Symbol.dispose]();
+    },
+  };
+}
+
+/** An origin in this process that can be taken away and brought back on its port. */
+export function startOrigin(answer: (request: Request) => Response | Promise<Response>, port = 0) {
+  const listen = (at: number) =>
+    Bun.serve({ port: at, hostname: "127.0.0.1", reusePort: false, development: false, fetch: answer });
+  let server = listen(port);
+  const { port: bound } = server;
+  return {
+    url: `http://127.0.0.1:${bound}`,
+    stop: () => server.stop(true),
+    restart: () => {
+      server = listen(bound ?? 0);
+    },
+    [Symbol.asyncDispose]: () => server.stop(true),
+  };
+}
