@@ -1,5 +1,5 @@
-// Builds the one executable: `bun build.ts` for this machine, `--target=linux-arm64` for another, `--release` for all with their checksums.
-import { mkdir, rename, rm, symlink } from "node:fs/promises";
+// Builds the one executable: `bun build.ts` for this machine, `--target=linux-arm64` for another, `--release` for all, with checksums and the installer.
+import { copyFile, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
 /** What a release is built for, and the npm package that has Bun's runtime for it. */
@@ -80,7 +80,10 @@ const OUT = values.outdir;
 await mkdir(OUT, { recursive: true });
 const targets = values.release ? (Object.keys(TARGETS) as Target[]) : values.target.map(parseTarget);
 for (const target of targets) await build(`${OUT}/ten-${target}`, target);
-if (values.release) await writeSums(targets.map((target) => `ten-${target}`));
+if (values.release) {
+  await writeSums(targets.map((target) => `ten-${target}`));
+  await copyFile(`${import.meta.dir}/install.sh`, `${OUT}/install.sh`);
+}
 if (targets.length === 0) {
   await build(`${OUT}/ten`);
   await rm(`${OUT}/slum`, { force: true });

@@ -1,0 +1,132 @@
+// The installer, from a release directory on this machine: what it installs, and what it refuses.
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createTempDir } from "./support/temp-dir.ts";
+
+const SCRIPT = join(import.meta.dir, "../install.sh");
+const NAMES = [
+  "linux-x64",
+  "linux-arm64",
+  "linux-x64-musl",
+  "linux-arm64-musl",
+  "darwin-x64",
+  "darwin-arm64",
+];
+
+/** A release of a `ten` that is a shell script; a machine of every kind gets the same. */
+function release(directory: string, version = "1.2.3", program = `#!/bin/sh\necho ten ${version}\n`): void {
+  mkdirSync(directory, { recursive: true });
+  const sum = new Bun.CryptoHasher("sha256").update(program).digest("hex");
+  for (const name of NAMES) writeFileSync(join(directory, `ten-${name}`), program);
+  writeFileSync(join(directory, "SHA256SUMS"), NAMES.map((name) => `${sum}  ten-${name}\n`).join(""));
+}
+
+function setup() {
+  const temp = createTempDir();
+  const releases = join(temp.path, "releases");
+  const bin = join(temp.path, "usr/bin");
+  release(releases);
+  async function install(args: readonly string[] = [], env: Record<string, string> = {}) {
+    const child = Bun.spawn(["sh", SCRIPT, "--prefix", join(temp.path, "usr"), ...args], {
+      env: { PATH: process.env.PATH ?? "", TEN_BASE_URL: `file://${releases}`, ...env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    return { exit: await child.exited, stdout, stderr };
+  }
+  return { releases, bin, home: temp.path, install, [Symbol.dispose]: () => temp[Symbol.dispose]() };
+}
+
+describe("install.sh", () => {
+  test("installs ten, with slum as its second name, and leaves nothing else", async () => {
+    using at = setup();
+    const { exit, stdout, stderr } = await at.install();
+    expect({ exit, stdout }).toEqual({
+      exit: 0,
+      stdout: `ten 1.2.3 installed in ${at.bin}, with slum beside it\n`,
+    });
+    expect(stderr).toBe(`hint: ${at.bin} is not in PATH: export PATH="${at.bin}:$PATH"\n`);
+    expect(readdirSync(at.bin).sort()).toEqual(["slum", "ten"]);
+    expect(readlinkSync(join(at.bin, "slum"))).toBe("ten");
+    expect(await Bun.$`${join(at.bin, "slum")}`.text()).toBe("ten 1.2.3\n");
+  });
+
+  test("changes nothing the second time", async () => {
+    using at = setup();
+    await at.install();
+    const before = statSync(join(at.bin, "ten"));
+    const { exit, stdout } = await at.install();
+    expect({ exit, stdout }).toEqual({
+      exit: 0,
+      stdout: `ten 1.2.3 is already in ${at.bin}, with slum beside it\n`,
+    });
+    expect(statSync(join(at.bin, "ten")).ino).toBe(before.ino);
+  });
+
+  test("replaces an older one, or takes the release that --version names, with a v or without", async () => {
+    using at = setup();
+    release(join(at.releases, "v1.0.0"), "1.0.0");
+    await at.install();
+    expect((await at.install(["--version", "1.0.0"])).stdout).toStartWith("ten 1.0.0 installed in");
+    expect((await at.install(["--version", "v1.0.0"])).stdout).toStartWith("ten 1.0.0 is already in");
+    expect((await at.install()).stdout).toStartWith("ten 1.2.3 installed in");
+    expect((await at.install(["--version", "9.9.9"])).stderr).toContain("v9.9.9/SHA256SUMS");
+  });
+
+  test("installs over HTTP, below the home directory where nothing else may be written", async () => {
+    using at = setup();
+    using server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: ({ url }) => new Response(Bun.file(at.releases + new URL(url).pathname)),
+    });
+    const child = Bun.spawn(["sh", "-s", "--", "--prefix", join(at.home, ".local")], {
+      env: { PATH: process.env.PATH ?? "", HOME: at.home, TEN_BASE_URL: server.url.href },
+      stdin: Bun.file(SCRIPT),
+      stdout: "pipe",
+    });
+    expect(await child.stdout.text()).toBe(
+      `ten 1.2.3 installed in ${at.home}/.local/bin, with slum beside it\n`,
+    );
+  });
+
+  test.each([
+    ["a binary that was changed", "ten", "is not what SHA256SUMS says"],
+    ["a release without this machine's binary", "SHA256SUMS", "does not list ten-"],
+  ])("installs nothing from %s", async (_, file, message) => {
+    using at = setup();
+    await at.install();
+    release(at.releases, "2.0.0");
+    for (const name of file === "ten" ? NAMES.map((one) => `ten-${one}`) : [file])
+      writeFileSync(join(at.releases, name), "#!/bin/sh\necho evil\n");
+    const { exit, stdout, stderr } = await at.install();
+    expect({ exit, stdout }).toEqual({ exit: 1, stdout: "" });
+    expect(stderr).toContain(message);
+    expect(await Bun.$`${join(at.bin, "ten")}`.text()).toBe("ten 1.2.3\n");
+    expect(readdirSync(at.bin).sort()).toEqual(["slum", "ten"]);
+  });
+
+  test("a binary that does not run here is not installed", async () => {
+    using at = setup();
+    release(at.releases, "2.0.0", "#!/bin/sh\nexit 1\n");
+    expect(await at.install()).toMatchObject({ exit: 1, stdout: "" });
+    expect(readdirSync(at.bin)).toEqual([]);
+  });
+
+  test.each([
+    ["TEN_BASE_URL is not set", [], { TEN_BASE_URL: "" }],
+    ["TEN_BASE_URL is ftp://x", [], { TEN_BASE_URL: "ftp://x" }],
+    ["cannot read file:///nowhere/SHA256SUMS", [], { TEN_BASE_URL: "file:///nowhere" }],
+    ["cannot download http://127.0.0.1:1/SHA256SUMS", [], { TEN_BASE_URL: "http://127.0.0.1:1" }],
+    ["--prefix has no value", ["--prefix"], {}],
+    ["unknown argument: --force", ["--force"], {}],
+  ] as const)("says what is wrong: %s", async (message, args, env) => {
+    using at = setup();
+    const { exit, stderr } = await at.install(args, env);
+    expect(exit).toBe(1);
+    expect(stderr).toContain(`error: ${message}\n`);
+  });
+});
