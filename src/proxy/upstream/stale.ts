@@ -20,8 +20,9 @@ export function openStaleCheck(): IsStale | undefined {
       const { symbols } = dlopen(library, {
         poll: { args: [FFIType.ptr, FFIType.u64_fast, FFIType.i32], returns: FFIType.i32 },
       });
-      // struct pollfd: the descriptor, then the events asked for and those that happened.
-      const pollfd = new Int32Array(2);
+      // struct pollfd: the descriptor, then the events asked for and those that happened. Over a buffer of its own: a small
+      // array without one is moved when what uses it gets compiled, and the kernel would go on reading at the old place.
+      const pollfd = new Int32Array(new ArrayBuffer(8));
       const address = ptr(pollfd);
       return (fd) => {
         pollfd[0] = fd;
