@@ -12,10 +12,19 @@ interface Change {
 }
 
 export function reportChange(out: Output, change: Change): void {
-  if (change.changed) out.success(change.message);
-  else out.info(change.message);
-  out.data({ ...change }, () => splitTable(out, change.split));
-  if (change.undo !== null) out.hint(`undo with: ${change.undo}`);
+  reportChanges(out, [change]);
+}
+
+/** One change is one object for scripts, several are a list in one. */
+export function reportChanges(out: Output, changes: readonly Change[]): void {
+  for (const { changed, message } of changes) {
+    if (changed) out.success(message);
+    else out.info(message);
+  }
+  const [only] = changes;
+  const tables = () => changes.map(({ split }) => splitTable(out, split)).join("\n");
+  out.data(only && changes.length === 1 ? { ...only } : { changes }, tables);
+  for (const { undo } of changes) if (undo !== null) out.hint(`undo with: ${undo}`);
 }
 
 const BAR_WIDTH = 25;

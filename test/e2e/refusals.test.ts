@@ -127,7 +127,7 @@ describe("a name that is none", () => {
     ["spawn api:v1:v2", 2, '"v1:v2" is not a valid name', "allowed"],
     ["spawn api", 2, "which instance of api?", "write api:v1"],
     ["spawn api:v1 --id v2", 2, "name different instances", "give one"],
-    ["stop api", 2, '"api" is not an instance', "service:id"],
+    ["stop api", 2, "which instance of api?", "api --all"],
     ["stop api:-x", 2, '"-x" is not a valid name', "allowed"],
     ["route api --to api:v1", 2, '"api:v1" is not a valid name', "allowed"],
     ["deploy api --version v1;rm", 2, '"v1;rm" is not a valid name', "allowed"],

@@ -1,9 +1,11 @@
 // `ten stop`: takes instances out of traffic, drains and ends them.
+import { flag, words } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
+import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
-import { force, instances } from "../arguments.ts";
+import { force, readSubject } from "../arguments.ts";
 import { connect } from "../connect.ts";
-import { reportChange } from "../report.ts";
+import { reportChanges } from "../report.ts";
 
 export default command({
   name: "stop",
@@ -13,16 +15,39 @@ export default command({
   examples: [
     ["ten stop api:v1", "stop one"],
     ["ten stop api:v1 api:v2", "stop several, side by side"],
+    ["ten stop api --all", "stop all instances of api"],
     ["ten stop api:v1 --force", "also when it is the only one that takes traffic"],
   ],
-  args: { instances, force },
+  args: {
+    instances: words("The instances, as service:id, or services with --all", {
+      hint: "service[:id]",
+      read: readSubject,
+      required: true,
+    }),
+    all: flag("All running instances of the named services"),
+    force,
+  },
   async run(context) {
     const { args, out, signal } = context;
     const client = connect(context);
-    const instances = args.instances.map(({ service, id }) => instanceName(service, id));
+    const instances: string[] = [];
+    for (const { service, id } of args.instances) {
+      if (id === undefined && !args.all) {
+        throw new Fault("usage", `which instance of ${service}?`, `write ${service}:v1, or ${service} --all`);
+      }
+      if (id !== undefined) instances.push(instanceName(service, id));
+      else
+        instances.push(
+          ...(await client.split({ params: { service } }, { signal })).split.map((one) => one.id),
+        );
+    }
+    if (instances.length === 0) {
+      out.data({ changes: [] }, () => "nothing to do: nothing runs\n");
+      return 0;
+    }
     using _ = out.progress(`draining and stopping ${instances.join(", ")}`);
     const { changes } = await client.stopAll({ body: { instances, force: args.force } }, { signal });
-    for (const change of changes) reportChange(out, change);
+    reportChanges(out, changes);
     return 0;
   },
 });
