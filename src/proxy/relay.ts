@@ -79,10 +79,13 @@ class Pending {
   readonly sinceMs: number;
   /** There once somebody asks for its signal. */
   abort: AbortController | undefined;
+  /** Whether another server may take over while this one is silent. */
+  readonly isSafe: boolean;
   wasCut = false;
 
-  constructor(sinceMs: number) {
+  constructor(sinceMs: number, isSafe: boolean) {
     this.sinceMs = sinceMs;
+    this.isSafe = isSafe;
   }
 }
 
@@ -93,7 +96,8 @@ interface Trip {
   readonly base: readonly Field[];
   readonly carrier: RelayCarrier;
   readonly isSafe: boolean;
-  readonly avoided: Set<string>;
+  /** Servers that did not deliver it. */
+  avoided: ReadonlySet<string>;
   /** The first answer that said that no app was reached: the home server's, which knows best why. */
   refusal: { readonly stop: Stop; readonly answer: Answer } | undefined;
 }
@@ -141,7 +145,7 @@ export function createRelay(parts: RelayParts): Relay {
       base,
       carrier,
       isSafe: SAFE.has(visit.request.method),
-      avoided: new Set(),
+      avoided: NONE,
       refusal: undefined,
     };
     for (;;) {
@@ -161,8 +165,8 @@ export function createRelay(parts: RelayParts): Relay {
     const { id } = stop.target;
     const load = inFlight.of(id);
     const sinceMs = clock.monotonic();
-    const pending = isSafe ? new Pending(sinceMs) : undefined;
-    visit.signalOf = pending && (() => watch(pending, visit, id));
+    const pending = new Pending(sinceMs, isSafe);
+    visit.signalOf = () => watch(pending, visit, id);
     visit.fields = [...stop.fields, ...trip.base];
     visit.attempts += 1;
     budgetOf(id).earn();
@@ -174,9 +178,9 @@ export function createRelay(parts: RelayParts): Relay {
       return { response: respond(trip, stop, answer) };
     } catch (thrown) {
       if (!(thrown instanceof UpstreamFailure)) throw thrown;
-      return await afterFailure(trip, id, thrown, pending?.wasCut ?? false);
+      return await afterFailure(trip, id, thrown, pending.wasCut);
     } finally {
-      if (pending) end(id, pending);
+      end(id, pending);
     }
   }
 
@@ -184,7 +188,7 @@ export function createRelay(parts: RelayParts): Relay {
   function afterRefusal(trip: Trip, stop: Stop, answer: Answer): Outcome {
     trip.journey.onRefusal(stop.target.id);
     if (!isWhole(trip.visit)) return { response: respond(trip, stop, answer) };
-    trip.avoided.add(stop.target.id);
+    avoid(trip, stop.target.id);
     if (answer.body instanceof ReadableStream) void answer.body.cancel().catch(() => {});
     else trip.refusal ??= { stop, answer };
     return "again";
@@ -205,16 +209,17 @@ export function createRelay(parts: RelayParts): Relay {
     if (sequel === "undelivered" && !isSafe) return afterVerdict(trip, id);
     if (sequel === "end" || (sequel === "elsewhere_paid" && !budgetOf(id).spend()))
       return { response: giveUp(visit, visit.failure) };
-    trip.avoided.add(id);
+    avoid(trip, id);
     return "again";
   }
 
   /** What may not be repeated leaves its server only when that is known to be down. */
-  async function afterVerdict({ visit, avoided }: Trip, id: string): Promise<Outcome> {
+  async function afterVerdict(trip: Trip, id: string): Promise<Outcome> {
+    const { visit } = trip;
     parts.setIdleLimit(visit.request, false);
     const verdict = await hooks.verdict(id);
     if (verdict === undefined) return { response: giveUp(visit, "nothing_routable") };
-    if (verdict === "down") avoided.add(id);
+    if (verdict === "down") avoid(trip, id);
     return "again";
   }
 
@@ -256,6 +261,7 @@ export function createRelay(parts: RelayParts): Relay {
     relay,
     cut(targetId) {
       for (const pending of waiting.get(targetId) ?? []) {
+        if (!pending.isSafe) continue;
         pending.wasCut = true;
         pending.abort?.abort();
       }
@@ -265,6 +271,12 @@ export function createRelay(parts: RelayParts): Relay {
     },
     [Symbol.dispose]: stopSweeping,
   };
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+function avoid(trip: Trip, id: string): void {
+  trip.avoided = new Set([...trip.avoided, id]);
 }
 
 /** Whether the body can be sent (again): there is none, it is held, or nobody has read from it. */

@@ -100,6 +100,8 @@ export class Tenant implements Journey {
   /** `api` or `api:prod`. */
   readonly #name: string;
   #passedOver: Map<string, number> | undefined;
+  /** The last stop, as long as its server and address are the same. */
+  #stop: { readonly server: Server; readonly address: string | undefined; readonly stop: Stop } | undefined;
 
   constructor(row: TenantRow, parts: RoutesParts) {
     this.row = row;
@@ -161,6 +163,13 @@ export class Tenant implements Journey {
   }
 
   #stopAt(server: Server): Stop {
+    const address = this.#parts.resolver.address(server.url.host);
+    if (this.#stop?.server !== server || this.#stop.address !== address)
+      this.#stop = { server, address, stop: this.#makeStop(server) };
+    return this.#stop.stop;
+  }
+
+  #makeStop(server: Server): Stop {
     const { url, row } = server;
     const target = targetOf(server, this.#parts);
     if (row.addressing === "header")
