@@ -2,6 +2,7 @@
 import { canonicalHost, isIpLiteral } from "./host.ts";
 import { isLabel, isService } from "./name.ts";
 import type { Route, Target } from "./route.ts";
+import { createSticky, type Sticky } from "./sticky.ts";
 
 /**
  * Where a request goes. `direct` names one target past the weights; `unknown_target` names one that a known route does
@@ -40,6 +41,8 @@ interface Entry {
   readonly route: Route;
   readonly weighted: Decision;
   readonly targets: ReadonlyMap<string, Target>;
+  /** Undefined where visitors are not kept. */
+  readonly sticky: Sticky | undefined;
 }
 
 const OWN: Decision = { kind: "own" };
@@ -73,7 +76,8 @@ export function createRouteTable(list: readonly Route[], options: TableOptions):
 function entryOf(route: Route): Entry {
   const targets = new Map<string, Target>();
   for (const target of route.targets) targets.set(target.label, target);
-  return { route, weighted: { kind: "weighted", route }, targets };
+  const sticky = route.policy.sticky === true ? createSticky(route) : undefined;
+  return { route, weighted: { kind: "weighted", route }, targets, sticky };
 }
 
 function homeOf(routes: ReadonlyMap<string, Entry>, name: string | undefined): Decision {

@@ -23,6 +23,8 @@ export interface Target {
   readonly id: string;
   /** The last part of the id, `v2`: how a direct host names it. */
   readonly label: string;
+  /** What it runs, where several targets run the same; its label otherwise. Stickiness is to a version. */
+  readonly version?: string;
   readonly address: Address;
   readonly weight: Hundredths;
   readonly readiness: Readiness;
@@ -42,6 +44,8 @@ export interface RoutePolicy {
   readonly maxBodyBytes: number;
   /** A request that names an unknown target may bring it to life: the program is asked, the request waits. */
   readonly onDemand?: boolean;
+  /** A cookie keeps a visitor on the version that it saw. */
+  readonly sticky?: boolean;
 }
 
 /** One service's traffic: its hosts, its targets, and how their shares are counted. */
