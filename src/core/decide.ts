@@ -76,7 +76,7 @@ export function createRouteTable(list: readonly Route[], options: TableOptions):
 function entryOf(route: Route): Entry {
   const targets = new Map<string, Target>();
   for (const target of route.targets) targets.set(target.label, target);
-  const sticky = route.policy.sticky === true ? createSticky(route) : undefined;
+  const sticky = route.policy.sticky === undefined ? undefined : createSticky(route);
   return { route, weighted: { kind: "weighted", route }, targets, sticky };
 }
 

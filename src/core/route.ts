@@ -44,8 +44,8 @@ export interface RoutePolicy {
   readonly maxBodyBytes: number;
   /** A request that names an unknown target may bring it to life: the program is asked, the request waits. */
   readonly onDemand?: boolean;
-  /** A cookie keeps a visitor on the version that it saw. */
-  readonly sticky?: boolean;
+  /** The name of the cookie that keeps a visitor on the version it saw; undefined: none does. */
+  readonly sticky?: string | undefined;
 }
 
 /** One service's traffic: its hosts, its targets, and how their shares are counted. */

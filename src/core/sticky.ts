@@ -13,8 +13,8 @@ export interface Mark {
 
 /** One route's versions with weight; immutable, made with the route table. */
 export interface Sticky {
-  /** Where a returning visitor goes, uncounted; undefined when it is to be picked like a new one. */
-  homeOf(mark: Mark): Target | undefined;
+  /** Where a returning visitor goes, uncounted; undefined when it is to be picked like a new one, or all were `tried`. */
+  homeOf(mark: Mark, tried?: Pick<ReadonlySet<string>, "has">): Target | undefined;
   /**
    * The mark for a visitor that `target` serves: the very same object when it still holds. `random` gives integers below
    * 2^32; it is asked as often as there are versions on average, and at most 1,000 times.
@@ -33,6 +33,7 @@ interface Version {
 
 const MOST_DRAWS = 1_000;
 const MOST_SCORES = 5_000;
+const NONE: ReadonlySet<string> = new Set();
 
 /**
  * Two things must hold at once: new visitors are split exactly, by counting; and when weights change, visitors move only
@@ -94,8 +95,8 @@ export function createSticky(route: Route): Sticky {
     return seen !== undefined && holds(seen, seed) ? seen : winnerOf(seed);
   }
 
-  function homeOf(mark: Mark): Target | undefined {
-    const candidates = homeVersion(mark)?.usable ?? [];
+  function homeOf(mark: Mark, tried: Pick<ReadonlySet<string>, "has"> = NONE): Target | undefined {
+    const candidates = homeVersion(mark)?.usable.filter(({ id }) => !tried.has(id)) ?? [];
     return candidates.find(({ label }) => label === mark.label) ?? nearest(candidates, mark);
   }
 

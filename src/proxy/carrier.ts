@@ -103,6 +103,8 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
       const headers = answerFields(from, reserved, body === null);
       headers.push([fields.target, target.id]);
       if (visit.attempts > 1) headers.push([fields.attempts, String(visit.attempts)]);
+      const cookie = visit.cookieFrom(target);
+      if (cookie !== undefined) headers.push(["set-cookie", cookie]);
       if (parts.isClosing()) headers.push(["connection", "close"]);
       try {
         return new Response(bodyOf(visit.request.method, body, headers), { status, headers });

@@ -83,12 +83,14 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
   return {
     carrier: {
       attempt,
-      respond({ attempts, request }, target, { status, tunnel, protocol }) {
+      respond(visit, target, { status, tunnel, protocol }) {
         const headers: Record<string, string> = { [fields.target]: target.id };
-        if (attempts > 1) headers[fields.attempts] = String(attempts);
+        if (visit.attempts > 1) headers[fields.attempts] = String(visit.attempts);
+        const cookie = visit.cookieFrom(target);
+        if (cookie !== undefined) headers["Set-Cookie"] = cookie;
         if (tunnel === undefined) return new Response(null, { status, headers });
         if (protocol !== "") headers["Sec-WebSocket-Protocol"] = protocol;
-        if (upgrade(request, tunnel, headers)) return undefined;
+        if (upgrade(visit.request, tunnel, headers)) return undefined;
         tunnel.close(1001, "");
         return "bad_request";
       },

@@ -3,8 +3,10 @@ import type { RouteTable } from "../core/decide.ts";
 import type { Field } from "../core/header.ts";
 import type { Selection } from "../core/pick.ts";
 import type { Route, Target } from "../core/route.ts";
+import type { Mark, Sticky } from "../core/sticky.ts";
 import type { AnswerName } from "./answers.ts";
 import { hasNoBody, type OutgoingBody } from "./request-body.ts";
+import { readMark, writeMark } from "./sticky-cookie.ts";
 import type { Verdict } from "./waiting.ts";
 
 /** What a request brings and what has become of it so far. */
@@ -22,6 +24,10 @@ export class Visit {
   body: OutgoingBody | undefined;
   /** The sleeping target whose turn it was. */
   picked: string | undefined;
+  /** Who knows where visitors of the route belong; undefined where they are not kept. */
+  sticky: Sticky | undefined;
+  /** The mark that the visitor brought. */
+  #mark: Mark | undefined;
   /** Targets that failed this request, as they were then. */
   tried: Map<string, Target> | undefined;
   attempts = 0;
@@ -55,11 +61,34 @@ export class Visit {
     this.label = label;
   }
 
+  /** The target that a returning visitor belongs to, if it has not failed this request. */
+  home(): Target | undefined {
+    const name = this.route.policy.sticky;
+    if (this.sticky === undefined || name === undefined) return undefined;
+    this.#mark ??= readMark(this.request.headers.get("cookie"), name);
+    return this.#mark && this.sticky.homeOf(this.#mark, this.tried);
+  }
+
+  /** The Set-Cookie that a visitor served by this target must be given; undefined when there is nothing to change. */
+  cookieFrom(target: Target): string | undefined {
+    const name = this.route.policy.sticky;
+    if (this.sticky === undefined || name === undefined) return undefined;
+    const mark = this.sticky.markFor(target, this.#mark, randomInteger);
+    if (mark === this.#mark) return undefined;
+    const proto = this.fields.find(([field]) => field === "x-forwarded-proto");
+    return writeMark(name, mark, proto?.[1].toLowerCase() === "https");
+  }
+
   /** Remembers a target that failed, so that the request goes elsewhere until a table shows the target changed. */
   avoid(target: Target): void {
     this.tried ??= new Map();
     this.tried.set(target.id, target);
   }
+}
+
+/** Below 2^32. */
+function randomInteger(): number {
+  return Math.floor(Math.random() * 2 ** 32);
 }
 
 /** A reason to wait, and how to tell from a table that it is over. */
@@ -83,6 +112,7 @@ export function choose(visit: Visit, table: RouteTable, selection: Selection): T
   if (entry === undefined) return visit.failure ?? "nothing_routable";
   visit.route = entry.route;
   if (visit.tried !== undefined) forgetChanged(visit.tried, visit.route);
+  if (visit.label === undefined) visit.sticky = entry.sticky;
   const label = visit.label ?? visit.picked;
   if (label === undefined) return chooseByWeight(visit, selection);
   const target = entry.targets.get(label);
@@ -92,7 +122,8 @@ export function choose(visit: Visit, table: RouteTable, selection: Selection): T
 function chooseByWeight(visit: Visit, selection: Selection): Target | Pause | AnswerName {
   const { route, tried } = visit;
   const isFirst = tried === undefined && visit.attempts === 0;
-  const target = isFirst ? selection.selectWeighted(route) : selection.alternative(route, tried ?? NONE);
+  const target =
+    visit.home() ?? (isFirst ? selection.selectWeighted(route) : selection.alternative(route, tried ?? NONE));
   if (target !== undefined) {
     if (target.readiness !== "asleep") return target;
     visit.picked = target.label;

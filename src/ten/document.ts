@@ -136,6 +136,7 @@ const serviceShape = z.object(
     health_host: text("a domain", parseDomain).exactOptional(),
     domains: list("domains", text("a domain", parseDomain)).default([]),
     direct: choice("open", "trusted", "off").default("open"),
+    sticky: yesOrNo.default(false),
     restart: choice("on-failure", "always", "never").default("on-failure"),
     startup_timeout: seconds(1).default(30),
     request_timeout: seconds(0).default(30),

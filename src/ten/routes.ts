@@ -45,6 +45,7 @@ function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }
   const targets = rows.map((row) => ({
     id: instanceName(row.service, row.id),
     label: row.id,
+    version: row.version,
     address: { host: "127.0.0.1", port: row.port ?? 0 },
     weight: row.weight,
     readiness: readinessOf(row, lifeOf(row), policy.waitMs),

@@ -89,6 +89,7 @@ export function toService(name: string, document: ServiceDocument, settings: Doc
       streamIdleTimeoutMs: ms(document.stream_idle_timeout),
       waitMs: ms(document.startup_timeout),
       onDemand: document.on_demand,
+      sticky: document.sticky ? `ten-sticky-${name}` : undefined,
       maxBodyBytes: scaled(document.max_body_mb, BYTES_PER_MB),
     },
   };

@@ -4,6 +4,7 @@ import type { PlaneFactory } from "../support/plane.ts";
 import { answersItself } from "./behaviour/answering.ts";
 import { drains } from "./behaviour/draining.ts";
 import { forwards } from "./behaviour/forwarding.ts";
+import { keepsVisitors } from "./behaviour/keeping.ts";
 import { retries } from "./behaviour/retrying.ts";
 import { splits } from "./behaviour/splitting.ts";
 import { upgrades } from "./behaviour/upgrading.ts";
@@ -14,6 +15,7 @@ export function behavesAsDataPlane(name: string, create: PlaneFactory): void {
   describe(`the ${name} data plane`, () => {
     describe("forwards", () => forwards(create));
     describe("splits", () => splits(create));
+    describe("keeps visitors", () => keepsVisitors(create));
     describe("answers itself", () => answersItself(create));
     describe("retries", () => retries(create));
     describe("waits", () => waits(create));

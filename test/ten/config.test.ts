@@ -135,6 +135,7 @@ describe("one wrong thing is told in one line", () => {
     [api("domains = 'a.com'"), 'service.api.domains: expected a list of domains, got "a.com"'],
     [api("args = [1]"), "service.api.args[0]: expected an argument, got 1"],
     [api("direct = 'on'"), 'service.api.direct: expected "open" or "trusted" or "off", got "on"'],
+    [api("sticky = 'yes'"), 'service.api.sticky: expected true or false, got "yes"'],
     [api("restart = true"), 'service.api.restart: expected "on-failure" or "always" or "never", got true'],
     [api("health = 'health'"), 'service.api.health: expected a path such as "/health", got "health"'],
     [

@@ -55,6 +55,7 @@ test("a service has its own host, its domains and its instances as targets", () 
         {
           id: "api:v1",
           label: "v1",
+          version: "v1",
           address: { host: "127.0.0.1", port: 20001 },
           weight: 10000,
           readiness: "ready",
@@ -62,6 +63,7 @@ test("a service has its own host, its domains and its instances as targets", () 
         {
           id: "api:v2",
           label: "v2",
+          version: "v2",
           address: { host: "127.0.0.1", port: 20002 },
           weight: 0,
           readiness: "ready",
