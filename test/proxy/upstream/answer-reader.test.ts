@@ -120,7 +120,7 @@ test("mutated answers in random pieces read as the reference reads them", () => 
   const seed = Number(process.env.FUZZ_SEED ?? 1);
   const random = seeded(seed);
   const outcomes = new Map<string, number>();
-  const rounds = Number(process.env.FUZZ_ROUNDS ?? 60_000);
+  const rounds = Number(process.env.FUZZ_ROUNDS ?? 20_000);
   for (let round = 0; round < rounds; round++) {
     const text = mutate(SAMPLES[random(SAMPLES.length)] ?? "", random);
     const method = random(8) === 0 ? "HEAD" : "GET";
