@@ -49,6 +49,7 @@ export interface ControlParts {
 const TICK_MS = 1_000;
 const PROBE_REGISTRY_MS = 5_000;
 const UNWRITTEN_MAX = 10_000;
+const ALERT_MEMORY_MS = 3_600_000;
 /** What is under way to a server that is drained has so long. */
 const DRAIN_MS = 30_000;
 
@@ -62,6 +63,7 @@ export function createControl(parts: ControlParts): Control {
   const alerts = new Alerts({ offlineAfterMs: parts.offlineAfterMs }, known(), clock.monotonic());
   const stops = [clock.every(TICK_MS, tick), clock.every(PROBE_REGISTRY_MS, probeRegistry)];
   let trouble = registry.trouble;
+  registry.tryWrite(forgetOldAlerts);
 
   function known() {
     return [...registry.alerts.values()].map(({ thing, begunAt, open }) => ({
@@ -69,6 +71,12 @@ export function createControl(parts: ControlParts): Control {
       isOpen: open,
       agoMs: clock.now() - begunAt,
     }));
+  }
+
+  /** What has ended long ago may begin again without a look back. */
+  function forgetOldAlerts(writer: Writer): void {
+    for (const row of registry.alerts.values())
+      if (!row.open && clock.now() - row.begunAt > ALERT_MEMORY_MS) writer.alerts.remove(row);
   }
 
   function onCheck(server: Server, before: Status): void {

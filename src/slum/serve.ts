@@ -61,6 +61,7 @@ const CLOSE_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 300_000;
 const STREAM_IDLE_TIMEOUT_MS = 3_600_000;
 const VERDICT_MS = 3_000;
+const REOPEN_PATIENCE_MS = 20;
 /** Requests in flight to one server, where `ten` behind it has its own limits. */
 const IN_FLIGHT_MAX = 16_384;
 
@@ -78,10 +79,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const last = readSnapshot(paths.snapshot);
   const resolver = opened.use(createResolver(clock));
   resolver.remember(last?.addresses ?? {});
+  let control: Control | undefined;
   const registry = opened.use(
     createRegistry({
       path: database,
-      open: () => openDatabase(database, migrations),
+      // Waiting for a lock holds up the event loop: only before there is any traffic.
+      open: () => openDatabase(database, migrations, control ? REOPEN_PATIENCE_MS : undefined),
       clock,
       fallback: last,
       onOpen: () => control?.reload(),
@@ -105,7 +108,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
       log,
     ),
   );
-  let control: Control | undefined;
   const opening = createControl({
     registry,
     webhooks,
