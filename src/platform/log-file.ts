@@ -1,5 +1,31 @@
 // Reading the files that instances append their output to: the last lines, and what comes after them.
+import { isUtf8 } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
+
+/** One line without its end. */
+export interface Line {
+  /** Bytes that are no UTF-8 are U+FFFD in it. */
+  readonly text: string;
+  /** What was really written, where it is no UTF-8. */
+  readonly bytes?: Uint8Array;
+  /** The offset behind it, its end of line included. */
+  readonly end: number;
+}
+
+export interface Tail {
+  /** Oldest first; the last one may still lack its end. */
+  readonly lines: Line[];
+  /** The offset behind the last complete line: where a follower goes on. */
+  readonly end: number;
+}
+
+export interface TailOptions {
+  /** How many lines at most. */
+  readonly limit: number;
+  readonly matches?: (text: string) => boolean;
+  /** Only lines that end behind this offset. */
+  readonly from?: number;
+}
 
 /** Reads what was appended to one file since the last look. */
 export interface LineFollower {
@@ -7,7 +33,7 @@ export interface LineFollower {
    * The complete lines that came since the last call, at most about 1 MB of them. A file that was truncated, replaced or
    * made only now is read from its beginning. Calls must not overlap.
    */
-  next(): Promise<string[]>;
+  next(): Promise<Line[]>;
 }
 
 const BLOCK_BYTES = 64 * 1024;
@@ -19,81 +45,92 @@ const LINE_BYTES = 256 * 1024;
 const PAGE_BYTES = 4096;
 const NEWLINE = 0x0a;
 
-/** The last lines that match, at most `limit`, oldest first; a file that is not there has none. Costs what it reads, from the end. */
-export async function lastLines(
-  path: string,
-  limit: number,
-  matches: (line: string) => boolean = () => true,
-): Promise<string[]> {
-  const found: string[] = [];
-  await withFile(path, async (file) => {
-    for await (const lines of linesFromEnd(file)) {
-      for (const line of lines.reverse()) if (found.length < limit && matches(line)) found.push(line);
-      if (found.length >= limit) return;
+/** Bytes of a file and where in it they begin. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly start: number;
+}
+
+/** The last lines that match; a file that is not there has none. Costs what it reads, from the end. */
+export async function readTail(path: string, { limit, matches, from = 0 }: TailOptions): Promise<Tail> {
+  const found: Line[] = [];
+  const end = await withFile(path, async (file) => {
+    const { size } = await file.stat();
+    const complete = await endOfLines(file, size);
+    if (limit > 0) {
+      for await (const lines of linesFromEnd(file, size, from)) {
+        for (const line of lines.reverse()) {
+          if (found.length < limit && line.end > from && (matches?.(line.text) ?? true)) found.push(line);
+        }
+        if (found.length >= limit) break;
+      }
     }
+    return complete;
   });
-  return found.reverse();
+  return { lines: found.reverse(), end: end ?? 0 };
+}
+
+/** The offset behind the last end of a line, or the size when the last line is so long that it comes in parts. */
+async function endOfLines(file: FileHandle, size: number): Promise<number> {
+  for (let end = size; end > 0 && size - end < LINE_BYTES; end -= BLOCK_BYTES) {
+    const { bytes, start } = await readPiece(file, Math.max(0, end - BLOCK_BYTES), end);
+    const at = bytes.lastIndexOf(NEWLINE);
+    if (at >= 0) return start + at + 1;
+  }
+  return size <= LINE_BYTES ? 0 : size;
 }
 
 /** The lines of one block after the other, the last block first; those within one in their order. */
-async function* linesFromEnd(file: FileHandle): AsyncGenerator<string[]> {
-  const { size } = await file.stat();
-  let rest: Uint8Array = new Uint8Array();
-  for (let end = size; end > 0 && size - end < SEARCH_BYTES; ) {
+async function* linesFromEnd(file: FileHandle, size: number, from: number): AsyncGenerator<Line[]> {
+  let rest: Buffer = Buffer.alloc(0);
+  // The rest is the end of a line that began further ahead: as long as it ends behind `from`, it is wanted whole.
+  for (let end = size; end > 0 && end + rest.length > from && size - end < SEARCH_BYTES; ) {
     const start = Math.floor((end - 1) / BLOCK_BYTES) * BLOCK_BYTES;
-    const read = await readAt(file, start, end - start);
+    const read = await readPiece(file, start, end);
     const block = withoutHole(read);
-    const bytes = Buffer.concat([block, rest]);
-    if (block.length < read.length) return yield linesOf(afterNewline(bytes));
-    if (start === 0) return yield linesOf(bytes);
-    const whole = afterNewline(bytes);
-    rest = bytes.subarray(0, bytes.length - whole.length);
+    const piece = { bytes: Buffer.concat([block.bytes, rest]), start: block.start };
+    if (block.start > start) return yield linesOf(afterNewline(piece));
+    if (start === 0) return yield linesOf(piece);
+    const whole = afterNewline(piece);
+    rest = piece.bytes.subarray(0, piece.bytes.length - whole.bytes.length);
     yield linesOf(whole);
     if (rest.length > LINE_BYTES) {
-      yield linesOf(rest);
-      rest = new Uint8Array();
+      yield linesOf({ bytes: rest, start });
+      rest = Buffer.alloc(0);
     }
     end = start;
   }
 }
 
-/** Follows a file from its beginning, or from where it ends at the first call of `next`. */
-export function createLineFollower(path: string, from: "beginning" | "end"): LineFollower {
-  let offset = from === "beginning" ? 0 : undefined;
+/** Follows a file from an offset on: 0, or the `end` of a tail. */
+export function createLineFollower(path: string, from: number): LineFollower {
+  let offset = from;
   let inode: number | undefined;
-  let rest: Uint8Array = new Uint8Array();
+  let rest: Buffer = Buffer.alloc(0);
 
-  async function read(file: FileHandle): Promise<string[]> {
+  async function read(file: FileHandle): Promise<Line[]> {
     const { size, ino } = await file.stat();
-    if (inode !== undefined && (ino !== inode || size < (offset ?? 0))) {
+    if ((inode !== undefined && ino !== inode) || size < offset) {
       offset = 0;
-      rest = new Uint8Array();
+      rest = Buffer.alloc(0);
     }
     inode = ino;
-    offset ??= size;
     // From a page's beginning, so that a hole is met in whole pages.
     const skip = offset % PAGE_BYTES;
-    const read = await readAt(file, offset - skip, Math.min(FOLLOW_BYTES, size - offset) + skip);
-    const fresh = withoutHole(read);
-    offset += Math.max(0, read.length - skip);
+    const piece = await readPiece(file, offset - skip, Math.min(size, offset + FOLLOW_BYTES));
+    const fresh = withoutHole(piece);
+    offset = Math.max(offset, piece.start + piece.bytes.length);
     // A hole: what we were about to read was trimmed, and the first line behind it is not whole.
-    const trimmed = fresh.length < read.length;
-    const bytes = trimmed ? afterNewline(fresh) : Buffer.concat([rest, fresh.subarray(skip)]);
-    const cut = bytes.length > LINE_BYTES + FOLLOW_BYTES ? bytes.length : bytes.lastIndexOf(NEWLINE) + 1;
+    const trimmed = fresh.start > piece.start;
+    const bytes = trimmed ? afterNewline(fresh).bytes : Buffer.concat([rest, fresh.bytes.subarray(skip)]);
+    const start = offset - bytes.length;
+    const endless = bytes.length - (bytes.lastIndexOf(NEWLINE) + 1) > LINE_BYTES;
+    const cut = endless ? bytes.length : bytes.lastIndexOf(NEWLINE) + 1;
     rest = bytes.subarray(cut);
-    if (rest.length <= LINE_BYTES) return linesOf(bytes.subarray(0, cut));
-    rest = new Uint8Array();
-    return linesOf(bytes);
+    return linesOf({ bytes: bytes.subarray(0, cut), start });
   }
 
-  return {
-    async next() {
-      const lines = (await withFile(path, read)) ?? [];
-      // A file that is not there yet has all its lines before it.
-      offset ??= 0;
-      return lines;
-    },
-  };
+  return { next: async () => (await withFile(path, read)) ?? [] };
 }
 
 /** Undefined when there is no such file. */
@@ -110,31 +147,44 @@ async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>):
   }
 }
 
-async function readAt(file: FileHandle, start: number, length: number): Promise<Uint8Array> {
-  const buffer = Buffer.alloc(Math.max(0, length));
-  if (buffer.length === 0) return buffer;
+async function readPiece(file: FileHandle, start: number, end: number): Promise<Piece> {
+  const buffer = Buffer.alloc(Math.max(0, end - start));
+  if (buffer.length === 0) return { bytes: buffer, start };
   const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
-  return buffer.subarray(0, bytesRead);
+  return { bytes: buffer.subarray(0, bytesRead), start };
 }
 
-/** What follows the last page of nothing but zeros: where a log was trimmed. `bytes` begin at a page of the file. */
-function withoutHole(bytes: Uint8Array): Uint8Array {
+/** What follows the last page of nothing but zeros: where a log was trimmed. The piece begins at a page of the file. */
+function withoutHole({ bytes, start }: Piece): Piece {
   for (let at = Math.floor(bytes.length / PAGE_BYTES) * PAGE_BYTES; at >= PAGE_BYTES; at -= PAGE_BYTES) {
-    if (bytes.subarray(at - PAGE_BYTES, at).every((byte) => byte === 0)) return bytes.subarray(at);
+    if (bytes.subarray(at - PAGE_BYTES, at).every((byte) => byte === 0)) return cutOff({ bytes, start }, at);
   }
-  return bytes;
+  return { bytes, start };
 }
 
 /** What follows the first end of a line; nothing when there is none. */
-function afterNewline(bytes: Uint8Array): Uint8Array {
-  const at = bytes.indexOf(NEWLINE);
-  return at < 0 ? new Uint8Array() : bytes.subarray(at + 1);
+function afterNewline(piece: Piece): Piece {
+  const at = piece.bytes.indexOf(NEWLINE);
+  return cutOff(piece, at < 0 ? piece.bytes.length : at + 1);
 }
 
-/** Whole lines are decoded, so no character is cut in two; bytes that are no UTF-8 become U+FFFD. */
-function linesOf(bytes: Uint8Array): string[] {
-  if (bytes.length === 0) return [];
-  const lines = new TextDecoder().decode(bytes).split("\n");
-  if (lines.at(-1) === "") lines.pop();
+function cutOff({ bytes, start }: Piece, count: number): Piece {
+  return { bytes: bytes.subarray(count), start: start + count };
+}
+
+function linesOf({ bytes, start }: Piece): Line[] {
+  const lines: Line[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const found = bytes.indexOf(NEWLINE, at);
+    const end = found < 0 ? bytes.length : found;
+    lines.push(lineOf(bytes.subarray(at, end), start + (found < 0 ? end : end + 1)));
+    at = end + 1;
+  }
   return lines;
+}
+
+/** Whole lines are decoded, so no character is cut in two. */
+function lineOf(bytes: Buffer, end: number): Line {
+  const text = bytes.toString("utf8");
+  return text.includes("\ufffd") && !isUtf8(bytes) ? { text, bytes, end } : { text, end };
 }

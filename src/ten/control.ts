@@ -216,6 +216,7 @@ export function createControl(parts: ControlParts): Control {
     publish,
     [Symbol.dispose]() {
       idle[Symbol.dispose]();
+      logs[Symbol.dispose]();
       supervisor[Symbol.dispose]();
     },
     async open(createPlane) {

@@ -1,18 +1,21 @@
-// What instances wrote: the last lines of their two files, and what is appended from then on.
-import { open, stat } from "node:fs/promises";
+// What instances wrote: the last lines of their files in time order, and what is appended from then on.
 import { instanceName } from "../core/name.ts";
+import type { Since } from "../core/since.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
+import { createLineFollower, type Line, type LineFollower, readTail } from "../platform/log-file.ts";
+import { createLogIndexer, readLogTimes } from "../platform/log-index.ts";
 import type { Instance } from "./instance.ts";
-import type { DataPaths, Stream } from "./paths.ts";
+import { createLogKeeper } from "./log-keeper.ts";
+import { type DataPaths, STREAMS, type Stream } from "./paths.ts";
 import type { Registry } from "./registry.ts";
 import type { LogLine, LogQuery } from "./shapes.ts";
 
-export interface Logs {
-  /** The last lines that match, at most `limit` of each file; those of one stream in their order. */
+export interface Logs extends Disposable {
+  /** The last lines that match, at most `limit`, in the order in which they arrived; those of one file in their order. */
   tail(query: LogQuery): Promise<LogLine[]>;
-  /** The same, then every further line that matches, until the signal fires. */
+  /** The same, then every further line that matches, of new instances too, until the signal fires. */
   follow(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
-  /** The last lines of an instance, stdout before stderr. */
+  /** The last lines of an instance, both streams in time order. */
   lastOutput(instance: Instance, lines: number): Promise<readonly string[]>;
 }
 
@@ -22,19 +25,28 @@ interface LogFile {
   readonly path: string;
 }
 
-const STREAMS: readonly Stream[] = ["stdout", "stderr"];
-const BLOCK_BYTES = 64 * 1024;
-/** How far back a search goes in one file. */
-const SEARCH_BYTES = 16 * 1024 * 1024;
+/** A line and the time it is sorted by. */
+interface Dated {
+  readonly timeMs: number;
+  readonly line: LogLine;
+}
+
+/** A file that is followed; `size` is what it had when everything in it had been read. */
+interface Cursor {
+  readonly follower: LineFollower;
+  size: number;
+}
+
 const POLL_MS = 200;
-/** A line that never ends is passed on in parts. */
-const LINE_BYTES = 256 * 1024;
+/** Lines are sorted, and those too many let go, whenever so many have come together. */
+const BATCH_LINES = 20_000;
 
 export function createLogs(parts: { registry: Registry; paths: DataPaths; clock: Clock }): Logs {
   const { registry, paths, clock } = parts;
+  const indexer = createLogIndexer(clock);
+  const keeper = createLogKeeper({ ...parts, indexer });
 
   function filesOf({ process, id, level }: LogQuery): LogFile[] {
-    if (process !== undefined && id !== undefined) registry.get(process, id);
     const rows = registry.list(process).filter((row) => id === undefined || row.id === id);
     const streams = level === undefined ? STREAMS : [level];
     return rows.flatMap((row) =>
@@ -46,104 +58,111 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
     );
   }
 
+  /** The last lines of one file that match, and where its first line without an end begins. */
+  async function lastOf(
+    file: LogFile,
+    query: LogQuery,
+  ): Promise<{ lines: Dated[]; end: number; rest: Dated[] }> {
+    indexer.look(file.path);
+    const { limit, since } = query;
+    const times = since && readLogTimes(file.path);
+    const from = since && times ? times.since(momentOf(since)) : 0;
+    const tail = await readTail(file.path, { limit, from, matches: matching(query) });
+    const whole = tail.lines.filter((line) => line.end <= tail.end);
+    const dated = date(file, tail.lines);
+    return { lines: dated.slice(0, whole.length), end: tail.end, rest: dated.slice(whole.length) };
+  }
+
+  function momentOf(since: Since): number {
+    return "atMs" in since ? since.atMs : clock.now() - since.agoMs;
+  }
+
   async function tail(query: LogQuery): Promise<LogLine[]> {
-    const found = await Promise.all(
-      filesOf(query).map(async ({ path, instance, stream }) => {
-        const lines = await lastLines(path, query.limit, query.search);
-        return lines.map((text): LogLine => ({ instance, stream, text }));
-      }),
-    );
-    return found.flat();
+    if (query.process !== undefined && query.id !== undefined) registry.get(query.process, query.id);
+    let found: Dated[] = [];
+    for (const file of filesOf(query)) {
+      const { lines, rest } = await lastOf(file, query);
+      found.push(...lines, ...rest);
+      if (found.length > BATCH_LINES) found = inOrder(found).slice(-query.limit);
+    }
+    return last(inOrder(found), query.limit);
   }
 
   async function* follow(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const startedAt = clock.now();
+    if (query.process !== undefined && query.id !== undefined) registry.get(query.process, query.id);
     const cursors = new Map<string, Cursor>();
-    for (const file of filesOf(query)) cursors.set(file.path, await cursorAtEnd(file.path));
-    yield* await tail(query);
-    while (!signal.aborted) {
-      // Files of instances that come meanwhile are read from their beginning.
-      for (const { path, instance, stream } of filesOf({ ...query, id: undefined }).filter(
-        (file) => query.id === undefined || file.instance.endsWith(`:${query.id}`),
-      )) {
-        const cursor = cursors.get(path) ?? { offset: 0, rest: "" };
-        cursors.set(path, cursor);
-        for (const text of await advance(path, cursor)) {
-          if (query.search === undefined || text.includes(query.search)) yield { instance, stream, text };
-        }
-      }
-      await sleep(clock, POLL_MS, signal).catch(() => {});
+    const begun: Dated[] = [];
+    for (const file of filesOf(query)) {
+      const { lines, end } = await lastOf(file, query);
+      cursors.set(file.path, { follower: createLineFollower(file.path, end), size: -1 });
+      begun.push(...lines);
     }
+    yield* last(inOrder(begun), query.limit);
+    const wanted = matching(query);
+    while (!signal.aborted) {
+      const news: Dated[] = [];
+      let grew = false;
+      for (const file of filesOf(query)) {
+        // What instances that come meanwhile have written since we began; their file may be of an earlier life.
+        const cursor = cursors.get(file.path) ?? {
+          follower: createLineFollower(file.path, readLogTimes(file.path).since(startedAt)),
+          size: -1,
+        };
+        cursors.set(file.path, cursor);
+        const lines = await advance(file, cursor);
+        grew ||= lines.length > 0;
+        news.push(...lines.filter(({ line }) => wanted(line.text)));
+      }
+      for (const { line } of inOrder(news)) yield line;
+      if (!grew) await sleep(clock, POLL_MS, signal).catch(() => {});
+    }
+  }
+
+  /** Lines of one file with their times, which never go back within it, whatever the wall clock did. */
+  function date({ path, instance, stream }: LogFile, lines: readonly Line[]): Dated[] {
+    if (lines.length === 0) return [];
+    // What came since the last look was read too.
+    indexer.look(path);
+    const times = readLogTimes(path);
+    let latest = Number.NEGATIVE_INFINITY;
+    return lines.map(({ text, bytes, end }) => {
+      const timeMs = times.at(end);
+      latest = Math.max(latest, timeMs ?? latest);
+      const at = timeMs === undefined ? null : new Date(timeMs).toISOString();
+      const base64 = bytes && { base64: Buffer.from(bytes).toString("base64") };
+      return { timeMs: latest, line: { instance, stream, at, text, ...base64 } };
+    });
+  }
+
+  async function advance(file: LogFile, cursor: Cursor): Promise<Dated[]> {
+    const size = indexer.look(file.path);
+    if (size === cursor.size) return [];
+    const lines = await cursor.follower.next();
+    if (lines.length === 0) cursor.size = size;
+    return date(file, lines);
   }
 
   return {
     tail,
     follow,
-    async lastOutput({ service, id }, lines) {
-      const texts = await Promise.all(
-        STREAMS.map((stream) => lastLines(paths.log(service, id, stream), lines, undefined)),
-      );
-      return texts.flat().slice(-lines);
+    async lastOutput({ service, id }, limit) {
+      const lines = await tail({ process: service, id, limit });
+      return lines.map(({ text }) => text);
     },
+    [Symbol.dispose]: () => keeper[Symbol.dispose](),
   };
 }
 
-interface Cursor {
-  offset: number;
-  /** The beginning of a line whose end has not come yet. */
-  rest: string;
+/** Sorting is stable, so lines of one file and one time keep their order. */
+function inOrder(lines: Dated[]): Dated[] {
+  return lines.sort((a, b) => (a.timeMs === b.timeMs ? 0 : a.timeMs - b.timeMs));
 }
 
-async function cursorAtEnd(path: string): Promise<Cursor> {
-  const found = await stat(path).catch(() => undefined);
-  return { offset: found?.size ?? 0, rest: "" };
+function last(lines: readonly Dated[], limit: number): LogLine[] {
+  return limit === 0 ? [] : lines.slice(-limit).map(({ line }) => line);
 }
 
-/** The complete lines that were appended since the last call; a file that shrank is read from its beginning. */
-async function advance(path: string, cursor: Cursor): Promise<string[]> {
-  const file = await open(path, "r").catch(() => undefined);
-  if (!file) return [];
-  try {
-    const { size } = await file.stat();
-    if (size < cursor.offset) Object.assign(cursor, { offset: 0, rest: "" });
-    const buffer = Buffer.alloc(Math.min(BLOCK_BYTES * 4, size - cursor.offset));
-    if (buffer.length === 0) return [];
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, cursor.offset);
-    cursor.offset += bytesRead;
-    const lines = (cursor.rest + buffer.toString("utf8", 0, bytesRead)).split("\n");
-    cursor.rest = lines.pop() ?? "";
-    if (cursor.rest.length > LINE_BYTES) lines.push(cursor.rest.slice(0, LINE_BYTES));
-    if (cursor.rest.length > LINE_BYTES) cursor.rest = "";
-    return lines;
-  } finally {
-    await file.close();
-  }
-}
-
-/** The last lines of a file that contain `search`, oldest first, read from the end in blocks. */
-async function lastLines(path: string, limit: number, search: string | undefined): Promise<string[]> {
-  const file = await open(path, "r").catch(() => undefined);
-  if (!file) return [];
-  try {
-    const { size } = await file.stat();
-    const found: string[] = [];
-    let head = Buffer.alloc(0);
-    for (let end = size; end > 0 && found.length < limit && size - end < SEARCH_BYTES; ) {
-      const start = Math.max(0, end - BLOCK_BYTES);
-      const block = Buffer.alloc(end - start);
-      await file.read(block, 0, block.length, start);
-      const bytes = Buffer.concat([block, head]);
-      const cut = start === 0 ? 0 : bytes.indexOf(0x0a) + 1;
-      head = cut > 0 ? bytes.subarray(0, cut) : start === 0 ? Buffer.alloc(0) : bytes;
-      const complete = start !== 0 && cut === 0 ? "" : bytes.subarray(cut).toString("utf8");
-      const lines = complete.split("\n");
-      if (lines.at(-1) === "") lines.pop();
-      for (const line of lines.reverse()) {
-        if (found.length < limit && (search === undefined || line.includes(search))) found.push(line);
-      }
-      end = start;
-    }
-    return found.reverse();
-  } finally {
-    await file.close();
-  }
+function matching({ search }: LogQuery): (text: string) => boolean {
+  return (text) => search === undefined || text.includes(search);
 }

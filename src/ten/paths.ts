@@ -2,6 +2,7 @@
 import { join } from "node:path";
 
 export type Stream = "stdout" | "stderr";
+export const STREAMS: readonly Stream[] = ["stdout", "stderr"];
 
 export interface DataPaths {
   readonly root: string;

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { Fault } from "../core/fault.ts";
 import { parseInstance, parseLabel, parseService } from "../core/name.ts";
+import { parseSince } from "../core/since.ts";
 import { parseWeight } from "../core/weight.ts";
 
 /** A checked text: what the parser refuses becomes the message of the field. */
@@ -113,7 +114,11 @@ export const reloadAnswer = z.object({
 export const logLine = z.object({
   instance: z.string(),
   stream: z.enum(["stdout", "stderr"]),
+  /** When it arrived, ISO 8601 in UTC; null when no server looked at that time. */
+  at: z.string().nullable(),
   text: z.string(),
+  /** The exact bytes, where they are no UTF-8. */
+  base64: z.string().optional(),
 });
 export const event = z.object({
   seq: z.number(),
@@ -130,6 +135,7 @@ export const logQuery = z.strictObject({
   limit: count(100, 10_000),
   search: z.string().max(1_000).optional(),
   level: z.enum(["stdout", "stderr"]).optional(),
+  since: checked(parseSince).optional(),
 });
 
 export const instances = z.array(instance).min(1).max(1_000);

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import {
   appendFileSync,
   existsSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -10,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { systemClock } from "../../src/platform/clock.ts";
-import { createLineFollower, lastLines } from "../../src/platform/log-file.ts";
+import { createLineFollower, type Line, readTail } from "../../src/platform/log-file.ts";
 import { createLogTrimmer } from "../../src/platform/log-trim.ts";
 import { createProcesses } from "../../src/platform/process.ts";
 import { createTempDir } from "../support/temp-dir.ts";
@@ -27,6 +28,17 @@ function logFile(content?: string | Uint8Array): string {
   const path = directory.file("stdout.log");
   if (content !== undefined) writeFileSync(path, content);
   return path;
+}
+
+const texts = (lines: readonly Line[]) => lines.map((line) => line.text);
+/** The texts of the last lines. */
+async function lastLines(path: string, limit: number, matches?: (line: string) => boolean) {
+  return texts((await readTail(path, { limit, ...(matches && { matches }) })).lines);
+}
+/** Follows a file, the texts only. */
+function follow(path: string, from = 0) {
+  const follower = createLineFollower(path, from);
+  return { next: async () => texts(await follower.next()) };
 }
 
 const numbered = (from: number, to: number) =>
@@ -89,11 +101,61 @@ function logFileOf(path: string): string {
   return path;
 }
 
+describe("a tail", () => {
+  test("ends where the first line without an end begins, so that a follower goes on without gap or repetition", async () => {
+    const path = logFile("one\ntwo\nthr");
+    const tail = await readTail(path, { limit: 10 });
+    expect(texts(tail.lines)).toEqual(["one", "two", "thr"]);
+    const follower = follow(path, tail.end);
+    expect(await follower.next()).toEqual([]);
+    appendFileSync(path, "ee\nfour\n");
+    expect(await follower.next()).toEqual(["three", "four"]);
+  });
+
+  test("says of each line where it ends, over blocks and holes", async () => {
+    const lines = numbered(0, 10_000);
+    const path = logFile(text(lines));
+    const bytes = readFileSync(path);
+    const check = (found: readonly Line[]) => {
+      for (const { text, end } of found) {
+        const start = end - Buffer.byteLength(text) - 1;
+        expect(bytes.toString("utf8", start, end)).toBe(`${text}\n`);
+      }
+      return found.length;
+    };
+    expect(check((await readTail(path, { limit: 20_000 })).lines)).toBe(10_000);
+    expect(check(await createLineFollower(path, 0).next())).toBeGreaterThan(1000);
+    createLogTrimmer({ maxBytes: 512 * 1024, keepBytes: 256 * 1024 }).trim(path);
+    expect(check((await readTail(path, { limit: 20_000 })).lines)).toBeGreaterThan(1000);
+    const follower = createLineFollower(path, 0);
+    expect(check([...(await follower.next()), ...(await follower.next())])).toBeGreaterThan(1000);
+  });
+
+  test("from an offset has all lines that end behind it, whole, and no other", async () => {
+    const lines = ["first", "x".repeat(150_000), "third", "y".repeat(70_000)];
+    const path = logFile(text(lines));
+    const from = async (offset: number) => texts((await readTail(path, { limit: 10, from: offset })).lines);
+    expect(await from(6)).toEqual(lines.slice(1));
+    expect(await from(140_000)).toEqual(lines.slice(1));
+    expect(await from(150_007)).toEqual(lines.slice(2));
+    expect(await from(220_014)).toEqual([]);
+  });
+
+  test("has the exact bytes of what is no UTF-8, and only of that", async () => {
+    const path = logFile(Buffer.concat([Buffer.from("\ufffd é\n"), Buffer.of(0xff, 0, 0x1b, 0x0a)]));
+    const { lines } = await readTail(path, { limit: 10 });
+    expect(lines.map(({ text, bytes }) => [text, bytes && [...bytes]])).toEqual([
+      ["\ufffd é", undefined],
+      ["\ufffd\0\x1b", [0xff, 0, 0x1b]],
+    ]);
+  });
+});
+
 describe("the follower", () => {
   test("gives complete lines as they come, from the end or from the beginning", async () => {
     const path = logFile("old\n");
-    const fromEnd = createLineFollower(path, "end");
-    const fromBeginning = createLineFollower(path, "beginning");
+    const fromEnd = follow(path, 4);
+    const fromBeginning = follow(path);
     expect(await fromEnd.next()).toEqual([]);
     expect(await fromBeginning.next()).toEqual(["old"]);
     appendFileSync(path, "one\ntw");
@@ -106,7 +168,7 @@ describe("the follower", () => {
 
   test("does not cut a character in two", async () => {
     const path = logFile("");
-    const follower = createLineFollower(path, "end");
+    const follower = follow(path);
     await follower.next();
     const bytes = Buffer.from("é€😀\n");
     const seen: string[] = [];
@@ -119,7 +181,7 @@ describe("the follower", () => {
 
   test("starts anew when the file is truncated, replaced, or made only now", async () => {
     const path = logFile();
-    const follower = createLineFollower(path, "end");
+    const follower = follow(path);
     expect(await follower.next()).toEqual([]);
     writeFileSync(path, "made\nunfinished");
     expect(await follower.next()).toEqual(["made"]);
@@ -136,7 +198,7 @@ describe("the follower", () => {
 
   test("catches up with a file that is far ahead, in bounded steps", async () => {
     const lines = numbered(0, 30_000);
-    const follower = createLineFollower(logFile(text(lines)), "beginning");
+    const follower = follow(logFile(text(lines)));
     const seen: string[] = [];
     for (let step = await follower.next(); step.length > 0; step = await follower.next()) {
       expect(step.length).toBeLessThan(30_000);
@@ -147,7 +209,7 @@ describe("the follower", () => {
 
   test("passes on a line without an end in parts", async () => {
     const path = logFile("");
-    const follower = createLineFollower(path, "beginning");
+    const follower = follow(path);
     let length = 0;
     for (let step = 0; step < 5; step++) {
       appendFileSync(path, "x".repeat(300_000));
@@ -171,7 +233,7 @@ describe.skipIf(process.platform !== "linux")("trimming", () => {
     const left = await lastLines(path, 100_000);
     expect(left.length).toBeGreaterThan(1000);
     expect(left).toEqual(lines.slice(-left.length));
-    const follower = createLineFollower(path, "beginning");
+    const follower = follow(path);
     const followed = [...(await follower.next()), ...(await follower.next())];
     expect(followed.slice(-left.length)).toEqual(left);
     expect(createLogTrimmer(limits).trim(path)).toBe(false);
@@ -180,7 +242,7 @@ describe.skipIf(process.platform !== "linux")("trimming", () => {
   test("a follower that is too far behind goes on with the first whole line that is left", async () => {
     const lines = numbered(0, 10_000);
     const path = logFile("");
-    const follower = createLineFollower(path, "beginning");
+    const follower = follow(path);
     appendFileSync(path, "seen\nunfinished");
     expect(await follower.next()).toEqual(["seen"]);
     appendFileSync(path, `\n${text(lines)}`);
@@ -214,7 +276,7 @@ describe.skipIf(process.platform !== "linux")("trimming", () => {
     });
     cleanups.push(() => child.stop(0));
     const trimmer = createLogTrimmer(limits);
-    const follower = createLineFollower(path, "beginning");
+    const follower = follow(path);
     let seen = 0;
     let trimmed = 0;
     await until("all lines are seen", async () => {

@@ -2,9 +2,13 @@
 import { choice, flag, maybeWord, number, option, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import type { Output } from "../../cli/output.ts";
+import { parseSince } from "../../core/since.ts";
 import { readSubject } from "../arguments.ts";
 import { connect } from "../connect.ts";
 import type { LogLine } from "../shapes.ts";
+
+/** As wide as a time. */
+const NO_TIME = "-".padEnd("2026-01-31T12:00:00.000Z".length);
 
 export default command({
   name: "logs",
@@ -13,6 +17,7 @@ export default command({
     ["ten logs api:v2", "the last 100 lines"],
     ["ten logs api -f", "all instances of api, and every further line"],
     ["ten logs api:v2 --level stderr --search timeout", "only what matches"],
+    ["ten logs api --since 10m --timestamps", "all instances of api in time order, each line with its time"],
   ],
   args: {
     subject: maybeWord("The instance or the service; all unless given", {
@@ -23,33 +28,51 @@ export default command({
     limit: withDefault(number("How many of the last lines", { letter: "n", max: 10_000 }), 100),
     search: option("Only lines that contain this text", { hint: "TEXT" }),
     level: choice("Only this stream", ["stdout", "stderr"]),
+    since: option("Only lines that arrived since then, such as 10m or 2026-01-31T12:00:00Z", {
+      hint: "TIME",
+      read: readSince,
+    }),
+    timestamps: flag("The time at which each line arrived, in UTC, before it", { letter: "t" }),
   },
   async run(context) {
     const { args, out, signal } = context;
-    const { subject, search, level } = args;
+    const { subject, search, level, since } = args;
     const query = {
       limit: args.limit,
       ...(subject && { process: subject.service }),
       ...(subject?.id !== undefined && { id: subject.id }),
       ...(search !== undefined && { search }),
       ...(level && { level }),
+      ...(since !== undefined && { since }),
     };
     const client = connect(context);
-    const many = subject?.id === undefined;
+    const show = { instance: subject?.id === undefined, time: args.timestamps };
     if (!args.follow) {
       const { lines } = await client.logs({ query }, { signal });
-      out.data({ lines }, () => lines.map((line) => format(out, line, many)).join(""));
+      out.data({ lines }, () => lines.map((line) => format(out, line, show)).join(""));
       return 0;
     }
     for await (const line of client.followLogs({ query }, { signal })) {
-      out.data({ ...line }, () => format(out, line, many));
+      out.data({ ...line }, () => format(out, line, show));
     }
     return 0;
   },
 });
 
-/** The line as it was written, with its instance before it where several are shown. */
-function format(out: Output, { instance, stream, text }: LogLine, many: boolean): string {
-  const body = stream === "stderr" ? out.paint("yellow", text) : text;
-  return many ? `${out.paint("cyan", instance)} | ${body}\n` : `${body}\n`;
+interface Show {
+  readonly instance: boolean;
+  readonly time: boolean;
+}
+
+/** The line as it was written, with its time where wanted, and its instance where several are shown. */
+function format(out: Output, { instance, stream, at, text }: LogLine, show: Show): string {
+  const time = show.time ? `${out.paint("dim", at ?? NO_TIME)} ` : "";
+  const name = show.instance ? `${out.paint("cyan", instance)} | ` : "";
+  return `${time}${name}${stream === "stderr" ? out.paint("yellow", text) : text}\n`;
+}
+
+/** Checked here, so that a mistake is one of usage; told to the server as it was written, as `10m` is by its clock. */
+function readSince(text: string): string {
+  parseSince(text);
+  return text;
 }

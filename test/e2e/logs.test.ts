@@ -1,0 +1,122 @@
+// Logs seen from outside: streams and instances in the order of time, followed over restarts, and kept within their size.
+import { describe, expect, test } from "bun:test";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { until } from "../support/until.ts";
+import { startTen, type Ten, tomlFor } from "./ten.ts";
+
+interface Line {
+  readonly instance: string;
+  readonly stream: string;
+  readonly at: string | null;
+  readonly text: string;
+  readonly base64?: string;
+}
+
+/** A service that runs a shell script and needs no health but its life; `port` is listened on by nobody. */
+const script = (name: string, text: string) => `
+[service.${name}]
+command = "sh"
+args = ["-c", ${JSON.stringify(text.replaceAll("{", "{{").replaceAll("}", "}}"))}]
+stop_grace_period_secs = 1
+startup_timeout = 600
+restart = "never"
+`;
+
+const logs = async (ten: Ten, ...words: string[]) =>
+  (await ten.json<{ lines: Line[] }>("logs", ...words)).lines;
+
+const untilLogged = (ten: Ten, text: string) =>
+  until(`${text} is logged`, async () => (await logs(ten, "--search", text)).length > 0, 20_000);
+
+describe("ten logs", () => {
+  test("merges the streams of several instances in the order in which lines arrived", async () => {
+    // Each line is in a look of its own.
+    const talk =
+      'i=0; while [ $i -lt 5 ]; do echo "o$i"; sleep 0.3; echo "e$i" >&2; sleep 0.3; i=$((i+1)); done; echo end; exec sleep 600';
+    await using ten = await startTen({ toml: tomlFor("bun", script("talk", talk)) });
+    await ten.ok("spawn", "talk:a");
+    await untilLogged(ten, "o1");
+    await ten.ok("spawn", "talk:b");
+    await until("both have ended", async () => (await logs(ten, "--search", "end")).length === 2, 20_000);
+    const all = await logs(ten, "talk");
+    expect(all.length).toBe(22);
+    const times = all.map(({ at }) => Date.parse(at ?? ""));
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    const order = (id: string) => all.filter(({ instance }) => instance === id).map(({ text }) => text);
+    const inOrder = [0, 1, 2, 3, 4].flatMap((i) => [`o${i}`, `e${i}`]).concat("end");
+    expect([order("talk:a"), order("talk:b")]).toEqual([inOrder, inOrder]);
+    expect(all.slice(0, 2).map(({ text }) => text)).toEqual(["o0", "e0"]);
+
+    const errors = await logs(ten, "talk:a", "--level", "stderr");
+    expect(errors.map(({ text }) => text)).toEqual(["e0", "e1", "e2", "e3", "e4"]);
+    const since = await logs(ten, "talk", "--since", all[15]?.at ?? "");
+    expect(since).toEqual(all.slice(15));
+    expect(await logs(ten, "talk", "--since", "1d", "--limit", "3")).toEqual(all.slice(-3));
+    expect(await logs(ten, "talk", "--since", "0s")).toEqual([]);
+    expect((await ten.ok("logs", "talk:b", "--limit", "1", "--timestamps")).stdout).toMatch(
+      /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z end\n$/,
+    );
+    const wrong = await ten.run("logs", "--since", "yesterday");
+    expect([wrong.exit, wrong.stderr]).toEqual([2, expect.stringContaining("write 90s, 10m")]);
+  });
+
+  test("follows over a restart of the instance and into instances that come later", async () => {
+    await using ten = await startTen({
+      toml: tomlFor("bun", script("talk", 'echo "begin $TEN_INSTANCE"; exec sleep 600')),
+    });
+    await ten.ok("spawn", "talk:a");
+    await untilLogged(ten, "begin talk:a");
+    const follower = ten.begin("logs", "talk", "-f");
+    await follower.said("begin talk:a");
+    await ten.ok("spawn", "talk:b");
+    await follower.said("begin talk:b");
+    await ten.ok("stop", "talk:a", "--force");
+    await ten.ok("spawn", "talk:a");
+    await until(
+      "the second beginning is followed",
+      () => follower.output().split("begin talk:a").length === 3,
+    );
+    expect(follower.output()).toBe(["a", "b", "a"].map((id) => `talk:${id} | begin talk:${id}\n`).join(""));
+    follower.kill("SIGINT");
+    await follower.done;
+  });
+
+  test("keeps what was written while no server ran, and any bytes", async () => {
+    const talk = "printf 'bad \\377 bytes\\n'; i=0; while :; do echo tick $i; i=$((i+1)); sleep 0.1; done";
+    await using ten = await startTen({ toml: tomlFor("bun", script("talk", talk)) });
+    await ten.ok("spawn", "talk:a");
+    await untilLogged(ten, "tick 2");
+    const [bad] = await logs(ten, "--search", "bytes");
+    expect(bad?.base64).toBe(
+      Buffer.concat([Buffer.from("bad "), Buffer.of(255), Buffer.from(" bytes")]).toString("base64"),
+    );
+    ten.kill("SIGKILL");
+    await ten.exited;
+    const path = join(ten.dataDir, "talk", "_logs", "a", "stdout.log");
+    await until("it goes on without a server", () => readFileSync(path, "latin1").includes("tick 12"));
+    await ten.start();
+    await untilLogged(ten, "tick 15");
+    const ticks = await logs(ten, "talk:a", "--search", "tick");
+    expect(ticks.map(({ text }) => text)).toEqual(ticks.map((_, i) => `tick ${i}`));
+    const times = ticks.map(({ at }) => Date.parse(at ?? ""));
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
+  test("a fast writer keeps its newest lines, and no more of the disk than its limit", async () => {
+    const lines = 1_300_000;
+    const flood = `seq -f 'line %010.0f xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' 0 ${lines - 1}; echo done >&2; exec sleep 600`;
+    await using ten = await startTen({ toml: tomlFor("bun", script("flood", flood)) });
+    await ten.ok("spawn", "flood:a");
+    await until("all is written", async () => (await logs(ten, "--level", "stderr")).length > 0, 30_000);
+    const path = join(ten.dataDir, "flood", "_logs", "a", "stdout.log");
+    const used = await until("it is trimmed", () => {
+      const { blocks, size } = statSync(path);
+      return size > 80e6 && blocks * 512 < 52e6 && blocks * 512;
+    });
+    expect(used).toBeGreaterThan(38e6);
+    const found = await logs(ten, "flood:a", "--limit", "10000", "--level", "stdout");
+    const first = lines - 10_000;
+    expect(found.map(({ text }) => Number(text.slice(5, 15)))).toEqual(found.map((_, i) => first + i));
+  });
+});
