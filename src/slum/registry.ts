@@ -51,7 +51,7 @@ export interface Registry extends Disposable {
   /** Runs one transaction. While another process holds the database it is tried again, for 5 s; then a fault. */
   write<T>(work: (writer: Writer) => T): Promise<T>;
   /** One try without waiting. False when it could not be written: nothing has changed then, and `trouble` says why. */
-  tryWrite(work: (writer: Writer) => void): boolean;
+  tryWrite(work: (writer: Writer) => unknown): boolean;
   /** Tells whether the database can be used, and opens it when it could not be opened so far. */
   probe(): void;
   events(filter: { readonly after?: number | undefined; readonly limit: number }): readonly EventRow[];
@@ -215,7 +215,9 @@ export function createRegistry({ path, open, clock, fallback, onOpen }: Registry
       }
     },
     probe() {
-      this.tryWrite(() => {});
+      const before = trouble;
+      // A full disk lets transactions begin: only one that writes shows that it is over.
+      this.tryWrite((writer) => before !== undefined && writer.event("registry.back", {}, before));
     },
     events({ after, limit }) {
       const { db } = usable();
