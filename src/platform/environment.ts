@@ -6,3 +6,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function readEnvironment(): Environment {
   return Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ""));
 }
+
+/** Everything as it is, empty values too: what children inherit. */
+export function inheritedEnvironment(): Environment {
+  return { ...process.env };
+}

@@ -6,6 +6,7 @@ import { parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { inheritedEnvironment } from "../../platform/environment.ts";
 import { createLog } from "../../platform/log.ts";
 import { loadConfig } from "../config.ts";
 import type { Server } from "../serve.ts";
@@ -33,7 +34,7 @@ export default command({
     admin: option("The admin API at an address of its own", { hint: "HOST:PORT", read: readAddress }),
   },
   ownSignals: true,
-  async run({ args, globals, out, env, program }) {
+  async run({ args, globals, out, program }) {
     const { domain, port, admin } = args;
     const dataDir = globals.dataDir === undefined ? {} : { dataDir: resolve(globals.dataDir) };
     const readConfig = () => loadConfig(process.cwd(), globals.config, { domain, ...dataDir });
@@ -51,7 +52,7 @@ export default command({
       domain,
       admin,
       version: program.version,
-      environment: env,
+      environment: inheritedEnvironment(),
       clock: systemClock,
       log,
     });
