@@ -62,6 +62,8 @@ export interface Program {
   readonly name: string;
   readonly version: string;
   readonly summary: string;
+  /** What a newcomer runs first, in a sentence for the end of the help. */
+  readonly firstSteps?: string;
   /** Commands under the headings that help groups them by, in this order. */
   readonly sections: Readonly<Record<string, Commands>>;
   /** The global options that this program has, with the environment variable of each. */

@@ -23,7 +23,8 @@ export async function helpFor(program: Program, { entry, what }: Found, paint: P
     ...flagRows(globalArgs(program)),
     ["    --version", "Show the version"],
   ]);
-  const last = `${what} COMMAND --help explains a command and shows examples.`;
+  const explained = `${what} COMMAND --help explains a command and shows examples.`;
+  const last = [entry ? undefined : program.firstSteps, explained].filter(Boolean).join("\n");
   return layout([first, `${heading("Usage")}\n  ${what} COMMAND [...]`, ...listed, entry ? "" : flags, last]);
 }
 

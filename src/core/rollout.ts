@@ -235,11 +235,13 @@ function notReady(service: Service, weights: Weights): string[] {
 }
 
 function noTraffic(service: Service, left: readonly string[]): Fault {
-  const [first] = left;
+  const idle = left.find((id) => memberOf(service, id).weight === 0);
   return new Fault(
     "conflict",
     `that would leave ${service.name} without an instance that takes traffic (${left.join(", ")} would have none)`,
-    `route first: ten route ${service.name} --to ${first}, or say --force`,
+    idle === undefined
+      ? `start another first: ten deploy ${service.name} --version ID; or say --force`
+      : `route first: ten route ${service.name} --to ${idle}; or say --force`,
   );
 }
 

@@ -6,6 +6,7 @@ export const slum: Program = {
   name: "slum",
   version,
   summary: "a registry and router for the URLs of many tenements",
+  firstSteps: "Begin with slum serve, then slum server add and slum tenant add.",
   sections: {
     "Run it": {
       serve: () => import("./commands/serve.ts"),

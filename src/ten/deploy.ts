@@ -9,7 +9,7 @@ import type { Instance } from "./instance.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
 import type { Supervisor } from "./supervisor.ts";
-import { serviceOf, type Traffic, type TrafficChange } from "./traffic.ts";
+import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
 export interface DeployRequest {
   readonly service: string;
@@ -33,6 +33,12 @@ export interface DeployResult extends TrafficChange {
   /** How long it took from the start of the process until it was healthy; 0 when it ran already. */
   readonly healthyAfterMs: number;
   readonly stopped: readonly string[];
+}
+
+/** Which other instances a deploy has stopped, and the command that starts them again. */
+interface Stopped {
+  readonly stopped: readonly string[];
+  readonly undo: string | null;
 }
 
 export type DeployStep = "queued" | "starting" | "waiting" | "healthy" | "stopping";
@@ -78,7 +84,7 @@ export function createDeploys(parts: DeployParts): Deploys {
       running.delete(service);
       const switched = await giveTraffic(request, ids, started);
       const stopped = await stopOthers(request, ids, progress);
-      return { ...switched, instance: name, healthyAfterMs, stopped };
+      return { ...switched, ...stopped, instance: name, healthyAfterMs, undo: undoOf(switched, stopped) };
     } finally {
       if (running.get(service)?.controller === controller) running.delete(service);
     }
@@ -178,18 +184,18 @@ export function createDeploys(parts: DeployParts): Deploys {
     request: DeployRequest,
     ids: readonly string[],
     progress: Progress,
-  ): Promise<readonly string[]> {
+  ): Promise<Stopped> {
     const { service, version, stopOld, instances } = request;
     const others = registry
       .list(service)
       .filter((row) => !ids.includes(row.id) && row.desired === "running")
       .filter((row) => stopOld || (instances !== undefined && row.version === version));
-    if (others.length === 0) return [];
+    if (others.length === 0) return { stopped: [], undo: null };
     const names = others.map((row) => instanceName(service, row.id));
     progress("stopping", `draining and stopping ${names.join(", ")}`);
     const stops = others.map((row) => row.id);
-    await lifecycle.stop(service, stops, false);
-    return names;
+    const { undo } = await lifecycle.stop(service, stops, false);
+    return { stopped: names, undo };
   }
 
   return {
@@ -204,6 +210,12 @@ export function createDeploys(parts: DeployParts): Deploys {
       if (deploy && (id === undefined || deploy.ids.includes(id))) deploy.controller.abort(reason);
     },
   };
+}
+
+/** Restoring weights takes starting what was stopped after they changed. */
+function undoOf(switched: TrafficChange, { stopped, undo }: Stopped): string | null {
+  if (switched.undo === null) return undo;
+  return stopped.length === 0 ? switched.undo : undoWithStart(switched.service);
 }
 
 /** One instance is called as its version; several `v2-1`, `v2-2`... A version that runs already keeps the ones it has. */

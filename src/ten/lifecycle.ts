@@ -8,7 +8,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { DataPaths } from "./paths.ts";
 import type { InstanceRow, Registry, Writer } from "./registry.ts";
 import type { Supervisor } from "./supervisor.ts";
-import { serviceOf, type Traffic, type TrafficChange } from "./traffic.ts";
+import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
 export interface SpawnRequest {
   readonly service: string;
@@ -142,7 +142,7 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
     const change = await traffic.change(service, `stop ${names.join(" ")}`, (then, writer) => {
       const { weights } = planStop(then, ids, force);
       for (const row of running) writer.update(row, { desired: "stopped", deploying: false });
-      const stopped = ids.map((id) => [id, 0] as const);
+      const stopped = running.map((row) => [row.id, 0] as const);
       return { weights: new Map([...weights, ...stopped]), message: "" };
     });
     await Promise.all(running.map((row) => halt(row, "stopped by the operator")));
@@ -150,7 +150,9 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
     const message = changed
       ? `${names.join(", ")} stopped`
       : `nothing to do: ${names.join(", ")} stopped already`;
-    return { ...change, changed, message, undo: change.undo ?? (changed ? `ten spawn ${names[0]}` : null) };
+    const spawns = running.map((row) => `ten spawn ${instanceName(service, row.id)} --weight 0`);
+    const undo = change.changed ? undoWithStart(service) : spawns.join(" && ");
+    return { ...change, changed, message, undo: changed ? undo : null };
   }
 
   async function restart(service: string, id: string, signal: AbortSignal): Promise<void> {

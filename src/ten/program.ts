@@ -6,6 +6,7 @@ export const ten: Program = {
   name: "ten",
   version,
   summary: "versioned processes behind a weighted reverse proxy, without containers",
+  firstSteps: "Begin with ten init, then ten serve. ten slum --help is about a router for many such servers.",
   sections: {
     Releases: {
       deploy: () => import("./commands/deploy.ts"),

@@ -31,6 +31,7 @@ const BAR_WIDTH = 25;
 
 /** One line an instance: its weight, its share of the traffic now, and a bar. */
 export function splitTable(out: Output, split: SplitView): string {
+  if (split.length === 0) return "no instance runs\n";
   const columns = [
     { heading: "INSTANCE" },
     { heading: "VERSION" },

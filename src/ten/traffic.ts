@@ -14,7 +14,7 @@ import {
   select,
   weightsOf,
 } from "../core/rollout.ts";
-import { formatWeight, sameWeights, sum, type Weights } from "../core/weight.ts";
+import { formatWeight, positive, sameWeights, sum, type Weights } from "../core/weight.ts";
 import type { InstanceRow, Registry, Writer } from "./registry.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -201,14 +201,19 @@ function toMember(row: InstanceRow): Member {
   };
 }
 
-/** The command that restores `before`: raw weights of what changed, or a stop when nothing had traffic before. */
+/** The command that restores `before`: raw weights of what changed; a stop of what is new, or of the first with traffic. */
 function undoOf(name: string, before: Weights, after: Weights): string | null {
-  const changed = new Map([...after].filter(([id, weight]) => before.has(id) && before.get(id) !== weight));
-  if (sum(before.values()) > 0 && changed.size > 0) {
-    return `ten weight ${rawWords(name, new Map([...changed].map(([id]) => [id, before.get(id) ?? 0])))}`;
-  }
-  const [gained] = [...after].find(([, weight]) => weight > 0) ?? [];
-  return gained === undefined ? null : `ten stop ${instanceName(name, gained)}`;
+  const spawned = [...after.keys()].find((id) => !before.has(id));
+  const first = sum(before.values()) === 0 ? [...positive(after).keys()][0] : undefined;
+  const stop = spawned ?? first;
+  if (stop !== undefined) return `ten stop ${instanceName(name, stop)}`;
+  const changed = [...before].filter(([id, weight]) => after.has(id) && after.get(id) !== weight);
+  return changed.length === 0 ? null : `ten weight ${rawWords(name, new Map(changed))}`;
+}
+
+/** The command that restores the weights before the last change where it takes starting what has been stopped since. */
+export function undoWithStart(name: string): string {
+  return `ten rollback ${name} --last`;
 }
 
 function rawWords(name: string, weights: Weights): string {

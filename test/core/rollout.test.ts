@@ -56,6 +56,12 @@ describe("weight", () => {
     expect(refusal(() => planShare(service, "v1", 0, false))).toStartWith(
       "conflict: that would leave api without",
     );
+    expect(refusal(() => planShare(service, "v1", 0, false))).toEndWith(
+      "route first: ten route api --to v2; or say --force",
+    );
+    expect(refusal(() => planShare(api(member("v1", 10000)), "v1", 0, false))).toEndWith(
+      "start another first: ten deploy api --version ID; or say --force",
+    );
     expect(plain(planShare(service, "v1", 0, true))).toEqual({ v1: 0, v2: 0 });
   });
 
