@@ -1,10 +1,15 @@
 // Before the first test: the locked dependencies, and a binary built from these very sources, so that a fresh clone needs no step before `bun test`.
+
+import { setDefaultTimeout } from "bun:test";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Glob } from "bun";
 
 const ROOT = join(import.meta.dir, "../..");
 const BINARY = join(ROOT, "dist/ten");
+
+/** Enough for a busy machine; a test that waits for ever is still told by its name. bunfig.toml has no key for it. */
+setDefaultTimeout(60_000);
 
 // The workers of `--parallel` load this for every file; what starts them (`npm test`) has prepared everything.
 if (process.env.BUN_TEST_WORKER_ID === undefined) prepare();
