@@ -5,6 +5,7 @@ import { dlopen, FFIType, ptr } from "bun:ffi";
 export type IsStale = (fd: number) => boolean;
 
 const POLLIN = 1;
+const MOST_TRIES = 5;
 const LIBRARIES: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   linux: ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`],
   darwin: ["libSystem.B.dylib"],
@@ -27,7 +28,10 @@ export function openStaleCheck(): IsStale | undefined {
       return (fd) => {
         pollfd[0] = fd;
         pollfd[1] = POLLIN;
-        return symbols.poll(address, 1, 0) !== 0;
+        let ready = symbols.poll(address, 1, 0);
+        // A signal interrupts even a question that does not wait, and is no answer to it.
+        for (let tries = 1; ready < 0 && tries < MOST_TRIES; tries++) ready = symbols.poll(address, 1, 0);
+        return ready !== 0;
       };
     } catch {
       // Another C library, or none: the next name, or no check.

@@ -25,6 +25,25 @@ test.if(process.platform === "linux")(
   },
 );
 
+test.if(process.platform === "linux")("a signal makes no socket stale", async () => {
+  await using quiet = scriptedOrigin({});
+  const silent = await open(quiet.origin.port);
+  const isStale = openStaleCheck();
+  let signals = 0;
+  const count = () => void signals++;
+  process.on("SIGUSR2", count);
+  const sender = Bun.spawn(["sh", "-c", `while kill -USR2 ${process.pid}; do :; done`]);
+  let wrong = 0;
+  await until("signals have come between many answers", () => {
+    for (let i = 0; i < MANY; i++) if (isStale?.(silent) !== false) wrong++;
+    return signals > 10;
+  });
+  sender.kill();
+  await sender.exited;
+  process.off("SIGUSR2", count);
+  expect(wrong).toBe(0);
+});
+
 /** A connection that nobody reads, as its descriptor. */
 async function open(port: number): Promise<number> {
   const socket = await Bun.connect({
