@@ -66,6 +66,8 @@ export interface Program {
   readonly firstSteps?: string;
   /** Commands under the headings that help groups them by, in this order. */
   readonly sections: Readonly<Record<string, Commands>>;
+  /** Commands that the program starts itself: neither help nor completion knows them. */
+  readonly hidden?: Commands;
   /** The global options that this program has, with the environment variable of each. */
   readonly globals: Readonly<Partial<Record<Exclude<keyof Globals, "json">, GlobalOption>>>;
 }

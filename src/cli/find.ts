@@ -27,7 +27,7 @@ export function globalArgs({ globals }: Program): Args {
   };
 }
 
-/** All commands of a program by name. */
+/** All commands of a program by name, but for hidden ones. */
 export function commandsOf({ sections }: Program): Commands {
   return Object.assign({}, ...Object.values(sections));
 }
@@ -46,7 +46,8 @@ export async function find(program: Program, argv: readonly string[]): Promise<F
     flags.push(...rest.slice(0, start));
     rest = rest.slice(start);
     if (name === undefined) break;
-    const load: Commands[string] | undefined = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    const load: Commands[string] | undefined =
+      named(commands, name) ?? (entry ? undefined : named(program.hidden ?? {}, name));
     if (!load) throw unknownCommand(what, name, Object.keys(commands));
     entry = (await load()).default;
     commands = isGroup(entry) ? entry.commands : undefined;
@@ -54,6 +55,10 @@ export async function find(program: Program, argv: readonly string[]): Promise<F
     rest = rest.slice(1);
   }
   return { entry, what, rest: [...flags, ...rest] };
+}
+
+function named(commands: Commands, name: string): Commands[string] | undefined {
+  return Object.hasOwn(commands, name) ? commands[name] : undefined;
 }
 
 function unknownCommand(what: string, name: string, known: readonly string[]): Fault {
