@@ -30,12 +30,14 @@ export const ten: Program = {
       init: () => import("./commands/init.ts"),
       config: () => import("./commands/config.ts"),
       "token-gen": () => import("./commands/token-gen.ts"),
+      demo: () => import("./commands/demo.ts"),
     },
     "This program": {
       help: () => import("../cli/help-command.ts"),
       completion: () => import("../cli/completion-command.ts"),
     },
   },
+  hidden: { "demo-app": () => import("./commands/demo-app.ts") },
   globals: {
     server: { hint: "URL", variable: "TENEMENT_SERVER", description: "Talk to a server over HTTP" },
     token: { hint: "TOKEN", variable: "TENEMENT_TOKEN", description: "The bearer token for it" },
