@@ -3,11 +3,13 @@ import { writeRelease } from "../support/releases.ts";
 import { startTen, type Ten, type TenOptions } from "./ten.ts";
 
 const SERVE = `
+import { writeSync } from "node:fs";
 const { HOST: hostname, PORT, TEN_VERSION } = process.env;
 const reply = async (request: Request) => {
   const { pathname, searchParams } = new URL(request.url);
   if (pathname === "/exit") process.exit(9);
   if (pathname === "/slow") await Bun.sleep(Number(searchParams.get("ms")));
+  if (request.method === "POST") writeSync(1, \`seen \${await request.text()}\\n\`);
   return new Response(TEN_VERSION);
 };
 `;
