@@ -1,25 +1,22 @@
 // Before the first test: the locked dependencies, and a binary built from these very sources, so that a fresh clone needs no step before `bun test`.
-
-import { setDefaultTimeout } from "bun:test";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Glob } from "bun";
 
 const ROOT = join(import.meta.dir, "../..");
 const BINARY = join(ROOT, "dist/ten");
 
-/** Enough for a busy machine; a test that waits for ever is still told by its name. bunfig.toml has no key for it. */
-setDefaultTimeout(60_000);
+/** More than that only makes the tests that measure time wait for each other. */
+const MOST_WORKERS = 4;
+/** A busy machine needs more than the 5 s for which bunfig.toml has no key; what waits for ever is still told by its name. */
+const TEST_TIMEOUT_MS = 60_000;
 
-// The workers of `--parallel` load this for every file; what starts them (`npm test`) has prepared everything.
-if (process.env.BUN_TEST_WORKER_ID === undefined) prepare();
-
-function prepare(): void {
-  const wasInstalled = existsSync(join(ROOT, "node_modules"));
+// Workers find everything prepared.
+if (process.env.BUN_TEST_WORKER_ID === undefined) {
   run("setup.mjs");
   if (isStale()) run("build.ts");
-  // A process that began without packages finds none later: all tests run once more, in one that begins with them.
-  if (!wasInstalled) process.exit(spawn("test"));
+  becomeTheRun();
 }
 
 function isStale(): boolean {
@@ -30,11 +27,31 @@ function isStale(): boolean {
 }
 
 function run(script: string): void {
-  const exitCode = spawn(join(ROOT, script));
+  const { exitCode } = Bun.spawnSync([process.execPath, join(ROOT, script)], {
+    cwd: ROOT,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   if (exitCode !== 0) process.exit(exitCode);
 }
 
-function spawn(...words: string[]): number {
-  const stdio: ["ignore", "inherit", "inherit"] = ["ignore", "inherit", "inherit"];
-  return Bun.spawnSync([process.execPath, ...words], { cwd: ROOT, stdio }).exitCode;
+/**
+ * The same command line in workers: a process that began without packages finds none later, files do not depend on each
+ * other, and only there does every file get the timeout.
+ */
+function becomeTheRun(): void {
+  const [program = process.execPath, ...words] = commandLine();
+  const workers = Math.min(MOST_WORKERS, availableParallelism());
+  const at = words.indexOf("test") + 1;
+  const flags = [`--parallel=${workers}`, `--timeout=${TEST_TIMEOUT_MS}`];
+  process.execve?.(process.execPath, [program, ...words.slice(0, at), ...flags, ...words.slice(at)], {
+    ...process.env,
+  });
+}
+
+/** As it was typed: `process.argv` has no flags here. */
+function commandLine(): string[] {
+  if (process.platform === "linux")
+    return readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
+  const { stdout } = Bun.spawnSync(["ps", "-ww", "-o", "args=", "-p", String(process.pid)]);
+  return stdout.toString().trim().split(" ");
 }
