@@ -118,9 +118,15 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     const port = choosePort({ range: parts.config().settings.ports, taken, chance: Math.random() });
     const launched = { id: row.id, version: row.version, port, nonce };
     const command = commandOf(parts.config(), service, launched, parts.environment);
-    await registry.write((writer) =>
-      writer.update(row, { nonce, port, pid: null, startTime: null, bootId: bootId() }),
-    );
+    const marks = { nonce, port, pid: null, startTime: null, bootId: bootId() };
+    await registry
+      .write((writer) => writer.update(row, marks))
+      .catch((thrown) => {
+        // A full or locked disk is no reason for a service to stay down: its process carries our mark, and is ended as a
+        // leftover should this server die before the row can be written.
+        parts.onTrouble(`${row.service}:${row.id} starts without its row: ${messageOf(thrown)}`);
+        registry.observe(row, marks);
+      });
     return processes.start({
       ...command,
       nonce,
