@@ -29,14 +29,16 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
   /** The instance that a call names, of a service that there is, for a caller who may touch it. */
   function own(caller: Caller, name: InstanceName): InstanceName {
     requireTouch(caller, name);
+    // Without the hint that names the others. And what others deploy as a tenant's version is not the tenant's.
+    if (caller.tenant !== undefined && !registry.find(name.service, name.id)) throw absent(name);
     control.requireKnown(name.service);
     return name;
   }
 
-  /** An instance, or for an admin a version: what others deploy as a tenant's version is not the tenant's. */
-  function ownSelection(caller: Caller, name: InstanceName): InstanceName {
-    if (caller.tenant !== undefined) registry.get(name.service, name.id);
-    return own(caller, name);
+  function requireLogs(caller: Caller, service: string | undefined): void {
+    if (service === undefined) return;
+    if (caller.tenant === undefined) control.requireKnown(service);
+    else own(caller, { service, id: caller.tenant });
   }
 
   /** Every change of traffic is answered with the split that it led to. */
@@ -58,11 +60,11 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return withSplit(lifecycle.spawn({ service, id, version, weight }));
     },
     async stop({ params, query, principal }) {
-      const { service, id } = ownSelection(principal, params.id);
+      const { service, id } = own(principal, params.id);
       return withSplit(lifecycle.stop(service, [id], query.force));
     },
     async stopAll({ body, principal }) {
-      const names = body.instances.map((name) => ownSelection(principal, name));
+      const names = body.instances.map((name) => own(principal, name));
       for (const { service, id } of names) select(serviceOf(registry.list(service), service), id);
       const byService = [...Map.groupBy(names, ({ service }) => service)];
       const changes: (TrafficChange & { split: SplitView })[] = [];
@@ -147,11 +149,11 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return withSplit(traffic.rollback(body.process, { last: body.last, signal }));
     },
     async logs({ query, principal }) {
-      if (query.process !== undefined) control.requireKnown(query.process);
+      requireLogs(principal, query.process);
       return { lines: await control.logs.tail(ownLogs(principal, query)) };
     },
     followLogs({ query, principal, signal }) {
-      if (query.process !== undefined) control.requireKnown(query.process);
+      requireLogs(principal, query.process);
       return control.logs.follow(ownLogs(principal, query), signal);
     },
     events: ({ query }) => ({
@@ -185,7 +187,11 @@ function mayTouch(caller: Caller, id: string): boolean {
 /** What a tenant may not touch does not exist for it. */
 function requireTouch(caller: Caller, name: InstanceName): void {
   if (mayTouch(caller, name.id)) return;
-  throw new Fault("not_found", `there is no instance ${instanceName(name.service, name.id)}`);
+  throw absent(name);
+}
+
+function absent({ service, id }: InstanceName): Fault {
+  return new Fault("not_found", `there is no instance ${instanceName(service, id)}`);
 }
 
 function ownLogs<Q extends { id?: string | undefined }>(caller: Caller, query: Q): Q {
