@@ -46,6 +46,13 @@ export interface RoutePolicy {
   readonly onDemand?: boolean;
   /** The name of the cookie that keeps a visitor on the version it saw; undefined: none does. */
   readonly sticky?: string | undefined;
+  /** The operator's own page (HTML) for 502, 503 and 504 that the proxy answers itself. */
+  readonly errorPage?: string | undefined;
+}
+
+export interface Maintenance {
+  /** The path that targets answer all the same: others watch their health by it. */
+  readonly openPath: string | undefined;
 }
 
 /** One service's traffic: its hosts, its targets, and how their shares are counted. */
@@ -56,5 +63,7 @@ export interface Route {
   readonly targets: readonly Target[];
   /** Changes when a command sets weights: selection counters then start anew. */
   readonly epoch: number;
+  /** Visitors are sent away; direct hosts still reach targets. */
+  readonly maintenance?: Maintenance | undefined;
   readonly policy: RoutePolicy;
 }

@@ -83,6 +83,13 @@ const ANSWERS = {
     untouched: "nothing_routable",
     retryAfterSecs: 1,
   },
+  // Not marked as untouched: another server must not be asked to serve what an operator has closed.
+  maintenance: {
+    status: 503,
+    code: "maintenance",
+    message: "This service is down for maintenance",
+    retryAfterSecs: 60,
+  },
   timeout: { status: 504, code: "timeout", message: "The service did not answer in time" },
   unreachable: {
     status: 504,
@@ -98,20 +105,26 @@ export type AnswerName = keyof typeof ANSWERS;
 
 /**
  * An own answer, as JSON when the client prefers that. `errorField` names the field that carries `untouched`; undefined
- * when a byte has reached a target after all.
+ * when a byte has reached a target after all. `page` is the operator's own HTML, for 502, 503 and 504 to browsers.
  */
-export function ownAnswer(name: AnswerName, accept: string | null, errorField: string | undefined): Response {
+export function ownAnswer(
+  name: AnswerName,
+  accept: string | null,
+  errorField: string | undefined,
+  page?: string | undefined,
+): Response {
   const { status, code, message, untouched, retryAfterSecs, allow }: Answer = ANSWERS[name];
-  const json = prefersJson(accept);
-  const headers = new Headers({
-    "content-type": json ? "application/json" : "text/plain; charset=utf-8",
-    "cache-control": "no-store",
-  });
+  const form = page !== undefined && PAGED.has(status) && takesHtml(accept) ? "html" : plainFormOf(accept);
+  const headers = new Headers({ "content-type": TYPES[form], "cache-control": "no-store" });
   if (untouched !== undefined && errorField !== undefined) headers.set(errorField, untouched);
   if (retryAfterSecs !== undefined) headers.set("retry-after", String(retryAfterSecs));
   if (allow !== undefined) headers.set("allow", allow);
-  const body = json ? `${JSON.stringify({ error: { code, message } })}\n` : `${message}\n`;
-  return new Response(body, { status, headers });
+  const bodies = {
+    html: () => page ?? "",
+    json: () => `${JSON.stringify({ error: { code, message } })}\n`,
+    text: () => `${message}\n`,
+  };
+  return new Response(bodies[form](), { status, headers });
 }
 
 /** The visitor has left: nobody reads this. */
@@ -119,10 +132,28 @@ export function goneAnswer(): Response {
   return new Response(null, { status: 499 });
 }
 
+const TYPES = {
+  html: "text/html; charset=utf-8",
+  json: "application/json",
+  text: "text/plain; charset=utf-8",
+} as const;
+
+/** What an app or its absence is the reason of; the rest is between the client and the proxy. */
+const PAGED: ReadonlySet<number> = new Set([502, 503, 504]);
+
 /** JSON is asked for by name, and no text before it. */
-function prefersJson(accept: string | null): boolean {
-  if (accept === null) return false;
+function plainFormOf(accept: string | null): "json" | "text" {
+  if (accept === null) return "text";
   const json = accept.search(/application\/(?:[a-z0-9.+-]+\+)?json/i);
   const text = accept.search(/text\//i);
-  return json >= 0 && (text < 0 || json < text);
+  return json >= 0 && (text < 0 || json < text) ? "json" : "text";
+}
+
+/** HTML is asked for by name, as browsers do for pages and for nothing else. */
+function takesHtml(accept: string | null): boolean {
+  return (
+    accept !== null &&
+    plainFormOf(accept) !== "json" &&
+    /text\/html(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(accept)
+  );
 }

@@ -152,7 +152,12 @@ export function createForwarder(parts: ForwardParts): Forwarder {
   function giveUp(visit: Visit, end: AnswerName | "gone"): Response {
     if (end === "gone") return goneAnswer();
     const errorField = visit.untouched ? fields.error : undefined;
-    const response = ownAnswer(end, visit.request.headers.get("accept"), errorField);
+    const response = ownAnswer(
+      end,
+      visit.request.headers.get("accept"),
+      errorField,
+      visit.route.policy.errorPage,
+    );
     if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
     if (parts.isClosing()) response.headers.set("connection", "close");
     return response;

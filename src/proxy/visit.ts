@@ -2,7 +2,7 @@
 import type { RouteTable } from "../core/decide.ts";
 import type { Field } from "../core/header.ts";
 import type { Selection } from "../core/pick.ts";
-import type { Route, Target } from "../core/route.ts";
+import type { Maintenance, Route, Target } from "../core/route.ts";
 import type { Mark, Sticky } from "../core/sticky.ts";
 import type { AnswerName } from "./answers.ts";
 import { hasNoBody, type OutgoingBody } from "./request-body.ts";
@@ -121,6 +121,9 @@ export function choose(visit: Visit, table: RouteTable, selection: Selection): T
 
 function chooseByWeight(visit: Visit, selection: Selection): Target | Pause | AnswerName {
   const { route, tried } = visit;
+  if (route.maintenance !== undefined && visit.attempts === 0 && !isOpen(visit, route.maintenance)) {
+    return "maintenance";
+  }
   const isFirst = tried === undefined && visit.attempts === 0;
   const target =
     visit.home() ?? (isFirst ? selection.selectWeighted(route) : selection.alternative(route, tried ?? NONE));
@@ -132,6 +135,12 @@ function chooseByWeight(visit: Visit, selection: Selection): Target | Pause | An
   if (route.targets.some(isComing)) return untilAny(route.name);
   if (tried !== undefined && tried.size > 0) return untilChanged(visit, tried);
   return visit.failure ?? (visit.waitUntil === undefined ? "nothing_routable" : "start_failed");
+}
+
+/** Whether a request is one that targets answer during maintenance too. */
+function isOpen({ path, request }: Visit, { openPath }: Maintenance): boolean {
+  if (openPath === undefined || (request.method !== "GET" && request.method !== "HEAD")) return false;
+  return path === openPath || path.startsWith(`${openPath}?`);
 }
 
 const NONE: ReadonlyMap<string, Target> = new Map();

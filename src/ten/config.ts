@@ -7,6 +7,7 @@ import { quote } from "../core/name.ts";
 import { type Ephemeral, isEphemeral, type PortRange, readEphemeral } from "../platform/ports.ts";
 import { incoherences } from "./coherence.ts";
 import { type Document, documentShape, portRange } from "./document.ts";
+import { readErrorPage } from "./error-page.ts";
 import { notYet } from "./not-yet.ts";
 import { configFault, type Problem } from "./problem.ts";
 import { type Service, toService } from "./service.ts";
@@ -47,6 +48,8 @@ export interface ConfigOptions {
   readonly domain?: string;
   /** The ports that the system gives to outgoing connections; default: none. */
   readonly ephemeral?: Ephemeral;
+  /** Reads an error page, absolute, or throws an error that says why not; default: pages are left out. */
+  readonly readPage?: (file: string) => string;
 }
 
 /**
@@ -55,7 +58,11 @@ export interface ConfigOptions {
  */
 export function loadConfig(cwd: string, path: string | undefined, options: ConfigOptions = {}): Config {
   const file = findConfig(cwd, path);
-  return parseConfig(readConfig(file), file, { ephemeral: readEphemeral(), ...options });
+  return parseConfig(readConfig(file), file, {
+    ephemeral: readEphemeral(),
+    readPage: readErrorPage,
+    ...options,
+  });
 }
 
 /** The absolute path of the configuration file, or a `not_found` fault. */
@@ -105,8 +112,10 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
       ? [...notYet(shaped.data), ...backoffProblems(shaped.data), ...portProblems(shaped.data, options)]
       : []),
   ];
+  const pages = new Map<string, string>();
+  if (shaped.success) problems.push(...pageProblems(shaped.data, path, options, pages));
   if (!shaped.success || problems.length > 0) throw configFault(path, problems);
-  return toConfig(shaped.data, path, options);
+  return toConfig(shaped.data, path, options, pages);
 }
 
 /** The document in a configuration file, unchecked. Throws a `usage` fault with line and column when it is no TOML. */
@@ -152,6 +161,23 @@ function countPorts(document: Document, { ephemeral }: ConfigOptions): { all: nu
   return { all: all.length, usable: usable.length };
 }
 
+/** Reads the error pages into `pages`, by service. */
+function* pageProblems(
+  document: Document,
+  path: string,
+  { readPage }: ConfigOptions,
+  pages: Map<string, string>,
+): Generator<Problem> {
+  for (const [name, { error_page: file }] of Object.entries(document.service)) {
+    if (file === undefined || readPage === undefined) continue;
+    try {
+      pages.set(name, readPage(resolve(dirname(path), file)));
+    } catch (thrown) {
+      yield { path: ["service", name, "error_page"], message: messageOf(thrown) };
+    }
+  }
+}
+
 function portProblems(document: Document, options: ConfigOptions): Problem[] {
   if (countPorts(document, options).usable > 0) return [];
   const { ports } = document.settings;
@@ -166,7 +192,12 @@ function portWarnings(document: Document, options: ConfigOptions): string[] {
   return [`settings.ports: the system gives some of ${ports} to outgoing connections, ${usable} are left`];
 }
 
-function toConfig(document: Document, path: string, options: ConfigOptions): Config {
+function toConfig(
+  document: Document,
+  path: string,
+  options: ConfigOptions,
+  pages: ReadonlyMap<string, string>,
+): Config {
   const directory = dirname(path);
   const { settings } = document;
   return {
@@ -179,7 +210,10 @@ function toConfig(document: Document, path: string, options: ConfigOptions): Con
       trustedProxies: settings.trusted_proxies,
     },
     services: new Map(
-      Object.entries(document.service).map(([name, service]) => [name, toService(name, service, settings)]),
+      Object.entries(document.service).map(([name, service]) => [
+        name,
+        toService(name, service, settings, pages.get(name)),
+      ]),
     ),
     instances: new Map(Object.entries(document.instances)),
     routing: { default: document.routing.default },

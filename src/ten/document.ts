@@ -137,6 +137,7 @@ const serviceShape = z.object(
     domains: list("domains", text("a domain", parseDomain)).default([]),
     direct: choice("open", "trusted", "off").default("open"),
     sticky: yesOrNo.default(false),
+    error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
     restart: choice("on-failure", "always", "never").default("on-failure"),
     startup_timeout: seconds(1).default(30),
     request_timeout: seconds(0).default(30),

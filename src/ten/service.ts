@@ -52,8 +52,13 @@ export function orphanService(name: string): Service {
 
 const BYTES_PER_MB = 1_048_576;
 
-/** `document` is checked; what it leaves out of health checks and restarts is taken from `settings`. */
-export function toService(name: string, document: ServiceDocument, settings: Document["settings"]): Service {
+/** `document` is checked; what it leaves out of health checks and restarts is taken from `settings`. `errorPage` is HTML. */
+export function toService(
+  name: string,
+  document: ServiceDocument,
+  settings: Document["settings"],
+  errorPage?: string | undefined,
+): Service {
   const supervision = { ...settings, ...document };
   return {
     name,
@@ -89,6 +94,7 @@ export function toService(name: string, document: ServiceDocument, settings: Doc
       streamIdleTimeoutMs: ms(document.stream_idle_timeout),
       waitMs: ms(document.startup_timeout),
       onDemand: document.on_demand,
+      errorPage,
       sticky: document.sticky ? `ten-sticky-${name}` : undefined,
       maxBodyBytes: scaled(document.max_body_mb, BYTES_PER_MB),
     },

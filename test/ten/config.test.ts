@@ -90,6 +90,29 @@ test("a service overrides how it is checked and restarted, in fractions of a sec
   expect(api?.policy.requestTimeoutMs).toBe(1);
 });
 
+test("an error page is read once, from the file's directory, and every reason why not names its key", () => {
+  using temp = createTempDir();
+  const file = `${temp.path}/tenement.toml`;
+  const load = (page: string) => {
+    writeFileSync(file, `[service.api]\ncommand = "x"\nerror_page = "${page}"`);
+    return loadConfig(temp.path, undefined);
+  };
+  writeFileSync(`${temp.path}/503.html`, "<h1>Bald zurück</h1>");
+  writeFileSync(`${temp.path}/empty.html`, "");
+  writeFileSync(`${temp.path}/large.html`, "x".repeat(262_145));
+  writeFileSync(`${temp.path}/latin.html`, Buffer.from([0xe9, 0x20]));
+  expect(load("./503.html").services.get("api")?.policy.errorPage).toBe("<h1>Bald zurück</h1>");
+  const refused = (page: string) => faultOf(() => load(page)).message;
+  const start = (page: string) => `${file}: service.api.error_page: cannot use ${temp.path}/${page}: `;
+  expect(refused("404.html")).toBe(`${start("404.html")}there is no such file`);
+  expect(refused("empty.html")).toBe(`${start("empty.html")}it is empty`);
+  expect(refused("large.html")).toBe(`${start("large.html")}it is larger than 256 KB`);
+  expect(refused("latin.html")).toBe(`${start("latin.html")}it is not UTF-8 text`);
+  expect(refused("")).toBe(`${file}: service.api.error_page: is empty`);
+  writeFileSync(file, `[service.api]\ncommand = "x"\nerror_page = "."`);
+  expect(faultOf(() => loadConfig(temp.path, undefined)).message).toContain("it is not a file");
+});
+
 test("arguments that are given leave the command whole", () => {
   const config = parseConfig(`[service.api]\ncommand = "/opt/my app/run"\nargs = ["a b", "$PORT"]`, FILE);
   expect(config.services.get("api")?.words).toEqual(["/opt/my app/run", "a b", "$PORT"]);

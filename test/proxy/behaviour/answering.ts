@@ -1,5 +1,6 @@
 // The answers that the proxy gives itself, and the hosts that decide which.
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import type { Route } from "../../../src/core/route.ts";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
 import { fieldOf, reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts";
@@ -153,5 +154,123 @@ export function answersItself(create: PlaneFactory): void {
     expect(await via("other.org", "idle:v1")).toBe("idle:v1");
     expect(await via("other.org", "nobody")).toBe("unknown_instance");
     expect(await via("api.example.com", "idle:v1")).toBe("api:v1");
+  });
+
+  describe("with a page of the operator's own", () => {
+    const page = "<!doctype html><title>Back soon</title>";
+    const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+
+    async function paged(accept: string, path = "/", changes: Partial<Route> = {}, init: RequestInit = {}) {
+      using origin = wireOrigin((request) => {
+        if (request.head.includes(" /garbage")) request.socket.end("SSH-2.0\r\n\r\n");
+        else if (!request.head.includes(" /hang")) reply(request, "app");
+      });
+      await using front = await startPlane(create);
+      const policy = { errorPage: page, requestTimeoutMs: 200, maxBodyBytes: 10 };
+      const targets = changes.targets ?? [target("api:v1", { address: origin.address })];
+      await front.plane.publish([
+        route("api", targets, {
+          hosts: ["api.example.com"],
+          ...changes,
+          policy: { ...policy, ...changes.policy },
+        }),
+      ]);
+      const answer = await front.get("api.example.com", path, { ...init, headers: { accept } });
+      return { answer, body: await answer.text(), seen: origin.seen.length };
+    }
+
+    test.each([
+      ["/garbage", 502, null, null, {}],
+      ["/hang", 504, null, null, {}],
+      ["/", 503, "nothing_routable", "5", { targets: [] }],
+      ["/", 503, null, "60", { maintenance: { openPath: undefined } }],
+    ])(
+      "%s is %i with it for browsers, marked and timed as ever (%p, %p)",
+      async (path, status, mark, retry, changes) => {
+        const { answer, body } = await paged(browser, path, changes);
+        expect(answer.status).toBe(status);
+        expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
+        expect(body).toBe(page);
+        expect(answer.headers.get("x-ten-error")).toBe(mark);
+        expect(answer.headers.get("retry-after")).toBe(retry);
+        expect(answer.headers.get("cache-control")).toBe("no-store");
+      },
+    );
+
+    test.each([
+      ["*/*", "text/plain; charset=utf-8"],
+      ["", "text/plain; charset=utf-8"],
+      ["application/json", "application/json"],
+      ["application/json, text/html", "application/json"],
+      ["text/html;q=0, */*", "text/plain; charset=utf-8"],
+      ["image/png, text/html;q=0.5", "text/html; charset=utf-8"],
+    ])("who accepts %j gets %s", async (accept, type) => {
+      const { answer } = await paged(accept, "/", { targets: [] });
+      expect(answer.headers.get("content-type")).toBe(type);
+    });
+
+    test("HEAD gets its length and not its text", async () => {
+      const { answer, body } = await paged(browser, "/", { targets: [] }, { method: "HEAD" });
+      expect([answer.status, answer.headers.get("content-length"), body]).toEqual([
+        503,
+        String(page.length),
+        "",
+      ]);
+    });
+
+    test("what the app answers, and what the visitor did wrong, is left alone", async () => {
+      const ok = await paged(browser);
+      expect([ok.answer.status, ok.body]).toEqual([200, "app"]);
+      const large = await paged(browser, "/", {}, { method: "POST", body: "0123456789a" });
+      expect([large.answer.status, large.answer.headers.get("content-type")]).toEqual([
+        413,
+        "text/plain; charset=utf-8",
+      ]);
+    });
+  });
+
+  describe("during maintenance", () => {
+    async function closed() {
+      const origin = wireOrigin((request) => reply(request, "app"));
+      const front = await startPlane(create);
+      const targets = [
+        target("api:v1", { address: origin.address }),
+        target("api:dark", { address: origin.address, weight: 0 }),
+      ];
+      const put = (maintenance: Route["maintenance"]) =>
+        front.plane.publish([route("api", targets, { hosts: ["api.example.com"], maintenance })]);
+      await put({ openPath: "/health" });
+      return {
+        ...front,
+        origin,
+        put,
+        async [Symbol.asyncDispose]() {
+          await front[Symbol.asyncDispose]();
+          origin[Symbol.dispose]();
+        },
+      };
+    }
+
+    test("visitors get 503 and no target hears of them, until it is over", async () => {
+      await using front = await closed();
+      const answer = await front.get("api.example.com", "/any", { method: "POST", body: "x" });
+      expect([answer.status, await answer.text()]).toEqual([503, "This service is down for maintenance\n"]);
+      expect(answer.headers.get("x-ten-error")).toBeNull();
+      expect(front.origin.seen).toHaveLength(0);
+      await front.put(undefined);
+      expect((await front.get("api.example.com", "/any")).status).toBe(200);
+    });
+
+    test("the health path and direct hosts still reach the targets", async () => {
+      await using front = await closed();
+      const status = async (host: string, path: string, method = "GET") =>
+        (await front.get(host, path, { method })).status;
+      expect(await status("api.example.com", "/health")).toBe(200);
+      expect(await status("api.example.com", "/health?deep=1", "HEAD")).toBe(200);
+      expect(await status("api.example.com", "/health", "POST")).toBe(503);
+      expect(await status("api.example.com", "/healthy")).toBe(503);
+      expect(await status("v1.api.example.com", "/any")).toBe(200);
+      expect(await status("dark.api.example.com", "/any")).toBe(200);
+    });
   });
 }
