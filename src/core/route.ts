@@ -23,7 +23,10 @@ export interface Target {
   readonly id: string;
   /** The last part of the id, `v2`: how a direct host names it. */
   readonly label: string;
-  /** What it runs, where several targets run the same; its label otherwise. Stickiness is to a version. */
+  /**
+   * What it runs; its label unless given. Visitors are kept on a version. Where only some targets of one serve, they have
+   * the weight of the others too.
+   */
   readonly version?: string;
   readonly address: Address;
   readonly weight: Hundredths;

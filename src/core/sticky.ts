@@ -1,6 +1,7 @@
 // Stickiness: which version of a route a returning visitor belongs to, from nothing but its cookie and the weights.
 import { usable } from "./pick.ts";
 import type { Route, Target } from "./route.ts";
+import { sum } from "./weight.ts";
 
 /**
  * What a visitor carries: the target that it saw, and a random number (32 bits) that says where it belongs.
@@ -24,11 +25,11 @@ export interface Sticky {
 
 interface Version {
   readonly hash: number;
-  weight: number;
+  readonly weight: number;
   /** Its targets that may be used now. */
-  readonly usable: Target[];
+  readonly usable: readonly Target[];
   /** How much less than in proportion its weight may be by rounding alone: 0.01 for each target. */
-  slack: number;
+  readonly slack: number;
 }
 
 const MOST_DRAWS = 1_000;
@@ -52,12 +53,8 @@ const NONE: ReadonlySet<string> = new Set();
  * (they get marks for whom they saw instead), but its return takes nobody back.
  */
 export function createSticky(route: Route): Sticky {
-  const versions = new Map<string, Version>();
+  const versions = versionsOf(route);
   const byLabel = new Map<string, Version>();
-  for (const target of route.targets) {
-    if (target.weight > 0) addTo(versions, target);
-  }
-  for (const target of usable(route)) versions.get(versionOf(target))?.usable.push(target);
   for (const target of route.targets) {
     const version = versions.get(versionOf(target));
     if (version !== undefined) byLabel.set(target.label, version);
@@ -122,12 +119,21 @@ export function createSticky(route: Route): Sticky {
   };
 }
 
-function addTo(versions: Map<string, Version>, target: Target): void {
-  const name = versionOf(target);
-  const version = versions.get(name) ?? { hash: hashOf(name), weight: 0, usable: [], slack: 0 };
-  version.weight += target.weight;
-  version.slack += 1;
-  versions.set(name, version);
+function versionsOf(route: Route): Map<string, Version> {
+  const mayServe = new Set(usable(route));
+  const weighted = Map.groupBy(
+    route.targets.filter(({ weight }) => weight > 0),
+    versionOf,
+  );
+  const versions = new Map<string, Version>();
+  for (const [name, targets] of weighted) {
+    const serving = targets.filter((target) => mayServe.has(target));
+    // Those that serve have the weight of those that do not.
+    const holders = serving.length > 0 ? serving : targets;
+    const weight = sum(holders.map((target) => target.weight));
+    versions.set(name, { hash: hashOf(name), weight, usable: serving, slack: targets.length });
+  }
+  return versions;
 }
 
 function versionOf(target: Target): string {

@@ -6,7 +6,7 @@ import { type InstanceName, instanceName } from "../core/name.ts";
 import { select } from "../core/rollout.ts";
 import type { TenContract } from "./contract.ts";
 import type { Control } from "./control.ts";
-import type { SplitView } from "./shapes.ts";
+import type { ServiceSplit } from "./shapes.ts";
 import { serviceOf, type TrafficChange } from "./traffic.ts";
 import type { View } from "./view.ts";
 
@@ -42,18 +42,27 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
   }
 
   /** Every change of traffic is answered with the split that it led to. */
-  async function withSplit<C extends TrafficChange>(change: Promise<C>): Promise<C & { split: SplitView }> {
+  async function withSplit<C extends TrafficChange>(change: Promise<C>): Promise<C & ServiceSplit> {
     const done = await change;
-    return { ...done, split: view.split(done.service) };
+    return { ...done, ...splitOf(done.service) };
+  }
+
+  function splitOf(service: string): ServiceSplit {
+    return { service, split: view.split(service), maintenance: view.maintenance(service) };
   }
 
   return {
     health: ({ peer }) => ({ status: "ok", peer: peer.address || null, trusted: peer.trusted }),
-    listInstances: ({ query, principal }) => ({
-      instances: view
+    listInstances({ query, principal }) {
+      const instances = view
         .list(query.process)
-        .filter((one) => mayTouch(principal, one.id.slice(one.service.length + 1))),
-    }),
+        .filter((one) => mayTouch(principal, one.id.slice(one.service.length + 1)));
+      const isShown = (service: string) =>
+        principal.tenant === undefined
+          ? (query.process ?? service) === service
+          : instances.some((one) => one.service === service);
+      return { instances, maintenance: view.underMaintenance().filter(({ service }) => isShown(service)) };
+    },
     async spawn({ body, principal }) {
       requireTouch(principal, { service: body.process, id: body.id });
       const { process: service, id, version = id, weight } = body;
@@ -67,7 +76,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       const names = body.instances.map((name) => own(principal, name));
       for (const { service, id } of names) select(serviceOf(registry.list(service), service), id);
       const byService = [...Map.groupBy(names, ({ service }) => service)];
-      const changes: (TrafficChange & { split: SplitView })[] = [];
+      const changes: (TrafficChange & ServiceSplit)[] = [];
       for (const [service, those] of byService) {
         const ids = [...new Set(those.map(({ id }) => id))];
         changes.push(await withSplit(lifecycle.stop(service, ids, body.force)));
@@ -113,7 +122,10 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     },
     split({ params }) {
       control.requireKnown(params.service);
-      return { service: params.service, split: view.split(params.service) };
+      return splitOf(params.service);
+    },
+    async maintenance({ params: { service }, body }) {
+      return { ...(await control.maintain(service, body.on)), maintenance: view.maintenance(service) };
     },
     async deploy({ body, signal }, report) {
       const { startupTimeoutMs, instances: defaultInstances } = control.service(body.process);

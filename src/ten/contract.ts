@@ -13,11 +13,12 @@ import {
   label,
   logLine,
   logQuery,
+  maintenanceAnswer,
   params,
   queryFlag,
   reloadAnswer,
   service,
-  splitAnswer,
+  serviceSplit,
   weight,
 } from "./shapes.ts";
 
@@ -38,7 +39,10 @@ export const contract = defineContract({
     path: "/api/instances",
     scope: "tenant",
     query: z.strictObject({ process: service.optional() }),
-    answer: z.object({ instances: z.array(instanceAnswer) }),
+    answer: z.object({
+      instances: z.array(instanceAnswer),
+      maintenance: z.array(z.object({ service: z.string(), since: z.string() })),
+    }),
   },
   spawn: {
     summary: "Start an instance; traffic comes when it is healthy",
@@ -130,7 +134,17 @@ export const contract = defineContract({
     path: "/api/services/:service/split",
     scope: "admin",
     params: z.strictObject({ service }),
-    answer: z.object({ service: z.string(), split: splitAnswer }),
+    answer: z.object(serviceSplit),
+  },
+  maintenance: {
+    summary:
+      "Begin or end a service's maintenance: visitors get 503, its health path and direct hosts still answer",
+    method: "PUT",
+    path: "/api/services/:service/maintenance",
+    scope: "admin",
+    params: z.strictObject({ service }),
+    body: z.strictObject({ on: z.boolean() }),
+    answer: maintenanceAnswer,
   },
   deploy: {
     summary: "Start a version, wait until it is healthy, give it traffic in one step",

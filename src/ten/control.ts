@@ -14,6 +14,7 @@ import { createIdle } from "./idle.ts";
 import type { Instance } from "./instance.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createLogs, type Logs } from "./logs.ts";
+import { createMaintenance } from "./maintenance.ts";
 import { createOnDemand } from "./on-demand.ts";
 import { type DataPaths, dataPaths } from "./paths.ts";
 import type { Registry } from "./registry.ts";
@@ -44,6 +45,8 @@ export interface Control extends Disposable {
   settle(): Promise<void>;
   /** A request waits for something that does not serve. */
   wanted(wanted: Wanted): Promise<void> | void;
+  /** Begins or ends a service's maintenance; see maintenance. */
+  readonly maintain: ReturnType<typeof createMaintenance>;
   /** The routes as they follow from what is known now. */
   routes(): readonly Route[];
   /** Derives the routes anew and puts them into force; resolves when every later request sees them. */
@@ -92,6 +95,7 @@ export function createControl(parts: ControlParts): Control {
       rows: registry.list(),
       lifeOf: (row) => supervisor.lifeOf(row),
       epochOf: registry.epoch,
+      maintenance: registry.maintenance,
     });
   }
 
@@ -205,6 +209,7 @@ export function createControl(parts: ControlParts): Control {
     logs,
     service,
     requireKnown,
+    maintain: createMaintenance({ registry, requireKnown, publish }),
     routes,
     wanted(wanted) {
       const { route, label, client } = wanted;

@@ -13,6 +13,7 @@ export const ten: Program = {
       route: () => import("./commands/route.ts"),
       weight: () => import("./commands/weight.ts"),
       rollback: () => import("./commands/rollback.ts"),
+      maintenance: () => import("./commands/maintenance.ts"),
     },
     Instances: {
       ps: () => import("./commands/ps.ts"),

@@ -24,6 +24,8 @@ export interface Writer {
   remove(row: InstanceRow): void;
   /** Sets weights by id (others keep theirs); a real change starts the service's selection counters anew and is recorded. */
   setWeights(service: string, weights: Weights, command: string): void;
+  /** Begins or ends a service's maintenance, and records it. */
+  setMaintenance(service: string, isOn: boolean): void;
   event(service: string, instance: string | null, kind: string, detail: string): void;
 }
 
@@ -38,6 +40,8 @@ export interface Registry {
   epoch(service: string): number;
   /** Whether the registry has ever held an instance of the service. */
   knows(service: string): boolean;
+  /** The services under maintenance, and since when, in milliseconds since the epoch. */
+  readonly maintenance: ReadonlyMap<string, number>;
   /** Runs one transaction. While another process holds the database it is tried again, for 5 s; then a conflict fault. */
   write<T>(work: (writer: Writer) => T): Promise<T>;
   /** Notes what was seen. Never throws: what cannot be written now is written with the next observation that can. */
@@ -55,6 +59,8 @@ const LOCKED_FOR_MS = 5_000;
 const RETRY_MS = 50;
 const KEPT_CHANGES = 1_000;
 const KEPT_EVENTS = 10_000;
+/** Before the name of a service, in `meta`: it is under maintenance since then. */
+const MAINTENANCE = "maintenance:";
 
 /** `database` is open and migrated; it stays the caller's to close. `onTrouble` hears of writes that failed. */
 export function createRegistry(
@@ -67,10 +73,13 @@ export function createRegistry(
   const db = drizzle(database, { casing: "snake_case" });
   const rows = new Map<string, InstanceRow>();
   const epochs = new Map<string, number>();
+  const maintenance = new Map<string, number>();
   const dirty = new Set<string>();
   for (const row of db.select().from(tables.instances).orderBy(tables.instances.seq).all())
     rows.set(keyOf(row), row);
   for (const row of db.select().from(tables.services).all()) epochs.set(row.name, row.epoch);
+  for (const { key, value } of db.select().from(tables.meta).all())
+    if (key.startsWith(MAINTENANCE)) maintenance.set(key.slice(MAINTENANCE.length), Number(value));
   const id = readOrCreateId();
 
   function readOrCreateId(): string {
@@ -110,6 +119,17 @@ export function createRegistry(
         const epoch = (epochs.get(service) ?? 0) + 1;
         db.update(tables.services).set({ epoch }).where(eq(tables.services.name, service)).run();
         effects.push(() => epochs.set(service, epoch));
+      },
+      setMaintenance(service, isOn) {
+        const key = `${MAINTENANCE}${service}`;
+        const since = clock.now();
+        db.delete(tables.meta).where(eq(tables.meta.key, key)).run();
+        if (isOn)
+          db.insert(tables.meta)
+            .values({ key, value: String(since) })
+            .run();
+        writer.event(service, null, "maintenance", isOn ? "on" : "off");
+        effects.push(() => (isOn ? maintenance.set(service, since) : maintenance.delete(service)));
       },
       event: (service, instance, kind, detail) =>
         void db.insert(tables.events).values({ at: clock.now(), service, instance, kind, detail }).run(),
@@ -190,6 +210,7 @@ export function createRegistry(
     },
     epoch: (service) => epochs.get(service) ?? 0,
     knows: (service) => epochs.has(service),
+    maintenance,
     async write(work) {
       const giveUpAt = clock.monotonic() + LOCKED_FOR_MS;
       for (;;) {

@@ -8,6 +8,7 @@ interface Change {
   readonly changed: boolean;
   readonly message: string;
   readonly split: SplitView;
+  readonly maintenance: string | null;
   readonly undo: string | null;
 }
 
@@ -22,15 +23,28 @@ export function reportChanges(out: Output, changes: readonly Change[]): void {
     else out.info(message);
   }
   const [only] = changes;
-  const tables = () => changes.map(({ split }) => splitTable(out, split)).join("\n");
+  const tables = () => changes.map((change) => splitText(out, change)).join("\n");
   out.data(only && changes.length === 1 ? { ...only } : { changes }, tables);
   for (const { undo } of changes) if (undo !== null) out.hint(`undo with: ${undo}`);
+}
+
+/** The split of a service, and what keeps visitors away from it. */
+export function splitText(
+  out: Output,
+  { service, split, maintenance }: Pick<Change, "service" | "split" | "maintenance">,
+): string {
+  return splitTable(out, split) + (maintenance === null ? "" : maintenanceLine(out, service, maintenance));
+}
+
+export function maintenanceLine(out: Output, service: string, since: string): string {
+  const what = out.paint("yellow", `${service} is under maintenance`);
+  return `${what} since ${since}: visitors get 503 until: ten maintenance ${service} off\n`;
 }
 
 const BAR_WIDTH = 25;
 
 /** One line an instance: its weight, its share of the traffic now, and a bar. */
-export function splitTable(out: Output, split: SplitView): string {
+function splitTable(out: Output, split: SplitView): string {
   if (split.length === 0) return "no instance runs\n";
   const columns = [
     { heading: "INSTANCE" },

@@ -19,6 +19,7 @@ export interface ServiceTraffic {
   readonly name: string;
   readonly domains: readonly string[];
   readonly policy: RoutePolicy;
+  readonly health: { readonly path: string | undefined };
 }
 
 export interface RoutesInput {
@@ -28,6 +29,8 @@ export interface RoutesInput {
   readonly rows: readonly InstanceRow[];
   lifeOf(row: InstanceRow): Life | undefined;
   epochOf(service: string): number;
+  /** The services under maintenance. */
+  readonly maintenance: Pick<ReadonlySet<string>, "has">;
 }
 
 export function toRoutes(input: RoutesInput): Route[] {
@@ -37,6 +40,7 @@ export function toRoutes(input: RoutesInput): Route[] {
     hosts: [`${service.name}.${input.domain}`, ...service.domains],
     targets: targetsOf(byService.get(service.name) ?? [], service.policy, input),
     epoch: input.epochOf(service.name),
+    maintenance: input.maintenance.has(service.name) ? { openPath: service.health.path } : undefined,
     policy: service.policy,
   }));
 }

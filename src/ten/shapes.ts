@@ -79,11 +79,16 @@ export const splitAnswer = z.array(
 );
 export type SplitView = z.infer<typeof splitAnswer>;
 
+/** Since when a service is under maintenance; null when it is not. */
+const maintenance = z.string().nullable();
+export const serviceSplit = { service: z.string(), split: splitAnswer, maintenance };
+const serviceSplitAnswer = z.object(serviceSplit);
+export type ServiceSplit = z.infer<typeof serviceSplitAnswer>;
+
 const change = {
-  service: z.string(),
+  ...serviceSplit,
   changed: z.boolean(),
   message: z.string(),
-  split: splitAnswer,
   undo: z.string().nullable(),
 };
 export const changeAnswer = z.object(change);
@@ -93,6 +98,13 @@ export const deployAnswer = z.object({
   instance: z.string(),
   healthy_after_ms: z.number(),
   stopped: z.array(z.string()),
+});
+
+export const maintenanceAnswer = z.object({
+  service: z.string(),
+  changed: z.boolean(),
+  message: z.string(),
+  maintenance,
 });
 
 export const checkAnswer = z.object({

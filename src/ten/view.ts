@@ -15,6 +15,9 @@ export interface View {
   one(service: string, id: string): InstanceView;
   /** The instances of a service that should run, newest last. */
   split(service: string): SplitView;
+  /** Since when a service is under maintenance; null when it is not. */
+  maintenance(service: string): string | null;
+  underMaintenance(): { readonly service: string; readonly since: string }[];
 }
 
 export interface ViewParts {
@@ -98,6 +101,9 @@ export function createView(parts: ViewParts): View {
       if (!view) throw new Error("a row that exists has a view");
       return view;
     },
+    maintenance: (service) => isoOf(registry.maintenance.get(service)),
+    underMaintenance: () =>
+      Array.from(registry.maintenance, ([service, since]) => ({ service, since: isoOf(since) })),
     split(service) {
       const rows = registry.list(service).filter((row) => row.desired === "running");
       return show(rows).map(({ id, version, state, weight, share }) => ({
@@ -109,6 +115,12 @@ export function createView(parts: ViewParts): View {
       }));
     },
   };
+}
+
+function isoOf(ms: number): string;
+function isoOf(ms: number | undefined): string | null;
+function isoOf(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
 }
 
 function secs(sinceMs: number | undefined, nowMs: number): number | null {

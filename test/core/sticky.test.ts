@@ -188,7 +188,7 @@ test("a visitor stays on its version when one of its instances goes, spread over
   const weights = { a: 30, b: 30, c: 30, d: 10 };
   all.set(weights, versions);
   all.arrive(3_000);
-  all.set(weights, { ...versions, a: { version: "1", readiness: "out" } });
+  all.set({ ...weights, b: 45, c: 45 }, { ...versions, a: { version: "1", readiness: "out" } });
   const { moves } = all.comeBack();
   expect(Object.keys(moves).sort()).toEqual(["a>b", "a>c"]);
   expect(moves["a>b"] ?? 0).toBeWithin(400, 500);

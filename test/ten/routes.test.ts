@@ -40,12 +40,13 @@ test("a service has its own host, its domains and its instances as targets", () 
   const routes = toRoutes({
     domain: "example.com",
     services: [
-      { name: "api", domains: ["api.acme.com"], policy },
-      { name: "web", domains: [], policy },
+      { name: "api", domains: ["api.acme.com"], policy, health: { path: "/health" } },
+      { name: "web", domains: [], policy, health: { path: undefined } },
     ],
     rows: [row("v1"), row("v2", { weight: 0, port: 20002 })],
     lifeOf: () => undefined,
     epochOf: (service) => (service === "api" ? 3 : 0),
+    maintenance: new Set(["web"]),
   });
   expect(routes).toEqual([
     {
@@ -72,7 +73,14 @@ test("a service has its own host, its domains and its instances as targets", () 
       epoch: 3,
       policy,
     },
-    { name: "web", hosts: ["web.example.com"], targets: [], epoch: 0, policy },
+    {
+      name: "web",
+      hosts: ["web.example.com"],
+      targets: [],
+      epoch: 0,
+      maintenance: { openPath: undefined },
+      policy,
+    },
   ]);
 });
 
@@ -98,10 +106,11 @@ test("a version's weight is divided among those of its instances that serve", ()
   const of = (...rows: InstanceRow[]) =>
     toRoutes({
       domain: "localhost",
-      services: [{ name: "api", domains: [], policy }],
+      services: [{ name: "api", domains: [], policy, health: { path: undefined } }],
       rows,
       lifeOf: () => undefined,
       epochOf: () => 0,
+      maintenance: new Set(),
     })[0]?.targets.map(({ label, weight }) => [label, weight]);
   const v2 = (id: string, state: InstanceRow["state"]) => row(id, { version: "v2", weight: 1000, state });
   expect(

@@ -7,6 +7,7 @@ import { formatTable } from "../../cli/table.ts";
 import { watch } from "../../cli/watch.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { connect } from "../connect.ts";
+import { maintenanceLine } from "../report.ts";
 import type { InstanceView } from "../shapes.ts";
 
 const WATCH_MS = 1_000;
@@ -27,13 +28,15 @@ export default command({
     const { args, out, signal } = context;
     const client = connect(context);
     const frame = async () => {
-      const { instances } = await client.listInstances({}, { signal });
+      const { instances, maintenance } = await client.listInstances({}, { signal });
       const shown = args.all
         ? instances
         : instances.filter(({ state }) => state !== "stopped" && state !== "failed");
       const hidden = instances.length - shown.length;
-      const text = () => (shown.length > 0 ? table(out, shown, args.all) : empty(hidden));
-      return { value: { instances: shown }, text };
+      const text = () =>
+        (shown.length > 0 ? table(out, shown, args.all) : empty(hidden)) +
+        maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("");
+      return { value: { instances: shown, maintenance }, text };
     };
     if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);
     else {

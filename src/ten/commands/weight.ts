@@ -5,7 +5,7 @@ import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import { force, readInstance, readSubject, readWeight } from "../arguments.ts";
 import { connect } from "../connect.ts";
-import { reportChange, splitTable } from "../report.ts";
+import { reportChange, splitText } from "../report.ts";
 
 export default command({
   name: "weight",
@@ -49,7 +49,7 @@ export default command({
     } else {
       const { service } = readSubject(first, "service");
       const found = await client.split({ params: { service } }, { signal });
-      out.data({ ...found }, () => splitTable(out, found.split));
+      out.data({ ...found }, () => splitText(out, found));
     }
     return 0;
   },
