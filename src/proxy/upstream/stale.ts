@@ -31,7 +31,7 @@ export function openStaleCheck(): IsStale | undefined {
         let ready = symbols.poll(address, 1, 0);
         // A signal interrupts even a question that does not wait, and is no answer to it.
         for (let tries = 1; ready < 0 && tries < MOST_TRIES; tries++) ready = symbols.poll(address, 1, 0);
-        return ready !== 0;
+        return ready > 0;
       };
     } catch {
       // Another C library, or none: the next name, or no check.
