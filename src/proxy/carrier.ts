@@ -47,8 +47,8 @@ export interface HttpCarrierParts {
   readonly hooks: TroubleHooks;
   /** Lifts the idle limit of a connection while a target is slow with its request, and sets it again. */
   setIdleLimit(request: Request, isLimited: boolean): void;
-  /** Whether the listener is closing: answers then end their connections. */
-  isClosing(): boolean;
+  /** Whether the answer to a request ends its connection. */
+  endsConnection(request: Request): boolean;
 }
 
 export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResponse> {
@@ -105,7 +105,7 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
       if (visit.attempts > 1) headers.push([fields.attempts, String(visit.attempts)]);
       const cookie = visit.cookieFrom(target);
       if (cookie !== undefined) headers.push(["set-cookie", cookie]);
-      if (parts.isClosing()) headers.push(["connection", "close"]);
+      if (parts.endsConnection(visit.request)) headers.push(["connection", "close"]);
       try {
         return new Response(bodyOf(visit.request.method, body, headers), { status, headers });
       } catch {

@@ -28,8 +28,8 @@ export interface ForwardParts {
   readonly fields: ProductFields;
   /** The table in force now. */
   table(): RouteTable;
-  /** Whether the listener is closing: answers then end their connections. */
-  isClosing(): boolean;
+  /** Whether the answer to a request ends its connection. */
+  endsConnection(request: Request): boolean;
   /** The visitor's address, as far as it can be trusted. */
   clientOf(request: Request, peer: string): string;
   /** Lifts the idle limit of a connection while a target works on its request, and sets it again. */
@@ -159,7 +159,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       visit.route.policy.errorPage,
     );
     if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
-    if (parts.isClosing()) response.headers.set("connection", "close");
+    if (parts.endsConnection(visit.request)) response.headers.set("connection", "close");
     return response;
   }
 

@@ -28,10 +28,10 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     return createRouteTable(routes, { ...options, defaultRoute });
   }
 
-  const isClosing = () => listener.isClosing;
+  const endsConnection = (request: Request) => listener.endsConnection(request);
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
   const { fields, hooks } = options;
-  const http = createHttpCarrier({ upstream, fields, hooks, isClosing, setIdleLimit });
+  const http = createHttpCarrier({ upstream, fields, hooks, endsConnection, setIdleLimit });
   const upgrades = createUpgrades({
     clock,
     fields,
@@ -46,7 +46,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     hooks,
     fields,
     table: () => table,
-    isClosing,
+    endsConnection,
     clientOf: (request, peer) => clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted),
     setIdleLimit,
   });

@@ -9,6 +9,8 @@ const FAREWELL_MS = 1_000;
 const STEP_MS = 50;
 /** WebSockets: a peer that does not answer pings for this long is gone, a quiet one is not. */
 const SILENT_SECS = 240;
+/** The option among others in a Connection field. */
+const CLOSE = /(?:^|,)\s*close\s*(?:,|$)/i;
 const MESSAGE_MOST_BYTES = 64 * 1024 * 1024;
 
 export interface ListenerOptions {
@@ -23,8 +25,11 @@ export interface ListenerOptions {
 
 export interface Listener {
   readonly url: URL;
-  /** Whether answers should end their connections. */
-  readonly isClosing: boolean;
+  /**
+   * Whether the answer to a request should say that its connection ends: the listener closes, or the client wants it so.
+   * Bun.serve then closes the connection by itself, but does not say so (RFC 9112 section 9.6).
+   */
+  endsConnection(request: Request): boolean;
   addressOf(request: Request): string;
   /** Hands a connection to a tunnel; false when the request is no WebSocket's or its connection has gone. */
   upgrade(request: Request, tunnel: Tunnel, headers: Record<string, string>): boolean;
@@ -80,9 +85,7 @@ export function createListener(options: ListenerOptions): Listener {
 
   const listener: Listener = {
     url: server.url,
-    get isClosing() {
-      return isClosing;
-    },
+    endsConnection: (request) => isClosing || CLOSE.test(request.headers.get("connection") ?? ""),
     addressOf: (request) => server.requestIP(request)?.address ?? "",
     upgrade: (request, tunnel, headers) => server.upgrade(request, { data: tunnel, headers }),
     setIdleLimit: (request, isLimited) => server.timeout(request, isLimited ? IDLE_SECS : 0),

@@ -59,16 +59,16 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
   const { clock, fields, hooks, overwritten } = options;
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const inFlight = createInFlight(clock);
-  const isClosing = () => listener.isClosing;
+  const endsConnection = (request: Request) => listener.endsConnection(request);
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
-  const http: RelayCarrier = createHttpCarrier({ upstream, fields, hooks, isClosing, setIdleLimit });
+  const http: RelayCarrier = createHttpCarrier({ upstream, fields, hooks, endsConnection, setIdleLimit });
   const upgrades = createUpgrades({
     clock,
     fields,
     hooks,
     upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
   });
-  const relay = createRelay({ ...options, inFlight, isClosing, setIdleLimit });
+  const relay = createRelay({ ...options, inFlight, endsConnection, setIdleLimit });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const route = routeOf(options);
   const listener = createListener({

@@ -43,7 +43,8 @@ export interface RelayParts {
   readonly fields: ProductFields;
   /** The field of an answer, in lower case, that means that no byte reached an app. */
   readonly refusalField: string;
-  isClosing(): boolean;
+  /** Whether the answer to a request ends its connection. */
+  endsConnection(request: Request): boolean;
   setIdleLimit(request: Request, isLimited: boolean): void;
 }
 
@@ -245,7 +246,7 @@ export function createRelay(parts: RelayParts): Relay {
       visit.untouched ? fields.error : undefined,
     );
     if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
-    if (parts.isClosing()) response.headers.set("connection", "close");
+    if (parts.endsConnection(visit.request)) response.headers.set("connection", "close");
     return response;
   }
 

@@ -70,6 +70,24 @@ export function forwards(create: PlaneFactory): void {
     expect(fieldOf(text, "content-type")).toBe(answer.includes("a/b") ? "a/b" : undefined);
   });
 
+  test.each([
+    ["close", "closed"],
+    ["x-any, Close", "closed"],
+    ["keep-alive", "open"],
+    ["x-close", "open"],
+  ])("Connection: %s leaves the connection %s, and the answer says so", async (asked, left) => {
+    await using front = await serving((request) => reply(request, "ok"));
+    const ask = `GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: ${asked}\r\n\r\n`;
+    using client = await wireClient(front.plane.url, ask);
+    const answer = await client.until((text) => text.endsWith("ok"));
+    expect(fieldOf(answer, "connection")?.toLowerCase()).toBe(left === "closed" ? "close" : undefined);
+    if (left === "closed") expect(await client.closed).toBe("closed");
+    else {
+      client.write(ask);
+      await client.until((text) => text.match(/200 OK/g)?.length === 2);
+    }
+  });
+
   test("hop-by-hop fields and those that Connection names stay behind", async () => {
     await using front = await serving((request) => reply(request, "ok", "Keep-Alive: timeout=9\r\n"));
     const ask = [
