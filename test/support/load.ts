@@ -96,5 +96,9 @@ process.on("SIGTERM", () => {
 });
 process.stdout.write("ready\n");
 await Promise.all(Array.from({ length: Number(connections) }, visitor));
-process.stdout.write(JSON.stringify({ ok, failed, instances, answered, slowestMs } satisfies LoadReport));
+// Awaited, as a long report does not fit into the pipe at once.
+await Bun.write(
+  Bun.stdout,
+  JSON.stringify({ ok, failed, instances, answered, slowestMs } satisfies LoadReport),
+);
 process.exit(0);
