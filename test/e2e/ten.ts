@@ -1,7 +1,7 @@
 // A real `ten serve` from the compiled binary in a directory of its own, and commands as a user types them.
 
 import { setDefaultTimeout } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { APPS } from "../support/apps.ts";
 import { createTempDir } from "../support/temp-dir.ts";
@@ -216,6 +216,7 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
       await server.child.exited;
       clearTimeout(late);
       clearTimeout(killed);
+      endLeftovers(temp.path);
       temp[Symbol.dispose]();
     },
   };
@@ -231,6 +232,20 @@ export function untilState(ten: Ten, id: string, state: string): Promise<true> {
     },
     20_000,
   );
+}
+
+/** Ends the instances of a server that was killed and never started again: their directories lie in the test's own. */
+function endLeftovers(dir: string): void {
+  for (const pid of readdirSync("/proc")
+    .map(Number)
+    .filter((number) => number > 1)) {
+    try {
+      const cwd = readlinkSync(`/proc/${pid}/cwd`);
+      if (cwd === dir || cwd.startsWith(`${dir}/`)) process.kill(pid, "SIGKILL");
+    } catch {
+      // Gone, or somebody else's.
+    }
+  }
 }
 
 /** Runs one command of the compiled binary in a directory. */
