@@ -68,11 +68,11 @@ export function failedDeploy(name: string, reason: Fault, diagnosis: Diagnosis):
   }[cause];
   const hint = {
     not_started: reason.hint,
-    crashed: `its output is below; ten logs ${name} has all of it`,
+    crashed: `ten logs ${name} has all of its output`,
     wrong_port: "listen on the PORT of the environment, or write {port} in the command",
     not_listening:
       "listen on the PORT of the environment, or write {port} in the command; a slow start needs a longer --timeout",
-    unhealthy: `see the last check below; ten logs ${name} has its output; a slow start needs a longer --timeout`,
+    unhealthy: `ten logs ${name} has all of its output; a slow start needs a longer --timeout`,
   }[cause];
   const details = { cause, last_check: lastCheck, last_exit: lastExit, port, listening, output };
   const message = `the deploy failed: ${what}. The other versions keep their traffic`;

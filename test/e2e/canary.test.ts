@@ -1,26 +1,28 @@
 // The canary of the README, word for word, on real apps.
 import { describe, expect, test } from "bun:test";
+import { lacks } from "../support/installed.ts";
 import { LAYOUTS, startLayout } from "./workflows.ts";
 
 const HOST = "api.localhost";
 
 describe("a canary", () => {
-  test.each(LAYOUTS)("works word for word on %s", async (_, layout) => {
-    await using ten = await startLayout(layout);
-    await ten.ok("deploy", "api", "--version", "v1");
-    const deploy = await ten.ok("deploy", "api", "--version", "v2", "--weight", "10");
-    expect(deploy.stdout).toMatch(/api:v1 +v1 +healthy +90 +90 % /);
-    expect(deploy.stdout).toMatch(/api:v2 +v2 +healthy +10 +10 % /);
-    expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v1": 90, "api:v2": 10 });
-    const half = await ten.ok("weight", "api:v2", "50");
-    expect(half.stderr).toContain("undo with: ten weight api:v1=90 api:v2=10");
-    expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v1": 50, "api:v2": 50 });
-    await ten.ok("weight", "api:v2", "100");
-    expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v2": 100 });
-    await ten.ok("stop", "api:v1");
-    const answers = await Promise.all(Array.from({ length: 5 }, () => ten.get(HOST)));
-    for (const { body } of answers) expect(body).toContain(layout.says("v2"));
-  });
+  for (const [name, layout] of LAYOUTS)
+    test.skipIf(lacks(layout.program))(`works word for word on ${name}`, async () => {
+      await using ten = await startLayout(layout);
+      await ten.ok("deploy", "api", "--version", "v1");
+      const deploy = await ten.ok("deploy", "api", "--version", "v2", "--weight", "10");
+      expect(deploy.stdout).toMatch(/api:v1 +v1 +healthy +90 +90 % /);
+      expect(deploy.stdout).toMatch(/api:v2 +v2 +healthy +10 +10 % /);
+      expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v1": 90, "api:v2": 10 });
+      const half = await ten.ok("weight", "api:v2", "50");
+      expect(half.stderr).toContain("undo with: ten weight api:v1=90 api:v2=10");
+      expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v1": 50, "api:v2": 50 });
+      await ten.ok("weight", "api:v2", "100");
+      expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v2": 100 });
+      await ten.ok("stop", "api:v1");
+      const answers = await Promise.all(Array.from({ length: 5 }, () => ten.get(HOST)));
+      for (const { body } of answers) expect(body).toContain(layout.says("v2"));
+    });
 
   test("shows its split when asked", async () => {
     const [, layout] = LAYOUTS[3] ?? [];

@@ -5,6 +5,8 @@ import { RELEASES, writeRelease } from "../support/releases.ts";
 import { startTen, type Ten } from "./ten.ts";
 
 interface Layout {
+  /** What the machine has to have for it. */
+  readonly program: string;
   readonly toml: string;
   prepare(dir: string): void;
   /** What a version answers. */
@@ -14,6 +16,7 @@ interface Layout {
 function inDirectories(name: keyof typeof RELEASES): Layout {
   const { file, source, command } = RELEASES[name];
   return {
+    program: APPS[name][0],
     toml: `[service.api]\ncommand = ${JSON.stringify(command)}\nworkdir = "releases/{version}"\nhealth = "/health"\n`,
     prepare: (dir) => {
       for (const version of ["v1", "v2"]) writeRelease(dir, version, file, source);
@@ -26,6 +29,7 @@ function inDirectories(name: keyof typeof RELEASES): Layout {
 function asExecutables(): Layout {
   const { source } = RELEASES.node;
   return {
+    program: "node",
     toml: `[service.api]\ncommand = "./releases/{version}/api-server"\n`,
     prepare: (dir) => {
       for (const version of ["v1", "v2"]) writeRelease(dir, version, "api-server", source);
@@ -37,6 +41,7 @@ function asExecutables(): Layout {
 /** One program that reads TEN_VERSION. */
 function byVariable(name: keyof typeof APPS): Layout {
   return {
+    program: APPS[name][0],
     toml: `[service.api]\ncommand = ${JSON.stringify(APPS[name].join(" "))}\nhealth = "/health"\n`,
     prepare: () => {},
     says: (version) => `"version":${name === "python" ? " " : ""}"${version}"`,

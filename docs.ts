@@ -1,0 +1,204 @@
+// Writes the pages of docs/ that follow from the code: `bun docs.ts`. test/docs.test.ts compares them, so that none falls behind.
+import { z } from "zod";
+import { type Contract, MEDIA_TYPES, type Operation } from "./src/api/operation.ts";
+import type { Arg } from "./src/cli/argument.ts";
+import { type Command, type Commands, isGroup, labelOf, type Program } from "./src/cli/command.ts";
+import { globalArgs } from "./src/cli/find.ts";
+import { FAULTS } from "./src/core/fault.ts";
+import { contract as slumContract } from "./src/slum/contract.ts";
+import { slum } from "./src/slum/program.ts";
+import { contract as tenContract } from "./src/ten/contract.ts";
+import { ten } from "./src/ten/program.ts";
+import { changeAnswer, instanceAnswer, splitAnswer } from "./src/ten/shapes.ts";
+
+/** Answers that come in several places, each written once; those that others contain come first. */
+const SHAPES: Readonly<Record<string, z.ZodType>> = {
+  Split: splitAnswer,
+  Change: changeAnswer,
+  Instance: instanceAnswer,
+};
+
+/** Every command of both programs, as `--help` has it. */
+export async function commandsPage(): Promise<string> {
+  return page("Commands", "What `ten COMMAND --help` says of each, in one place.", [
+    await programPart(ten),
+    await programPart(slum),
+    exitCodes(),
+  ]);
+}
+
+/** Every operation of both admin APIs. */
+export function apiPage(): string {
+  return page(
+    "HTTP API",
+    "JSON over the unix socket in the data directory, which needs no token, and over HTTP with `Authorization: Bearer TOKEN`: on the server's own host, or at `--admin`. `open` operations need no token, `tenant` ones take a tenant's (and show it only what is its own) or an admin's, `admin` ones an admin's alone. The commands use these very operations.",
+    [
+      section("Shapes", shapes()),
+      section("ten", operations(tenContract)),
+      section("slum", operations(slumContract)),
+      section(
+        "Errors",
+        `\`{"error": {"code", "message", "hint"?, "details"?}}\`, with these codes:\n\n${table(
+          ["code", "status", "exit code of a command"],
+          Object.entries(FAULTS).map(([code, { status, exit }]) => [tick(code), `${status}`, `${exit}`]),
+        )}`,
+      ),
+    ],
+  );
+}
+
+function page(title: string, opening: string, parts: readonly string[]): string {
+  const source = "<!-- Written by `bun docs.ts` from the code: change it there. -->";
+  return `# ${title}\n\n${source}\n\n${opening}\n\n${parts.join("\n\n")}\n`;
+}
+
+function section(title: string, body: string): string {
+  return `## ${title}\n\n${body}`;
+}
+
+async function programPart(program: Program): Promise<string> {
+  const commands = await Promise.all(
+    Object.values(program.sections).map((some) => commandParts(some, program.name, program)),
+  );
+  const globals = `Global flags, before or after the command:\n\n${flagTable(globalArgs(program))}`;
+  return section(program.name, [globals, ...commands.flat()].join("\n\n"));
+}
+
+async function commandParts(commands: Commands, above: string, program: Program): Promise<string[]> {
+  const parts = Object.entries(commands).map(async ([name, load]) => {
+    const entry = (await load()).default;
+    const what = `${above} ${name}`;
+    return isGroup(entry) ? commandParts(entry.commands, what, program) : [commandPart(entry, what, program)];
+  });
+  return (await Promise.all(parts)).flat();
+}
+
+function commandPart(command: Command, what: string, program: Program): string {
+  const words = Object.entries(command.args)
+    .filter(([, arg]) => arg.type === "positional")
+    .map(([name, arg]) => {
+      const place = `${arg.valueHint ?? name.toUpperCase()}${arg.many ? "..." : ""}`;
+      return arg.required ? place : `[${place}]`;
+    });
+  const examples = command.examples.map(([line, why]) => `${line}\n    # ${why}`).join("\n");
+  return [
+    `### ${[what, ...words].join(" ").replace(/[<>]/g, "")}`,
+    `${command.summary}. ${command.description ?? ""}`.trim(),
+    flagTable(command.args),
+    fence(examples.replaceAll("{program}", program.name)),
+  ]
+    .filter((part) => part !== "")
+    .join("\n\n");
+}
+
+function flagTable(args: Command["args"]): string {
+  const rows = Object.entries(args).map(([name, arg]) => [tick(flagName(name, arg)), explain(arg)]);
+  return rows.length === 0 ? "" : table(["argument", "what it is"], rows);
+}
+
+function flagName(name: string, arg: Arg<unknown>): string {
+  if (arg.type === "positional") return arg.valueHint ?? name.toUpperCase();
+  const letter = arg.letter ? `-${arg.letter}, ` : "";
+  return `${letter}${labelOf(name, arg)}${arg.type === "string" ? ` ${arg.valueHint ?? "VALUE"}` : ""}`;
+}
+
+function explain({ description, fallback }: Arg<unknown>): string {
+  return fallback === undefined ? description : `${description} (default ${fallback})`;
+}
+
+function exitCodes(): string {
+  const codes = new Map<number, string[]>([[0, ["ok"]]]);
+  for (const [code, { exit }] of Object.entries(FAULTS)) codes.set(exit, [...(codes.get(exit) ?? []), code]);
+  const rows = [...codes].map(([exit, names]) => [`${exit}`, names.map(tick).join(", ")]);
+  return section("Exit codes", table(["code", "meaning"], rows));
+}
+
+function operations(contract: Contract): string {
+  return Object.values<Operation>(contract)
+    .map((operation) => {
+      const { method, path, summary, scope, transport = "json" } = operation;
+      const facts = `${summary}. Scope: ${scope}. Answer: \`${MEDIA_TYPES[transport]}\`.`;
+      const fields = (["params", "query", "body"] as const).map((part) => fieldLine(part, operation[part]));
+      const answer = transport === "text" ? "" : fieldLine("answer", operation.answer);
+      return [
+        `### ${method} ${path}`,
+        [facts, ...fields, answer].filter((line) => line !== "").join("\n\n"),
+      ].join("\n\n");
+    })
+    .join("\n\n");
+}
+
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly Schema[];
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: Schema | boolean;
+  readonly required?: readonly string[];
+  readonly default?: unknown;
+}
+
+/** One line for a part of a request, or for the answer. */
+function fieldLine(part: string, type: z.ZodType | undefined): string {
+  if (!type) return "";
+  return `${part}: ${tick(withNames(textOf(type, part === "answer" ? "output" : "input")))}`;
+}
+
+function textOf(type: z.ZodType, io: "input" | "output"): string {
+  return written(z.toJSONSchema(type, { io, unrepresentable: "any" }) as Schema);
+}
+
+/** The text with the names of the shapes in place of those that it contains; a shape itself is not named. */
+function withNames(text: string, except?: string): string {
+  let named = text;
+  for (const [name, type] of Object.entries(SHAPES)) {
+    if (name === except) break;
+    named = named.replaceAll(withNames(textOf(type, "output"), name), name);
+  }
+  return named;
+}
+
+function shapes(): string {
+  return Object.entries(SHAPES)
+    .map(([name, type]) => `${tick(name)}: ${tick(withNames(textOf(type, "output"), name))}`)
+    .join("\n\n");
+}
+
+function written(schema: Schema): string {
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
+  if (schema.anyOf) return schema.anyOf.map(written).join(" or ");
+  if (schema.items) return `[${written(schema.items)}, ...]`;
+  if (schema.properties) {
+    const fields = Object.entries(schema.properties).map(([name, field]) => {
+      const optional = schema.required?.includes(name) ? "" : "?";
+      const fallback = field.default === undefined ? "" : ` = ${JSON.stringify(field.default)}`;
+      return `${name}${optional}: ${written(field)}${fallback}`;
+    });
+    return `{${fields.join(", ")}}`;
+  }
+  if (typeof schema.additionalProperties === "object")
+    return `{NAME: ${written(schema.additionalProperties)}, ...}`;
+  return schema.type === undefined ? "anything" : [schema.type].flat().join(" or ");
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function fence(text: string): string {
+  return `\`\`\`\n${text}\n\`\`\``;
+}
+
+function tick(text: string): string {
+  return `\`${text}\``;
+}
+
+if (import.meta.main) {
+  await Bun.write(`${import.meta.dir}/docs/commands.md`, await commandsPage());
+  await Bun.write(`${import.meta.dir}/docs/api.md`, apiPage());
+}

@@ -1,0 +1,97 @@
+// The documentation says what the code does: pages that follow from it are compared, and tables have all keys and no others.
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { apiPage, commandsPage } from "../docs.ts";
+import { FAULTS } from "../src/core/fault.ts";
+import { parseConfig } from "../src/ten/config.ts";
+import { knownKeys } from "../src/ten/document.ts";
+import { metricsPage } from "../src/ten/metrics.ts";
+import { ten } from "../src/ten/program.ts";
+
+const ROOT = join(import.meta.dir, "..");
+const read = (path: string) => Bun.file(join(ROOT, path)).text();
+
+/** The first two cells of each row of the tables below a heading, without their backticks. */
+function rows(text: string, heading: string): Map<string, string> {
+  const [, after = ""] = text.split(`\n## ${heading}\n`);
+  const [part = ""] = after.split("\n## ");
+  const found = [...part.matchAll(/^\| `([a-z_]+)` \| (.*?) \|/gm)];
+  return new Map(found.map(([, key = "", value = ""]) => [key, value.replaceAll("`", "")]));
+}
+
+test.each([
+  ["docs/commands.md", commandsPage],
+  ["docs/api.md", apiPage],
+])("%s is as `bun docs.ts` writes it", async (path, write) => {
+  expect(await read(path)).toBe(await write());
+});
+
+describe("docs/configuration.md", async () => {
+  const text = await read("docs/configuration.md");
+  const { document } = parseConfig('[service.api]\ncommand = "./server"', "/tenement.toml");
+  const inForce: Record<string, Readonly<Record<string, unknown>>> = {
+    settings: document.settings,
+    service: { ...document.service.api, command: undefined },
+    routing: document.routing,
+  };
+
+  test.each([
+    ["[settings]", ["settings"]],
+    ["[service.NAME]", ["service", "api"]],
+    ["[routing]", ["routing"]],
+  ])("%s has every key and no other, each with its default", (heading, path) => {
+    const documented = rows(text, heading);
+    expect([...documented.keys()].sort()).toEqual([...(knownKeys(path) ?? [])].sort());
+    for (const [key, value] of documented) {
+      const fallback = inForce[path[0] ?? ""]?.[key];
+      if (fallback === undefined)
+        expect([key, value]).toEqual([key, expect.stringMatching(/^(none|required|as in settings)$/)]);
+      else expect([key, JSON.parse(value)]).toEqual([key, fallback]);
+    }
+  });
+
+  test("has every table of the file", () => {
+    const tables = [...text.matchAll(/^## \[(\w+)/gm)].map(([, name]) => name);
+    expect(tables).toEqual([...(knownKeys([]) ?? [])]);
+  });
+});
+
+describe("README.md", async () => {
+  const text = await read("README.md");
+
+  const section = (heading: string) => text.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
+
+  test("lists every command of ten, and no other", () => {
+    const rows = section("Commands").match(/^\|.*\|$/gm) ?? [];
+    const listed = [...rows.join("\n").matchAll(/`([a-z-]+)`/g)].map(([, name]) => name);
+    const all = Object.values(ten.sections).flatMap((commands) => Object.keys(commands));
+    expect(listed.sort()).toEqual(all.sort());
+  });
+
+  test("lists every metric, and no other", () => {
+    const listed = [...section("Metrics").matchAll(/`(ten_\w+)`/g)].map(([, name]) => name);
+    const all = [...metricsPage([], [], "0").matchAll(/^# HELP (\w+)/gm)].map(([, name]) => name);
+    expect(listed.sort()).toEqual(all.sort());
+  });
+
+  test("lists every exit code", () => {
+    const listed = [...section("Exit codes").matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
+    const all = new Set([0, ...Object.values(FAULTS).map(({ exit }) => exit)]);
+    expect(listed).toEqual([...all].sort((a, b) => a - b));
+  });
+
+  test("its links, and those of all other pages, lead somewhere", async () => {
+    const pages = ["README.md", "CHANGELOG.md", "src/README.md", ...new Bun.Glob("docs/*.md").scanSync(ROOT)];
+    const links = pages.map(async (page) =>
+      [...(await read(page)).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target = ""]) => ({
+        page,
+        target,
+      })),
+    );
+    const dead = (await Promise.all(links))
+      .flat()
+      .filter(({ page, target }) => !existsSync(join(ROOT, page, "..", target)));
+    expect(dead).toEqual([]);
+  });
+});
