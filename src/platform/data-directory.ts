@@ -39,6 +39,7 @@ export function claimDirectory(path: string, { program }: Claimant): DataDirecto
   let lock: Database | undefined;
   try {
     lock = new Database(lockPath, { create: true, readwrite: true });
+    tryChmod(lockPath, 0o600);
     lock.run("BEGIN EXCLUSIVE");
   } catch (error) {
     lock?.close();
@@ -83,17 +84,18 @@ function makePrivate(path: string, mark: string): void {
     const hint = "choose a directory that this user may write to with --data-dir";
     throw new Fault("usage", `cannot use the data directory ${quote(path)}: ${messageOf(error)}`, hint);
   }
-  if ((stats.mode & 0o077) === 0) return;
+  // Others may pass through where instances run as another user, but read and write nothing.
+  if ((stats.mode & 0o066) === 0) return;
   const ours = names.length === 0 || names.includes(mark);
-  if (ours && tryChmod(path)) return;
+  if (ours && tryChmod(path, 0o700)) return;
   const mode = (stats.mode & 0o7777).toString(8);
   const hint = `chmod 700 ${path}, or choose another directory with --data-dir`;
   throw new Fault("usage", `the data directory ${quote(path)} is open to other users (mode ${mode})`, hint);
 }
 
-function tryChmod(path: string): boolean {
+function tryChmod(path: string, mode: number): boolean {
   try {
-    chmodSync(path, 0o700);
+    chmodSync(path, mode);
     return true;
   } catch {
     return false;

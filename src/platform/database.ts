@@ -1,6 +1,6 @@
 // Opens a SQLite database: checked, migrated, with a last good copy beside it; whatever is wrong is said in words.
 import { Database } from "bun:sqlite";
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
@@ -34,6 +34,7 @@ export function openDatabase(
   let database: Database | undefined;
   try {
     database = new Database(path, { create: true, readwrite: true });
+    closeToOthers(path);
     // First of all: switching to WAL fails at once while another process does the same.
     database.run(`PRAGMA busy_timeout = ${patienceMs}`);
     database.run("PRAGMA journal_mode = WAL");
@@ -135,12 +136,22 @@ function copyTo(database: Database, target: string, version?: number): void {
   try {
     database.query("VACUUM INTO ?").run(draft);
     if (version !== undefined && readVersion(draft) !== version) return;
+    closeToOthers(draft);
     const descriptor = openSync(draft, "r");
     fsyncSync(descriptor);
     closeSync(descriptor);
     renameSync(draft, target);
   } finally {
     rmSync(draft, { force: true });
+  }
+}
+
+/** SQLite makes files for all to read; its log and its index of it take after the database. */
+function closeToOthers(path: string): void {
+  try {
+    chmodSync(path, 0o600);
+  } catch {
+    // Not ours: whoever made it decides.
   }
 }
 

@@ -1,6 +1,7 @@
 // Processes that outlive their supervisor: started in a session of their own, adopted later, signalled only when surely ours.
 import { Fault } from "../core/fault.ts";
 import { type Clock, sleep } from "./clock.ts";
+import { createOpenFiles } from "./open-files.ts";
 import { bootId, type ProcessInfo, pids, readProcess, readProcesses, readVariable } from "./proc.ts";
 import { type SpawnOptions, spawn } from "./spawn.ts";
 
@@ -76,6 +77,7 @@ export function findByNonce(prefix: string): Marked[] {
 /** The processes of one supervisor. Disposing stops watching adopted ones and ends none. */
 export function createProcesses(clock: Clock): Processes {
   const boot = bootId();
+  const files = createOpenFiles();
   const scan = createScan(clock);
   const adopted = new Set<ManagedProcess>();
   let stopPolling: (() => void) | undefined;
@@ -93,7 +95,7 @@ export function createProcesses(clock: Clock): Processes {
   return {
     start(options) {
       const { nonce } = options;
-      const child = spawn({ ...options, env: { ...options.env, [NONCE_VARIABLE]: nonce } });
+      const child = spawn({ ...options, env: { ...options.env, [NONCE_VARIABLE]: nonce } }, files);
       child.unref();
       // Even a child that has ended by now is still there as a zombie: only our event loop reaps it.
       const startTime = readProcess(child.pid)?.startTime ?? "";

@@ -7,7 +7,7 @@ import type { CheckResult } from "../platform/health-check.ts";
 import { isFree } from "../platform/ports.ts";
 import type { Exit, ManagedProcess } from "../platform/process.ts";
 import { createTimers, type Timers } from "../platform/timers.ts";
-import { describeExit, describeNextTry } from "./exit.ts";
+import { describeNextTry } from "./exit.ts";
 import type { InstanceRow, Observation } from "./registry.ts";
 import { Restarts } from "./restarts.ts";
 import type { Life } from "./routes.ts";
@@ -129,6 +129,7 @@ export class Instance {
     this.#around.watch("none");
     try {
       await this.#process?.stop(graceMs);
+      if (this.#process) await this.#around.release();
     } finally {
       this.#ending = false;
     }
@@ -224,10 +225,11 @@ export class Instance {
     this.startedAtMs = undefined;
     this.#clear();
     this.#around.watch("none");
-    const text = describeExit(exit);
+    const text = this.#around.describeExit(exit);
     this.#become("starting", text, { ...NO_PROCESS, lastExit: text });
     await process
       .stop(0)
+      .then(this.#around.release)
       .catch((thrown) => registry.note(this.service, this.id, "leftover", messageOf(thrown)));
     if (state === "starting" && port !== null && !this.#hadOtherPort && !isFree(port)) {
       // Somebody took its port between our test and its start: not its fault, so it gets another, once.

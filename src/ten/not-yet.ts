@@ -14,10 +14,7 @@ const SETTINGS: readonly Pending<Document["settings"]>[] = [
   { key: "workers", works: "1, one proxy process inside ten serve", asked: ({ workers }) => workers !== 1 },
 ];
 
-const SERVICE: readonly Pending<ServiceDocument>[] = [
-  { key: "memory_limit_mb", works: undefined, asked: ({ memory_limit_mb }) => memory_limit_mb !== undefined },
-  { key: "cpu_shares", works: undefined, asked: ({ cpu_shares }) => cpu_shares !== undefined },
-];
+const SERVICE: readonly Pending<ServiceDocument>[] = [];
 
 export function notYet(document: Document): Problem[] {
   const services = Object.entries(document.service);

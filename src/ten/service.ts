@@ -25,6 +25,7 @@ export interface Service {
   /** How many a deploy starts of a version. */
   readonly instances: number;
   readonly storagePersist: boolean;
+  readonly limits: Limits;
   readonly policy: RoutePolicy;
 }
 
@@ -35,6 +36,15 @@ export interface HealthCheck {
   readonly host: string | undefined;
   readonly intervalMs: number;
   readonly timeoutMs: number;
+}
+
+/** What its processes may have, and who they are; undefined: as the server. */
+export interface Limits {
+  readonly memoryBytes: number | undefined;
+  readonly cpuShares: number | undefined;
+  readonly openFiles: number | undefined;
+  readonly user: string | undefined;
+  readonly group: string | undefined;
 }
 
 export interface Restarts extends RestartPolicy {
@@ -88,6 +98,14 @@ export function toService(
     maxInstances: document.max_instances,
     instances: document.instances,
     storagePersist: document.storage_persist,
+    limits: {
+      memoryBytes:
+        document.memory_limit_mb === undefined ? undefined : scaled(document.memory_limit_mb, BYTES_PER_MB),
+      cpuShares: document.cpu_shares,
+      openFiles: document.open_files,
+      user: document.user,
+      group: document.group,
+    },
     policy: {
       direct: document.direct,
       requestTimeoutMs: ms(document.request_timeout),

@@ -1,17 +1,17 @@
 // The supervisor: every instance of the registry as a living thing, started, adopted after its own death, and checked.
-import { mkdir } from "node:fs/promises";
 import { Fault, messageOf } from "../core/fault.ts";
 import { instanceName } from "../core/name.ts";
+import { createCgroups } from "../platform/cgroup.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type CheckResult, checkHealth } from "../platform/health-check.ts";
 import type { Listeners } from "../platform/listeners.ts";
-import { choosePort } from "../platform/ports.ts";
 import { createProber } from "../platform/prober.ts";
 import { bootId } from "../platform/proc.ts";
 import { findByNonce, type ManagedProcess, type Processes } from "../platform/process.ts";
-import { commandOf } from "./command.ts";
 import type { Config } from "./config.ts";
+import { createConfinement } from "./confinement.ts";
 import { Instance } from "./instance.ts";
+import { createLaunch } from "./launch.ts";
 import type { DataPaths } from "./paths.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
 import type { Life } from "./routes.ts";
@@ -68,6 +68,9 @@ const RECHECK_MS = 1_000;
 export function createSupervisor(parts: SupervisorParts): Supervisor {
   const { registry, processes, listeners, clock, paths } = parts;
   const instances = new Map<string, Instance>();
+  const cgroups = createCgroups({ parent: `ten-${registry.id}`, clock });
+  const confinement = createConfinement(paths, cgroups);
+  const launch = createLaunch({ ...parts, confinement });
 
   const remembered = new Map<string, Service>();
 
@@ -97,7 +100,10 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       clock,
       random: Math.random,
       service: () => serviceOf(row.service),
-      launch,
+      launch: (current) => launch(current, requireService(row.service)),
+      describeExit: (exit) => confinement.describeExit(row, exit),
+      release: () =>
+        confinement.release(row).catch((thrown) => parts.onTrouble(`${name}: ${messageOf(thrown)}`)),
       watch: (cadence) => watch(instance, cadence),
       changed: parts.changed,
       sick: () => parts.onSick(instance),
@@ -105,34 +111,6 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     });
     instances.set(name, instance);
     return instance;
-  }
-
-  /** The port and the nonce are committed before the process exists, so that a death in between leaves a trace. */
-  async function launch(row: InstanceRow): Promise<ManagedProcess> {
-    const service = requireService(row.service);
-    const nonce = `${registry.id}.${crypto.randomUUID()}`;
-    await mkdir(paths.instance(row.service, row.id), { recursive: true, mode: 0o700 });
-    await mkdir(paths.shared(row.service), { recursive: true, mode: 0o700 });
-    await mkdir(paths.logs(row.service, row.id), { recursive: true, mode: 0o700 });
-    const taken = new Set(registry.list().flatMap((one) => (one.port === null ? [] : [one.port])));
-    const port = choosePort({ range: parts.config().settings.ports, taken, chance: Math.random() });
-    const launched = { id: row.id, version: row.version, port, nonce };
-    const command = commandOf(parts.config(), service, launched, parts.environment);
-    const marks = { nonce, port, pid: null, startTime: null, bootId: bootId() };
-    await registry
-      .write((writer) => writer.update(row, marks))
-      .catch((thrown) => {
-        // A full or locked disk is no reason for a service to stay down: its process carries our mark, and is ended as a
-        // leftover should this server die before the row can be written.
-        parts.onTrouble(`${row.service}:${row.id} starts without its row: ${messageOf(thrown)}`);
-        registry.observe(row, marks);
-      });
-    return processes.start({
-      ...command,
-      nonce,
-      stdoutPath: paths.log(row.service, row.id, "stdout"),
-      stderrPath: paths.log(row.service, row.id, "stderr"),
-    });
   }
 
   const prober = createProber({
@@ -261,6 +239,11 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
         ),
       );
       await endLeftovers();
+      const wanted = (name: string) =>
+        registry
+          .list()
+          .some((row) => row.desired === "running" && instanceName(row.service, row.id) === name);
+      await confinement.sweep(wanted).catch((thrown) => parts.onTrouble(messageOf(thrown)));
     },
     endAll: () =>
       eachInstance((instance) =>

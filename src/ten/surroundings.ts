@@ -1,6 +1,6 @@
 // What one instance needs from around it: all that it reaches, and nothing of what reaches it.
 import type { Clock } from "../platform/clock.ts";
-import type { ManagedProcess } from "../platform/process.ts";
+import type { Exit, ManagedProcess } from "../platform/process.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
 import type { Service } from "./service.ts";
 
@@ -17,6 +17,10 @@ export interface Surroundings {
   service(): Service;
   /** Commits a port and a nonce, then starts the process. Throws a fault when it cannot be created. */
   launch(row: InstanceRow): Promise<ManagedProcess>;
+  /** How a process of it ended, in words. */
+  describeExit(exit: Exit): string;
+  /** Its processes are gone: what was made for them is removed. */
+  release(): Promise<void>;
   /** Starts (`starting`: quickly repeated) or ends the health checks. */
   watch(cadence: Cadence): void;
   /** Routes must be derived anew. */

@@ -61,6 +61,13 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     maxInstances: 100,
     instances: 1,
     storagePersist: true,
+    limits: {
+      memoryBytes: undefined,
+      cpuShares: undefined,
+      openFiles: undefined,
+      user: undefined,
+      group: undefined,
+    },
     policy: {
       direct: "open",
       requestTimeoutMs: 30_000,
@@ -258,8 +265,14 @@ describe("one wrong thing is told in one line", () => {
       "[settings]\nworkers = 'auto'",
       "settings.workers: not in this version yet: write 1, one proxy process inside ten serve",
     ],
-    [api("memory_limit_mb = 64"), "service.api.memory_limit_mb: not in this version yet: leave it out"],
-    [api("cpu_shares = 512"), "service.api.cpu_shares: not in this version yet: leave it out"],
+    // Limits.
+    [
+      api("memory_limit_mb = 0"),
+      "service.api.memory_limit_mb: expected a number of megabytes from 1 to 1000000000, got 0",
+    ],
+    [api("cpu_shares = 1"), "service.api.cpu_shares: expected a whole number from 2 to 262144, got 1"],
+    [api("open_files = 3"), "service.api.open_files: expected a whole number from 16 to 1048576, got 3"],
+    [api('user = ""'), "service.api.user: is empty"],
   ];
   test.each(refused)("%j", (toml, problem) => {
     const fault = faultOf(() => parseConfig(toml, FILE, { domain: "example.com", ephemeral: EPHEMERAL }));
