@@ -76,7 +76,7 @@ export class Visit {
     const mark = this.sticky.markFor(target, this.#mark, randomInteger);
     if (mark === this.#mark) return undefined;
     const proto = this.fields.find(([field]) => field === "x-forwarded-proto");
-    return writeMark(name, mark, proto?.[1].toLowerCase() === "https");
+    return writeMark(name, mark, /^https\b/i.test(proto?.[1] ?? ""));
   }
 
   /** Remembers a target that failed, so that the request goes elsewhere until a table shows the target changed. */

@@ -128,7 +128,10 @@ export function keepsVisitors(create: PlaneFactory): void {
       /^ten-sticky-api=v1~[0-9a-z]+; Path=\/; HttpOnly; SameSite=Lax; Secure$/,
     );
     expect(await cookies({})).toEqual(["theirs=1", plain]);
-    expect(await cookies({ "X-Forwarded-Proto": "https" })).toEqual(["theirs=1", secure]);
+    for (const proto of ["https", "HTTPS", "https, http"])
+      expect(await cookies({ "X-Forwarded-Proto": proto })).toEqual(["theirs=1", secure]);
+    for (const proto of ["http", "httpsx", "http, https"])
+      expect(await cookies({ "X-Forwarded-Proto": proto })).toEqual(["theirs=1", plain]);
     const mark = String((await cookies({}))[1]).split(";")[0];
     expect(await cookies({ cookie: `a=b; ${mark}; c=d` })).toEqual(["theirs=1"]);
   });
