@@ -78,7 +78,7 @@ test("300 hanging requests to one target do not slow another", async () => {
       await (await both.get("quick.example.com")).text();
       times.push(performance.now() - begun);
     }
-    return times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0;
+    return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
   };
   await measure();
   const alone = Math.min(await measure(), await measure(), await measure());
@@ -86,6 +86,7 @@ test("300 hanging requests to one target do not slow another", async () => {
   await until("all hang", () => both.held.length === HANGING);
   const beside = Math.min(await measure(), await measure(), await measure());
   expect(both.inFlight("stuck:v1")).toBe(HANGING);
-  // Measured: a p99 of 0.1 to 0.2 ms either way. The factor to keep is 2; a busy machine gets 3, of half a millisecond at least.
-  expect(beside).toBeLessThan(3 * Math.max(alone, 0.5));
+  // Measured alone on a machine: a p99 of 0.1 to 0.2 ms either way. Here it is the median, since with all cores busy the p99
+  // is the scheduler's (1.7 ms in a run of the whole suite). The factor to keep is 2; a busy machine gets 3.
+  expect(beside).toBeLessThan(3 * Math.max(alone, 0.3));
 }, 20_000);
