@@ -4,6 +4,7 @@ import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSy
 import { basename } from "node:path";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
+import type { Clock } from "./clock.ts";
 
 /** One step of the schema. The database's `user_version` says how many of them it has had, so their order never changes. */
 export interface Migration {
@@ -63,6 +64,31 @@ export function saveGoodCopy(database: Database, path: string): void {
   } catch (error) {
     throw databaseFault(error, path);
   }
+}
+
+/** How often at most: a copy holds up the event loop for as long as it takes. */
+const COPY_EVERY_MS = 10 * 60_000;
+
+/** Saves a good copy every ten minutes in which this connection has changed something; what fails is told and tried again. */
+export function keepGoodCopy(
+  database: Database,
+  clock: Clock,
+  onTrouble: (text: string) => void,
+): Disposable {
+  const count = database.query("SELECT total_changes() AS changes");
+  const changes = () => Number((count.get() as { changes: number }).changes);
+  let saved = changes();
+  const stop = clock.every(COPY_EVERY_MS, () => {
+    const now = changes();
+    if (now === saved) return;
+    try {
+      saveGoodCopy(database, database.filename);
+      saved = now;
+    } catch (thrown) {
+      onTrouble(`no good copy could be saved: ${messageOf(thrown)}`);
+    }
+  });
+  return { [Symbol.dispose]: stop };
 }
 
 /** A full disk must not keep a server from starting. */

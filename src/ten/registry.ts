@@ -8,6 +8,7 @@ import type { Change } from "../core/rollout.ts";
 import type { Weights } from "../core/weight.ts";
 import type { Clock } from "../platform/clock.ts";
 import { sleep } from "../platform/clock.ts";
+import { databaseFault, sqliteCode } from "../platform/database.ts";
 import * as tables from "./schema.ts";
 
 export type InstanceRow = Readonly<typeof tables.instances.$inferSelect>;
@@ -160,6 +161,11 @@ export function createRegistry(
     return service === undefined ? all : all.filter((row) => row.service === service);
   }
 
+  /** What SQLite refused as a Fault that names the database; everything else as it is. */
+  function faultOf(thrown: unknown): unknown {
+    return sqliteCode(thrown) === "" ? thrown : databaseFault(thrown, database.filename);
+  }
+
   function flush(): void {
     if (dirty.size === 0) return;
     attempt(() => {
@@ -217,8 +223,7 @@ export function createRegistry(
         try {
           return attempt(work);
         } catch (thrown) {
-          if (!isBusy(thrown)) throw toFault(thrown);
-          if (clock.monotonic() >= giveUpAt) throw toFault(thrown);
+          if (!isBusy(thrown) || clock.monotonic() >= giveUpAt) throw faultOf(thrown);
         }
         await sleep(clock, RETRY_MS);
       }
@@ -268,32 +273,6 @@ function keyOf(row: { readonly service: string; readonly id: string }): string {
   return instanceName(row.service, row.id);
 }
 
-function codeOf(thrown: unknown): string {
-  const code =
-    (thrown as { code?: unknown } | null)?.code ??
-    (thrown as { cause?: { code?: unknown } } | null)?.cause?.code;
-  return typeof code === "string" ? code : "";
-}
-
 function isBusy(thrown: unknown): boolean {
-  return codeOf(thrown).startsWith("SQLITE_BUSY");
-}
-
-function toFault(thrown: unknown): unknown {
-  const code = codeOf(thrown);
-  if (code.startsWith("SQLITE_BUSY")) {
-    return new Fault(
-      "conflict",
-      "the registry is locked by another process; nothing was changed",
-      "close what holds ten.db open and try again",
-    );
-  }
-  if (code === "SQLITE_FULL" || code.startsWith("SQLITE_IOERR")) {
-    return new Fault(
-      "internal",
-      "the registry cannot be written (disk full?); nothing was changed",
-      "free space in the data directory and try again",
-    );
-  }
-  return thrown;
+  return sqliteCode(thrown).startsWith("SQLITE_BUSY");
 }

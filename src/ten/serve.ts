@@ -5,8 +5,9 @@ import { createApi } from "../api/server.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import type { Clock } from "../platform/clock.ts";
 import { claimDirectory } from "../platform/data-directory.ts";
-import { openDatabase } from "../platform/database.ts";
+import { keepGoodCopy, openDatabase } from "../platform/database.ts";
 import type { Environment } from "../platform/environment.ts";
+import type { Log } from "../platform/log.ts";
 import { createProcesses } from "../platform/process.ts";
 import { claimSocket, probePort } from "../platform/socket.ts";
 import { createUsageMeter } from "../platform/stats.ts";
@@ -37,8 +38,8 @@ export interface ServeOptions {
   readonly version: string;
   readonly environment: Environment;
   readonly clock: Clock;
-  /** A line for the operator. */
-  log(text: string): void;
+  /** Told what went wrong, and what signals led to. */
+  readonly log: Log;
 }
 
 export interface Server {
@@ -66,7 +67,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(claimDirectory(paths.root, { program: "ten" }));
   if (options.port > 0) probePort(options.host, options.port);
   const database = opened.use(openDatabase(paths.database, migrations));
-  const registry = createRegistry(database, clock, log);
+  const registry = createRegistry(database, clock, log.warn);
+  opened.use(keepGoodCopy(database, clock, log.warn));
   const control = createControl({
     registry,
     processes: opened.use(createProcesses(clock)),
@@ -75,7 +77,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     readConfig: options.readConfig,
     domain,
     environment: options.environment,
-    onTrouble: log,
+    onTrouble: log.warn,
   });
   opened.defer(() => control.supervisor.leaveAll());
   opened.use(control);
@@ -112,7 +114,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     ownHost: (host) =>
       host === "localhost" || host === domain || host === `${ADMIN_LABEL}.${domain}` || isIP(bare(host)) > 0,
     onDefect: (error, operation) =>
-      log(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
+      log.error(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
     clock,
   });
 
@@ -135,7 +137,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           own: (request, info) => own(request, info),
           onTrouble: (target) => control.supervisor.doubt(target),
           onWanted: control.wanted,
-          onDefect: (error) => log(`internal error in the proxy: ${messageOf(error)}`),
+          onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
         },
         clock,
       },
@@ -171,10 +173,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
       try {
         const { differences } = await control.reload(false, () => {}, new AbortController().signal);
         for (const { key, before, after } of differences)
-          log(`reload: ${key}: ${before ?? "-"} -> ${after ?? "-"}`);
-        if (differences.length === 0) log("reload: nothing changed");
+          log.info(`reload: ${key}: ${before ?? "-"} -> ${after ?? "-"}`);
+        if (differences.length === 0) log.info("reload: nothing changed");
       } catch (thrown) {
-        log(`reload: nothing was changed: ${messageOf(thrown)}`);
+        log.warn(`reload: nothing was changed: ${messageOf(thrown)}`);
       }
     },
     async close(instances) {

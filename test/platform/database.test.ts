@@ -5,14 +5,23 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   openSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
 import { Fault } from "../../src/core/fault.ts";
-import { databaseFault, goodCopyPath, openDatabase, saveGoodCopy } from "../../src/platform/database.ts";
+import {
+  databaseFault,
+  goodCopyPath,
+  keepGoodCopy,
+  openDatabase,
+  saveGoodCopy,
+} from "../../src/platform/database.ts";
+import { createManualClock } from "../support/manual-clock.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 
 const first = {
@@ -253,5 +262,50 @@ describe.skipIf(!mounted)("a full disk (a tmpfs: only root may mount it)", () =>
     roomy.run("INSERT INTO a VALUES ('later')");
     expect(rows(roomy)).toContain("later");
     roomy.close();
+  });
+
+  test("is saved again every ten minutes in which something changed, and only then", async () => {
+    const { open, path } = setup();
+    const database = open();
+    const clock = createManualClock();
+    using _ = keepGoodCopy(database, clock, (text) => expect(text).toBe("no trouble"));
+    const copied = () => {
+      using copy = new Database(goodCopyPath(path), { readonly: true });
+      return rows(copy);
+    };
+    const madeAt = () => statSync(goodCopyPath(path), { bigint: true }).mtimeNs;
+    const first = madeAt();
+    await clock.advance(3_600_000);
+    expect(madeAt()).toBe(first);
+    database.run("INSERT INTO a VALUES ('new')");
+    await clock.advance(600_000);
+    expect(copied()).toEqual(["new"]);
+    const second = madeAt();
+    await clock.advance(3_600_000);
+    expect(madeAt()).toBe(second);
+  });
+
+  test("a copy that could not be saved is told and tried again", async () => {
+    const { open, path } = setup();
+    const database = open();
+    const clock = createManualClock();
+    const troubles: string[] = [];
+    using _ = keepGoodCopy(database, clock, (text) => troubles.push(text));
+    database.run("INSERT INTO a VALUES ('new')");
+    // In the way of the draft.
+    mkdirSync(`${goodCopyPath(path)}.${process.pid}/full`, { recursive: true });
+    await clock.advance(600_000);
+    expect(troubles).toEqual([expect.stringContaining("no good copy could be saved: ")]);
+    rmSync(`${goodCopyPath(path)}.${process.pid}`, { recursive: true });
+    await clock.advance(600_000);
+    expect(troubles.length).toBe(1);
+    using copy = new Database(goodCopyPath(path), { readonly: true });
+    expect(rows(copy)).toEqual(["new"]);
+  });
+
+  test("the database and its copy are for nobody else to read", () => {
+    const { open, path } = setup();
+    open();
+    expect([path, goodCopyPath(path)].map((file) => statSync(file).mode & 0o777)).toEqual([0o600, 0o600]);
   });
 });

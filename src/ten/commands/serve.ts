@@ -7,7 +7,7 @@ import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
-import { createLog } from "../../platform/log.ts";
+import { createLog, type Log } from "../../platform/log.ts";
 import { loadConfig } from "../config.ts";
 import type { Server } from "../serve.ts";
 
@@ -42,8 +42,7 @@ export default command({
     for (const warning of config.warnings) out.warn(warning);
     const { serve } = await import("../serve.ts");
     const host = args.host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0");
-    const operatorLog = createLog(systemClock);
-    const log = (text: string) => operatorLog.info(text);
+    const log = createLog(systemClock);
     const server = await serve({
       config,
       readConfig,
@@ -73,24 +72,24 @@ export default command({
 });
 
 /** The exit code of whatever ends the server: 0 after a clean end, 1 after a second signal. */
-function untilSignal(server: Server, log: (text: string) => void): Promise<number> {
+function untilSignal(server: Server, log: Log): Promise<number> {
   return new Promise((resolve) => {
     let ending = false;
     const end = (signal: NodeJS.Signals) => {
       if (ending) {
-        log(`${signal} again: ending everything at once`);
+        log.warn(`${signal} again: ending everything at once`);
         server.kill().finally(() => resolve(1));
         return;
       }
       ending = true;
       const leave = signal === "SIGQUIT";
-      log(
+      log.info(
         `${signal}: finishing requests, ${leave ? "leaving the instances running" : "ending the instances"}`,
       );
       server.close(leave ? "leave" : "end").then(
         () => resolve(0),
         (thrown) => {
-          log(`while ending: ${thrown instanceof Error ? thrown.message : thrown}`);
+          log.error(`while ending: ${thrown instanceof Error ? thrown.message : thrown}`);
           resolve(1);
         },
       );
