@@ -163,7 +163,9 @@ export function createRegistry(
 
   /** What SQLite refused as a Fault that names the database; everything else as it is. */
   function faultOf(thrown: unknown): unknown {
-    return sqliteCode(thrown) === "" ? thrown : databaseFault(thrown, database.filename);
+    if (sqliteCode(thrown) === "") return thrown;
+    const { code, message, hint, cause } = databaseFault(thrown, database.filename);
+    return new Fault(code, `${message}; nothing was changed`, hint, { cause });
   }
 
   function flush(): void {
