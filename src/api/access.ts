@@ -56,7 +56,11 @@ export function createAccess<P extends Principal>({ find, owner, clock }: Access
     if (peer.door === "socket") return owner;
     const token = /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1];
     if (token === undefined)
-      throw new Fault("unauthorised", "a token is needed", "send Authorization: Bearer <token>");
+      throw new Fault(
+        "unauthorised",
+        "a token is needed",
+        "give one with --token; over HTTP: Authorization: Bearer <token>",
+      );
     const principal = find(token);
     if (!principal) throw guessed(peer.address);
     return principal;

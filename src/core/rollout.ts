@@ -156,7 +156,9 @@ export function planRollback(service: Service, history: readonly Change[]): Plan
     throw new Fault(
       "conflict",
       `no instance of ${service.name} takes traffic`,
-      `give one some: ten route ${service.name} --to ID`,
+      service.members.some((m) => m.runs)
+        ? `give one some: ten route ${service.name} --to ID`
+        : `start one: ten deploy ${service.name} --version ID`,
     );
   }
   const ofVersion = service.members.filter((m) => m.version === newest.version).map((m) => m.id);

@@ -185,6 +185,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
         differences: [...done.differences],
         later: [...done.later],
         stale: [...done.stale],
+        orphaned: [...done.orphaned],
         restarted: [...done.restarted],
       };
     },

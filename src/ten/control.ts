@@ -117,11 +117,12 @@ export function createControl(parts: ControlParts): Control {
 
   /** One instance of a service at a time, so that a fault they share does not take all of them at once. */
   function onSick(instance: Instance): void {
+    // It may have been removed, or got well, since it was last in turn.
+    if (registry.find(instance.service, instance.id)?.state !== "unhealthy") return;
     if (restartingSick.has(instance.service)) {
       clock.after(SICK_RETRY_MS, () => onSick(instance));
       return;
     }
-    if (instance.row.state !== "unhealthy") return;
     restartingSick.add(instance.service);
     instance
       .giveUp("was unhealthy for too long", () => lifecycle.halt(instance.row, "unhealthy for too long"))
@@ -189,6 +190,7 @@ export function createControl(parts: ControlParts): Control {
     registry,
     lifecycle,
     current: () => config,
+    launchedWith: supervisor.launchedWith,
     read: parts.readConfig,
     async use(next) {
       config = next;

@@ -78,11 +78,15 @@ export function createDeploys(parts: DeployParts): Deploys {
     try {
       requireShare(serviceOf(registry.list(service), service), request, ids);
       const startedAt = parts.monotonic();
-      const started = await bringUp(request, ids, progress, signal);
+      const fresh = await bringUp(request, ids, progress, signal);
+      const started = fresh.length > 0;
       const healthyAfterMs = started ? parts.monotonic() - startedAt : 0;
       if (started) progress("healthy", `${name} is healthy after ${(healthyAfterMs / 1000).toFixed(1)} s`);
       running.delete(service);
-      const switched = await giveTraffic(request, ids, started);
+      const switched = await giveTraffic(request, ids, started).catch(async (thrown) => {
+        await Promise.all(fresh.map(withdraw));
+        throw thrown;
+      });
       const stopped = await stopOthers(request, ids, progress);
       return { ...switched, ...stopped, instance: name, healthyAfterMs, undo: undoOf(switched, stopped) };
     } finally {
@@ -90,25 +94,25 @@ export function createDeploys(parts: DeployParts): Deploys {
     }
   }
 
-  /** Starts those that do not run healthy already; false when all did. A failure leaves nothing of the deploy running. */
+  /** Starts those that do not run healthy already, and answers them. A failure leaves nothing of the deploy running. */
   async function bringUp(
     request: DeployRequest,
     ids: readonly string[],
     progress: Progress,
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<readonly Instance[]> {
     const { service, version, timeoutMs } = request;
     const missing = ids.filter((id) => {
       const row = registry.find(service, id);
       return request.replace || row?.desired !== "running" || row.state !== "healthy";
     });
-    if (missing.length === 0) return false;
+    if (missing.length === 0) return [];
     progress("starting", `starting ${missing.map((id) => instanceName(service, id)).join(", ")}`);
     const instances: Instance[] = [];
-    for (const id of missing) instances.push(supervisor.of(await enrol(request, id)));
     const born = new Set<Instance>();
     let failed: Instance | undefined;
     try {
+      for (const id of missing) instances.push(supervisor.of(await enrol(request, id)));
       const starts = instances.map(async (instance) => {
         try {
           await instance.start(`deploy of ${version}`);
@@ -122,7 +126,11 @@ export function createDeploys(parts: DeployParts): Deploys {
       progress("waiting", `waiting until it is healthy (at most ${timeoutMs / 1000} s)`);
       await Promise.all(starts);
       signal.throwIfAborted();
-      return true;
+      // The first to get healthy may have ended while the last one started.
+      failed = instances.find(({ row }) => row.state !== "healthy");
+      if (failed)
+        throw new Fault("unhealthy", `${failed.name} did not stay healthy: it ${failed.row.reason}`);
+      return instances;
     } catch (thrown) {
       const first = failed ?? instances[0];
       const diagnosis = first && born.has(first) ? await parts.diagnose(first) : NOT_STARTED;

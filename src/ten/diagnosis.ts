@@ -68,7 +68,10 @@ export function failedDeploy(name: string, reason: Fault, diagnosis: Diagnosis):
   }[cause];
   const hint = {
     not_started: reason.hint,
-    crashed: `ten logs ${name} has all of its output`,
+    crashed:
+      output.length > 0
+        ? `ten logs ${name} has all of its output`
+        : "it wrote nothing: check its command and environment",
     wrong_port: "listen on the PORT of the environment, or write {port} in the command",
     not_listening:
       "listen on the PORT of the environment, or write {port} in the command; a slow start needs a longer --timeout",

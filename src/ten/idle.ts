@@ -68,7 +68,7 @@ export function createIdle(parts: IdleParts): Idle {
         if (row.state !== "sleeping" || (label === undefined ? row.weight === 0 : row.id !== label)) continue;
         supervisor
           .of(row)
-          .start("woken by a request")
+          .startAgain("woken by a request")
           .catch((thrown) =>
             parts.onTrouble(`${instanceName(route, row.id)} could not be woken: ${messageOf(thrown)}`),
           );

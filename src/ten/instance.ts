@@ -211,7 +211,8 @@ export class Instance {
     const { state } = this.#health;
     this.#timers.drop("startup");
     this.#timers.drop("sick");
-    if (state === "unhealthy" && unhealthyMs > 0) this.#timers.start("sick", unhealthyMs, this.#around.sick);
+    if (state === "unhealthy" && unhealthyMs > 0 && !this.row.deploying)
+      this.#timers.start("sick", unhealthyMs, this.#around.sick);
     this.#around.watch("steady");
     this.#become(state, `check ${state === "healthy" ? "passed" : "failed"}: ${detail}`, {});
   }
@@ -258,7 +259,9 @@ export class Instance {
       this.#timers.start("retry", delayMs, () => this.#retry(text));
     }
     const state = this.#waking ? "sleeping" : decision.action === "restart" ? "starting" : "failed";
-    this.#become(state, `${text}${describeNextTry(delayMs)}`, { restarts });
+    const reason = `${text}${describeNextTry(delayMs)}`;
+    this.#around.onTrouble(`${reason}; its output: ten logs ${this.name}`);
+    this.#become(state, reason, { restarts });
   }
 
   /** What failed to wake sleeps on, and may be woken again; everything else is started. */

@@ -85,14 +85,17 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
   async function halt(row: InstanceRow, reason: string): Promise<void> {
     const instance = supervisor.of(row);
     const { drainTimeoutMs, stopGraceMs, storagePersist } = parts.timesOf(row.service);
+    const isWanted = () => registry.find(row.service, row.id)?.desired === "running";
+    const wasWanted = isWanted();
     if (instance.process) {
       instance.show("draining", reason);
       await parts.publish();
       await parts.drain(instance.name, drainTimeoutMs);
     }
-    const stays = registry.find(row.service, row.id)?.desired === "running";
-    await instance.end(stays ? "starting" : "stopped", reason, stopGraceMs);
-    if (!stays && !storagePersist)
+    await instance.end(isWanted() ? "starting" : "stopped", reason, stopGraceMs);
+    // A rollback or a spawn may want it again while it drains: nobody else starts it then.
+    if (!wasWanted && isWanted()) await instance.startAgain("wanted again").catch(() => {});
+    if (!isWanted() && !storagePersist)
       await rm(paths.instance(row.service, row.id), { recursive: true, force: true });
   }
 
@@ -107,6 +110,7 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
         `ten restart ${name} starts it afresh`,
       );
     }
+    const isFirst = !registry.knows(service);
     const change = await traffic.change(service, `spawn ${name}`, (now, writer) => {
       const given = weight ?? spawnWeight(now, id);
       if (known) writer.update(known, { desired: "running", version, restarts: 0, deploying: false });
@@ -121,6 +125,7 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
       await registry.write((writer) => {
         if (known) writer.update(row, { desired: "stopped", state: "stopped", weight: 0 });
         else writer.remove(row);
+        if (isFirst) writer.forgetService(service);
       });
       if (!known) supervisor.forget(row);
       await parts.publish();

@@ -23,6 +23,8 @@ export interface Writer {
   create(row: NewInstance): InstanceRow;
   update(row: InstanceRow, change: Observation): void;
   remove(row: InstanceRow): void;
+  /** Forgets a service whose first instance could not be created, as if it had never been known. */
+  forgetService(name: string): void;
   /** Sets weights by id (others keep theirs); a real change starts the service's selection counters anew and is recorded. */
   setWeights(service: string, weights: Weights, command: string): void;
   /** Begins or ends a service's maintenance, and records it. */
@@ -105,15 +107,21 @@ export function createRegistry(
         db.delete(tables.instances).where(eq(tables.instances.seq, row.seq)).run();
         effects.push(() => rows.delete(keyOf(row)));
       },
+      forgetService(name) {
+        db.delete(tables.services).where(eq(tables.services.name, name)).run();
+        effects.push(() => epochs.delete(name));
+      },
       setWeights(service, weights, command) {
         const before: Record<string, number> = {};
         const after: Record<string, number> = {};
         const current = db.select().from(tables.instances).where(eq(tables.instances.service, service)).all();
         for (const row of current) {
-          const weight = weights.get(row.id) ?? row.weight;
+          // What ended by itself kept its weight for its return; once others are given theirs, it has none.
+          const weight = weights.get(row.id) ?? (row.desired === "stopped" ? 0 : row.weight);
           before[row.id] = row.weight;
           after[row.id] = weight;
-          if (weight !== row.weight) writer.update(row, { weight });
+          if (weight !== row.weight)
+            writer.update(row, weight > 0 ? { weight, deploying: false } : { weight });
         }
         if (current.every((row) => after[row.id] === row.weight)) return;
         db.insert(tables.changes).values({ service, at: clock.now(), command, before, after }).run();

@@ -3,8 +3,8 @@ import { Fault } from "../core/fault.ts";
 import { instanceName } from "../core/name.ts";
 import type { Config } from "./config.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { Registry } from "./registry.ts";
-import type { Service } from "./service.ts";
+import type { InstanceRow, Registry } from "./registry.ts";
+import { launchOf } from "./service.ts";
 
 export interface Difference {
   /** `service.api.drain_timeout`. */
@@ -20,6 +20,8 @@ export interface ReloadReport {
   readonly later: readonly string[];
   /** Running instances whose command, environment or directory has changed, and that still run with the old one. */
   readonly stale: readonly string[];
+  /** Running instances whose service is no longer configured: they run on without traffic. */
+  readonly orphaned: readonly string[];
   readonly restarted: readonly string[];
 }
 
@@ -27,6 +29,8 @@ export interface ReloadParts {
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
   current(): Config;
+  /** `launchOf` the service as it was when the instance was started; undefined when it has no process. */
+  launchedWith(row: InstanceRow): string | undefined;
   /** Reads and checks the file again; throws a Fault and changes nothing when it is not right. */
   read(): Config;
   /** Puts a configuration into force for everything but what runs. */
@@ -34,11 +38,18 @@ export interface ReloadParts {
 }
 
 /** Settings that are taken when the server starts. */
-const AT_START = ["settings.data_dir", "settings.workers", "settings.trusted_proxies", "routing.default"];
+const AT_START = ["settings.data_dir", "settings.workers", "settings.trusted_proxies"];
 
 /** With `restartChanged`, stale instances are restarted one by one; the first that does not get healthy ends it. */
 export function createReload(parts: ReloadParts) {
   const { registry, lifecycle } = parts;
+
+  /** Whether it was started with something else than is configured now; a reload before this one may have changed it. */
+  function isStale(row: InstanceRow, config: Config): boolean {
+    const service = config.services.get(row.service);
+    const launched = parts.launchedWith(row);
+    return service !== undefined && launched !== undefined && launched !== launchOf(service);
+  }
 
   return async (
     restartChanged: boolean,
@@ -61,29 +72,25 @@ export function createReload(parts: ReloadParts) {
     await parts.use(after);
     const stale = registry
       .list()
-      .filter((row) => row.desired === "running" && row.pid !== null && isStale(before, after, row.service))
+      .filter((row) => row.desired === "running" && row.pid !== null && isStale(row, after))
       .map((row) => instanceName(row.service, row.id));
-    if (!restartChanged) return { differences, later, stale, restarted: [] };
+    const orphaned = registry
+      .list()
+      .filter((row) => row.desired === "running" && !after.services.has(row.service))
+      .map((row) => instanceName(row.service, row.id));
+    if (!restartChanged) return { differences, later, stale, orphaned, restarted: [] };
     const restarted: string[] = [];
-    for (const row of registry.list()) {
-      const name = instanceName(row.service, row.id);
-      if (!stale.includes(name)) continue;
+    for (const { service, id } of registry.list()) {
+      const name = instanceName(service, id);
+      const row = registry.find(service, id);
+      // Others may have been stopped or removed while the ones before were restarted.
+      if (!stale.includes(name) || row?.desired !== "running") continue;
       progress(`restarting ${name}`);
       await lifecycle.restart(row.service, row.id, signal);
       restarted.push(name);
     }
-    return { differences, later, stale: [], restarted };
+    return { differences, later, stale: [], orphaned, restarted };
   };
-}
-
-function isStale(before: Config, after: Config, name: string): boolean {
-  const [was, is] = [before.services.get(name), after.services.get(name)];
-  return was !== undefined && is !== undefined && !Bun.deepEquals(launchOf(was), launchOf(is));
-}
-
-/** What of a service its processes are started with. */
-function launchOf({ words, workdir, env }: Service): unknown {
-  return { words, workdir, env };
 }
 
 /** The keys whose values differ, in the order of the files; a table that came or went is told key by key. */

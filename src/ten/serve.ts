@@ -171,10 +171,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
     settled: control.settle(),
     async reload() {
       try {
-        const { differences } = await control.reload(false, () => {}, new AbortController().signal);
+        const { differences, orphaned } = await control.reload(false, () => {}, new AbortController().signal);
         for (const { key, before, after } of differences)
           log.info(`reload: ${key}: ${before ?? "-"} -> ${after ?? "-"}`);
         if (differences.length === 0) log.info("reload: nothing changed");
+        for (const name of orphaned)
+          log.warn(`reload: ${name} has no service any more and runs on without traffic`);
       } catch (thrown) {
         log.warn(`reload: nothing was changed: ${messageOf(thrown)}`);
       }

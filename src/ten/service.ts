@@ -52,6 +52,11 @@ export interface Restarts extends RestartPolicy {
   readonly unhealthyMs: number;
 }
 
+/** What of a service its processes are started with, as a text to compare. */
+export function launchOf({ words, workdir, env, limits }: Service): string {
+  return JSON.stringify([words, workdir, env, limits]);
+}
+
 /** The rules for instances whose service was not configured when the server started: they can be checked and stopped. */
 export function orphanService(name: string): Service {
   const document = documentShape.parse({ service: { [name]: { command: "none" } } });

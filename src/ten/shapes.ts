@@ -120,6 +120,7 @@ export const reloadAnswer = z.object({
   differences: z.array(z.object({ key: z.string(), before: given, after: given })),
   later: z.array(z.string()),
   stale: z.array(z.string()),
+  orphaned: z.array(z.string()),
   restarted: z.array(z.string()),
 });
 

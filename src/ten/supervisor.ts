@@ -15,7 +15,7 @@ import { createLaunch } from "./launch.ts";
 import type { DataPaths } from "./paths.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
 import type { Life } from "./routes.ts";
-import { orphanService, type Service } from "./service.ts";
+import { launchOf, orphanService, type Service } from "./service.ts";
 import type { Cadence } from "./surroundings.ts";
 import { type Patience, untilHealthy } from "./until-healthy.ts";
 
@@ -24,6 +24,8 @@ export interface Supervisor extends Disposable {
   of(row: InstanceRow): Instance;
   find(row: InstanceRow): Instance | undefined;
   lifeOf(row: InstanceRow): Life | undefined;
+  /** `launchOf` its service when it was started, or adopted; undefined before. */
+  launchedWith(row: InstanceRow): string | undefined;
   /** Drops a row that was removed; its process must have ended. */
   forget(row: InstanceRow): void;
   /** Takes over every process that outlived the last server. Touches none. */
@@ -73,6 +75,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   const launch = createLaunch({ ...parts, confinement });
 
   const remembered = new Map<string, Service>();
+  const launches = new Map<string, string>();
 
   /** As configured now; what is no longer configured keeps the rules that it had, until it is stopped. */
   function serviceOf(name: string): Service {
@@ -100,7 +103,11 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       clock,
       random: Math.random,
       service: () => serviceOf(row.service),
-      launch: (current) => launch(current, requireService(row.service)),
+      launch(current) {
+        const service = requireService(row.service);
+        launches.set(name, launchOf(service));
+        return launch(current, service);
+      },
       describeExit: (exit) => confinement.describeExit(row, exit),
       release: () =>
         confinement.release(row).catch((thrown) => parts.onTrouble(`${name}: ${messageOf(thrown)}`)),
@@ -165,6 +172,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     if (process) {
       registry.observe(row, { pid: process.pid, startTime: process.startTime });
       of(row).adopt(process);
+      launches.set(instanceName(row.service, row.id), launchOf(serviceOf(row.service)));
     } else if (row.desired === "running" && row.state !== "sleeping") {
       const reason = row.bootId === bootId() ? "the server was restarted" : "the machine was restarted";
       registry.observe(row, {
@@ -220,8 +228,10 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   return {
     of,
     find: (row) => instances.get(instanceName(row.service, row.id)),
+    launchedWith: (row) => launches.get(instanceName(row.service, row.id)),
     lifeOf: (row) => instances.get(instanceName(row.service, row.id))?.life,
     forget(row) {
+      launches.delete(instanceName(row.service, row.id));
       instances.get(instanceName(row.service, row.id))?.leave();
       instances.delete(instanceName(row.service, row.id));
     },

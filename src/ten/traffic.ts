@@ -113,12 +113,12 @@ export function createTraffic(parts: TrafficParts): Traffic {
     const stopped = rows.filter((row) => row.desired === "stopped");
     const want = (desired: "running" | "stopped") =>
       registry.write((writer) => {
-        for (const row of stopped) writer.update(row, { desired });
+        for (const row of stopped) writer.update(row, { desired, weight: 0 });
       });
     if (stopped.length > 0) await want("running");
     const timeoutMs = parts.timesOf(name).startupTimeoutMs;
     const starts = rows.map(async (row) => {
-      await supervisor.of(row).start("started for a change of traffic");
+      await supervisor.of(row).startAgain("started for a change of traffic");
       await supervisor.untilHealthy(row, { timeoutMs, signal });
     });
     const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
@@ -152,7 +152,7 @@ export function createTraffic(parts: TrafficParts): Traffic {
       for (const { id, runs } of select(serviceOf(registry.list(name), name), to)) {
         if (waitMs === undefined || !runs) break;
         const row = registry.get(name, id);
-        await supervisor.of(row).start("wanted by route");
+        await supervisor.of(row).startAgain("wanted by route");
         await supervisor.untilHealthy(row, { timeoutMs: waitMs, signal });
       }
       return changeAfterStart(

@@ -2,7 +2,7 @@
 // repeats a run, CHAOS_ROUNDS and CHAOS_STEPS make it longer.
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startTen, type Ten } from "./ten.ts";
 
@@ -43,11 +43,12 @@ async function marked(ten: Ten): Promise<number[]> {
   using database = new Database(join(ten.dataDir, "ten.db"), { readonly: true });
   const { value } = database.query("SELECT value FROM meta WHERE key = 'id'").get() as { value: string };
   const pids: number[] = [];
-  for await (const entry of new Bun.Glob("[0-9]*/environ").scan({ cwd: "/proc", onlyFiles: true })) {
-    const text = await Bun.file(`/proc/${entry}`)
+  for (const pid of readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)) {
+    const text = await Bun.file(`/proc/${pid}/environ`)
       .text()
       .catch(() => "");
-    const pid = Number(entry.split("/")[0]);
     if (text.includes(`TEN_NONCE=${value}.`) && isAlive(pid)) pids.push(pid);
   }
   return pids.sort((a, b) => a - b);

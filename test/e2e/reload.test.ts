@@ -50,7 +50,6 @@ describe("a reload", () => {
     await until("both serve", async () => Object.keys(await ten.split(HOST, 4)).length === 2);
     await configure(ten, `${tomlFor("bun")}[service.api.env]\nCOLOUR = "green"\n`);
     expect((await ten.json<{ stale: string[] }>("reload")).stale).toEqual(["api:a", "api:b"]);
-    await configure(ten, `${tomlFor("bun")}[service.api.env]\nCOLOUR = "blue"\n`);
     let done = false;
     const load = (async () => {
       const seen: Record<string, number> = {};
@@ -70,9 +69,21 @@ describe("a reload", () => {
     await using ten = await startTen();
     await ten.ok("deploy", "api:v1");
     await configure(ten, tomlFor("bun").replace("[service.api]", "[service.web]"));
-    await ten.ok("reload");
+    expect((await ten.json<{ orphaned: string[] }>("reload")).orphaned).toEqual(["api:v1"]);
     const { instances } = await ten.json<{ instances: { id: string; state: string }[] }>("ps");
     expect(instances).toMatchObject([{ id: "api:v1", state: "healthy" }]);
     await ten.ok("stop", "api:v1");
+  });
+
+  test("spawns what [instances] names and could not be started the first time", async () => {
+    const instances = '[instances]\napi = ["v1"]\n';
+    const broken = tomlFor("bun")
+      .replace(/command = .*/, 'command = "no-such-program"')
+      .replace(/args = .*/, "");
+    await using ten = await startTen({ toml: `${broken}${instances}` });
+    await until("the log says why", async () => (await ten.log()).includes("no-such-program"));
+    await configure(ten, `${tomlFor("bun")}${instances}`);
+    await ten.ok("reload");
+    await until("it serves", async () => (await ten.get(HOST)).status === 200);
   });
 });

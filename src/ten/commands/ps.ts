@@ -54,13 +54,14 @@ function empty(hidden: number): string {
 }
 
 function table(out: Output, instances: readonly InstanceView[], all: boolean): string {
+  const reasons = all || instances.some(({ state }) => state !== "healthy");
   const right = (heading: string) => ({ heading, align: "right" as const });
   const columns = [
     { heading: "INSTANCE" },
     { heading: "VERSION" },
     { heading: "STATE" },
     ...["WEIGHT", "SHARE", "REQ/S", "ERR %", "P95", "CPU", "MEM", "UPTIME", "RESTARTS"].map(right),
-    ...(all ? [{ heading: "REASON" }] : []),
+    ...(reasons ? [{ heading: "REASON" }] : []),
   ];
   const rows = instances.map((one) => [
     one.id,

@@ -29,6 +29,11 @@ export default command({
     if (done.restarted.length > 0) out.success(`restarted ${done.restarted.join(", ")}`);
     if (done.later.length > 0)
       out.warn(`takes effect when the server is restarted: ${done.later.join(", ")}`);
+    if (done.orphaned.length > 0) {
+      const names = done.orphaned.join(" ");
+      out.warn(`without a service in tenement.toml, running on without traffic: ${names}`);
+      out.hint(`put the service back, or: ten stop ${names}`);
+    }
     if (done.stale.length > 0) {
       out.hint(
         `still as they were started: ${done.stale.join(", ")}; restart them with: ten reload --restart-changed`,
