@@ -18,6 +18,8 @@ export interface CheckOptions {
   readonly clock: Clock;
   /** For everything, resolving and connecting included. */
   readonly timeoutMs: number;
+  /** A shorter time for everything, which holds if it is wanted when it is over. */
+  readonly hurry?: { readonly timeoutMs: number; readonly isWanted: () => boolean };
   /** Which statuses are well; by default 200 to 399. Redirects are not followed. */
   readonly passes?: (status: number) => boolean;
   /** Whether the listener that answered is the one meant; asked only when all else is well, and only `false` fails the check. */
@@ -40,9 +42,11 @@ const READ_MAX_BYTES = 64 * 1024;
 /** What is wrong with a target, or with us. */
 type Failure = readonly [detail: string, more?: { readonly inconclusive: true }];
 
+const isWell = (status: number) => status >= 200 && status < 400;
+
 /** Never rejects, and has let go of its socket at the latest when `timeoutMs` is over. */
 export function checkHealth(target: CheckTarget, options: CheckOptions): Promise<CheckResult> {
-  const { clock, timeoutMs, passes = (status) => status >= 200 && status < 400, isOwn, signal } = options;
+  const { clock, timeoutMs, hurry, passes = isWell, isOwn, signal } = options;
   const startedAt = clock.monotonic();
   const { promise, resolve } = Promise.withResolvers<CheckResult>();
   let socket: Socket | undefined;
@@ -56,7 +60,7 @@ export function checkHealth(target: CheckTarget, options: CheckOptions): Promise
   }
 
   function close(): void {
-    stopTimer();
+    for (const stop of stopTimers) stop();
     signal?.removeEventListener("abort", cancel);
     socket?.destroy();
   }
@@ -99,10 +103,13 @@ export function checkHealth(target: CheckTarget, options: CheckOptions): Promise
   }
 
   const cancel = () => fail("cancelled", { inconclusive: true });
-  const stopTimer = clock.after(timeoutMs, () => {
+  const timeOut = (ms: number) => {
     const missing = phase === "connecting" ? "connecting" : "waiting for an answer";
-    fail(`timed out after ${timeoutMs / 1000} s, ${missing}`);
-  });
+    fail(`timed out after ${ms / 1000} s, ${missing}`);
+  };
+  const stopTimers = [clock.after(timeoutMs, () => timeOut(timeoutMs))];
+  if (hurry)
+    stopTimers.push(clock.after(hurry.timeoutMs, () => hurry.isWanted() && timeOut(hurry.timeoutMs)));
   signal?.addEventListener("abort", cancel, { once: true });
   try {
     if (signal?.aborted) cancel();

@@ -93,8 +93,10 @@ export function createFleet(options: FleetOptions): Servers {
     servers.set(id, server);
     ranked = undefined;
     if (!result.ok) resolver.passOver(server.url.host);
-    if (result.ok) settle(id, "online");
-    else if (standing.status === "offline") settle(id, "offline");
+    if (result.ok) {
+      doubted.delete(id);
+      settle(id, "online");
+    } else if (standing.status === "offline") settle(id, "offline");
     onCheck(server, before.standing.status);
   }
 
@@ -127,7 +129,14 @@ export function createFleet(options: FleetOptions): Servers {
         http: { path: row.healthPath, hostHeader: url.hostHeader },
         ...(url.isTls && { tls }),
       },
-      { clock, timeoutMs, signal, passes: (status) => status < 500 },
+      {
+        clock,
+        timeoutMs,
+        // A request may come to doubt the server while a patient check is under way.
+        hurry: { timeoutMs: CONFIRM_TIMEOUT_MS, isWanted: () => doubted.has(row.id) },
+        signal,
+        passes: (status) => status < 500,
+      },
     );
   }
 

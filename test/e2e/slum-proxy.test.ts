@@ -65,7 +65,7 @@ describe("a request through slum", () => {
     expect((await slum.get(HOST)).server).toBe("fra");
   }, 30_000);
 
-  test("leaves a server that hangs", async () => {
+  test("leaves a server that hangs after 8 s", async () => {
     let hangs = false;
     await using iad = startOrigin(() => (hangs ? new Promise<Response>(() => {}) : new Response("iad")));
     await using fra = startOrigin(named("fra"));
@@ -76,7 +76,7 @@ describe("a request through slum", () => {
     hangs = true;
     const startedAt = performance.now();
     expect((await slum.get(HOST)).server).toBe("fra");
-    expect(performance.now() - startedAt).toBeLessThan(14_000);
+    expect(performance.now() - startedAt).toBeLessThan(9_000);
   }, 30_000);
 
   test("is told apart by host: wildcards, own hosts, nobody's, and addressing by host", async () => {
