@@ -2,8 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";
-import { startOrigin, startSlum } from "./slum.ts";
+import { startSlum } from "./slum.ts";
 
 const HOST = "acme.example.com";
 const named = (name: string) => () => new Response(name);

@@ -85,6 +85,8 @@ export interface TenOptions {
   /** More lines for `[service.api]`. */
   readonly service?: string;
   readonly toml?: string;
+  /** Where it listens, also when it is started again; any free port unless given. */
+  readonly port?: number;
   readonly serve?: readonly string[];
   /** More of the environment, for the server and the commands. */
   readonly env?: Record<string, string>;
@@ -125,7 +127,8 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
 
   async function serve() {
     const logFile = join(temp.path, "serve.log");
-    const child = Bun.spawn([BINARY, "serve", "--port", "0", "--json", ...(options.serve ?? [])], {
+    const port = String(options.port ?? 0);
+    const child = Bun.spawn([BINARY, "serve", "--port", port, "--json", ...(options.serve ?? [])], {
       cwd: temp.path,
       env,
       stdin: "ignore",
