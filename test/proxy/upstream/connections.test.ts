@@ -1,6 +1,7 @@
 // Which connection a request goes over: used again, opened anew, waited for, or refused.
 import { describe, expect, test } from "bun:test";
 import { testCertificate, testServerName } from "../../support/certificate.ts";
+import { closingOrigin } from "../../support/closing-origin.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 import { type Script, scriptedOrigin } from "../../support/scripted-origin.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
@@ -104,12 +105,6 @@ test("an exchange of an origin that is no longer retained goes on, and its conne
 });
 
 describe("a target that closes its idle connections", () => {
-  /** Waits until the kernel has the FIN, without letting the event loop poll: what a busy proxy sees. */
-  function spin(ms: number): void {
-    const end = performance.now() + ms;
-    while (performance.now() < end);
-  }
-
   test.each([
     ["at once", 1],
     ["after three requests", 3],
@@ -133,21 +128,11 @@ describe("a target that closes its idle connections", () => {
   test.each(["GET", "POST"])(
     "just before a %s, unseen by the event loop, costs nothing but a connection",
     async (method) => {
-      const closing = Bun.spawn([process.execPath, `${import.meta.dir}/../../support/closing-origin.ts`], {
-        stdout: "pipe",
-      });
+      using closing = await closingOrigin();
       await using client = createClient();
-      try {
-        const { value } = await closing.stdout.getReader().read();
-        const origin = { host: "127.0.0.1", port: Number(new TextDecoder().decode(value)) };
-        for (let count = 0; count < 5; count++) {
-          await client.send(origin, { method }).response;
-          spin(60);
-          expect((await client.send(origin, { method }).response).status).toBe(200);
-        }
-      } finally {
-        closing.kill();
-      }
+      await client.send(closing.origin, { method }).response;
+      closing.blockUntilClosed();
+      expect((await client.send(closing.origin, { method }).response).status).toBe(200);
     },
   );
 
