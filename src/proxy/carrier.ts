@@ -3,13 +3,12 @@ import { messageOf } from "../core/fault.ts";
 import { answerFields } from "../core/header.ts";
 import type { Target } from "../core/route.ts";
 import type { AnswerName } from "./answers.ts";
+import { connectTimeoutMs } from "./connect-deadline.ts";
 import type { ProductFields, ProgramHooks } from "./data-plane.ts";
 import { type FailureKind, type Upstream, UpstreamFailure, type UpstreamResponse } from "./exchange.ts";
 import type { Load } from "./in-flight.ts";
 import { type OutgoingBody, readBody } from "./request-body.ts";
 import type { Visit } from "./visit.ts";
-
-const CONNECT_TIMEOUT_MS = 3_000;
 
 export interface Carrier<Answer extends { readonly status: number } = { readonly status: number }> {
   /**
@@ -75,7 +74,7 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
       target.address,
       { method: request.method, path, fields: visit.fields, body },
       {
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        connectTimeoutMs: connectTimeoutMs(target.address),
         requestTimeoutMs: visit.route.policy.requestTimeoutMs,
         streamIdleTimeoutMs: visit.route.policy.streamIdleTimeoutMs,
         signal() {

@@ -2,6 +2,7 @@
 import type { Target } from "../core/route.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
 import { blame, type Carrier, type TroubleHooks } from "./carrier.ts";
+import { watchConnect } from "./connect-deadline.ts";
 import type { ProductFields } from "./data-plane.ts";
 import { UpstreamFailure } from "./exchange.ts";
 import type { Load } from "./in-flight.ts";
@@ -48,11 +49,13 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
       const socket = open(visit, target);
       const settle = () => {
         cancel();
+        endWatch();
         signal.removeEventListener("abort", leave);
       };
       const fail = (failure: UpstreamFailure) => {
         settle();
-        socket.onclose = null;
+        // Ending a socket that is still opening is an error to it, which would be heard here once more.
+        socket.onerror = null;
         socket.terminate();
         blame(load, failure, hooks);
         load.end();
@@ -62,6 +65,9 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
       const { requestTimeoutMs } = visit.route.policy;
       const late = () => fail(new UpstreamFailure("request_timeout", "no answer in time", true, false));
       const cancel = requestTimeoutMs > 0 ? clock.after(requestTimeoutMs, late) : () => {};
+      const endWatch = watchConnect(target.address, clock, () =>
+        fail(new UpstreamFailure("connect_timeout", "the target did not accept in time", false, false)),
+      );
       signal.addEventListener("abort", leave);
       socket.onopen = () => {
         settle();

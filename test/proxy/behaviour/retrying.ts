@@ -1,5 +1,6 @@
 // Failures of targets: what moves on to another one, and what is sent once only.
 import { expect, test } from "bun:test";
+import { deafOrigin } from "../../support/deaf-origin.ts";
 import { freePort } from "../../support/free-port.ts";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
@@ -31,6 +32,24 @@ export function retries(create: PlaneFactory): void {
     expect((await answer).headers.get("x-ten-attempts")).toBe("2");
     expect(front.trouble).toEqual(["api:dead refused"]);
     expect(origin.seen).toHaveLength(1);
+  });
+
+  test("not accepted within a second: a POST goes to another target", async () => {
+    using deaf = await deafOrigin();
+    using good = wireOrigin((request) => reply(request, "ok"));
+    await using front = await startPlane(create);
+    await front.plane.publish([
+      route(
+        "api",
+        [target("api:deaf", { address: deaf.origin }), target("api:good", { address: good.address })],
+        HOSTS,
+      ),
+    ]);
+    const begun = performance.now();
+    const answer = await front.get("api.example.com", "/", { method: "POST", body: "x" });
+    expect(answer.headers.get("x-ten-instance")).toBe("api:good");
+    expect(performance.now() - begun).toBeWithin(1_000, 3_000);
+    expect(front.trouble).toEqual(["api:deaf connect_timeout"]);
   });
 
   test("refused everywhere: 502 after at most three tries, marked as untouched", async () => {

@@ -1,6 +1,7 @@
 // WebSockets: messages of both kinds and both ways, closes with their reasons, back-pressure, and drain.
 import { expect, test } from "bun:test";
 import type { Route } from "../../../src/core/route.ts";
+import { deafOrigin } from "../../support/deaf-origin.ts";
 import { freePort } from "../../support/free-port.ts";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
@@ -25,7 +26,7 @@ interface Ended {
 
 export function upgrades(create: PlaneFactory): void {
   /** An app that greets, echoes, and closes as it is told; and a plane before it. */
-  async function serving() {
+  async function serving(requestTimeoutMs = 300) {
     const heads: Headers[] = [];
     const ended: Ended[] = [];
     let received = 0;
@@ -63,7 +64,7 @@ export function upgrades(create: PlaneFactory): void {
     const hosts = ["api.example.com"];
     const v1 = target("api:v1", { address });
     const put = (...targets: Route["targets"]) =>
-      front.plane.publish([route("api", targets, { hosts, policy: { requestTimeoutMs: 300 } })]);
+      front.plane.publish([route("api", targets, { hosts, policy: { requestTimeoutMs } })]);
     await put(v1);
     return {
       ...front,
@@ -153,6 +154,29 @@ export function upgrades(create: PlaneFactory): void {
     await until("nothing is left of the failed try", () =>
       front.plane.traffic().every(({ id, inFlight }) => id !== "api:dead" || inFlight === 0),
     );
+  });
+
+  test("a target that accepts no connection is passed over after a second, long before its request timeout", async () => {
+    using deaf = await deafOrigin();
+    await using front = await serving(30_000);
+    await front.put(target("api:deaf", { address: deaf.origin }), front.v1);
+    const begun = performance.now();
+    using visitor = await front.connect();
+    await until("the greeting is there", () => visitor.messages.length === 1);
+    expect(front.trouble).toEqual(["api:deaf connect_timeout"]);
+    expect(performance.now() - begun).toBeWithin(1_000, 3_000);
+  });
+
+  test("a handshake that is not answered ends once, at the request timeout or with its visitor", async () => {
+    await using front = await serving(600);
+    using patient = await wireClient(front.plane.url, HANDSHAKE.replace("/ws", "/hang"));
+    using hasty = await wireClient(front.plane.url, HANDSHAKE.replace("/ws", "/hang"));
+    await until("both have arrived", () => front.heads.length === 2);
+    hasty[Symbol.dispose]();
+    await until("one has left", () => front.plane.traffic()[0]?.inFlight === 1);
+    expect(await patient.until((received) => received.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 504 ");
+    expect(front.plane.traffic()[0]).toMatchObject({ inFlight: 0, failures: 1 });
+    expect(front.trouble).toEqual(["api:v1 request_timeout"]);
   });
 
   test("a visitor who does not read slows the target down, and loses nothing", async () => {

@@ -1,5 +1,6 @@
 // Every wait has an end: deadlines, on a clock that the tests move.
 import { describe, expect, test } from "bun:test";
+import { deafOrigin } from "../../support/deaf-origin.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 import { scriptedOrigin } from "../../support/scripted-origin.ts";
 import { until } from "../../support/until.ts";
@@ -9,40 +10,14 @@ const STREAMED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\
 
 test("a connect that nobody accepts ends at its deadline", async () => {
   const clock = createManualClock();
-  const deaf = Bun.spawn([process.execPath, `${import.meta.dir}/../../support/deaf-origin.ts`], {
-    stdout: "pipe",
-  });
+  using deaf = await deafOrigin();
   await using client = createClient({ clock });
-  try {
-    const { value } = await deaf.stdout.getReader().read();
-    const origin = { host: "127.0.0.1", port: Number(new TextDecoder().decode(value)) };
-    await fillBacklog(origin.port);
-    const { response, ends } = client.send(origin, {}, { connectTimeoutMs: 1_000 });
-    await clock.advance(900);
-    expect(ends).toEqual([]);
-    await clock.advance(200);
-    expect(await failureOf(response)).toMatchObject({ kind: "connect_timeout", requestSent: false });
-  } finally {
-    deaf.kill();
-  }
+  const { response, ends } = client.send(deaf.origin, {}, { connectTimeoutMs: 1_000 });
+  await clock.advance(900);
+  expect(ends).toEqual([]);
+  await clock.advance(200);
+  expect(await failureOf(response)).toMatchObject({ kind: "connect_timeout", requestSent: false });
 });
-
-/** Connects until the kernel accepts no more on the server's behalf: it then drops what comes, and connects hang. */
-async function fillBacklog(port: number): Promise<void> {
-  let opened = 0;
-  let tried = 0;
-  const socket = { open: () => void opened++, data() {}, connectError() {} };
-  await until("the backlog is full", async () => {
-    for (; tried < opened + 50; tried++) {
-      // Those that hang are refused when the server is killed, and that is all that ever becomes of them.
-      Bun.connect({ hostname: "127.0.0.1", port, socket }).catch(() => {});
-    }
-    const before = opened;
-    // Long enough for a connection that will open to have done so, also on a busy machine.
-    await Bun.sleep(100);
-    return opened === before && opened > 0;
-  });
-}
 
 describe("a target that does not answer", () => {
   test("is given up on after the request timeout, counted from the last byte of the request", async () => {
