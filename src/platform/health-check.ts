@@ -35,12 +35,14 @@ export interface CheckResult {
   readonly detail: string;
   /** The check could not be made, for want of a descriptor here or because it was cancelled: it says nothing about the target. */
   readonly inconclusive?: true;
+  /** Nothing listens there: the target was not asked anything, and noticed nothing. */
+  readonly absent?: true;
 }
 
 const READ_MAX_BYTES = 64 * 1024;
 
 /** What is wrong with a target, or with us. */
-type Failure = readonly [detail: string, more?: { readonly inconclusive: true }];
+type Failure = readonly [detail: string, more?: Pick<CheckResult, "inconclusive" | "absent">];
 
 const isWell = (status: number) => status >= 200 && status < 400;
 
@@ -178,7 +180,7 @@ function explain(error: unknown): Failure {
   if (outOfDescriptors()) return ["cannot check: no file descriptor left here", { inconclusive: true }];
   if (OURS.has(code)) return [`cannot check: ${code}`, { inconclusive: true }];
   const reason = REASONS[code];
-  if (reason) return [reason];
+  if (reason) return code === "ECONNREFUSED" ? [reason, { absent: true }] : [reason];
   if (/CERT|SIGNED|ALTNAME|ISSUER/.test(code)) return [`certificate not trusted: ${message}`];
   if (message.includes("SSL routines")) return [`no TLS: ${message.split(":").at(-1)?.toLowerCase()}`];
   return [message === "" ? code : message];

@@ -94,9 +94,10 @@ export function createListeners(clock: Clock): Listeners {
       return [...found].map(({ address, port }) => ({ address, port })).sort((a, b) => a.port - b.port);
     },
     ownsListener(session, port) {
-      // While our socket listens the kernel gives the port to nobody else, so a yes may come from an older table.
+      // While our socket listens the kernel gives the port to nobody else, so a yes may come from an older table: a hundred
+      // instances that are adopted together are found in one.
       const recent = acceptors(rowsFrom(clock.monotonic() - TABLE_MAX_AGE_MS) ?? [], port);
-      if (recent.length > 0 && recent.every((row) => stillHolds(session, row.inode))) return true;
+      if (recent.length > 0 && recent.every((row) => holds(session, row.inode) === true)) return true;
       const rows = rowsFrom(Number.POSITIVE_INFINITY);
       if (!rows) return undefined;
       const answers = acceptors(rows, port).map((row) => holds(session, row.inode));

@@ -10,7 +10,10 @@ export interface Probe {
   readonly intervalMs: number;
   /** The pause after the first, second... failure in a row; the last one repeats. */
   readonly retryMs: readonly number[];
-  /** Until the first check that passes: at once, then after 100 ms growing to 1 s. */
+  /**
+   * Until the first check that passes: at once, then after 100 ms growing to 1 s; while nothing listens, after 15 ms
+   * growing to 1 s, as a refused connection disturbs nobody.
+   */
   readonly starting: boolean;
 }
 
@@ -41,6 +44,7 @@ export interface ProberOptions {
 
 const TICK_MS = 25;
 const STARTING_FIRST_MS = 100;
+const ABSENT_FIRST_MS = 15;
 const STARTING_GROWTH = 1.5;
 const STARTING_MAX_MS = 1000;
 const DOUBT_EVERY_MS = 1000;
@@ -51,6 +55,8 @@ interface Entry {
   readonly abort: AbortController;
   dueMs: number;
   failures: number;
+  /** Checks in a row, while starting, that found nothing listening. */
+  absences: number;
   starting: boolean;
   checking: boolean;
   doubtedAtMs: number;
@@ -98,18 +104,19 @@ export function createProber(options: ProberOptions): Prober {
   }
 
   function finish(entry: Entry, result: CheckResult): void {
-    if (result.ok) entry.failures = 0;
-    else if (!result.inconclusive) entry.failures++;
     entry.starting &&= !result.ok;
+    entry.absences = entry.starting && result.absent ? entry.absences + 1 : 0;
+    if (result.ok) entry.failures = 0;
+    else if (entry.absences === 0 && !result.inconclusive) entry.failures++;
     entry.dueMs = clock.monotonic() + pauseMs(entry, result.ok);
     nextDueMs = Math.min(nextDueMs, entry.dueMs);
     onResult(entry.key, result);
     answer(entry, result);
   }
 
-  function pauseMs({ probe, failures, starting }: Entry, ok: boolean): number {
-    if (starting)
-      return Math.min(STARTING_MAX_MS, STARTING_FIRST_MS * STARTING_GROWTH ** Math.max(0, failures - 1));
+  function pauseMs({ probe, failures, absences, starting }: Entry, ok: boolean): number {
+    if (absences > 0) return growing(ABSENT_FIRST_MS, absences);
+    if (starting) return growing(STARTING_FIRST_MS, failures);
     if (ok) return probe.intervalMs * (1 + jitter * (2 * random() - 1));
     return probe.retryMs[Math.max(0, failures - 1)] ?? probe.retryMs.at(-1) ?? probe.intervalMs;
   }
@@ -143,6 +150,7 @@ export function createProber(options: ProberOptions): Prober {
         abort,
         dueMs,
         failures: 0,
+        absences: 0,
         starting,
         checking: false,
         doubtedAtMs: past,
@@ -175,6 +183,11 @@ export function createProber(options: ProberOptions): Prober {
       for (const entry of [...entries.values()]) remove(entry);
     },
   };
+}
+
+/** The pause of one that starts, after so many checks in a row. */
+function growing(firstMs: number, checks: number): number {
+  return Math.min(STARTING_MAX_MS, firstMs * STARTING_GROWTH ** Math.max(0, checks - 1));
 }
 
 /** Checks do not reject; one that does is our fault and says nothing about the target. */

@@ -8,8 +8,8 @@ import type { Registry } from "./registry.ts";
 
 /** Lines of different logs that came within this time may be shown in another order than they came. */
 const LOOK_EVERY_MS = 100;
-/** Instances looked at in one turn, about a millisecond; with more of them, the times of their lines get coarser. */
-const LOOKS_A_TURN = 200;
+/** Logs looked at in one turn, about a millisecond; with more of them, the times of their lines get coarser. */
+const LOOKS_A_TURN = 400;
 /** A log is trimmed when it has grown by this since the last time. */
 const TRIM_EVERY_BYTES = 1_048_576;
 
@@ -23,8 +23,10 @@ export function createLogKeeper(parts: {
   const trimmer = createLogTrimmer();
   /** Sizes at the last trimming, by log. */
   const trimmed = new Map<string, number>();
-  let due: (readonly [service: string, id: string])[] = [];
-  let ran = new Map<string, readonly [service: string, id: string]>();
+  /** What is still to be looked at in this round. */
+  let due: string[] = [];
+  /** The logs of each instance that ran at the last round. */
+  let ran: ReadonlyMap<string, readonly string[]> = new Map();
 
   function keep(path: string): void {
     const size = indexer.look(path);
@@ -35,23 +37,22 @@ export function createLogKeeper(parts: {
   }
 
   /** What runs, and once more what ran at the last round: its last lines. */
-  function nextRound(): (readonly [service: string, id: string])[] {
-    const running = registry.list().filter((row) => row.pid !== null);
-    const runs = new Map(
-      running.map(({ service, id }) => [instanceName(service, id), [service, id] as const]),
-    );
-    const round = new Map([...ran, ...runs]);
-    for (const [name, [service, id]] of ran) {
-      if (!runs.has(name)) for (const stream of STREAMS) trimmed.delete(paths.log(service, id, stream));
+  function nextRound(): string[] {
+    const runs = new Map<string, readonly string[]>();
+    for (const { service, id, pid } of registry.list()) {
+      if (pid === null) continue;
+      const name = instanceName(service, id);
+      runs.set(name, ran.get(name) ?? STREAMS.map((stream) => paths.log(service, id, stream)));
     }
+    const ended = [...ran].filter(([name]) => !runs.has(name)).flatMap(([, logs]) => logs);
+    for (const path of ended) trimmed.delete(path);
     ran = runs;
-    return [...round.values()];
+    return [...runs.values()].flat().concat(ended);
   }
 
   function look(): void {
     if (due.length === 0) due = nextRound();
-    for (const [service, id] of due.splice(0, LOOKS_A_TURN))
-      for (const stream of STREAMS) keep(paths.log(service, id, stream));
+    for (const path of due.splice(0, LOOKS_A_TURN)) keep(path);
   }
 
   const stop = clock.every(LOOK_EVERY_MS, look);

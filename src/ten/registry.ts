@@ -78,6 +78,7 @@ export function createRegistry(
   const epochs = new Map<string, number>();
   const maintenance = new Map<string, number>();
   const dirty = new Set<string>();
+  let syncedFor: "decided" | "seen" | undefined;
   for (const row of db.select().from(tables.instances).orderBy(tables.instances.seq).all())
     rows.set(keyOf(row), row);
   for (const row of db.select().from(tables.services).all()) epochs.set(row.name, row.epoch);
@@ -151,9 +152,14 @@ export function createRegistry(
     if (!epochs.has(name)) effects.push(() => epochs.set(name, epochs.get(name) ?? 0));
   }
 
-  /** One try: all of `work` or nothing, in the database and in memory. */
-  function attempt<T>(work: (writer: Writer) => T): T {
+  /**
+   * One try: all of `work` or nothing, in the database and in memory. What was seen need not outlive a power failure, as
+   * no process does; so it does not hold up the event loop until the disk has it.
+   */
+  function attempt<T>(kind: "decided" | "seen", work: (writer: Writer) => T): T {
     const effects: (() => void)[] = [];
+    if (kind !== syncedFor) database.run(`PRAGMA synchronous = ${kind === "seen" ? "NORMAL" : "FULL"}`);
+    syncedFor = kind;
     const result = database.transaction(() => work(writerTo(effects))).immediate();
     for (const effect of effects) effect();
     return result;
@@ -178,7 +184,7 @@ export function createRegistry(
 
   function flush(): void {
     if (dirty.size === 0) return;
-    attempt(() => {
+    attempt("seen", () => {
       for (const key of dirty) {
         const row = rows.get(key);
         if (row) db.update(tables.instances).set(row).where(eq(tables.instances.seq, row.seq)).run();
@@ -231,7 +237,7 @@ export function createRegistry(
       const giveUpAt = clock.monotonic() + LOCKED_FOR_MS;
       for (;;) {
         try {
-          return attempt(work);
+          return attempt("decided", work);
         } catch (thrown) {
           if (!isBusy(thrown) || clock.monotonic() >= giveUpAt) throw faultOf(thrown);
         }
@@ -245,7 +251,7 @@ export function createRegistry(
     },
     note(service, instance, kind, detail) {
       bestEffort(`an event of ${service}`, () =>
-        attempt((writer) => writer.event(service, instance, kind, detail)),
+        attempt("seen", (writer) => writer.event(service, instance, kind, detail)),
       );
     },
     history(service) {

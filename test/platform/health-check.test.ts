@@ -119,6 +119,7 @@ describe("the verdict", () => {
     expect(await check(local(server.port, { http }))).toMatchObject({
       ok: false,
       detail: "connection refused",
+      absent: true,
     });
     const unknown = await check({ host: "no-such-host.invalid", port: 80, http });
     expect(unknown).toMatchObject({ ok: false, detail: "name not found" });

@@ -8,6 +8,7 @@ import { until } from "../support/until.ts";
 
 const passed: CheckResult = { ok: true, latencyMs: 1, detail: "status 200" };
 const failed: CheckResult = { ok: false, latencyMs: 1, detail: "status 503" };
+const refused: CheckResult = { ok: false, latencyMs: 1, detail: "connection refused", absent: true };
 
 function setup(more: Partial<ProberOptions> = {}) {
   const clock = createManualClock();
@@ -84,6 +85,17 @@ describe("the schedule", () => {
     await it.clock.advance(30_000);
     const pauses = one.times.slice(1).map((at, index) => at - (one.times[index] ?? 0));
     expect(pauses).toEqual([100, 150, 225, 325, 500, 750, 1000, 1000, 10_000, 1000, 10_000]);
+  });
+
+  test("while starting and nothing listens it looks again sooner, and keeps to the usual pace once something does", async () => {
+    using it = setup();
+    const answers = [...Array<CheckResult>(6).fill(refused), failed, failed, passed];
+    const one = probe(it.clock, answers, { starting: true });
+    it.prober.watch("one", one);
+    await it.clock.advance(0);
+    await it.clock.advance(1_000);
+    expect(one.times).toEqual([0, 25, 50, 75, 125, 200, 325, 425, 575]);
+    expect(one.failures).toEqual([0, 0, 0, 0, 0, 0, 0, 1, 2]);
   });
 
   test("each failure in a row has its own pause, and the last one repeats", async () => {
