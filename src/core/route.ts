@@ -3,7 +3,7 @@
 /** Weights are integer hundredths of a percent point: 10 % is 1000, the most is 10000. */
 export type Hundredths = number;
 
-/** Where a target listens. `tls` names it for SNI and verification; `ca` replaces the system's roots. */
+/** Where a target listens. `tls` names it for SNI and verification, empty when the host is an address; `ca` replaces the system's roots. */
 export interface Address {
   readonly host: string;
   readonly port: number;

@@ -10,7 +10,7 @@ export interface CheckTarget {
   readonly port: number;
   /** Absent: a connection is all that is asked for. */
   readonly http?: { readonly path: string; readonly hostHeader: string };
-  /** `serverName` is sent and verified; `ca` replaces the system's roots. */
+  /** `serverName` is sent and verified, the host itself when it is empty; `ca` replaces the system's roots. */
   readonly tls?: { readonly serverName: string; readonly ca?: string };
 }
 
@@ -129,7 +129,7 @@ export function checkHealth(target: CheckTarget, options: CheckOptions): Promise
 function open({ host, port, tls }: CheckTarget, onConnect: () => void): Socket {
   if (!tls) return connectTcp({ host, port }, onConnect);
   const ca = tls.ca === undefined ? {} : { ca: tls.ca };
-  return connectTls({ host, port, servername: tls.serverName, ...ca }, onConnect);
+  return connectTls({ host, port, servername: tls.serverName, ...ca, rejectUnauthorized: true }, onConnect);
 }
 
 function isSelf(socket: Socket): boolean {
@@ -181,8 +181,9 @@ function explain(error: unknown): Failure {
   if (OURS.has(code)) return [`cannot check: ${code}`, { inconclusive: true }];
   const reason = REASONS[code];
   if (reason) return code === "ECONNREFUSED" ? [reason, { absent: true }] : [reason];
-  if (/CERT|SIGNED|ALTNAME|ISSUER/.test(code)) return [`certificate not trusted: ${message}`];
-  if (message.includes("SSL routines")) return [`no TLS: ${message.split(":").at(-1)?.toLowerCase()}`];
+  if (/CERT|SIGN|ALTNAME|ISSUER/.test(code)) return [`TLS: certificate not trusted: ${message}`];
+  if (message.includes("SSL routines"))
+    return [`TLS: ${message.split(":").at(-1)?.toLowerCase().replaceAll("_", " ")}`];
   return [message === "" ? code : message];
 }
 

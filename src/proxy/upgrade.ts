@@ -112,7 +112,7 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
 }
 
 function open({ path, fields, request }: Visit, { address }: Target): WebSocket {
-  const name = address.tls?.serverName ?? address.host;
+  const name = address.tls?.serverName || address.host;
   const host = name.includes(":") ? `[${name}]` : name;
   const scheme = address.tls === undefined ? "ws" : "wss";
   const tls = address.tls?.ca === undefined ? {} : { tls: { ca: address.tls.ca } };

@@ -52,6 +52,12 @@ export interface FleetControlParts {
 
 const NAMES_SHOWN = 10;
 
+/** What helps against a certificate that no known root vouches for; a wrong name or date is the server's to mend. */
+function hintOf(detail: string): string {
+  if (!/certificate not trusted: .*(verify|self.signed|issuer)/i.test(detail)) return "";
+  return ". If its root is your own: slum serve --ca FILE, or NODE_EXTRA_CA_CERTS=FILE to trust it besides the public ones";
+}
+
 export function createFleetControl(parts: FleetControlParts): FleetControl {
   const { registry, fleet, resolver, upstream } = parts;
 
@@ -90,7 +96,8 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
     await resolver.watch(parseServerUrl(row.url).host);
     const [result, { peer, trusted, slum }] = await Promise.all([fleet.check(id), look(id)]);
     const warnings: string[] = [];
-    if (result && !result.ok) warnings.push(`${id} does not answer as it should: ${result.detail}`);
+    if (result && !result.ok)
+      warnings.push(`${id} does not answer as it should: ${result.detail}${hintOf(result.detail)}`);
     if (trusted === false)
       warnings.push(
         `${id} does not trust this slum${peer === undefined ? "" : `, which it sees as ${peer}`}: visitors' addresses and domains are lost there. ` +

@@ -5,7 +5,7 @@ import { createProber } from "../platform/prober.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import { byLatency, type Candidate, type Fleet } from "./candidates.ts";
 import type { ServerRow } from "./registry.ts";
-import { parseServerUrl, type ServerUrl } from "./server-url.ts";
+import { addressOf, parseServerUrl, type ServerUrl } from "./server-url.ts";
 import { freshStanding, nextStanding, type Status } from "./status.ts";
 
 /** A server as it is now; replaced as a whole whenever something about it changes. */
@@ -121,13 +121,10 @@ export function createFleet(options: FleetOptions): Servers {
   }
 
   function checkOnce({ row, url }: Server, timeoutMs: number, signal: AbortSignal): Promise<CheckResult> {
-    const tls = { serverName: url.host, ...(options.ca !== undefined && { ca: options.ca }) };
     return checkHealth(
       {
-        host: resolver.address(url.host) ?? url.host,
-        port: url.port,
+        ...addressOf(url, resolver, options.ca),
         http: { path: row.healthPath, hostHeader: url.hostHeader },
-        ...(url.isTls && { tls }),
       },
       {
         clock,

@@ -2,6 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Fault, messageOf } from "../core/fault.ts";
+import { isIpLiteral } from "../core/host.ts";
 import { quote } from "../core/name.ts";
 import { createTrust } from "../core/network.ts";
 import { type Fields, type Upstream, UpstreamFailure } from "../proxy/exchange.ts";
@@ -93,7 +94,7 @@ export async function post(
       {
         host: address,
         port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
-        ...(isTls && { tls: { serverName: url.hostname } }),
+        ...(isTls && { tls: { serverName: isIpLiteral(url.hostname) ? "" : url.hostname } }),
       },
       { method: "POST", path: `${url.pathname}${url.search}`, fields, body: Buffer.from(body) },
       {

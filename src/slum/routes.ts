@@ -10,6 +10,7 @@ import type { Whereto } from "../proxy/relay-plane.ts";
 import { type Choice, choose, isOnline, isRoutable, type Preference, turnOf } from "./candidates.ts";
 import type { Server, Servers } from "./fleet.ts";
 import type { TenantRow } from "./registry.ts";
+import { addressOf } from "./server-url.ts";
 
 export interface RoutesParts {
   readonly fleet: Servers;
@@ -186,14 +187,12 @@ export class Tenant implements Journey {
   }
 }
 
-/** How a server is dialled. A name without an address yet is left to the connection, which says `unresolved`. */
+/** A server as the proxy knows it; a name without an address yet fails as `unresolved`. */
 export function targetOf(
   { id, url }: Server,
   { resolver, ca }: Pick<RoutesParts, "resolver" | "ca">,
 ): Target {
-  const host = resolver.address(url.host) ?? url.host;
-  const tls = url.isTls ? { tls: { serverName: url.host, ...(ca !== undefined && { ca }) } } : {};
-  return { id, label: id, address: { host, port: url.port, ...tls }, weight: 0, readiness: "ready" };
+  return { id, label: id, address: addressOf(url, resolver, ca), weight: 0, readiness: "ready" };
 }
 
 /** What every stop sets, so that a visitor's own never reaches a tenement. */

@@ -1,5 +1,4 @@
 // `slum serve` put together: what is opened in which order, and how it all ends.
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { type ApiListener, listenApi } from "../api/listen.ts";
 import { createApi } from "../api/server.ts";
@@ -20,6 +19,7 @@ import { metricsPage } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
 import { type DataPaths, dataPaths } from "./paths.ts";
 import { createRegistry } from "./registry.ts";
+import { readRoots } from "./roots.ts";
 import { OVERWRITTEN } from "./routes.ts";
 import { newSecret } from "./signature.ts";
 import { keepSnapshot, readSnapshot } from "./snapshot.ts";
@@ -71,7 +71,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const paths = dataPaths(options.dataDir);
   const database = options.database ?? paths.database;
   const slumId = crypto.randomUUID();
-  const ca = options.caFile === undefined ? undefined : readFileSync(options.caFile, "utf8");
+  const ca = options.caFile === undefined ? undefined : readRoots(options.caFile);
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
   await using opened = new AsyncDisposableStack();
   opened.use(claimDirectory(paths.root, { program: "slum" }));

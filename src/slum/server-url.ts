@@ -4,11 +4,14 @@ import { isDomain } from "../core/domain.ts";
 import { Fault } from "../core/fault.ts";
 import { isIpLiteral } from "../core/host.ts";
 import { quote } from "../core/name.ts";
+import type { Address } from "../core/route.ts";
+import type { Resolver } from "../platform/resolver.ts";
 
 export interface ServerUrl {
   /** The canonical form, `https://host` or `http://host:8080`. */
   readonly origin: string;
-  readonly isTls: boolean;
+  /** For https: the name that the server's certificate has to have; empty when it is an address, which is no server name. */
+  readonly tls: { readonly serverName: string } | undefined;
   /** What is dialled: a name, or an address without brackets. */
   readonly host: string;
   readonly port: number;
@@ -36,9 +39,19 @@ export function parseServerUrl(text: string): ServerUrl {
   const hostHeader = url.port === "" ? host : `${host}:${url.port}`;
   return {
     origin: `${url.protocol}//${hostHeader}`,
-    isTls,
+    tls: isTls ? { serverName: isIpLiteral(host) ? "" : host } : undefined,
     host: host.replace(/^\[|\]$/g, ""),
     port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
     hostHeader,
   };
+}
+
+/** Where a server is dialled now, with roots of one's own if there are any. A name without an address yet is left to the connection. */
+export function addressOf(
+  { host, port, tls }: ServerUrl,
+  resolver: Resolver,
+  ca: string | undefined,
+): Address {
+  const secure = tls && { tls: { ...tls, ...(ca !== undefined && { ca }) } };
+  return { host: resolver.address(host) ?? host, port, ...secure };
 }

@@ -27,16 +27,30 @@ export interface Slum extends AsyncDisposable {
   start(): Promise<void>;
 }
 
-/** With short intervals unless `serve` says otherwise. */
-export async function startSlum(...serveWords: string[]): Promise<Slum> {
+export interface SlumOptions {
+  /** More words for `serve`. */
+  readonly words?: readonly string[];
+  /** More of the environment, for the server and the commands. */
+  readonly env?: Record<string, string>;
+  /** What `serve` is started by, `ip netns exec NAME`. */
+  readonly within?: readonly string[];
+}
+
+/** With short intervals unless the words for `serve` say otherwise. */
+export function startSlum(...words: string[]): Promise<Slum> {
+  return startSlumWith({ words });
+}
+
+export async function startSlumWith({ words = [], env = {}, within = [] }: SlumOptions): Promise<Slum> {
   const temp = createTempDir();
   const dataDir = temp.file("data");
   const logFile = temp.file("serve.log");
-  const environment = { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: dataDir };
+  const environment = { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: dataDir, ...env };
   let server = await serve();
 
   async function serve() {
-    const child = Bun.spawn([BINARY, "serve", "--port", "0", "--json", "--interval", "0.5", ...serveWords], {
+    const usual = ["--port", "0", "--json", "--interval", "0.5"];
+    const child = Bun.spawn([...within, BINARY, "serve", ...usual, ...words], {
       cwd: temp.path,
       env: environment,
       stdin: "ignore",

@@ -16,7 +16,7 @@ describe("the URL of a server", () => {
   test("has a scheme, a host and a port", () => {
     expect(parseServerUrl("https://myapp-iad.fly.dev")).toEqual({
       origin: "https://myapp-iad.fly.dev",
-      isTls: true,
+      tls: { serverName: "myapp-iad.fly.dev" },
       host: "myapp-iad.fly.dev",
       port: 443,
       hostHeader: "myapp-iad.fly.dev",
@@ -27,6 +27,7 @@ describe("the URL of a server", () => {
       hostHeader: "app.example.com:8080",
     });
     expect(parseServerUrl("http://[::1]:81")).toMatchObject({ host: "::1", hostHeader: "[::1]:81" });
+    expect(parseServerUrl("https://[::1]:81").tls).toEqual({ serverName: "" });
     expect(parseServerUrl("https://app.example.com:443").origin).toBe("https://app.example.com");
   });
 
