@@ -41,3 +41,11 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     signal?.addEventListener("abort", abort, { once: true });
   });
 }
+
+/** Waits until `work` has ended, however it did, or until `limitMs` of `clock` are over. */
+export async function atMost(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const cancel = clock.after(limitMs, over.resolve);
+  await Promise.race([work.catch(() => {}), over.promise]);
+  cancel();
+}

@@ -8,7 +8,7 @@ import type { Clock } from "./clock.ts";
 export type Lookup = (name: string) => Promise<readonly string[]>;
 
 export interface Resolver extends Disposable {
-  /** Looks the name up from now on, at once first; resolves after that first time, whatever came of it. */
+  /** Looks the name up from now on, at once first, and at once again while it has no address; resolves when that has ended. */
   watch(name: string): Promise<void>;
   unwatch(name: string): void;
   /** The address to use now; undefined while none was ever found. An address is its own. */
@@ -29,12 +29,16 @@ interface Entry {
   looking: Promise<void> | undefined;
 }
 
-const REFRESH_MS = 30_000;
+export interface ResolverOptions {
+  readonly clock: Clock;
+  readonly refreshMs: number;
+  readonly lookup?: Lookup;
+}
 
-export function createResolver(clock: Clock, lookup: Lookup = lookupAll): Resolver {
+export function createResolver({ clock, refreshMs, lookup = lookupAll }: ResolverOptions): Resolver {
   const entries = new Map<string, Entry>();
   const remembered = new Map<string, string>();
-  const stop = clock.every(REFRESH_MS, () => {
+  const stop = clock.every(refreshMs, () => {
     for (const [name, entry] of entries) void refresh(name, entry);
   });
 
@@ -43,7 +47,7 @@ export function createResolver(clock: Clock, lookup: Lookup = lookupAll): Resolv
     entry.looking ??= lookup(name)
       .then((found) => accept(entry, found))
       .catch((thrown) => {
-        entry.error = `name not found: ${messageOf(thrown)}`;
+        entry.error = `name not found (${(thrown as NodeJS.ErrnoException).code ?? messageOf(thrown)})`;
       })
       .finally(() => {
         entry.looking = undefined;
@@ -64,6 +68,7 @@ export function createResolver(clock: Clock, lookup: Lookup = lookupAll): Resolv
     watch(name) {
       if (isIP(name) !== 0) return Promise.resolve();
       const known = entries.get(name);
+      if (known?.addresses.length === 0) return refresh(name, known);
       if (known) return known.looking ?? Promise.resolve();
       const before = remembered.get(name);
       const entry: Entry = {

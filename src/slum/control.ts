@@ -144,7 +144,6 @@ export function createControl(parts: ControlParts): Control {
   const servers = createFleetControl({
     ...parts,
     fleet,
-    now: clock.now,
     changed,
     drain: (id) => void plane?.drain(id, DRAIN_MS),
   });

@@ -1,6 +1,7 @@
 // What commands do to servers: each change is one transaction, and in force when it has returned.
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
+import { atMost, type Clock } from "../platform/clock.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { Servers } from "./fleet.ts";
@@ -41,7 +42,7 @@ export interface FleetControlParts {
   readonly resolver: Resolver;
   readonly upstream: Upstream;
   readonly ca: string | undefined;
-  readonly now: () => number;
+  readonly clock: Clock;
   /** The name by which this slum knows itself at /health, and the hosts that are its own. */
   readonly slumId: string;
   readonly domain: string;
@@ -51,6 +52,7 @@ export interface FleetControlParts {
 }
 
 const NAMES_SHOWN = 10;
+const LOOKUP_MS = 2_000;
 
 /** What helps against a certificate that no known root vouches for; a wrong name or date is the server's to mend. */
 function hintOf(detail: string): string {
@@ -85,15 +87,21 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
       throw new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
   }
 
+  /** Gives DNS a moment to know the server's name; the checks tell when it does not. */
+  function knownBy(url: string): Promise<void> {
+    return atMost(parts.clock, LOOKUP_MS, resolver.watch(parseServerUrl(url).host));
+  }
+
   async function look(id: string): Promise<SelfPortrait> {
     const server = fleet.find(id);
-    if (!server) return { peer: undefined, trusted: undefined, slum: undefined };
+    if (!server || resolver.address(server.url.host) === undefined)
+      return { peer: undefined, trusted: undefined, slum: undefined };
     return portraitOf(upstream, server, targetOf(server, { resolver, ca: parts.ca }));
   }
 
   async function check(id: string): Promise<Finding> {
     const row = get(id);
-    await resolver.watch(parseServerUrl(row.url).host);
+    await knownBy(row.url);
     const [result, { peer, trusted, slum }] = await Promise.all([fleet.check(id), look(id)]);
     const warnings: string[] = [];
     if (result && !result.ok)
@@ -123,9 +131,8 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
     check,
     async add(server) {
       refuse(server);
-      const { host } = parseServerUrl(server.url);
-      await resolver.watch(host);
-      const now = parts.now();
+      await knownBy(server.url);
+      const now = parts.clock.now();
       const row = await registry.write((writer) => {
         refuse(server);
         const { region = null, ...more } = server;

@@ -1,5 +1,5 @@
 // The servers with their health: one check each, however many tenants they have, and the order that follows from it.
-import type { Clock } from "../platform/clock.ts";
+import { atMost, type Clock } from "../platform/clock.ts";
 import { type CheckResult, checkHealth } from "../platform/health-check.ts";
 import { createProber } from "../platform/prober.ts";
 import type { Resolver } from "../platform/resolver.ts";
@@ -88,7 +88,7 @@ export function createFleet(options: FleetOptions): Servers {
       latencyMs: result.ok ? smooth + SMOOTHING * (result.latencyMs - smooth) : before.latencyMs,
       checkedAt: clock.now(),
       detail: result.detail,
-      lastError: result.ok ? before.lastError : result.detail,
+      lastError: (result.ok ? lookupError(before) : result.detail) ?? before.lastError,
     };
     servers.set(id, server);
     ranked = undefined;
@@ -98,6 +98,12 @@ export function createFleet(options: FleetOptions): Servers {
       settle(id, "online");
     } else if (standing.status === "offline") settle(id, "offline");
     onCheck(server, before.standing.status);
+  }
+
+  /** DNS may fail while the last address still serves. */
+  function lookupError({ url: { host } }: Server): string | undefined {
+    const error = resolver.error(host);
+    return error && `${error}; its last address ${resolver.address(host)} is used`;
   }
 
   function settle(id: string, verdict: "online" | "offline"): void {
@@ -120,7 +126,17 @@ export function createFleet(options: FleetOptions): Servers {
     });
   }
 
-  function checkOnce({ row, url }: Server, timeoutMs: number, signal: AbortSignal): Promise<CheckResult> {
+  async function checkOnce(
+    { row, url }: Server,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<CheckResult> {
+    if (resolver.address(url.host) === undefined) {
+      await atMost(clock, timeoutMs, resolver.watch(url.host));
+      const detail =
+        resolver.error(url.host) ?? `name not found (DNS took longer than ${timeoutMs / 1000} s)`;
+      if (resolver.address(url.host) === undefined) return { ok: false, latencyMs: timeoutMs, detail };
+    }
     return checkHealth(
       {
         ...addressOf(url, resolver, options.ca),

@@ -128,8 +128,19 @@ export class Tenant implements Journey {
     this.#passedOver.set(targetId, this.#parts.clock.monotonic() + PASS_OVER_MS);
   }
 
-  /** The server for a request now. One that is passed over is still better than none. */
+  /** The server for a request now: one whose address is known, as no request waits for DNS. */
   choose(avoided: ReadonlySet<string>, isSafe: boolean): Choice | undefined {
+    let unusable = avoided;
+    for (;;) {
+      const choice = this.#chooseAny(unusable, isSafe);
+      const server = choice && this.#parts.fleet.find(choice.candidate.id);
+      if (!server || this.#parts.resolver.address(server.url.host) !== undefined) return choice;
+      unusable = new Set([...unusable, server.id]);
+    }
+  }
+
+  /** One that is passed over is still better than none. */
+  #chooseAny(avoided: ReadonlySet<string>, isSafe: boolean): Choice | undefined {
     const { fleet, clock } = this.#parts;
     const nowMs = clock.monotonic();
     if (!isSafe && this.row.writes === "home") return this.#chooseHome(avoided, nowMs);

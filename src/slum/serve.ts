@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { type ApiListener, listenApi } from "../api/listen.ts";
 import { createApi } from "../api/server.ts";
 import { messageOf } from "../core/fault.ts";
-import { type Clock, sleep } from "../platform/clock.ts";
+import { atMost, type Clock } from "../platform/clock.ts";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { openDatabase } from "../platform/database.ts";
 import { createResolver } from "../platform/resolver.ts";
@@ -54,8 +54,10 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** How long a start waits for the names of its servers. */
-const FIRST_LOOKUP_MS = 2_000;
+/** How often names are looked up again, unless servers are checked more often than that. */
+const REFRESH_MS = 30_000;
+/** How long a start waits for the names of its servers; a name that is slower goes on in the background. */
+const LOOKUP_MS = 2_000;
 const CLOSE_MS = 30_000;
 /** A server that hangs is found by its health; these only keep what nobody reads from staying for ever. */
 const REQUEST_TIMEOUT_MS = 300_000;
@@ -77,7 +79,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(claimDirectory(paths.root, { program: "slum" }));
   if (options.port > 0) probePort(options.host, options.port);
   const last = readSnapshot(paths.snapshot);
-  const resolver = opened.use(createResolver(clock));
+  const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
   resolver.remember(last?.addresses ?? {});
   let control: Control | undefined;
   const registry = opened.use(
@@ -125,7 +127,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   });
   control = opened.use(opening);
   control.reload();
-  await namesOf(control, (name) => resolver.watch(name), clock);
+  const names = new Set([...control.fleet.all()].map(({ url }) => url.host));
+  await atMost(clock, LOOKUP_MS, Promise.all([...names].map(resolver.watch)));
   if (options.webhook !== undefined) await ensureWebhook(control, options.webhook, paths, log);
 
   const view = createView({ control, clock, snapshot, traffic: () => plane.traffic() });
@@ -198,16 +201,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
       await owned.disposeAsync();
     },
   };
-}
-
-/** Waits until the names of all servers were looked up once, but not for long: a name that is slow goes on in the background. */
-async function namesOf(
-  { fleet }: Control,
-  watch: (name: string) => Promise<void>,
-  clock: Clock,
-): Promise<void> {
-  const names = new Set([...fleet.all()].map(({ url }) => url.host));
-  await Promise.race([Promise.all([...names].map(watch)), sleep(clock, FIRST_LOOKUP_MS)]);
 }
 
 /**

@@ -86,7 +86,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
     if (!isOnline(server)) return detail ?? "offline";
     if (tenant.passedOver(nowMs).includes(id)) return "passed over: it had no app for this tenant";
     if (id === tenant.row.server && standing.settledAtMs === undefined) return "back, and not steady yet";
-    return latencyMs === undefined ? "not checked yet" : `${Math.round(latencyMs * 10) / 10} ms`;
+    return latencyMs === undefined ? (detail ?? "not checked yet") : `${Math.round(latencyMs * 10) / 10} ms`;
   }
 
   return {
@@ -169,7 +169,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
 function reasonOf(choice: Choice | undefined, home: string): string {
   switch (choice?.reason) {
     case undefined:
-      return `its servers are drained, so nothing takes its requests`;
+      return "its servers are drained or their names were never found, so nothing takes its requests";
     case "home":
       return `${home} is its home server`;
     case "failover":

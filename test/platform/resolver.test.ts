@@ -7,11 +7,12 @@ function start(first: readonly string[] | Error) {
   const clock = createManualClock();
   let answer: readonly string[] | Error = first;
   let asked = 0;
-  const resolver = createResolver(clock, async () => {
+  const lookup = async () => {
     asked += 1;
     if (answer instanceof Error) throw answer;
     return answer;
-  });
+  };
+  const resolver = createResolver({ clock, refreshMs: 30_000, lookup });
   return {
     clock,
     resolver,
@@ -40,6 +41,17 @@ describe("the resolver", () => {
     await clock.advance(90_000);
     expect(resolver.address("a.example.com")).toBe("192.0.2.1");
     expect(resolver.error("a.example.com")).toContain("SERVFAIL");
+  });
+
+  test("asks again at once for a name that was never found", async () => {
+    const { resolver, answerWith, asked } = start(new Error("ENOTFOUND"));
+    await resolver.watch("a.example.com");
+    await resolver.watch("a.example.com");
+    expect([asked(), resolver.address("a.example.com")]).toEqual([2, undefined]);
+    answerWith(["192.0.2.1"]);
+    await resolver.watch("a.example.com");
+    await resolver.watch("a.example.com");
+    expect([asked(), resolver.address("a.example.com")]).toEqual([3, "192.0.2.1"]);
   });
 
   test("stays with an address that the name still has, and goes to the next one when it is passed over", async () => {

@@ -10,7 +10,7 @@ const INTERVAL_MS = 30_000;
 
 async function setup() {
   const clock = createManualClock();
-  const resolver = createResolver(clock);
+  const resolver = createResolver({ clock, refreshMs: INTERVAL_MS });
   let hangs = false;
   let asked = 0;
   const origin = Bun.serve({
