@@ -109,7 +109,7 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
     if (trusted === false)
       warnings.push(
         `${id} does not trust this slum${peer === undefined ? "" : `, which it sees as ${peer}`}: visitors' addresses and domains are lost there. ` +
-          `Add ${peer === undefined ? "slum's address" : JSON.stringify(peer)} to trusted_proxies in its tenement.toml`,
+          `Add ${peer === undefined ? "slum's address" : JSON.stringify(peer)} to trusted_proxies in its tenement.toml, and restart it`,
       );
     if (slum !== undefined && slum !== parts.slumId) warnings.push(`${id} is a slum, not a tenement`);
     return {

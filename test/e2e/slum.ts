@@ -32,7 +32,7 @@ export interface SlumOptions {
   readonly words?: readonly string[];
   /** More of the environment, for the server and the commands. */
   readonly env?: Record<string, string>;
-  /** What `serve` is started by, `ip netns exec NAME`. */
+  /** What `serve` is started by, `nsenter` and its words. */
   readonly within?: readonly string[];
 }
 

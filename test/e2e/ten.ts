@@ -90,6 +90,8 @@ export interface TenOptions {
   readonly serve?: readonly string[];
   /** More of the environment, for the server and the commands. */
   readonly env?: Record<string, string>;
+  /** What `serve` is started by, `nsenter` and its words. */
+  readonly within?: readonly string[];
   /** Writes what else has to be in the directory before the server starts. */
   prepare?(dir: string): void;
 }
@@ -128,7 +130,8 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
   async function serve() {
     const logFile = join(temp.path, "serve.log");
     const port = String(options.port ?? 0);
-    const child = Bun.spawn([BINARY, "serve", "--port", port, "--json", ...(options.serve ?? [])], {
+    const words = ["serve", "--port", port, "--json", ...(options.serve ?? [])];
+    const child = Bun.spawn([...(options.within ?? []), BINARY, ...words], {
       cwd: temp.path,
       env,
       stdin: "ignore",

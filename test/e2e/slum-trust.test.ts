@@ -1,0 +1,75 @@
+// slum and a tenement that see each other at an address that is not loopback: in a network of their own.
+import { expect, test } from "bun:test";
+import { startSlumWith } from "./slum.ts";
+import { startTen, tomlFor } from "./ten.ts";
+
+const HOST = "acme.example.com";
+/** Of the network for documentation (RFC 5737): nobody's. */
+const ADDRESS = "192.0.2.1";
+
+/** A network namespace that has `ADDRESS`; undefined where this user may not have one, or has no `ip`. */
+async function startNetwork() {
+  const script = `ip link set lo up && ip addr add ${ADDRESS}/32 dev lo && echo up && exec sleep 300`;
+  const holder = Bun.spawn(["unshare", "-rn", "sh", "-c", script], { stdout: "pipe", stderr: "ignore" });
+  const { value } = await holder.stdout.getReader().read();
+  if (!value) return undefined;
+  return {
+    within: ["nsenter", "-t", String(holder.pid), "-U", "-n", "--preserve-credentials"],
+    async [Symbol.asyncDispose]() {
+      holder.kill("SIGKILL");
+      await holder.exited;
+    },
+  };
+}
+
+const found = Bun.which("unshare") && Bun.which("nsenter") ? await startNetwork() : undefined;
+if (found) await found[Symbol.asyncDispose]();
+
+const TRUSTING = `[settings]\ntrusted_proxies = ["127.0.0.0/8", "${ADDRESS}"]`;
+
+test.skipIf(!found)(
+  "a tenement is told to trust slum's address, and until then replaces what slum forwards (needs unshare -rn and ip)",
+  async () => {
+    await using network = await startNetwork();
+    const within = network?.within ?? [];
+    await using ten = await startTen({ within, serve: ["--host", "0.0.0.0"] });
+    await ten.ok("deploy", "api:prod");
+    await using slum = await startSlumWith({ within });
+
+    /** What the app sees of a visitor of slum's, who comes by way of a proxy on slum's machine. */
+    async function seen(): Promise<Record<string, string>> {
+      const script = `const answer = await fetch("http://127.0.0.1:${slum.port}/echo", { headers: {
+        Host: "${HOST}", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https" } });
+        console.log(await answer.text());`;
+      const visitor = Bun.spawn([...within, process.execPath, "-e", script], { stdout: "pipe" });
+      return (JSON.parse(await visitor.stdout.text()) as { headers: Record<string, string> }).headers;
+    }
+
+    const said = `iad does not trust this slum, which it sees as ${ADDRESS}`;
+    const advice = `Add "${ADDRESS}" to trusted_proxies`;
+    const added = await slum.ok("server", "add", "iad", `http://${ADDRESS}:${ten.port}`);
+    expect(added.stdout).toContain("it answers: status 200");
+    expect(added.stderr).toContain(said);
+    expect(added.stderr).toContain(advice);
+    expect((await slum.ok("server", "check", "iad")).stderr).toContain(advice);
+    await slum.ok("tenant", "add", "acme", HOST, "iad", "api", "prod");
+    const replaced = await seen();
+    expect(replaced).toMatchObject({ "x-forwarded-for": ADDRESS, "x-forwarded-proto": "http" });
+    expect(replaced["x-forwarded-host"]).toBe(`${ADDRESS}:${ten.port}`);
+
+    await Bun.write(`${ten.dir}/tenement.toml`, tomlFor("bun").replace("[settings]", TRUSTING));
+    ten.kill("SIGQUIT");
+    expect(await ten.exited).toBe(0);
+    await ten.start();
+    await slum.ok("server", "add", "iad2", `http://${ADDRESS}:${ten.port}`);
+    const checked = await slum.ok("server", "check", "iad2");
+    expect([checked.stderr, checked.stdout]).toEqual(["", expect.stringContaining("status 200")]);
+    await slum.ok("tenant", "move", "acme", "iad2");
+    expect(await seen()).toMatchObject({
+      "x-forwarded-for": `203.0.113.9, 127.0.0.1, ${ADDRESS}`,
+      "x-forwarded-proto": "https",
+      "x-forwarded-host": HOST,
+    });
+  },
+  60_000,
+);
