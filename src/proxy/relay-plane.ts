@@ -88,6 +88,8 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
     const found = hooks.find(host);
     const peer = addressOf(request);
     const peerTrusted = isTrusted(peer);
+    // What has been relayed once is not for us: a server of ours leads here.
+    if (found === "own" && request.headers.get("via")?.includes(viaName)) return refuse("loop", request);
     if (found === "own")
       return hooks.own(request, { peer, peerTrusted, holdOpen: () => setIdleLimit(request, false) });
     if (found === "unknown") return refuse("unknown_host", request);

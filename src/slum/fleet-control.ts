@@ -111,7 +111,8 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
         `${id} does not trust this slum${peer === undefined ? "" : `, which it sees as ${peer}`}: visitors' addresses and domains are lost there. ` +
           `Add ${peer === undefined ? "slum's address" : JSON.stringify(peer)} to trusted_proxies in its tenement.toml, and restart it`,
       );
-    if (slum !== undefined && slum !== parts.slumId) warnings.push(`${id} is a slum, not a tenement`);
+    if (slum !== undefined)
+      warnings.push(`${id} is ${slum === parts.slumId ? "this slum itself" : "a slum"}, not a tenement`);
     return {
       healthy: result?.ok ?? false,
       detail: result?.detail ?? "it was deleted meanwhile",

@@ -32,6 +32,7 @@ export function parseServerUrl(text: string): ServerUrl {
     throw new Fault("usage", "the URL of a server has no user name or password", `write ${url.origin}`);
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || /[?#]/.test(text))
     throw new Fault("usage", `${shown} has a path; the URL of a server has none`, `write ${url.origin}`);
+  if (url.port === "0") throw new Fault("usage", `${shown} has port 0`, "write the port that it listens on");
   const host = url.hostname.replace(/\.$/, "");
   if (!isDomain(host) && !isIpLiteral(host))
     throw new Fault("usage", `${shown} has no valid host name`, "write https://host or http://host:8080");

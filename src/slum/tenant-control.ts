@@ -1,7 +1,7 @@
 // What commands do to tenants: each change is one transaction, and in force when it has returned.
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
-import { nearest } from "../core/nearest.ts";
+import { isNear, nearest } from "../core/nearest.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { FleetControl } from "./fleet-control.ts";
 import type { Registry, TenantRow } from "./registry.ts";
@@ -53,7 +53,7 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
     throw new Fault(
       "not_found",
       `there is no tenant ${quote(id)}`,
-      near === undefined ? "add it: slum tenant add" : `did you mean ${near}?`,
+      near !== undefined && isNear(id, near) ? `did you mean ${near}?` : "see slum tenant list",
     );
   }
 

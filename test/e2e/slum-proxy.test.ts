@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
 import { startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";
 import { startSlum } from "./slum.ts";
@@ -106,7 +107,19 @@ describe("a request through slum", () => {
     await slum.ok("tenant", "add", "loop", "loop.localhost", "b", "loop");
     await other.ok("tenant", "add", "loop", "loop.localhost", "a", "loop");
     expect((await slum.get("loop.localhost")).status).toBe(508);
-    expect((await slum.run("server", "add", "self", `http://127.0.0.1:${slum.port}`)).exit).toBe(4);
+  });
+
+  test("never reaches slum's own API, also when a server's URL has become slum's own", async () => {
+    await using slum = await startSlum();
+    const port = await freePort();
+    await slum.ok("server", "add", "self", `http://127.0.0.1:${port}`);
+    await slum.ok("tenant", "add", "acme", HOST, "self", "api");
+    slum.kill("SIGTERM");
+    await slum.exited;
+    await slum.start(port);
+    expect(await slum.get(HOST, "/health")).toMatchObject({ status: 508 });
+    expect(await slum.get("127.0.0.1", "/health")).toMatchObject({ status: 200 });
+    expect((await slum.run("server", "check", "self")).stderr).toContain("self is this slum itself");
   });
 
   test("is served while the registry is locked, and the lock is told", async () => {
@@ -162,6 +175,14 @@ test("every bad input is refused with a reason and an exit code", async () => {
     ["server add x http://h.example.com/path", 2, "write http://h.example.com"],
     ["server add x http://u:p@h.example.com", 2, "no user name or password"],
     ["server add x h.example.com", 2, "begin it with https:// or http://"],
+    ["server add x http://h.example.com:99999", 2, "is not a URL"],
+    ["server add x http://h.example.com:0", 2, "port 0"],
+    ["server add x ftp://h.example.com", 2, "is not an http or https URL"],
+    ["server add x http://h..example.com", 2, "no valid host name"],
+    ["server add x http://h.example.com --health-path health", 2, "begins with /"],
+    ["server add x http://h.example.com --addressing dns", 2, "known: header, host"],
+    [`server add x http://127.0.0.1:${slum.port}`, 4, "is this slum itself"],
+    [`server add x http://localhost:${slum.port}`, 4, "is this slum itself"],
     ["server add X http://h.example.com", 2, "lower case"],
     [`server add iad2 ${iad.url}`, 4, "is server iad already"],
     ["server add iad http://h.example.com", 4, "there is a server iad already"],
@@ -169,6 +190,16 @@ test("every bad input is refused with a reason and an exit code", async () => {
     ["server delete nope", 3, "there are iad"],
     ["tenant add b https://b.example.com iad api", 2, 'write "b.example.com"'],
     [`tenant add b ${HOST} iad api`, 4, "belongs to tenant acme"],
+    ["tenant add b b.example.com:80 iad api", 2, 'write "b.example.com"'],
+    ["tenant add b b.example.com/shop iad api", 2, 'write "b.example.com"'],
+    ["tenant add b B.example.com. iad api", 2, 'write "b.example.com"'],
+    ["tenant add b *.*.com iad api", 2, "two wildcards"],
+    ["tenant add acme b.example.com iad api", 4, "there is a tenant acme already"],
+    ["tenant add B b.example.com iad api", 2, "lower case"],
+    ["tenant add b b.example.com iad api a:b", 2, "allowed:"],
+    ["tenant add b b.example.com iad api --writes some", 2, "known: home, any"],
+    ["tenant add b b.example.com iad api --failover nope", 3, "there are iad"],
+    ["tenant delete nobody", 3, "there is no tenant"],
     ["tenant add b localhost iad api", 4, "slum's own host"],
     ["tenant add b 127.0.0.1 iad api", 2, "give a domain"],
     ["tenant add b b.example.com nope api", 3, "there is no server"],
@@ -177,6 +208,11 @@ test("every bad input is refused with a reason and an exit code", async () => {
     ["tenant move acme nope", 3, "there is no server"],
     ["route nobody.example.com", 3, "no tenant has"],
     ["webhook add ops http://127.0.0.1:9/", 8, "--allow-private"],
+    ["webhook add ops ftp://h.example.com", 2, "not the URL of a receiver"],
+    ["webhook add ops http://h.example.com --types some", 2, "known: server.offline"],
+    ["webhook test nobody", 3, "there is no webhook"],
+    ["serve --interval 0", 2, "from 0.1"],
+    ["serve --admin here", 2, "write HOST:PORT"],
     ["serve --db postgres://h/db", 2, "only SQLite"],
     ["ps --bogus", 2, "no flag"],
   ];

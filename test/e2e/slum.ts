@@ -24,7 +24,8 @@ export interface Slum extends AsyncDisposable {
   status(id: string): Promise<string | undefined>;
   readonly exited: Promise<number>;
   kill(signal: NodeJS.Signals): void;
-  start(): Promise<void>;
+  /** Starts the server again after it has ended, on any free port unless given. */
+  start(port?: number): Promise<void>;
 }
 
 export interface SlumOptions {
@@ -46,10 +47,10 @@ export async function startSlumWith({ words = [], env = {}, within = [] }: SlumO
   const dataDir = temp.file("data");
   const logFile = temp.file("serve.log");
   const environment = { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: dataDir, ...env };
-  let server = await serve();
+  let server = await serve(0);
 
-  async function serve() {
-    const usual = ["--port", "0", "--json", "--interval", "0.5"];
+  async function serve(port: number) {
+    const usual = ["--port", String(port), "--json", "--interval", "0.5"];
     const child = Bun.spawn([...within, BINARY, "serve", ...usual, ...words], {
       cwd: temp.path,
       env: environment,
@@ -122,8 +123,8 @@ export async function startSlumWith({ words = [], env = {}, within = [] }: SlumO
       return servers.find((one) => one.id === id)?.status;
     },
     kill: (signal) => server.child.kill(signal),
-    async start() {
-      server = await serve();
+    async start(port = 0) {
+      server = await serve(port);
     },
     async [Symbol.asyncDispose]() {
       server.child.kill("SIGKILL");
