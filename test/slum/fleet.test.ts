@@ -1,48 +1,47 @@
-// The fleet on a clock that the test moves, in front of a real origin: how long a server that hangs is believed.
+// The fleet on a clock that the test moves, in front of real origins: how long a server that hangs is believed, and how its
+// tenants come back to it.
 import { describe, expect, test } from "bun:test";
 import { createResolver } from "../../src/platform/resolver.ts";
 import { createFleet } from "../../src/slum/fleet.ts";
-import type { ServerRow } from "../../src/slum/registry.ts";
+import type { ServerRow, TenantRow } from "../../src/slum/registry.ts";
+import { createRoutes } from "../../src/slum/routes.ts";
 import { createManualClock } from "../support/manual-clock.ts";
+import { startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";
 
 const INTERVAL_MS = 30_000;
 
+function serverRow(id: string, url: string): ServerRow {
+  const kept = { status: "unknown", statusAt: 0, latencyMs: null, lastError: null } as const;
+  const about = { seq: 1, region: null, addressing: "header", drained: false, createdAt: 0 } as const;
+  return { id, url, healthPath: "/health", ...about, ...kept };
+}
+
+function tenantRow(index: number): TenantRow {
+  const about = { service: "api", instance: null, failover: null, writes: "any", createdAt: 0 } as const;
+  return { seq: index, id: `t${index}`, domain: `t${index}.example.com`, server: "iad", ...about };
+}
+
+/** Servers iad, which may hang, and fra. */
 async function setup() {
   const clock = createManualClock();
   const resolver = createResolver({ clock, refreshMs: INTERVAL_MS });
   let hangs = false;
   let asked = 0;
-  const origin = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    reusePort: false,
-    development: false,
-    fetch() {
-      asked += 1;
-      return hangs ? new Promise<Response>(() => {}) : new Response("ok");
-    },
+  const iad = startOrigin(() => {
+    asked += 1;
+    return hangs ? new Promise<Response>(() => {}) : new Response("ok");
   });
+  const fra = startOrigin(() => new Response("ok"));
   const fleet = createFleet({ clock, resolver, intervalMs: INTERVAL_MS, onCheck() {}, random: () => 0.5 });
-  const row: ServerRow = {
-    ...{ seq: 1, id: "iad", url: origin.url.origin, region: null, healthPath: "/health", drained: false },
-    ...{
-      addressing: "header",
-      createdAt: 0,
-      status: "unknown",
-      statusAt: 0,
-      latencyMs: null,
-      lastError: null,
-    },
-  };
-  fleet.sync([row]);
-  await until("the first check has passed", () => fleet.find("iad")?.standing.status === "online");
+  fleet.sync([serverRow("iad", iad.url), serverRow("fra", fra.url)]);
+  await until("both are online", () => fleet.byLatency.every(({ standing }) => standing.status === "online"));
   return {
     clock,
     fleet,
-    /** The server answers nothing any more. */
-    hang: () => {
-      hangs = true;
+    resolver,
+    hang: (isSo: boolean) => {
+      hangs = isSo;
     },
     asked: () => asked,
     /** Moves time until the server is offline, and tells how long that was. */
@@ -55,7 +54,7 @@ async function setup() {
     async [Symbol.asyncDispose]() {
       fleet[Symbol.dispose]();
       resolver[Symbol.dispose]();
-      await origin.stop(true);
+      await Promise.all([iad.stop(), fra.stop()]);
     },
   };
 }
@@ -63,7 +62,7 @@ async function setup() {
 describe("a server that hangs is offline", () => {
   test("7.5 s after a request came to doubt it", async () => {
     await using it = await setup();
-    it.hang();
+    it.hang(true);
     it.fleet.doubt("iad");
     const ms = await it.untilOffline();
     expect(ms).toBeGreaterThanOrEqual(7_450);
@@ -72,7 +71,7 @@ describe("a server that hangs is offline", () => {
 
   test("no later when the doubt comes while it is being checked anyway", async () => {
     await using it = await setup();
-    it.hang();
+    it.hang(true);
     await it.clock.advance(INTERVAL_MS);
     await until("a check is under way", () => it.asked() === 2);
     await it.clock.advance(500);
@@ -82,11 +81,40 @@ describe("a server that hangs is offline", () => {
 
   test("10.5 s after a check has begun when no request has noticed anything", async () => {
     await using it = await setup();
-    it.hang();
+    it.hang(true);
     await it.clock.advance(INTERVAL_MS);
     await until("a check is under way", () => it.asked() === 2);
     const ms = await it.untilOffline();
     expect(ms).toBeGreaterThanOrEqual(10_450);
     expect(ms).toBeLessThanOrEqual(10_600);
   });
+});
+
+test("tenants return to a server after its second good check, one after the other over one interval", async () => {
+  await using it = await setup();
+  const routes = createRoutes({ ...it, ownHosts: new Set(), ca: undefined });
+  const rows = Array.from({ length: 600 }, (_, index) => tenantRow(index));
+  routes.load(rows);
+  const home = () =>
+    rows.filter(({ domain }) => routes.tenant(domain)?.choose(new Set(), true)?.candidate.id === "iad")
+      .length;
+  expect(home()).toBe(600);
+  it.hang(true);
+  it.fleet.doubt("iad");
+  await it.untilOffline();
+  expect(home()).toBe(0);
+
+  it.hang(false);
+  await it.fleet.check("iad");
+  await it.clock.advance(INTERVAL_MS / 2);
+  expect([it.fleet.find("iad")?.standing.status, home()]).toEqual(["online", 0]);
+  await it.fleet.check("iad");
+  let before = home();
+  for (let step = 0; step < 6; step += 1) {
+    await it.clock.advance(INTERVAL_MS / 6);
+    const came = home() - before;
+    expect([came > 60, came < 140]).toEqual([true, true]);
+    before += came;
+  }
+  expect(before).toBe(600);
 });
