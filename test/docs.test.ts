@@ -27,6 +27,13 @@ test.each([
   expect(await read(path)).toBe(await write());
 });
 
+test("docs/faults.md names tests that there are", async () => {
+  const named = [...(await read("docs/faults.md")).matchAll(/`((?:e2e|platform|ten)\/[\w-]+)`/g)];
+  expect(named.length).toBeGreaterThan(20);
+  const missing = named.filter(([, name]) => !existsSync(join(ROOT, "test", `${name}.test.ts`)));
+  expect(missing).toEqual([]);
+});
+
 describe("docs/configuration.md", async () => {
   const text = await read("docs/configuration.md");
   const { document } = parseConfig('[service.api]\ncommand = "./server"', "/tenement.toml");

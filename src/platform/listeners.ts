@@ -1,6 +1,7 @@
 // Who listens where: which process answers on a port of this machine, so that a stranger is never taken for an instance.
 import { closeSync, openSync, readSync } from "node:fs";
 import type { Clock } from "./clock.ts";
+import { withKeptBack } from "./kept-back.ts";
 import {
   pids,
   readCommandName,
@@ -150,7 +151,7 @@ function readRows(): Row[] | undefined {
 function readListening(path: string): string[] | undefined {
   let descriptor: number;
   try {
-    descriptor = openSync(path, "r");
+    descriptor = withKeptBack(() => openSync(path, "r"));
   } catch {
     return undefined;
   }

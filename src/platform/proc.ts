@@ -1,5 +1,6 @@
 // What the kernel says about processes: the one file that reads /proc on Linux, or asks ps where there is none.
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { isShortage, withKeptBack } from "./kept-back.ts";
 
 /** One process at one moment. `startTime` is opaque: together with the pid and the boot id it names one process for ever. */
 export interface ProcessInfo {
@@ -37,7 +38,9 @@ export function readProcesses(): ProcessInfo[] {
 /** Ids of every process that this user may see. */
 export function pids(): number[] {
   if (!LINUX) return readProcesses().map((info) => info.pid);
-  return readdirSync("/proc").flatMap((name) => (/^[0-9]+$/.test(name) ? [Number(name)] : []));
+  return withKeptBack(() => readdirSync("/proc")).flatMap((name) =>
+    /^[0-9]+$/.test(name) ? [Number(name)] : [],
+  );
 }
 
 /**
@@ -56,7 +59,7 @@ export function readDescriptors(pid: number): Map<string, string> | undefined {
   try {
     const directory = `/proc/${pid}/fd`;
     const entries = new Map<string, string>();
-    for (const name of readdirSync(directory)) {
+    for (const name of withKeptBack(() => readdirSync(directory))) {
       const link = readDescriptor(pid, name);
       if (link !== undefined) entries.set(name, link);
     }
@@ -147,10 +150,12 @@ function run(...argv: string[]): string {
   }
 }
 
+/** Throws when there is no descriptor to read with: that says nothing about the process. */
 function read(path: string): string | undefined {
   try {
-    return readFileSync(path, "latin1");
-  } catch {
+    return withKeptBack(() => readFileSync(path, "latin1"));
+  } catch (thrown) {
+    if (isShortage(thrown)) throw thrown;
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 // Processes that outlive their supervisor: started in a session of their own, adopted later, signalled only when surely ours.
 import { Fault } from "../core/fault.ts";
 import { type Clock, sleep } from "./clock.ts";
-import { createOpenFiles } from "./open-files.ts";
+import { isShortage } from "./kept-back.ts";
 import { bootId, type ProcessInfo, pids, readProcess, readProcesses, readVariable } from "./proc.ts";
 import { type SpawnOptions, spawn } from "./spawn.ts";
 
@@ -77,13 +77,17 @@ export function findByNonce(prefix: string): Marked[] {
 /** The processes of one supervisor. Disposing stops watching adopted ones and ends none. */
 export function createProcesses(clock: Clock): Processes {
   const boot = bootId();
-  const files = createOpenFiles();
   const scan = createScan(clock);
   const adopted = new Set<ManagedProcess>();
   let stopPolling: (() => void) | undefined;
 
   function poll(): void {
-    for (const session of adopted) if (!session.alive()) adopted.delete(session);
+    try {
+      for (const session of adopted) if (!session.alive()) adopted.delete(session);
+    } catch (thrown) {
+      // What cannot be seen now is looked at again, and is not dead.
+      if (!isShortage(thrown)) throw thrown;
+    }
     if (adopted.size === 0) rest();
   }
 
@@ -95,7 +99,7 @@ export function createProcesses(clock: Clock): Processes {
   return {
     start(options) {
       const { nonce } = options;
-      const child = spawn({ ...options, env: { ...options.env, [NONCE_VARIABLE]: nonce } }, files);
+      const child = spawn({ ...options, env: { ...options.env, [NONCE_VARIABLE]: nonce } });
       child.unref();
       // Even a child that has ended by now is still there as a zombie: only our event loop reaps it.
       const startTime = readProcess(child.pid)?.startTime ?? "";

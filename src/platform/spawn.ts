@@ -3,7 +3,8 @@ import { accessSync, closeSync, constants, fchownSync, openSync, statSync, write
 import { join, resolve } from "node:path";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
-import { type OpenFiles, USUAL_OPEN_FILES } from "./open-files.ts";
+import { withKeptBack } from "./kept-back.ts";
+import { limitFiles, USUAL_OPEN_FILES } from "./open-files.ts";
 
 export interface SpawnOptions {
   /** The program, found in `env.PATH` (or, with a slash in it, from `cwd`), and its arguments. */
@@ -26,7 +27,7 @@ export interface SpawnOptions {
  * The child, leader of a new session and group, without stdin. It writes to files that it holds itself, so it and its
  * output outlive us. Throws a Fault (`unhealthy`) when it cannot be started.
  */
-export function spawn(options: SpawnOptions, files: OpenFiles): Bun.Subprocess {
+export function spawn(options: SpawnOptions): Bun.Subprocess {
   const { argv, env, cwd, account, cgroups: [cgroup, ...others] = [], openFiles } = options;
   if (!isDirectory(cwd))
     throw cannotStart(argv, `its directory ${quote(cwd)} does not exist`, "check workdir");
@@ -48,7 +49,8 @@ export function spawn(options: SpawnOptions, files: OpenFiles): Bun.Subprocess {
     const start = () =>
       Bun.spawn([...argv], { env, cwd, stdin: "ignore", stdout, stderr, detached: true, ...more });
     const soft = openFiles ?? USUAL_OPEN_FILES;
-    const child = files.limit(soft, openFiles !== undefined, Math.max(stdout, stderr), start);
+    const free = Math.max(stdout, stderr);
+    const child = withKeptBack(() => limitFiles(soft, openFiles !== undefined, free, start));
     enter(child, others);
     return child;
   } catch (error) {
@@ -70,7 +72,7 @@ function enter(child: Bun.Subprocess, cgroups: readonly string[]): void {
 
 function openOutput(path: string): number {
   try {
-    return openSync(path, "a", 0o640);
+    return withKeptBack(() => openSync(path, "a", 0o640));
   } catch (error) {
     const hint = "check that the data directory exists, is writable and has space";
     throw new Fault("internal", `cannot open the log ${quote(path)}: ${messageOf(error)}`, hint, {

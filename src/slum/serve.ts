@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { type ApiListener, listenApi } from "../api/listen.ts";
 import { createApi } from "../api/server.ts";
 import { messageOf } from "../core/fault.ts";
+import { guardAccepting } from "../platform/accepting.ts";
 import { atMost, type Clock } from "../platform/clock.ts";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { openDatabase } from "../platform/database.ts";
@@ -77,6 +78,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
   await using opened = new AsyncDisposableStack();
   opened.use(claimDirectory(paths.root, { program: "slum" }));
+  opened.use(guardAccepting(clock, options.log));
   if (options.port > 0) probePort(options.host, options.port);
   const last = readSnapshot(paths.snapshot);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));

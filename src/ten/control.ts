@@ -21,6 +21,7 @@ import type { Registry } from "./registry.ts";
 import { createReload } from "./reload.ts";
 import { toRoutes } from "./routes.ts";
 import { orphanService, type Service } from "./service.ts";
+import { watchStalls } from "./stalls.ts";
 import { createSupervisor, type Supervisor } from "./supervisor.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
@@ -173,6 +174,8 @@ export function createControl(parts: ControlParts): Control {
     onTrouble: parts.onTrouble,
   });
 
+  const stalls = watchStalls(clock, () => plane?.traffic() ?? [], supervisor.doubt);
+
   const createOnDemandInstance = createOnDemand({ registry, lifecycle, clock });
 
   async function spawnInitial(): Promise<void> {
@@ -223,6 +226,7 @@ export function createControl(parts: ControlParts): Control {
     publish,
     [Symbol.dispose]() {
       idle[Symbol.dispose]();
+      stalls[Symbol.dispose]();
       logs[Symbol.dispose]();
       supervisor[Symbol.dispose]();
     },

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { type ApiListener, listenApi } from "../api/listen.ts";
 import { createApi } from "../api/server.ts";
 import { Fault, messageOf } from "../core/fault.ts";
+import { guardAccepting } from "../platform/accepting.ts";
 import type { Clock } from "../platform/clock.ts";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/database.ts";
@@ -65,6 +66,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const paths = dataPaths(config.settings.dataDir);
   await using opened = new AsyncDisposableStack();
   opened.use(claimDirectory(paths.root, { program: "ten" }));
+  opened.use(guardAccepting(clock, log.warn));
   if (options.port > 0) probePort(options.host, options.port);
   const database = opened.use(openDatabase(paths.database, migrations));
   const registry = createRegistry(database, clock, log.warn);

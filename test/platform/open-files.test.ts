@@ -2,21 +2,20 @@
 import { afterEach, expect, test } from "bun:test";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { Fault } from "../../src/core/fault.ts";
-import { createOpenFiles, USUAL_OPEN_FILES } from "../../src/platform/open-files.ts";
+import { limitFiles, USUAL_OPEN_FILES } from "../../src/platform/open-files.ts";
 
 const opened: number[] = [];
 afterEach(() => {
   for (const descriptor of opened.splice(0)) closeSync(descriptor);
 });
 
-const files = createOpenFiles();
 const own = () => /^Max open files\s+(\d+)\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
 const hard = process.platform === "linux" ? Number(own()?.[2]) : 0;
 
 /** What a child says that its limit is. */
 async function limitIn(soft: number, required = false, free = 20): Promise<number> {
   const spawn = () => Bun.spawn(["sh", "-c", "ulimit -Sn"], { stdout: "pipe" });
-  const child = files.limit(soft, required, free, spawn);
+  const child = limitFiles(soft, required, free, spawn);
   return Number(await new Response(child.stdout).text());
 }
 
@@ -33,7 +32,7 @@ test.skipIf(process.platform !== "linux")(
 );
 
 test.skipIf(process.platform !== "linux")("what cannot be had is refused when it was asked for", () => {
-  expect(() => files.limit(hard + 1, true, 20, () => Bun.spawn(["true"]))).toThrow(
+  expect(() => limitFiles(hard + 1, true, 20, () => Bun.spawn(["true"]))).toThrow(
     new Fault("unhealthy", `open_files = ${hard + 1} is above the hard limit ${hard}`),
   );
 });
@@ -44,7 +43,7 @@ test.skipIf(process.platform !== "linux")(
     for (let count = 0; count < 100; count++) opened.push(openSync("/dev/null", "r"));
     // It asks when it is told to: in its first instants it would still see ours.
     const spawn = () => Bun.spawn(["sh", "-c", "read line; ulimit -Sn"], { stdin: "pipe", stdout: "pipe" });
-    const child = files.limit(64, true, Math.max(...opened), spawn);
+    const child = limitFiles(64, true, Math.max(...opened), spawn);
     child.stdin.write("go\n");
     child.stdin.end();
     expect(Number(await new Response(child.stdout).text())).toBe(64);
@@ -55,7 +54,7 @@ test.skipIf(process.platform !== "linux")(
   "a program that cannot be started leaves our limit as it was",
   () => {
     const before = own()?.[1];
-    expect(() => files.limit(1024, false, 20, () => Bun.spawn(["/no/such/program"]))).toThrow();
+    expect(() => limitFiles(1024, false, 20, () => Bun.spawn(["/no/such/program"]))).toThrow();
     expect(own()?.[1]).toBe(before);
   },
 );

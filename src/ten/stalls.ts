@@ -1,0 +1,44 @@
+// Instances that have stopped answering: one that hangs still accepts connections, and only silence gives it away.
+import type { Clock } from "../platform/clock.ts";
+import type { TargetTraffic } from "../proxy/metrics.ts";
+
+/** What was seen of a target when it last answered, or had nothing in flight. */
+interface Seen {
+  readonly answered: number;
+  readonly sinceMs: number;
+  doubted: boolean;
+}
+
+const LOOK_EVERY_MS = 200;
+const SILENT_MS = 200;
+
+/**
+ * Calls `doubt` once for each silence: a target that has something in flight and has answered nothing for 0.2 s is
+ * checked at once, not at its next turn. A slow answer, or a stream, costs it one more check. Looks until disposed.
+ */
+export function watchStalls(
+  clock: Clock,
+  traffic: () => readonly TargetTraffic[],
+  doubt: (target: string) => void,
+): Disposable {
+  let seen = new Map<string, Seen>();
+
+  function look(): void {
+    const sinceMs = clock.monotonic();
+    const next = new Map<string, Seen>();
+    for (const { id, inFlight, failures, statuses } of traffic()) {
+      const answered = statuses.reduce((sum, count) => sum + count, failures);
+      const before = seen.get(id);
+      const isSilent = before?.answered === answered && inFlight > 0;
+      const now = isSilent ? before : { answered, sinceMs, doubted: false };
+      if (isSilent && !before.doubted && sinceMs - before.sinceMs >= SILENT_MS) {
+        now.doubted = true;
+        doubt(id);
+      }
+      next.set(id, now);
+    }
+    seen = next;
+  }
+
+  return { [Symbol.dispose]: clock.every(LOOK_EVERY_MS, look) };
+}
