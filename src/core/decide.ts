@@ -98,18 +98,18 @@ function claim(hosts: Map<string, Decision>, host: string, decision: Decision): 
  */
 export function decide(
   table: RouteTable,
-  host: string | null,
-  named: string | null,
+  host: string | undefined,
+  named: string | undefined,
   peerTrusted: boolean,
 ): Decision {
-  if (host === null) return BAD_HOST;
+  if (host === undefined) return BAD_HOST;
   let found = table.hosts.get(host);
   if (found === undefined) {
     const canonical = canonicalHost(host);
     if (canonical === undefined) return BAD_HOST;
     found = byHost(table, canonical, peerTrusted);
   }
-  if (named !== null && (found === undefined || found === table.home || found === OWN)) {
+  if (named !== undefined && (found === undefined || found === table.home || found === OWN)) {
     return byHeader(table, named, peerTrusted) ?? found ?? UNKNOWN;
   }
   return found ?? UNKNOWN;

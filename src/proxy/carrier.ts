@@ -2,12 +2,13 @@
 import { messageOf } from "../core/fault.ts";
 import { answerFields } from "../core/header.ts";
 import type { Target } from "../core/route.ts";
+import { bodyToSend } from "./answer-body.ts";
 import type { AnswerName } from "./answers.ts";
 import { connectTimeoutMs } from "./connect-deadline.ts";
 import type { ProductFields, ProgramHooks } from "./data-plane.ts";
 import { type FailureKind, type Upstream, UpstreamFailure, type UpstreamResponse } from "./exchange.ts";
 import type { Load } from "./in-flight.ts";
-import { type OutgoingBody, readBody } from "./request-body.ts";
+import { announcedLength, type OutgoingBody, readBody } from "./request-body.ts";
 import type { Visit } from "./visit.ts";
 
 export interface Carrier<Answer extends { readonly status: number } = { readonly status: number }> {
@@ -47,7 +48,7 @@ export interface HttpCarrierParts {
   /** Lifts the idle limit of a connection while a target is slow with its request, and sets it again. */
   setIdleLimit(request: Request, isLimited: boolean): void;
   /** Whether the answer to a request ends its connection. */
-  endsConnection(request: Request): boolean;
+  endsConnection(visit: Visit): boolean;
 }
 
 export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResponse> {
@@ -57,7 +58,7 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
   async function readThenSend(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
     try {
       const { maxBodyBytes } = visit.route.policy;
-      visit.body = await readBody(visit.request, maxBodyBytes, () => {
+      visit.body = await readBody(visit.request, announcedLength(visit.said), maxBodyBytes, () => {
         visit.isTooLarge = true;
       });
     } catch (thrown) {
@@ -68,11 +69,11 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
   }
 
   function send(visit: Visit, body: OutgoingBody, target: Target, load: Load): Promise<UpstreamResponse> {
-    const { request, path } = visit;
+    const { request, method, path } = visit;
     let isUnlimited = false;
     return upstream.send(
       target.address,
-      { method: request.method, path, fields: visit.fields, body },
+      { method, path, fields: visit.fields, body },
       {
         connectTimeoutMs: connectTimeoutMs(target.address),
         requestTimeoutMs: visit.route.policy.requestTimeoutMs,
@@ -104,9 +105,14 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
       if (visit.attempts > 1) headers.push([fields.attempts, String(visit.attempts)]);
       const cookie = visit.cookieFrom(target);
       if (cookie !== undefined) headers.push(["set-cookie", cookie]);
-      if (parts.endsConnection(visit.request)) headers.push(["connection", "close"]);
+      if (parts.endsConnection(visit)) headers.push(["connection", "close"]);
       try {
-        return new Response(bodyOf(visit.request.method, body, headers), { status, headers });
+        const isTyped = headers.some(([name]) => name === "content-type");
+        const hasLength = headers.some(([name]) => name === "content-length");
+        return new Response(bodyToSend(body, visit.method, isTyped, hasLength), {
+          status,
+          headers: headers as [string, string][],
+        });
       } catch {
         // A status or a value that Bun cannot write.
         if (body instanceof ReadableStream) void body.cancel().catch(() => {});
@@ -114,26 +120,4 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
       }
     },
   };
-}
-
-/** The body as Bun.serve must be given it, so that it adds nothing of its own to the answer. */
-function bodyOf(
-  method: string,
-  body: UpstreamResponse["body"],
-  headers: readonly (readonly [string, string])[],
-): Bun.BodyInit | null {
-  // Without a body it would announce one of 0 bytes; with bytes it would name a type.
-  if (body === null)
-    return method === "HEAD" && !has(headers, "content-length") ? new ReadableStream() : null;
-  if (body instanceof ReadableStream || has(headers, "content-type")) return body as Bun.BodyInit;
-  return new ReadableStream({
-    start(controller) {
-      if (body.byteLength > 0) controller.enqueue(body);
-      controller.close();
-    },
-  });
-}
-
-function has(headers: readonly (readonly [string, string])[], name: string): boolean {
-  return headers.some((field) => field[0].length === name.length && field[0].toLowerCase() === name);
 }

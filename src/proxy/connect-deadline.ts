@@ -14,7 +14,7 @@ const LOCAL = /^(?:127\.[\d.]+|::1|localhost)$/;
 const QUIET_MS = 250;
 
 export function connectTimeoutMs({ host }: Address): number {
-  return LOCAL.test(host) ? LOCAL_MS : REMOTE_MS;
+  return host === "127.0.0.1" || LOCAL.test(host) ? LOCAL_MS : REMOTE_MS;
 }
 
 /**

@@ -1,7 +1,7 @@
 // One request as it goes upstream and one answer as it comes back: the seam between the front of the proxy and its HTTP client.
 import type { Address } from "../core/route.ts";
 
-/** Header fields in wire order; a name may occur more than once (`Set-Cookie`). */
+/** Header fields in wire order, names in lower case; a name may occur more than once (`set-cookie`). */
 export type Fields = readonly (readonly [name: string, value: string])[];
 
 /** `length` is the announced Content-Length in bytes; undefined sends the body chunked. */

@@ -29,7 +29,7 @@ export interface ForwardParts {
   /** The table in force now. */
   table(): RouteTable;
   /** Whether the answer to a request ends its connection. */
-  endsConnection(request: Request): boolean;
+  endsConnection(visit: Visit): boolean;
   /** The visitor's address, as far as it can be trusted. */
   clientOf(request: Request, peer: string): string;
   /** Lifts the idle limit of a connection while a target works on its request, and sets it again. */
@@ -130,7 +130,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
   }
 
   async function mayRetry(visit: Visit, target: Target, failure: UpstreamFailure): Promise<boolean> {
-    const retry = retryAfter(failure, visit.request.method, visit.body ?? null);
+    const retry = retryAfter(failure, visit.method, visit.body ?? null);
     if (retry === "none" || visit.attempts >= MOST_TRIES) return false;
     // An idle connection found closed says nothing against its target.
     if (failure.kind !== "reset" || failure.requestSent) visit.avoid(target);
@@ -159,7 +159,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       visit.route.policy.errorPage,
     );
     if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
-    if (parts.endsConnection(visit.request)) response.headers.set("connection", "close");
+    if (parts.endsConnection(visit)) response.headers.set("connection", "close");
     return response;
   }
 

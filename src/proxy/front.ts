@@ -1,6 +1,6 @@
 // What a request meets first: its peer, its host, and the decision of the table in force at that moment.
 import { decide, type RouteTable } from "../core/decide.ts";
-import { requestFields } from "../core/header.ts";
+import { readFields, requestFields, type Said } from "../core/header.ts";
 import type { Route } from "../core/route.ts";
 import { type AnswerName, ownAnswer } from "./answers.ts";
 import type { Carrier } from "./carrier.ts";
@@ -8,6 +8,7 @@ import type { DataPlaneOptions } from "./data-plane.ts";
 import type { Forwarder } from "./forward.ts";
 import type { Listener } from "./listener.ts";
 import { announcedLength, hasLostBody } from "./request-body.ts";
+import { createRequestIds } from "./request-id.ts";
 import { isUpgrade } from "./upgrade.ts";
 import { Visit } from "./visit.ts";
 
@@ -23,6 +24,12 @@ export interface FrontParts {
   table(): RouteTable;
 }
 
+interface Peer {
+  readonly address: string;
+  /** What it says about its own visitors counts. */
+  readonly isTrusted: boolean;
+}
+
 export type Front = (request: Request, listener: Listener) => Response | Promise<Response | undefined>;
 
 export function createFront(parts: FrontParts): Front {
@@ -30,46 +37,47 @@ export function createFront(parts: FrontParts): Front {
   const { fields, hooks } = options;
   const selector = fields.selector?.toLowerCase();
   const isTrusted = remembered(parts.isTrusted);
+  const newId = createRequestIds();
 
   function refuse(name: AnswerName, request: Request): Response {
     return ownAnswer(name, request.headers.get("accept"), fields.error);
   }
 
-  function forward(request: Request, host: string, peer: string, route: Route, label?: string) {
-    const reason = objectionTo(request, route);
+  function forward(request: Request, method: string, said: Said, peer: Peer, route: Route, label?: string) {
+    const reason = objectionTo(method, said, route);
     if (reason !== undefined) return refuse(reason, request);
-    const toTarget = requestFields(request.headers, {
-      peer,
-      peerTrusted: isTrusted(peer),
-      host,
+    const arrival = {
+      peer: peer.address,
+      peerTrusted: peer.isTrusted,
       scheme: "http",
       viaName,
-      selector,
-      newId: () => crypto.randomUUID(),
-    });
+      newId,
+    } as const;
+    const toTarget = requestFields(said, arrival);
     if (toTarget === undefined) return refuse("loop", request);
-    const visit = new Visit(request, pathOf(request.url), toTarget, peer, route, label);
-    return forwarder.forward(visit, isUpgrade(request) ? parts.websocket : parts.http);
+    const path = pathOf(request.url);
+    const visit = new Visit(request, method, path, said, toTarget, peer.address, route, label);
+    return forwarder.forward(visit, isUpgrade(visit) ? parts.websocket : parts.http);
   }
 
   return (request, listener) => {
-    if (request.method === "CONNECT" || request.method === "TRACE") return refuse("method", request);
-    const peer = listener.addressOf(request);
-    const peerTrusted = isTrusted(peer);
-    const host = request.headers.get("host");
-    const named = selector === undefined ? null : request.headers.get(selector);
-    const decision = decide(parts.table(), host, named, peerTrusted);
+    const { method } = request;
+    if (method === "CONNECT" || method === "TRACE") return refuse("method", request);
+    const address = listener.addressOf(request);
+    const peer = { address, isTrusted: isTrusted(address) };
+    const said = readFields(request.headers, selector);
+    const decision = decide(parts.table(), said.host, said.selector, peer.isTrusted);
     switch (decision.kind) {
       case "weighted":
-        return forward(request, host ?? "", peer, decision.route);
+        return forward(request, method, said, peer, decision.route);
       case "direct":
-        return forward(request, host ?? "", peer, decision.route, decision.target.label);
+        return forward(request, method, said, peer, decision.route, decision.target.label);
       case "unknown_target":
-        return forward(request, host ?? "", peer, decision.route, decision.label);
+        return forward(request, method, said, peer, decision.route, decision.label);
       case "own":
         return hooks.own(request, {
-          peer,
-          peerTrusted,
+          peer: address,
+          peerTrusted: peer.isTrusted,
           holdOpen: () => listener.setIdleLimit(request, false),
         });
       case "unknown":
@@ -81,10 +89,9 @@ export function createFront(parts: FrontParts): Front {
 }
 
 /** What speaks against a request before a target is picked for it. */
-function objectionTo(request: Request, { policy }: Route): AnswerName | undefined {
-  const length = announcedLength(request.headers);
-  if (policy.maxBodyBytes > 0 && length !== undefined && length > policy.maxBodyBytes) return "too_large";
-  return hasLostBody(request, length) ? "unread_body" : undefined;
+function objectionTo(method: string, said: Said, { policy }: Route): AnswerName | undefined {
+  if (policy.maxBodyBytes > 0 && (announcedLength(said) ?? 0) > policy.maxBodyBytes) return "too_large";
+  return hasLostBody(method, said) ? "unread_body" : undefined;
 }
 
 /** Path and query as they came. The URL is not absolute when its host is none to Bun, so it is never parsed. */

@@ -13,6 +13,7 @@ import { createFront } from "./front.ts";
 import { createInFlight } from "./in-flight.ts";
 import { createListener } from "./listener.ts";
 import { createUpgrades } from "./upgrade.ts";
+import type { Visit } from "./visit.ts";
 import { createWaitingRoom } from "./waiting.ts";
 
 /** Listens at once, with an empty table. Owns and disposes the upstream client. Throws what listening throws. */
@@ -28,7 +29,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     return createRouteTable(routes, { ...options, defaultRoute });
   }
 
-  const endsConnection = (request: Request) => listener.endsConnection(request);
+  const endsConnection = ({ said }: Visit) => listener.endsConnection(said.connection);
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
   const { fields, hooks } = options;
   const http = createHttpCarrier({ upstream, fields, hooks, endsConnection, setIdleLimit });

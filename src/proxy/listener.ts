@@ -26,10 +26,11 @@ export interface ListenerOptions {
 export interface Listener {
   readonly url: URL;
   /**
-   * Whether the answer to a request should say that its connection ends: the listener closes, or the client wants it so.
+   * Whether the answer to a request should say that its connection ends: the listener closes, or the client wants it so
+   * in `connection`, its field of that name.
    * Bun.serve then closes the connection by itself, but does not say so (RFC 9112 section 9.6).
    */
-  endsConnection(request: Request): boolean;
+  endsConnection(connection: string | undefined): boolean;
   addressOf(request: Request): string;
   /** Hands a connection to a tunnel; false when the request is no WebSocket's or its connection has gone. */
   upgrade(request: Request, tunnel: Tunnel, headers: Record<string, string>): boolean;
@@ -85,7 +86,7 @@ export function createListener(options: ListenerOptions): Listener {
 
   const listener: Listener = {
     url: server.url,
-    endsConnection: (request) => isClosing || CLOSE.test(request.headers.get("connection") ?? ""),
+    endsConnection: (connection) => isClosing || (connection !== undefined && CLOSE.test(connection)),
     addressOf: (request) => server.requestIP(request)?.address ?? "",
     upgrade: (request, tunnel, headers) => server.upgrade(request, { data: tunnel, headers }),
     setIdleLimit: (request, isLimited) => server.timeout(request, isLimited ? IDLE_SECS : 0),

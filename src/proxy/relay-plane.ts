@@ -1,5 +1,5 @@
 // The data plane of a program that sends whole domains to servers elsewhere: one listener, and no table to publish.
-import { type Field, requestFields } from "../core/header.ts";
+import { type Field, readFields, requestFields } from "../core/header.ts";
 import { createTrust } from "../core/network.ts";
 import type { Route } from "../core/route.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -12,7 +12,8 @@ import { createInFlight } from "./in-flight.ts";
 import { createListener, type Listener } from "./listener.ts";
 import type { TargetTraffic } from "./metrics.ts";
 import { createRelay, type Journey, type RelayCarrier, type RelayHooks } from "./relay.ts";
-import { announcedLength, hasLostBody } from "./request-body.ts";
+import { hasLostBody } from "./request-body.ts";
+import { createRequestIds } from "./request-id.ts";
 import { createUpgrades, isUpgrade } from "./upgrade.ts";
 import { Visit } from "./visit.ts";
 
@@ -35,7 +36,7 @@ export interface RelayPlaneOptions {
   readonly clock: Clock;
   readonly hooks: RelayHooks & {
     /** Decides by the Host header as it came; costs the same however many hosts there are. */
-    find(host: string | null): Whereto;
+    find(host: string | undefined): Whereto;
     /** Answers a request for one of the own hosts. */
     own(request: Request, info: OwnInfo): Response | Promise<Response>;
   };
@@ -59,7 +60,7 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
   const { clock, fields, hooks, overwritten } = options;
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const inFlight = createInFlight(clock);
-  const endsConnection = (request: Request) => listener.endsConnection(request);
+  const endsConnection = ({ said }: Visit) => listener.endsConnection(said.connection);
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
   const http: RelayCarrier = createHttpCarrier({ upstream, fields, hooks, endsConnection, setIdleLimit });
   const upgrades = createUpgrades({
@@ -69,6 +70,7 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
     upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
   });
   const relay = createRelay({ ...options, inFlight, endsConnection, setIdleLimit });
+  const newId = createRequestIds();
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const route = routeOf(options);
   const listener = createListener({
@@ -83,33 +85,27 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
   }
 
   function handle(request: Request, { addressOf }: Listener): Response | Promise<Response | undefined> {
-    if (request.method === "CONNECT" || request.method === "TRACE") return refuse("method", request);
-    const host = request.headers.get("host");
-    const found = hooks.find(host);
+    const { method } = request;
+    if (method === "CONNECT" || method === "TRACE") return refuse("method", request);
+    const said = readFields(request.headers, undefined);
+    const found = hooks.find(said.host);
     const peer = addressOf(request);
     const peerTrusted = isTrusted(peer);
     // What has been relayed once is not for us: a server of ours leads here.
-    if (found === "own" && request.headers.get("via")?.includes(viaName)) return refuse("loop", request);
+    if (found === "own" && said.via?.includes(viaName)) return refuse("loop", request);
     if (found === "own")
       return hooks.own(request, { peer, peerTrusted, holdOpen: () => setIdleLimit(request, false) });
     if (found === "unknown") return refuse("unknown_host", request);
     if (found === "bad_host") return refuse("bad_host", request);
-    if (hasLostBody(request, announcedLength(request.headers))) return refuse("unread_body", request);
-    const base = requestFields(request.headers, {
-      peer,
-      peerTrusted,
-      host: host ?? "",
-      scheme: "http",
-      viaName,
-      selector: undefined,
-      newId: () => crypto.randomUUID(),
-    });
+    if (hasLostBody(method, said)) return refuse("unread_body", request);
+    const base = requestFields(said, { peer, peerTrusted, scheme: "http", viaName, newId });
     if (base === undefined) return refuse("loop", request);
-    const visit = new Visit(request, pathOf(request.url), NO_FIELDS, peer, route, undefined);
+    const path = pathOf(request.url);
+    const visit = new Visit(request, method, path, said, NO_FIELDS, peer, route, undefined);
     const kept = base.filter(([name]) => name !== "x-forwarded-host" && !overwritten.has(name));
     // Every stop has a Host of its own: only this says which one the visitor asked for.
-    kept.push(["x-forwarded-host", host ?? ""]);
-    return relay.relay(visit, found, kept, isUpgrade(request) ? upgrades.carrier : http);
+    kept.push(["x-forwarded-host", said.host ?? ""]);
+    return relay.relay(visit, found, kept, isUpgrade(visit) ? upgrades.carrier : http);
   }
 
   async function close(deadlineMs: number): Promise<void> {

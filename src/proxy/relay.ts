@@ -44,7 +44,7 @@ export interface RelayParts {
   /** The field of an answer, in lower case, that means that no byte reached an app. */
   readonly refusalField: string;
   /** Whether the answer to a request ends its connection. */
-  endsConnection(request: Request): boolean;
+  endsConnection(visit: Visit): boolean;
   setIdleLimit(request: Request, isLimited: boolean): void;
 }
 
@@ -148,7 +148,7 @@ export function createRelay(parts: RelayParts): Relay {
       journey,
       base,
       carrier,
-      isSafe: SAFE.has(visit.request.method),
+      isSafe: SAFE.has(visit.method),
       avoided: NONE,
       refusal: undefined,
     };
@@ -228,11 +228,7 @@ export function createRelay(parts: RelayParts): Relay {
   }
 
   function isRefusal({ fields: answered }: Answer): boolean {
-    return (
-      answered?.some(
-        ([name]) => name.length === parts.refusalField.length && name.toLowerCase() === parts.refusalField,
-      ) ?? false
-    );
+    return answered?.some(([name]) => name === parts.refusalField) ?? false;
   }
 
   function respond({ visit, carrier }: Trip, { target }: Stop, answer: Answer): Response | undefined {
@@ -249,7 +245,7 @@ export function createRelay(parts: RelayParts): Relay {
       visit.untouched ? fields.error : undefined,
     );
     if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
-    if (parts.endsConnection(visit.request)) response.headers.set("connection", "close");
+    if (parts.endsConnection(visit)) response.headers.set("connection", "close");
     return response;
   }
 

@@ -1,4 +1,5 @@
-// The body of a request on its way to a target: held whole when it is small and came at once, streamed otherwise.
+// The body of a request on its way to a target: held whole when it is small, streamed otherwise.
+import type { Said } from "../core/header.ts";
 import type { StreamBody } from "./exchange.ts";
 
 export type OutgoingBody = Uint8Array | StreamBody | null;
@@ -12,9 +13,8 @@ export class BodyTooLarge extends Error {
 }
 
 /** The announced length in bytes; undefined when there is none. Bun has refused values that are no number. */
-export function announcedLength(headers: Headers): number | undefined {
-  const text = headers.get("content-length");
-  return text === null ? undefined : Number(text);
+export function announcedLength({ contentLength }: Said): number | undefined {
+  return contentLength === undefined ? undefined : Number(contentLength);
 }
 
 /** Methods whose bodies Bun.serve drops. */
@@ -23,51 +23,33 @@ export function hasNoBody(method: string): boolean {
 }
 
 /** Whether a request announces a body that Bun.serve does not hand out. */
-export function hasLostBody({ method, headers }: Request, length: number | undefined): boolean {
-  return hasNoBody(method) && (length === undefined ? headers.has("transfer-encoding") : length > 0);
+export function hasLostBody(method: string, said: Said): boolean {
+  if (!hasNoBody(method)) return false;
+  const length = announcedLength(said);
+  return length === undefined ? said.transferEncoding !== undefined : length > 0;
 }
 
 /**
- * The body to send. A small one is bytes when its first piece is all of it, and can then be sent again; what comes
- * in pieces streams, so that nothing waits for a slow upload. Rejects when the visitor leaves.
+ * The body to send; `length` is the announced one. A small one of known length is read whole, and can then be sent again; others stream, so that nothing
+ * waits for a large or an endless upload. Rejects when the visitor leaves.
  */
 export async function readBody(
   request: Request,
+  length: number | undefined,
   maxBytes: number,
   onTooLarge: () => void,
 ): Promise<OutgoingBody> {
+  // Half the cost of a reader: 1.7 us against 7 (Bun 1.4.5, measured with 1 KB).
+  if (length !== undefined && length <= HELD_MOST_BYTES) return request.bytes();
   const stream = request.body;
   if (stream === null) return null;
-  const length = announcedLength(request.headers);
-  if (length === undefined) {
-    return { stream: maxBytes > 0 ? limited(stream, maxBytes, onTooLarge) : stream, length };
-  }
-  if (length > HELD_MOST_BYTES) return { stream, length };
-  const reader: Reader = stream.getReader();
-  const { value: first = new Uint8Array(0), done } = await reader.read();
-  if (done || first.byteLength === length) {
-    reader.releaseLock();
-    return first;
-  }
-  return { stream: resumed(reader, first), length };
+  if (length !== undefined) return { stream, length };
+  return { stream: maxBytes > 0 ? limited(stream, maxBytes, onTooLarge) : stream, length };
 }
 
 interface Reader {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
   cancel(reason: unknown): Promise<void>;
-  releaseLock(): void;
-}
-
-function resumed(reader: Reader, first: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start: (controller) => controller.enqueue(first),
-    async pull(controller) {
-      const next = await reader.read();
-      if (next.value === undefined) controller.close();
-      else controller.enqueue(next.value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
 }
 
 function limited(

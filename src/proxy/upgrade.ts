@@ -31,11 +31,11 @@ export interface Upgrades {
 }
 
 /** Whether a request asks for a WebSocket; other upgrades are not ours to make and go on as plain requests. */
-export function isUpgrade({ method, headers }: Request): boolean {
+export function isUpgrade({ method, said, request }: Visit): boolean {
   return (
-    headers.get("upgrade")?.toLowerCase() === "websocket" &&
+    said.upgrade?.toLowerCase() === "websocket" &&
     method === "GET" &&
-    headers.has("sec-websocket-key")
+    request.headers.has("sec-websocket-key")
   );
 }
 

@@ -1,6 +1,6 @@
 // One request under way, and the choice of where it goes next.
 import type { RouteTable } from "../core/decide.ts";
-import type { Field } from "../core/header.ts";
+import type { Field, Said } from "../core/header.ts";
 import type { Selection } from "../core/pick.ts";
 import type { Maintenance, Route, Target } from "../core/route.ts";
 import type { Mark, Sticky } from "../core/sticky.ts";
@@ -12,7 +12,10 @@ import type { Verdict } from "./waiting.ts";
 /** What a request brings and what has become of it so far. */
 export class Visit {
   readonly request: Request;
+  readonly method: string;
   readonly path: string;
+  /** What its fields say to us; those that go on are `fields`. */
+  readonly said: Said;
   fields: readonly Field[];
   readonly peer: string;
   /** What ends a try, where that is more than the visitor's leaving. */
@@ -46,15 +49,19 @@ export class Visit {
 
   constructor(
     request: Request,
+    method: string,
     path: string,
+    said: Said,
     fields: readonly Field[],
     peer: string,
     route: Route,
     label: string | undefined,
   ) {
     this.request = request;
-    this.body = hasNoBody(request.method) ? null : undefined;
+    this.method = method;
+    this.body = hasNoBody(method) ? null : undefined;
     this.path = path;
+    this.said = said;
     this.fields = fields;
     this.peer = peer;
     this.route = route;
@@ -138,8 +145,8 @@ function chooseByWeight(visit: Visit, selection: Selection): Target | Pause | An
 }
 
 /** Whether a request is one that targets answer during maintenance too. */
-function isOpen({ path, request }: Visit, { openPath }: Maintenance): boolean {
-  if (openPath === undefined || (request.method !== "GET" && request.method !== "HEAD")) return false;
+function isOpen({ path, method }: Visit, { openPath }: Maintenance): boolean {
+  if (openPath === undefined || (method !== "GET" && method !== "HEAD")) return false;
   return path === openPath || path.startsWith(`${openPath}?`);
 }
 

@@ -27,7 +27,7 @@ export interface Routes {
   /** Replaces all tenants. */
   load(rows: Iterable<TenantRow>): void;
   /** Whose a Host header is. */
-  find(host: string | null): Whereto;
+  find(host: string | undefined): Whereto;
   /** The tenant that has this very domain, or a wildcard that covers it. */
   tenant(domain: string): Tenant | undefined;
   /** Tenants that no server would take a request of. */
@@ -69,7 +69,7 @@ export function createRoutes(parts: RoutesParts): Routes {
       for (const row of rows) set(row);
     },
     find(host) {
-      if (host === null) return "bad_host";
+      if (host === undefined) return "bad_host";
       const known = ownHosts.has(host) ? undefined : exact.get(host);
       if (known !== undefined) return known;
       const canonical = canonicalHost(host);

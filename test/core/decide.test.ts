@@ -23,8 +23,8 @@ interface Asked {
 }
 
 /** The decision as one short line. */
-function goes(host: string | null, { named, trusted = false, options = EXAMPLE }: Asked = {}): string {
-  return line(decide(createRouteTable(ROUTES, options), host, named ?? null, trusted));
+function goes(host: string | undefined, { named, trusted = false, options = EXAMPLE }: Asked = {}): string {
+  return line(decide(createRouteTable(ROUTES, options), host, named, trusted));
 }
 
 function line(decision: Decision): string {
@@ -73,8 +73,11 @@ describe("hosts", () => {
     expect(goes(host)).toBe(expected);
   });
 
+  test("none at all is bad", () => {
+    expect(goes(undefined)).toBe("bad_host");
+  });
+
   test.each([
-    null,
     "",
     " ",
     ".",
@@ -185,7 +188,7 @@ test("a hundred thousand routes are looked up at the cost of ten", () => {
     const hosts = Array.from({ length: 10 }, (_, i) => `v1.s${(i * count) / 10}.example.com:8080`);
     const once = () => {
       const begin = performance.now();
-      for (let i = 0; i < 20_000; i++) decide(table, hosts[i % 10] ?? "", null, false);
+      for (let i = 0; i < 20_000; i++) decide(table, hosts[i % 10] ?? "", undefined, false);
       return performance.now() - begin;
     };
     return Math.min(...Array.from({ length: 5 }, once));

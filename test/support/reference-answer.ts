@@ -34,7 +34,7 @@ export function referenceAnswer(text: string, method: string): ReferenceAnswer {
     const colon = line.indexOf(":");
     if (colon < 0 || !TOKEN.test(line.slice(0, colon)) || !FIELD_TEXT.test(line.slice(colon + 1)))
       return GARBAGE;
-    fields.push([line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "")]);
+    fields.push([line.slice(0, colon).toLowerCase(), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "")]);
   }
   const status = Number(digits);
   if (status === 101) return GARBAGE;

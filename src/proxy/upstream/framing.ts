@@ -28,8 +28,6 @@ const CLOSE: Framing = { kind: "close" };
 /** At most 15 digits, so that every length is an exact integer. */
 const LENGTH = /^[0-9]{1,15}$/;
 const EVENT_STREAM = /^text\/event-stream(?![\w.+-])/i;
-/** The lengths of the names that `note` knows, so that other fields are not folded to lower case. */
-const KNOWN_LENGTHS = new Set([2, 7, 10, 12, 14, 16, 17]);
 const KEEP_ALIVE_TIMEOUT = /(?:^|[,;\s])timeout=([0-9]{1,6})(?:$|[,;\s])/i;
 
 /** What the fields that matter to the connection said. */
@@ -68,7 +66,7 @@ export function frame(head: Head, method: string): Framed {
 /** Takes in what the field says, and returns it when it goes on to the visitor. */
 function note(said: Said, field: Field): Field | undefined {
   const [name, value] = field;
-  switch (KNOWN_LENGTHS.has(name.length) ? name.toLowerCase() : "") {
+  switch (name) {
     case "content-length": {
       const before = said.length;
       said.length = parseLength(value);
@@ -82,7 +80,8 @@ function note(said: Said, field: Field): Field | undefined {
       said.chunked = true;
       return undefined;
     case "connection":
-      for (const option of value.toLowerCase().split(",")) said.options.push(option.trim());
+      if (value === "keep-alive" || value === "close") said.options.push(value);
+      else for (const option of value.toLowerCase().split(",")) said.options.push(option.trim());
       return undefined;
     case "keep-alive":
       said.keepAliveMs = parseTimeout(value);
@@ -128,5 +127,5 @@ function without(fields: Fields, options: readonly string[]): Fields {
     (name) => name !== "close" && name !== "keep-alive" && name !== "content-length",
   );
   if (named.length === 0) return fields;
-  return fields.filter(([name]) => !named.includes(name.toLowerCase()));
+  return fields.filter(([name]) => !named.includes(name));
 }

@@ -6,7 +6,7 @@ export class Garbage extends Error {
   override readonly name = "Garbage";
 }
 
-/** A parsed head: every field in wire order, names as they were written. */
+/** A parsed head: every field in wire order, names in lower case. */
 export interface Head {
   readonly status: number;
   /** The minor version: 0 or 1. */
@@ -71,7 +71,7 @@ export function parseHead(bytes: Buffer, end: number, maxFields: number): Head {
     const next = endOfLine(bytes, at);
     let last = next - 2;
     while (last > at && isBlank(bytes[last - 1])) last--;
-    fields.push([text.slice(name, colon), text.slice(at, last)]);
+    fields.push([text.slice(name, colon).toLowerCase(), text.slice(at, last)]);
     at = next;
   }
   if (at + 2 !== end || bytes[at + 1] !== LF) throw new Garbage("a bare carriage return in the head");

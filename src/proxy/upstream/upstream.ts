@@ -24,6 +24,8 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
     streamBufferBytes: limits.streamBufferBytes,
   };
   const byOrigin = new Map<string, Pool>();
+  /** The same pools by the very objects that name their origins: found without making a key. */
+  let known = new WeakMap<Origin, Pool>();
   /** Also those that have been retired and still have requests in flight. */
   const pools = new Set<Pool>();
   const isStale = openStaleCheck();
@@ -31,9 +33,15 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
   let isClosed = false;
 
   function poolOf(origin: Origin): Pool {
+    const seen = known.get(origin);
+    if (seen !== undefined) return seen;
     const key = keyOf(origin);
-    const known = byOrigin.get(key);
-    if (known !== undefined) return known;
+    const pool = byOrigin.get(key) ?? open(key, origin);
+    known.set(origin, pool);
+    return pool;
+  }
+
+  function open(key: string, origin: Origin): Pool {
     const pool = new Pool(origin, limits, now, isStale);
     byOrigin.set(key, pool);
     pools.add(pool);
@@ -41,10 +49,15 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
     return pool;
   }
 
+  function forget(key: string): void {
+    byOrigin.delete(key);
+    known = new WeakMap();
+  }
+
   function sweep(): void {
     const nowMs = now();
     for (const pool of pools) pool.sweep(nowMs);
-    for (const [key, pool] of byOrigin) if (pool.isEmpty) byOrigin.delete(key);
+    for (const [key, pool] of byOrigin) if (pool.isEmpty) forget(key);
     for (const pool of pools) if (pool.isEmpty) pools.delete(pool);
     if (pools.size === 0) stop();
   }
@@ -77,7 +90,7 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
       const kept = new Set(origins.map(keyOf));
       for (const [key, pool] of byOrigin) {
         if (kept.has(key)) continue;
-        byOrigin.delete(key);
+        forget(key);
         pool.retire();
       }
     },

@@ -54,6 +54,7 @@ export function forwards(create: PlaneFactory): void {
     ["GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "Content-Length: 2"],
     ["GET", "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nhi", "Content-Length: 2"],
     ["GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "Content-Length: 0"],
+    ["GET", `HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n${"x".repeat(60_000)}`, "Content-Length: 60000"],
     ["GET", "HTTP/1.1 204 No Content\r\n\r\n", undefined],
     ["GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", "Content-Length: 7"],
     ["HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n", "Content-Length: 1234"],
@@ -152,18 +153,27 @@ export function forwards(create: PlaneFactory): void {
     expect((await reader?.read())?.done).toBe(true);
   });
 
-  test.each([["Content-Length: 10"], ["Content-Length: 100000"]])(
+  test.each([["Content-Length: 100000"], ["Transfer-Encoding: chunked"]])(
     "a request with %s streams: its first bytes arrive while the rest is still to come",
-    async (length) => {
+    async (framing) => {
       await using front = await serving(() => {});
-      const head = `POST / HTTP/1.1\r\nHost: api.example.com\r\n${length}\r\n\r\n`;
-      using client = await wireClient(front.plane.url, `${head}abcde`);
-      await until("the first half is there", () => front.origin.seen[0]?.body() === "abcde");
-      expect(fieldOf(front.origin.seen[0]?.head ?? "", "content-length")).toBe(length.slice(16));
-      client.write("fghij");
-      await until("the rest is there", () => front.origin.seen[0]?.body() === "abcdefghij");
+      const head = `POST / HTTP/1.1\r\nHost: api.example.com\r\n${framing}\r\n\r\n`;
+      using client = await wireClient(front.plane.url, `${head}5\r\nabcde\r\n`);
+      await until("the first half is there", () => front.origin.seen[0]?.body().includes("abcde"));
+      client.write("5\r\nfghij\r\n");
+      await until("the rest is there", () => front.origin.seen[0]?.body().includes("fghij"));
     },
   );
+
+  test("a small request is taken whole before it goes on, and keeps its length", async () => {
+    await using front = await serving((request) => reply(request, request.body()));
+    const head = "PUT / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 10\r\n\r\n";
+    using client = await wireClient(front.plane.url, `${head}abcde`);
+    await until("it is in flight", () => front.plane.traffic()[0]?.inFlight === 1);
+    client.write("fghij");
+    await client.until((text) => text.endsWith("\r\n\r\nabcdefghij"));
+    expect(fieldOf(front.origin.seen[0]?.head ?? "", "content-length")).toBe("10");
+  });
 
   test("a chunked request stays chunked and whole", async () => {
     await using front = await serving(() => {});

@@ -29,8 +29,8 @@ describe("an answer and the fate of its connection:", () => {
     expect(await exchange("HTTP/1.1 201 Made\r\nA: b\r\nContent-Length: 2\r\n\r\nhi")).toEqual({
       status: 201,
       fields: [
-        ["A", "b"],
-        ["Content-Length", "2"],
+        ["a", "b"],
+        ["content-length", "2"],
       ],
       body: "hi",
       connections: 1,
@@ -60,7 +60,7 @@ describe("an answer and the fate of its connection:", () => {
   test("to HEAD, with a length but no body, kept", async () => {
     const answer = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n";
     expect(await exchange(answer, { method: "HEAD" })).toMatchObject({
-      fields: [["Content-Length", "99"]],
+      fields: [["content-length", "99"]],
       body: null,
       connections: 1,
     });

@@ -1,0 +1,38 @@
+// The body of an answer in the shape in which Bun.serve sends it faithfully and in the fewest writes.
+import type { UpstreamResponse } from "./exchange.ts";
+
+/**
+ * Bun.serve collects the head and a body below 15 KB that comes after the handler has returned; before a longer one it
+ * sends each part of the head by itself: 23 sends for four fields, 84 of 98 us for 40 KB (Bun 1.4.5, measured).
+ */
+const COLLECTED_MOST_BYTES = 15_000;
+
+/** `isTyped`: the answer names its Content-Type; to bytes without one Bun would add its own. */
+export function bodyToSend(
+  body: UpstreamResponse["body"],
+  method: string,
+  isTyped: boolean,
+  hasLength: boolean,
+): Bun.BodyInit | null {
+  // Without a body it would announce one of 0 bytes.
+  if (body === null) return method === "HEAD" && !hasLength ? new ReadableStream() : null;
+  if (body instanceof ReadableStream) return body;
+  return isTyped && body.byteLength < COLLECTED_MOST_BYTES ? (body as Bun.BodyInit) : inOneWrite(body);
+}
+
+/**
+ * A direct stream that ends before it has filled its buffer goes out with its head in one write, and with a
+ * Content-Length.
+ */
+function inOneWrite(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      type: "direct",
+      pull(controller) {
+        controller.write(bytes as Uint8Array<ArrayBuffer>);
+        controller.end();
+      },
+    },
+    { highWaterMark: bytes.byteLength + 1 },
+  );
+}
