@@ -1,9 +1,11 @@
-// Random commands, kills, hangs and crashes of the server against a model that says what must be true. Seeded: CHAOS_SEED
-// repeats a run, CHAOS_ROUNDS and CHAOS_STEPS make it longer.
+// Random commands, kills, hangs, crashes of the server, a locked registry and (as root) a full disk against a model that
+// says what must be true. Seeded: CHAOS_SEED repeats a run, CHAOS_ROUNDS and CHAOS_STEPS make it longer.
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { canMountDisk, mountSmallDisk, type SmallDisk } from "../support/small-disk.ts";
+import { createTempDir } from "../support/temp-dir.ts";
 import { startTen, type Ten } from "./ten.ts";
 
 const HOST = "api.localhost";
@@ -39,8 +41,8 @@ function isAlive(pid: number): boolean {
 }
 
 /** Live processes of this server's instances, found by the mark that every one of them carries. */
-async function marked(ten: Ten): Promise<number[]> {
-  using database = new Database(join(ten.dataDir, "ten.db"), { readonly: true });
+async function marked(dir: string): Promise<number[]> {
+  using database = new Database(join(dir, "ten.db"), { readonly: true });
   const { value } = database.query("SELECT value FROM meta WHERE key = 'id'").get() as { value: string };
   const pids: number[] = [];
   for (const pid of readdirSync("/proc")
@@ -59,23 +61,23 @@ async function listed(ten: Ten): Promise<readonly Instance[]> {
 }
 
 /** What is wrong once nothing is on its way any more: a process that is just dying is looked at again. */
-async function violations(ten: Ten, weights: ReadonlyMap<string, number>): Promise<string[]> {
+async function violations(ten: Ten, model: Model): Promise<string[]> {
   const deadline = performance.now() + 30_000;
   for (;;) {
-    const found = await look(ten, weights);
+    const found = await look(ten, model);
     if (found.length === 0 || performance.now() > deadline) return found;
     await Bun.sleep(50);
   }
 }
 
-async function look(ten: Ten, weights: ReadonlyMap<string, number>): Promise<string[]> {
+async function look(ten: Ten, { dir, weights }: Model): Promise<string[]> {
   const all = await listed(ten);
   const found = all
     .filter(({ state }) => !["healthy", "stopped", "failed"].includes(state))
     .map(({ id, state }) => `${id} is still ${state}`);
   const running = all.filter(({ pid }) => pid !== null);
   const pids = running.map(({ pid }) => pid ?? 0).sort((a, b) => a - b);
-  const alive = await marked(ten);
+  const alive = await marked(dir);
   if (!Bun.deepEquals(alive, pids)) found.push(`processes ${alive.join()} but rows say ${pids.join()}`);
   const ports = running.map(({ port }) => port);
   if (new Set(ports).size !== ports.length) found.push(`a port is shared: ${ports.join()}`);
@@ -92,6 +94,14 @@ async function look(ten: Ten, weights: ReadonlyMap<string, number>): Promise<str
 /** What the model holds: the weights that were set. Unknown after a command that was cut short. */
 class Model {
   weights = new Map<string, number>();
+  /** The data directory. */
+  readonly dir: string;
+  readonly disk: SmallDisk | undefined;
+
+  constructor(dir: string, disk: SmallDisk | undefined) {
+    this.dir = dir;
+    this.disk = disk;
+  }
 
   async learn(ten: Ten): Promise<void> {
     this.weights = new Map((await listed(ten)).map(({ id, weight }) => [id.slice(4), weight]));
@@ -135,7 +145,7 @@ const STEPS_BY_NAME: Readonly<Record<string, Step>> = {
     return done;
   },
   async lock(ten, random, model) {
-    using database = new Database(join(ten.dataDir, "ten.db"));
+    using database = new Database(join(model.dir, "ten.db"));
     database.run("PRAGMA busy_timeout = 1000");
     database.run("BEGIN IMMEDIATE");
     const { status } = await ten.get(HOST).catch(() => ({ status: 0 }));
@@ -143,6 +153,20 @@ const STEPS_BY_NAME: Readonly<Record<string, Step>> = {
     await Bun.sleep(300);
     database.run("ROLLBACK");
     return `locked (a visitor got ${status}), ${await pending}`;
+  },
+  /** While the disk is full a command does all or nothing, traffic goes on, and what is killed comes back. */
+  async fill(ten, random, model) {
+    if (!model.disk) return "no disk to fill";
+    model.disk.fill();
+    const { status } = await ten.get(HOST).catch(() => ({ status: 0 }));
+    const words = ["weight", `api:${some(random)}`, String(random(101))];
+    const { exit, stderr } = await ten.run(...words);
+    if (exit === 1 && !stderr.includes("cannot be written")) throw new Error(stderr);
+    if (exit === 0) await model.learn(ten);
+    const killed = await signal(ten, random, "SIGKILL");
+    await Bun.sleep(random(300));
+    model.disk.makeRoom();
+    return `full (a visitor got ${status}), ten ${words.join(" ")} -> ${exit}, ${killed}`;
   },
   async crash(ten) {
     ten.kill("SIGKILL");
@@ -184,13 +208,14 @@ describe("chaos", () => {
     const seed = SEED + round;
     test(`seed ${seed}: no process without its row, no row without its process, weights as set`, async () => {
       const random = createRandom(seed);
+      using disk = canMountDisk() ? mountSmallDisk(16) : undefined;
+      using temp = createTempDir();
+      const dir = disk?.path ?? temp.path;
       await using ten = await startTen({
-        service: "request_timeout = 2\nmax_restarts = 50\nbackoff = 1".replace(
-          "\nbackoff = 1",
-          "\nbackoff_base_ms = 50\nbackoff_max_ms = 200",
-        ),
+        env: { TENEMENT_DATA_DIR: dir },
+        service: "request_timeout = 2\nmax_restarts = 50\nbackoff_base_ms = 50\nbackoff_max_ms = 200",
       });
-      const model = new Model();
+      const model = new Model(dir, disk);
       const stopped = { value: false };
       await ten.ok("deploy", "api:a");
       await model.learn(ten);
@@ -201,7 +226,7 @@ describe("chaos", () => {
         const name = names[random(names.length)] ?? "kill";
         trail.push(`${step} ${name}: ${await STEPS_BY_NAME[name]?.(ten, random, model)}`);
         if (step % 10 === 9)
-          expect({ found: await violations(ten, model.weights), trail }).toEqual({ found: [], trail });
+          expect({ found: await violations(ten, model), trail }).toEqual({ found: [], trail });
       }
       stopped.value = true;
       const seen = await visitors;

@@ -1,9 +1,8 @@
 // A disk that takes nothing more, and a registry that somebody else holds: traffic goes on, commands say why they cannot.
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createTempDir } from "../support/temp-dir.ts";
+import { canMountDisk, mountSmallDisk } from "../support/small-disk.ts";
 import { until } from "../support/until.ts";
 import { startTen } from "./ten.ts";
 
@@ -29,35 +28,21 @@ describe("a registry that another process holds", () => {
   });
 });
 
-const temp = createTempDir();
-const disk = temp.file("disk");
-mkdirSync(disk, { mode: 0o700 });
-const mounted =
-  Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs", disk]).exitCode === 0;
-
-describe("a full disk", () => {
-  test.skipIf(!mounted)(
-    "stops no traffic and no restart; writes fail clearly, and work again when there is room",
-    async () => {
-      try {
-        await using ten = await startTen({ serve: ["--data-dir", disk] });
-        await ten.ok("deploy", "api:v1", "--data-dir", disk);
-        writeFileSync(join(disk, "filler"), "");
-        const dd = Bun.spawnSync(["dd", "if=/dev/zero", `of=${join(disk, "filler")}`, "bs=1k", "count=5000"]);
-        expect(dd.exitCode).not.toBe(0);
-        const refused = await ten.run("spawn", "api:v2", "--data-dir", disk);
-        expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining("cannot be written")]);
-        expect((await ten.get(HOST)).status).toBe(200);
-        const { instances } = await ten.json<{ instances: { pid: number }[] }>("ps", "--data-dir", disk);
-        process.kill(instances[0]?.pid ?? 0, "SIGKILL");
-        await until("it serves again", async () => (await ten.get(HOST)).status === 200, 15_000);
-        rmSync(join(disk, "filler"));
-        await ten.ok("deploy", "api:v2", "--weight", "50", "--data-dir", disk);
-        expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 5, "api:v2": 5 });
-      } finally {
-        Bun.spawnSync(["umount", "-l", disk]);
-        temp[Symbol.dispose]();
-      }
-    },
-  );
-});
+test.skipIf(!canMountDisk())(
+  "a full disk (needs root) stops no traffic and no restart; writes fail clearly, and work again when there is room",
+  async () => {
+    using disk = mountSmallDisk(3);
+    await using ten = await startTen({ env: { TENEMENT_DATA_DIR: disk.path } });
+    await ten.ok("deploy", "api:v1");
+    disk.fill();
+    const refused = await ten.run("spawn", "api:v2");
+    expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining("cannot be written")]);
+    expect((await ten.get(HOST)).status).toBe(200);
+    const { instances } = await ten.json<{ instances: { pid: number }[] }>("ps");
+    process.kill(instances[0]?.pid ?? 0, "SIGKILL");
+    await until("it serves again", async () => (await ten.get(HOST)).status === 200, 15_000);
+    disk.makeRoom();
+    await ten.ok("deploy", "api:v2", "--weight", "50");
+    expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 5, "api:v2": 5 });
+  },
+);
