@@ -42,6 +42,13 @@ const child = Bun.spawn(["sh", "-c", "trap '' TERM; sleep 300 & echo grandchild 
 console.log("child", child.pid);
 Bun.serve({ port: Number(PORT), hostname, fetch: reply });
 `,
+  // As two instances: the first ends while the second has not begun to listen.
+  brief: `${SERVE}
+const isFirst = process.env.TEN_INSTANCE?.endsWith("-1");
+await Bun.sleep(isFirst ? 0 : 1_000);
+Bun.serve({ port: Number(PORT), hostname, fetch: reply });
+if (isFirst) setTimeout(() => process.exit(4), 400);
+`,
   // Healthy only once a file exists beside its data directory's service folder.
   gated: `${SERVE}
 import { existsSync } from "node:fs";
