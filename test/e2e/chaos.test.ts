@@ -136,6 +136,8 @@ const STEPS_BY_NAME: Readonly<Record<string, Step>> = {
   rollback: (ten, _, model) => command(ten, model, "rollback", "api"),
   stop: (ten, random, model) => command(ten, model, "stop", `api:${some(random)}`),
   restart: (ten, random, model) => command(ten, model, "restart", `api:${some(random)}`),
+  spawn: (ten, random, model) => command(ten, model, "spawn", `api:${some(random)}`),
+  remove: (ten, random, model) => command(ten, model, "rm", `api:${some(random)}`),
   kill: (ten, random) => signal(ten, random, "SIGKILL"),
   terminate: (ten, random) => signal(ten, random, "SIGTERM"),
   async hang(ten, random) {
@@ -167,6 +169,21 @@ const STEPS_BY_NAME: Readonly<Record<string, Step>> = {
     await Bun.sleep(random(300));
     model.disk.makeRoom();
     return `full (a visitor got ${status}), ten ${words.join(" ")} -> ${exit}, ${killed}`;
+  },
+  async crashWhileFull(ten, random, model) {
+    model.disk?.fill();
+    const killed = await signal(ten, random, "SIGKILL");
+    ten.kill("SIGKILL");
+    await ten.exited;
+    await ten.start();
+    model.disk?.makeRoom();
+    return `full, ${killed}, kill -9 of ten serve, and a start`;
+  },
+  async leave(ten) {
+    ten.kill("SIGQUIT");
+    await ten.exited;
+    await ten.start();
+    return "SIGQUIT to ten serve";
   },
   async crash(ten) {
     ten.kill("SIGKILL");

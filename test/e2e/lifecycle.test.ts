@@ -218,19 +218,17 @@ describe("an instance", () => {
 });
 
 test("a stranger on every port but one leaves that one to the app, and is never taken for it", async () => {
-  const taken: Server[] = [];
-  const ports = Array.from({ length: 6 }, (_, index) => 21_870 + index);
-  for (const port of ports.slice(0, -1)) taken.push(await listenOn(port));
+  const { first, last, strangers } = await takeRow();
   try {
-    await using ten = await startFleet({ settings: `ports = "${ports[0]}-${ports.at(-1)}"` });
+    await using ten = await startFleet({ settings: `ports = "${first}-${last}"` });
     await ten.ok("deploy", "api:v1");
-    expect((await ten.ps())["api:v1"]?.port).toBe(ports.at(-1) as number);
+    expect((await ten.ps())["api:v1"]?.port).toBe(last);
     const { exit, stderr } = await ten.run("deploy", "api:v2", "--timeout", "2");
     expect(exit).not.toBe(0);
     expect(stderr).toContain("port");
     expect((await ten.ps())["api:v2"]).toMatchObject({ state: "stopped", weight: 0 });
   } finally {
-    for (const server of taken) server.close();
+    for (const server of strangers) server.close();
   }
 });
 
@@ -250,6 +248,22 @@ test("stopped instances are pruned but for the newest, and running ones never", 
 async function inFlight(ten: Ten): Promise<Record<string, number>> {
   const { instances } = await ten.json<{ instances: { id: string; in_flight: number }[] }>("ps");
   return Object.fromEntries(instances.map(({ id, in_flight }) => [id, in_flight]));
+}
+
+/**
+ * Six ports in a row, all but the last with a stranger on it. Not of the usual range, from which the instances of tests
+ * that run beside this one have theirs.
+ */
+async function takeRow() {
+  for (let tries = 0; tries < 100; tries++) {
+    const first = 10_000 + Math.floor(Math.random() * 9_000);
+    const opened = await Promise.allSettled(Array.from({ length: 6 }, (_, index) => listenOn(first + index)));
+    const servers = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    const kept = servers.length === 6 ? 5 : 0;
+    await Promise.all(servers.slice(kept).map((server) => new Promise((closed) => server.close(closed))));
+    if (kept > 0) return { first, last: first + 5, strangers: servers.slice(0, kept) };
+  }
+  throw new Error("no six free ports in a row");
 }
 
 function listenOn(port: number): Promise<Server> {
