@@ -72,8 +72,10 @@ export function isOnline({ standing }: Candidate): boolean {
 }
 
 /** Tenants return one after the other, so that a server that has just come up is not met by all of them at once. */
-function isTurn({ standing }: Candidate, { turn }: Preference, fleet: Fleet, nowMs: number): boolean {
-  return standing.settledAtMs !== undefined && nowMs - standing.settledAtMs >= turn * fleet.returnMs;
+function isTurn({ standing }: Candidate, preference: Preference, fleet: Fleet, nowMs: number): boolean {
+  if (standing.settledAtMs === undefined) return false;
+  const settledForMs = nowMs - standing.settledAtMs;
+  return settledForMs >= fleet.returnMs || settledForMs >= preference.turn * fleet.returnMs;
 }
 
 function* others({ failover }: Preference, fleet: Fleet): Generator<Candidate | undefined> {

@@ -8,6 +8,7 @@ import { Fault, messageOf } from "../core/fault.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
 import { databaseFault, sqliteCode } from "../platform/database.ts";
 import { Copy, type Rows, type Statements } from "./copy.ts";
+import { leanTenants } from "./lean.ts";
 import * as tables from "./schema.ts";
 
 export type ServerRow = Readonly<typeof tables.servers.$inferSelect>;
@@ -77,6 +78,7 @@ const LOCKED_FOR_MS = 5_000;
 const RETRY_MS = 50;
 const KEPT_EVENTS = 10_000;
 const PRUNE_EVERY = 1_000;
+const PIECE = 1_000;
 
 type Drizzle = BunSQLiteDatabase<Record<string, never>>;
 interface Opened {
@@ -104,7 +106,7 @@ export function createRegistry({ path, open, clock, fallback, onOpen }: Registry
     raw.run("PRAGMA busy_timeout = 20");
     const db = drizzle(raw, { casing: "snake_case" });
     servers.load(db.select().from(tables.servers).orderBy(tables.servers.seq).all());
-    tenants.load(db.select().from(tables.tenants).orderBy(tables.tenants.seq).all());
+    tenants.load(readTenants(db));
     webhooks.load(db.select().from(tables.webhooks).orderBy(tables.webhooks.seq).all());
     deliveries.load(db.select().from(tables.deliveries).orderBy(tables.deliveries.seq).all());
     alerts.load(db.select().from(tables.alerts).all());
@@ -249,6 +251,18 @@ export function createRegistry({ path, open, clock, fallback, onOpen }: Registry
     addToken: (hash) => void usable().db.insert(tables.tokens).values({ hash, createdAt: clock.now() }).run(),
     [Symbol.dispose]: () => opened?.raw.close(),
   };
+}
+
+/** There may be a hundred thousand: read in pieces, and each kept as small as it can be. */
+function* readTenants(db: Drizzle): Generator<TenantRow> {
+  const { seq } = tables.tenants;
+  const lean = leanTenants();
+  for (let last = 0; ; ) {
+    const piece = db.select().from(tables.tenants).where(gt(seq, last)).orderBy(seq).limit(PIECE).all();
+    yield* piece.map(lean);
+    if (piece.length < PIECE) return;
+    last = piece.at(-1)?.seq ?? last;
+  }
 }
 
 function statementsOf<Row, New, Key>(

@@ -9,6 +9,7 @@ import type { Journey, Stop } from "../proxy/relay.ts";
 import type { Whereto } from "../proxy/relay-plane.ts";
 import { type Choice, choose, isOnline, isRoutable, type Preference, turnOf } from "./candidates.ts";
 import type { Server, Servers } from "./fleet.ts";
+import { PassedOver } from "./passed-over.ts";
 import type { TenantRow } from "./registry.ts";
 import { addressOf } from "./server-url.ts";
 
@@ -19,6 +20,11 @@ export interface RoutesParts {
   /** Hosts of slum itself besides IP addresses, canonical. */
   readonly ownHosts: ReadonlySet<string>;
   readonly ca: string | undefined;
+}
+
+interface TenantParts extends RoutesParts {
+  readonly berth: (server: Server) => Berth;
+  readonly passedOver: PassedOver;
 }
 
 export interface Routes {
@@ -34,27 +40,28 @@ export interface Routes {
   unroutable(): string[];
 }
 
-/** How long a server that had no app for a tenant is passed over for it. */
-const PASS_OVER_MS = 10_000;
 /** What a tenement is told by a field, lower case. */
 export const SELECTOR = "x-tenement-instance";
 
 export function createRoutes(parts: RoutesParts): Routes {
   const { fleet, ownHosts } = parts;
-  const exact = new Map<string, Tenant>();
+  const shared = { ...parts, berth: createBerths(parts), passedOver: new PassedOver(parts.clock) };
+  const exact = new Map<string, TenantRow>();
   /** By the part after `*`: `.acme.com`. */
-  const wildcards = new Map<string, Tenant>();
+  const wildcards = new Map<string, TenantRow>();
 
-  function tenant(host: string): Tenant | undefined {
+  const wayOf = (row: TenantRow | undefined) => row && new Tenant(row, shared);
+
+  /** The row of a canonical host. */
+  function rowOf(host: string): TenantRow | undefined {
     return (
       exact.get(host) ?? (wildcards.size === 0 ? undefined : wildcards.get(host.slice(host.indexOf("."))))
     );
   }
 
   function set(row: TenantRow): void {
-    const route = new Tenant(row, parts);
-    if (row.domain.startsWith("*.")) wildcards.set(row.domain.slice(1), route);
-    else exact.set(row.domain, route);
+    if (row.domain.startsWith("*.")) wildcards.set(row.domain.slice(1), row);
+    else exact.set(row.domain, row);
   }
 
   return {
@@ -71,44 +78,49 @@ export function createRoutes(parts: RoutesParts): Routes {
     find(host) {
       if (host === undefined) return "bad_host";
       const known = ownHosts.has(host) ? undefined : exact.get(host);
-      if (known !== undefined) return known;
+      if (known !== undefined) return new Tenant(known, shared);
       const canonical = canonicalHost(host);
       if (canonical === undefined) return "bad_host";
       if (ownHosts.has(canonical) || isIpLiteral(canonical)) return "own";
-      return tenant(canonical) ?? "unknown";
+      return wayOf(rowOf(canonical)) ?? "unknown";
     },
-    tenant: (domain) => exact.get(domain) ?? wildcards.get(domain.replace(/^\*(?=\.)/, "")) ?? tenant(domain),
+    tenant: (domain) =>
+      wayOf(exact.get(domain) ?? wildcards.get(domain.replace(/^\*(?=\.)/, "")) ?? rowOf(domain)),
     unroutable() {
       if (fleet.byLatency.every((server) => isOnline(server) && !server.drained)) return [];
       const found: string[] = [];
       const isAnyOnline = fleet.byLatency.some((server) => isOnline(server) && !server.drained);
       for (const index of [exact, wildcards])
-        for (const { row, preference } of index.values()) {
+        for (const row of index.values()) {
           // Who may go anywhere is unroutable only when there is nowhere to go.
-          const routable = preference.failover === undefined ? isAnyOnline : isRoutable(preference, fleet);
-          if (!routable) found.push(row.id);
+          const isSo = row.failover === null ? isAnyOnline : isRoutable(new Tenant(row, shared), fleet);
+          if (!isSo) found.push(row.id);
         }
       return found;
     },
   };
 }
 
-/** One tenant's way to its servers. */
-export class Tenant implements Journey {
+/** One tenant's way to its servers: made for each request, as there may be a hundred thousand. */
+export class Tenant implements Journey, Preference {
   readonly row: TenantRow;
-  readonly preference: Preference;
-  readonly #parts: RoutesParts;
-  /** `api` or `api:prod`. */
-  readonly #name: string;
-  #passedOver: Map<string, number> | undefined;
-  /** The last stop, as long as its server and address are the same. */
-  #stop: { readonly server: Server; readonly address: string | undefined; readonly stop: Stop } | undefined;
+  readonly #parts: TenantParts;
 
-  constructor(row: TenantRow, parts: RoutesParts) {
+  constructor(row: TenantRow, parts: TenantParts) {
     this.row = row;
     this.#parts = parts;
-    this.#name = row.instance === null ? row.service : instanceName(row.service, row.instance);
-    this.preference = { home: row.server, failover: row.failover ?? undefined, turn: turnOf(row.id) };
+  }
+
+  get home(): string {
+    return this.row.server;
+  }
+
+  get failover(): readonly string[] | undefined {
+    return this.row.failover ?? undefined;
+  }
+
+  get turn(): number {
+    return turnOf(this.row.id);
   }
 
   next(avoided: ReadonlySet<string>, isSafe: boolean): Stop | undefined {
@@ -119,13 +131,12 @@ export class Tenant implements Journey {
 
   /** The home server, whatever its health; undefined when there is none. */
   homeStop(): Stop | undefined {
-    const home = this.#parts.fleet.find(this.preference.home);
+    const home = this.#parts.fleet.find(this.home);
     return home && this.#stopAt(home);
   }
 
   onRefusal(targetId: string): void {
-    this.#passedOver ??= new Map();
-    this.#passedOver.set(targetId, this.#parts.clock.monotonic() + PASS_OVER_MS);
+    this.#parts.passedOver.add(this.row.id, targetId);
   }
 
   /** The server for a request now: one whose address is known, as no request waits for DNS. */
@@ -141,61 +152,61 @@ export class Tenant implements Journey {
 
   /** One that is passed over is still better than none. */
   #chooseAny(avoided: ReadonlySet<string>, isSafe: boolean): Choice | undefined {
-    const { fleet, clock } = this.#parts;
+    const { fleet, clock, passedOver } = this.#parts;
     const nowMs = clock.monotonic();
     if (!isSafe && this.row.writes === "home") return this.#chooseHome(avoided, nowMs);
     const isAvoided = (id: string) => avoided.has(id);
-    if (!this.isPassingOver(nowMs)) return choose(this.preference, fleet, nowMs, isAvoided);
-    const isPassed = (id: string) => avoided.has(id) || (this.#passedOver?.get(id) ?? 0) > nowMs;
-    const choice = choose(this.preference, fleet, nowMs, isPassed);
-    return choice && choice.reason !== "fail_open"
-      ? choice
-      : choose(this.preference, fleet, nowMs, isAvoided);
+    if (passedOver.isEmpty) return choose(this, fleet, nowMs, isAvoided);
+    const isPassed = (id: string) => avoided.has(id) || this.isPassingOver(id);
+    const choice = choose(this, fleet, nowMs, isPassed);
+    return choice && choice.reason !== "fail_open" ? choice : choose(this, fleet, nowMs, isAvoided);
   }
 
-  isPassingOver(nowMs: number): boolean {
-    if (this.#passedOver === undefined) return false;
-    for (const [id, untilMs] of this.#passedOver) if (untilMs <= nowMs) this.#passedOver.delete(id);
-    if (this.#passedOver.size === 0) this.#passedOver = undefined;
-    return this.#passedOver !== undefined;
-  }
-
-  /** The ids of servers passed over right now. */
-  passedOver(nowMs: number): readonly string[] {
-    return this.isPassingOver(nowMs) ? [...(this.#passedOver?.keys() ?? [])] : [];
+  /** Whether that server had no app for this tenant a moment ago. */
+  isPassingOver(serverId: string): boolean {
+    return this.#parts.passedOver.has(this.row.id, serverId);
   }
 
   /** Writes stay at home; a home that is down while others serve is not even tried, as it could take a write and hang. */
   #chooseHome(avoided: ReadonlySet<string>, nowMs: number): Choice | undefined {
     const { fleet } = this.#parts;
+    const { home, turn } = this;
     const isAvoided = (id: string) => avoided.has(id);
-    const home = choose({ ...this.preference, failover: [] }, fleet, nowMs, isAvoided);
-    if (home?.reason !== "fail_open") return home;
-    return isRoutable({ ...this.preference, failover: undefined }, fleet) ? undefined : home;
+    const choice = choose({ home, turn, failover: [] }, fleet, nowMs, isAvoided);
+    if (choice?.reason !== "fail_open") return choice;
+    return isRoutable({ home, turn, failover: undefined }, fleet) ? undefined : choice;
   }
 
   #stopAt(server: Server): Stop {
-    const address = this.#parts.resolver.address(server.url.host);
-    if (this.#stop?.server !== server || this.#stop.address !== address)
-      this.#stop = { server, address, stop: this.#makeStop(server) };
-    return this.#stop.stop;
-  }
-
-  #makeStop(server: Server): Stop {
-    const { url, row } = server;
-    const target = targetOf(server, this.#parts);
-    if (row.addressing === "header")
-      return {
-        target,
-        fields: [
-          ["host", url.hostHeader],
-          [SELECTOR, this.#name],
-        ],
-      };
     const { service, instance } = this.row;
+    const { target, host } = this.#parts.berth(server);
+    if (server.row.addressing === "header") {
+      const name = instance === null ? service : instanceName(service, instance);
+      return { target, fields: [host, [SELECTOR, name]] };
+    }
     const label = instance === null ? service : `${instance}.${service}`;
-    return { target, fields: [["host", `${label}.${url.hostHeader}`]] };
+    return { target, fields: [["host", `${label}.${server.url.hostHeader}`]] };
   }
+}
+
+/** What the stops of all tenants at one server have in common. */
+interface Berth {
+  readonly address: string | undefined;
+  readonly target: Target;
+  readonly host: Field;
+}
+
+/** Keeps the berth of a server as long as the server and its address are the same. */
+function createBerths(parts: Pick<RoutesParts, "resolver" | "ca">): (server: Server) => Berth {
+  const known = new WeakMap<Server, Berth>();
+  return (server) => {
+    const address = parts.resolver.address(server.url.host);
+    const before = known.get(server);
+    if (before !== undefined && before.address === address) return before;
+    const berth: Berth = { address, target: targetOf(server, parts), host: ["host", server.url.hostHeader] };
+    known.set(server, berth);
+    return berth;
+  };
 }
 
 /** A server as the proxy knows it; a name without an address yet fails as `unresolved`. */

@@ -79,12 +79,12 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
     );
   }
 
-  function noteOf(server: Server | undefined, tenant: Tenant, nowMs: number): string {
+  function noteOf(server: Server | undefined, tenant: Tenant): string {
     if (server === undefined) return "deleted";
     const { standing, drained, latencyMs, id, detail } = server;
     if (drained) return "drained";
     if (!isOnline(server)) return detail ?? "offline";
-    if (tenant.passedOver(nowMs).includes(id)) return "passed over: it had no app for this tenant";
+    if (tenant.isPassingOver(id)) return "passed over: it had no app for this tenant";
     if (id === tenant.row.server && standing.settledAtMs === undefined) return "back, and not steady yet";
     return latencyMs === undefined ? (detail ?? "not checked yet") : `${Math.round(latencyMs * 10) / 10} ms`;
   }
@@ -124,7 +124,6 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
     },
     event: (row) => ({ ...row, at: iso(row.at) }),
     route(domain, tenant) {
-      const nowMs = clock.monotonic();
       const choice = tenant.choose(NOBODY, true);
       const { server: home, failover, service, instance } = tenant.row;
       const rest = failover ?? fleet.byLatency.map(({ id }) => id).filter((id) => id !== home);
@@ -137,7 +136,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
         candidates: [home, ...rest].slice(0, LISTED_MAX).map((id) => {
           const server = fleet.find(id);
           const status = server?.standing.status ?? "unknown";
-          return { server: id, status, note: noteOf(server, tenant, nowMs) };
+          return { server: id, status, note: noteOf(server, tenant) };
         }),
       };
     },

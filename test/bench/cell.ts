@@ -8,6 +8,8 @@ export interface Cell {
   readonly keepAlive: boolean;
   /** Bytes to post; undefined for a GET. */
   readonly postBytes?: number;
+  /** Asks any of so many domains, t0.example.com and so on, instead of always the same. */
+  readonly hosts?: number;
 }
 
 const BODIES = { "1k": 1_024, "100k": 102_400, "10m": 10_485_760 } as const;

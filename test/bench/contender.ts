@@ -54,13 +54,13 @@ async function healthyPorts(ten: Ten): Promise<number[] | undefined> {
 }
 
 /** How one of the others is started. */
-interface Recipe {
+export interface Recipe {
   readonly versionArgs: readonly string[];
   config(port: number, origins: readonly number[]): string;
   command(config: string, dir: string): readonly string[];
 }
 
-const RECIPES: Readonly<Record<string, Recipe>> = {
+export const RECIPES: Readonly<Record<string, Recipe>> = {
   nginx: {
     versionArgs: ["-v"],
     command: (config, dir) => ["nginx", "-p", dir, "-c", config],
@@ -148,8 +148,11 @@ http://:${port} {
 export const OTHERS: readonly string[] = Object.keys(RECIPES);
 
 /** Starts one of the others before the same origins; undefined when it is not installed. */
-export async function startOther(name: string, origins: readonly number[]): Promise<Contender | undefined> {
-  const recipe = RECIPES[name];
+export async function startOther(
+  name: string,
+  origins: readonly number[],
+  recipe: Recipe | undefined = RECIPES[name],
+): Promise<Contender | undefined> {
   if (recipe === undefined) throw new Error(`no such proxy: ${name}; known: ten ${OTHERS.join(" ")}`);
   if (Bun.which(name) === null) return undefined;
   const dir = createTempDir();

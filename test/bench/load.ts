@@ -40,6 +40,7 @@ export async function burst(port: number, host: string, cell: Cell, seconds: num
       ...(cell.keepAlive ? [] : ["--header=Connection: close"]),
       `http://127.0.0.1:${port}${cell.path}`,
       ...(cell.postBytes === undefined ? [] : ["--", "POST", String(cell.postBytes)]),
+      ...(cell.hosts === undefined ? [] : ["--", "HOSTS", String(cell.hosts)]),
     ],
     { stdin: "ignore", stdout: "pipe", stderr: "pipe" },
   );

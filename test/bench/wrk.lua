@@ -1,5 +1,13 @@
--- What wrk sends and how it reports: `-- POST 1024` after its own arguments makes it post so many bytes; the summary is one line of JSON.
+-- What wrk sends and how it reports: `-- POST 1024` after its own arguments makes it post so many bytes, `-- HOSTS 100` ask any of
+-- t0.example.com to t99.example.com; the summary is one line of JSON.
 function init(args)
+  if args[1] == "HOSTS" then
+    local count = tonumber(args[2])
+    request = function()
+      wrk.headers["Host"] = "t" .. math.random(0, count - 1) .. ".example.com"
+      return wrk.format()
+    end
+  end
   if args[1] == "POST" then
     wrk.method = "POST"
     wrk.body = string.rep("x", tonumber(args[2]))

@@ -33,6 +33,8 @@ export interface SlumOptions {
   readonly words?: readonly string[];
   /** More of the environment, for the server and the commands. */
   readonly env?: Record<string, string>;
+  /** Seconds between checks; half of one unless given. */
+  readonly interval?: number;
   /** What `serve` is started by, `nsenter` and its words. */
   readonly within?: readonly string[];
 }
@@ -42,7 +44,8 @@ export function startSlum(...words: string[]): Promise<Slum> {
   return startSlumWith({ words });
 }
 
-export async function startSlumWith({ words = [], env = {}, within = [] }: SlumOptions): Promise<Slum> {
+export async function startSlumWith(options: SlumOptions): Promise<Slum> {
+  const { words = [], env = {}, within = [], interval = 0.5 } = options;
   const temp = createTempDir();
   const dataDir = temp.file("data");
   const logFile = temp.file("serve.log");
@@ -50,7 +53,7 @@ export async function startSlumWith({ words = [], env = {}, within = [] }: SlumO
   let server = await serve(0);
 
   async function serve(port: number) {
-    const usual = ["--port", String(port), "--json", "--interval", "0.5"];
+    const usual = ["--port", String(port), "--json", "--interval", String(interval)];
     const child = Bun.spawn([...within, BINARY, "serve", ...usual, ...words], {
       cwd: temp.path,
       env: environment,

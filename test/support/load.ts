@@ -10,6 +10,8 @@ export interface LoadReport {
   /** The ids that a 2xx answered, for POST. */
   readonly answered: readonly string[];
   readonly slowestMs: number;
+  /** When the last failure was seen, in milliseconds since the epoch; 0 when there was none. */
+  readonly lastFailedAt: number;
 }
 
 const [port = "", host = "", connections = "1", method = "GET"] = Bun.argv.slice(2);
@@ -18,6 +20,7 @@ const instances: Record<string, number> = {};
 const answered: string[] = [];
 let ok = 0;
 let slowestMs = 0;
+let lastFailedAt = 0;
 let ending = false;
 let nextId = 0;
 
@@ -63,6 +66,11 @@ function open(): Promise<Socket> {
   });
 }
 
+function fail(why: string): void {
+  failed[why] = (failed[why] ?? 0) + 1;
+  lastFailedAt = Date.now();
+}
+
 async function visitor(): Promise<void> {
   let socket: Socket | undefined;
   while (!ending) {
@@ -79,11 +87,10 @@ async function visitor(): Promise<void> {
       if (status === 200) {
         ok++;
         if (method !== "GET") answered.push(id);
-      } else failed[status] = (failed[status] ?? 0) + 1;
+      } else fail(String(status));
       if (!lives) socket.destroy();
     } catch (thrown) {
-      const why = thrown instanceof Error ? thrown.message : String(thrown);
-      failed[why] = (failed[why] ?? 0) + 1;
+      fail(thrown instanceof Error ? thrown.message : String(thrown));
       socket?.destroy();
       socket = undefined;
     }
@@ -99,6 +106,6 @@ await Promise.all(Array.from({ length: Number(connections) }, visitor));
 // Awaited, as a long report does not fit into the pipe at once.
 await Bun.write(
   Bun.stdout,
-  JSON.stringify({ ok, failed, instances, answered, slowestMs } satisfies LoadReport),
+  JSON.stringify({ ok, failed, instances, answered, slowestMs, lastFailedAt } satisfies LoadReport),
 );
 process.exit(0);
