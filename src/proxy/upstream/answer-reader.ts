@@ -72,7 +72,8 @@ export class AnswerReader {
       if (end < 0) return this.#keep(head, size);
       if (end > this.#limits.maxHeadBytes) throw new Garbage("the head of the answer is too long");
       const parsed = parseHead(head, end, this.#limits.maxFields);
-      if (parsed.status >= 200) return this.#final(parsed, head.subarray(0, size), end);
+      if (parsed.status >= 200)
+        return this.#final(parsed, size === head.length ? head : head.subarray(0, size), end);
       if (parsed.status === 101) throw new Garbage("the target switched protocols without being asked");
       if (++this.#interim > MAX_INTERIM) throw new Garbage("too many interim answers");
       head = head.subarray(end);

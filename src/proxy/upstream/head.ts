@@ -19,6 +19,7 @@ const LF = 10;
 const COLON = 58;
 const SPACE = 32;
 const TAB = 9;
+const EMPTY_LINE = Buffer.from("\r\n\r\n");
 const PREFIX = Array.from("HTTP/1.", (char) => char.charCodeAt(0));
 const STATUS_LINE_MIN_CHARS = "HTTP/1.1 200".length;
 
@@ -41,11 +42,8 @@ export function checkBeginning(bytes: Uint8Array, length: number): void {
 
 /** The index behind the empty line that ends a head in `bytes[from, length)`, or -1. */
 export function endOfHead(bytes: Buffer, from: number, length: number): number {
-  for (let at = from; ; at++) {
-    at = bytes.indexOf(LF, at);
-    if (at < 0 || at >= length) return -1;
-    if (at >= 3 && bytes[at - 1] === CR && bytes[at - 2] === LF && bytes[at - 3] === CR) return at + 1;
-  }
+  const end = bytes.indexOf(EMPTY_LINE, from) + EMPTY_LINE.length;
+  return end < EMPTY_LINE.length || end > length ? -1 : end;
 }
 
 /**
