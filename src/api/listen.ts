@@ -1,4 +1,5 @@
 // A listener of its own for an admin API: a unix socket, or a TCP address beside the proxy.
+import { probePort } from "../platform/socket.ts";
 import { type Peer, SOCKET_PEER } from "./access.ts";
 import type { Api } from "./server.ts";
 
@@ -8,6 +9,18 @@ const IDLE_SECS = 60;
 export interface ApiListener extends AsyncDisposable {
   /** The bound TCP port; undefined for a socket. */
   readonly port: number | undefined;
+}
+
+/** At an address of its own, beside the proxy. Throws a Fault when somebody listens there. */
+export function listenAdmin(api: Api, { host, port }: AdminAddress): ApiListener & { readonly url: string } {
+  if (port > 0) probePort(host, port);
+  const listener = listenApi(api, { hostname: host, port });
+  return { ...listener, url: `http://${host}:${listener.port}/` };
+}
+
+export interface AdminAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 /**

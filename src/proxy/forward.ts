@@ -8,7 +8,7 @@ import type { Carrier } from "./carrier.ts";
 import type { ProductFields, ProgramHooks } from "./data-plane.ts";
 import { UpstreamFailure } from "./exchange.ts";
 import type { InFlight } from "./in-flight.ts";
-import { RetryBudget, retryAfter } from "./retry.ts";
+import { answerTo, RetryBudget, retryAfter } from "./retry.ts";
 import { choose, isChanged, Pause, type Visit } from "./visit.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
 
@@ -177,25 +177,4 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       for (const name of budgets.keys()) if (!names.has(name)) budgets.delete(name);
     },
   };
-}
-
-function answerTo({ kind, requestSent }: UpstreamFailure): AnswerName {
-  switch (kind) {
-    case "refused":
-    case "unresolved":
-    case "tls":
-      return "refused";
-    case "connect_timeout":
-      return "unreachable";
-    case "busy":
-      return "busy";
-    case "request_timeout":
-    case "stream_timeout":
-      return "timeout";
-    case "garbage":
-      return requestSent ? "bad_gateway" : "bad_request";
-    case "reset":
-    case "aborted":
-      return "bad_gateway";
-  }
 }

@@ -1,5 +1,6 @@
 // What may be tried again, and how often: a bucket per route keeps retries from multiplying the load on a service in trouble.
 import type { Clock } from "../platform/clock.ts";
+import type { AnswerName } from "./answers.ts";
 import type { UpstreamFailure } from "./exchange.ts";
 import type { OutgoingBody } from "./request-body.ts";
 
@@ -53,4 +54,26 @@ export function retryAfter(
     return isWhole && kind !== "garbage" && kind !== "aborted" ? "free" : "none";
   }
   return kind === "reset" && !answerBegun && isHeld && IDEMPOTENT.has(method) ? "paid" : "none";
+}
+
+/** What the visitor is told of a failure that nothing follows. */
+export function answerTo({ kind, requestSent }: UpstreamFailure): AnswerName {
+  switch (kind) {
+    case "refused":
+    case "unresolved":
+    case "tls":
+      return "refused";
+    case "connect_timeout":
+      return "unreachable";
+    case "busy":
+      return "busy";
+    case "request_timeout":
+    case "stream_timeout":
+      return "timeout";
+    case "garbage":
+      return requestSent ? "bad_gateway" : "bad_request";
+    case "reset":
+    case "aborted":
+      return "bad_gateway";
+  }
 }

@@ -1,6 +1,7 @@
 // What follows a failed try at one of several servers: pure, by how far the try got and what the request is.
 import type { AnswerName } from "./answers.ts";
 import type { UpstreamFailure } from "./exchange.ts";
+import { answerTo } from "./retry.ts";
 
 export interface Try {
   /** GET, HEAD, OPTIONS: sending it to another server does no harm. */
@@ -28,22 +29,7 @@ export function sequelOf({ kind, requestSent, answerBegun }: UpstreamFailure, re
 }
 
 /** The answer when nobody else can be tried. */
-export function answerAfter({ kind, requestSent }: UpstreamFailure): AnswerName {
-  switch (kind) {
-    case "refused":
-    case "unresolved":
-    case "tls":
-    case "connect_timeout":
-      return "nothing_routable";
-    case "busy":
-      return "busy";
-    case "request_timeout":
-    case "stream_timeout":
-      return "timeout";
-    case "garbage":
-      return requestSent ? "bad_gateway" : "bad_request";
-    case "reset":
-    case "aborted":
-      return "bad_gateway";
-  }
+export function answerAfter(failure: UpstreamFailure): AnswerName {
+  const name = answerTo(failure);
+  return name === "refused" || name === "unreachable" ? "nothing_routable" : name;
 }

@@ -1,6 +1,6 @@
 // `slum serve` put together: what is opened in which order, and how it all ends.
 import { isIP } from "node:net";
-import { type ApiListener, listenApi } from "../api/listen.ts";
+import { listenAdmin, listenApi } from "../api/listen.ts";
 import { createApi } from "../api/server.ts";
 import { messageOf } from "../core/fault.ts";
 import { guardAccepting } from "../platform/accepting.ts";
@@ -186,18 +186,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
   }
 
   opened.use(await claimSocket(paths.socket, clock, (path) => listenApi(api, { unix: path })));
-  const admin = options.admin && opened.use(listenAdmin(options.admin));
-
-  function listenAdmin({ host, port }: { readonly host: string; readonly port: number }): ApiListener {
-    if (port > 0) probePort(host, port);
-    return listenApi(api, { hostname: host, port });
-  }
+  const admin = options.admin && opened.use(listenAdmin(api, options.admin));
 
   const owned = opened.move();
   return {
     url: plane.url,
     socket: paths.socket,
-    adminUrl: admin && options.admin ? `http://${options.admin.host}:${admin.port}/` : undefined,
+    adminUrl: admin?.url,
     async close() {
       await plane.close(CLOSE_MS);
       await owned.disposeAsync();
