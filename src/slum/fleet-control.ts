@@ -2,6 +2,7 @@
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
 import { atMost, type Clock } from "../platform/clock.ts";
+import type { CheckResult } from "../platform/health-check.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { Servers } from "./fleet.ts";
@@ -54,10 +55,15 @@ export interface FleetControlParts {
 const NAMES_SHOWN = 10;
 const LOOKUP_MS = 2_000;
 
-/** What helps against a certificate that no known root vouches for; a wrong name or date is the server's to mend. */
-function hintOf(detail: string): string {
-  if (!/certificate not trusted: .*(verify|self.signed|issuer)/i.test(detail)) return "";
-  return ". If its root is your own: slum serve --ca FILE, or NODE_EXTRA_CA_CERTS=FILE to trust it besides the public ones";
+const TRUST_IT =
+  "if the root of its certificate is your own: slum serve --ca FILE, or NODE_EXTRA_CA_CERTS=FILE to trust it besides the public ones";
+/** A certificate that no known root vouches for; a wrong name or date is the server's to mend. */
+const UNKNOWN_ROOT = /certificate not trusted: .*(verify|self.signed|issuer)/i;
+
+function warningsOf(id: string, result: CheckResult | undefined): string[] {
+  if (result === undefined || result.ok) return [];
+  const failure = `${id} does not answer as it should: ${result.detail}`;
+  return UNKNOWN_ROOT.test(result.detail) ? [failure, TRUST_IT] : [failure];
 }
 
 export function createFleetControl(parts: FleetControlParts): FleetControl {
@@ -102,23 +108,26 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
   async function check(id: string): Promise<Finding> {
     const row = get(id);
     await knownBy(row.url);
-    const [result, { peer, trusted, slum }] = await Promise.all([fleet.check(id), look(id)]);
-    const warnings: string[] = [];
-    if (result && !result.ok)
-      warnings.push(`${id} does not answer as it should: ${result.detail}${hintOf(result.detail)}`);
-    if (trusted === false)
-      warnings.push(
-        `${id} does not trust this slum${peer === undefined ? "" : `, which it sees as ${peer}`}: visitors' addresses and domains are lost there. ` +
-          `Add ${peer === undefined ? "slum's address" : JSON.stringify(peer)} to trusted_proxies in its tenement.toml, and restart it`,
-      );
-    if (slum !== undefined)
-      warnings.push(`${id} is ${slum === parts.slumId ? "this slum itself" : "a slum"}, not a tenement`);
+    const [result, portrait] = await Promise.all([fleet.check(id), look(id)]);
     return {
       healthy: result?.ok ?? false,
       detail: result?.detail ?? "it was deleted meanwhile",
-      trusted,
-      warnings,
+      trusted: portrait.trusted,
+      warnings: [...warningsOf(id, result), ...objectionsTo(id, portrait)],
     };
+  }
+
+  /** What a tenement's own word about us gives cause to say. */
+  function objectionsTo(id: string, { peer, trusted, slum }: SelfPortrait): string[] {
+    if (slum !== undefined)
+      return [`${id} is ${slum === parts.slumId ? "this slum itself" : "a slum"}, not a tenement`];
+    if (trusted !== false) return [];
+    const [seenAs, address] =
+      peer === undefined ? ["", "slum's address"] : [`, which it sees as ${peer}`, JSON.stringify(peer)];
+    return [
+      `${id} does not trust this slum${seenAs}: visitors' addresses and domains are lost there. ` +
+        `Add ${address} to trusted_proxies in its tenement.toml, and restart it`,
+    ];
   }
 
   function usersOf(id: string): TenantRow[] {

@@ -77,6 +77,7 @@ describe("a server with https", () => {
     await using slum = await startSlum();
     const added = await slum.ok("server", "add", "unknown", `https://localhost:${unknown.port}`);
     expect(added.stderr).toContain("--ca FILE");
+    expect((await slum.run("server", "check", "unknown")).stderr).toContain("--ca FILE");
     await slum.ok("server", "add", "own", `https://localhost:${selfSigned.port}`);
     await slum.ok("server", "add", "plain", `https://localhost:${slum.port}`);
     expect(await lastErrors(slum)).toEqual({
