@@ -143,6 +143,19 @@ describe("slum in front of three tenements", () => {
   }, 60_000);
 });
 
+test("a receiver can verify with the old secret and with the new one after a rotation", async () => {
+  await using receiver = startReceiver();
+  await using slum = await startSlum();
+  const old = await slum.json<{ secret: string }>("webhook", "add", "ops", receiver.url, "--allow-private");
+  const fresh = await slum.json<{ secret: string }>("webhook", "rotate", "ops");
+  expect(fresh.secret).not.toBe(old.secret);
+  for (const { secret } of [old, fresh]) {
+    receiver.expects(secret);
+    await slum.ok("webhook", "test", "ops");
+  }
+  expect(receiver.heard).toMatchObject([{ isSigned: true }, { isSigned: true }]);
+});
+
 const UNTRUSTING = `
 [settings]
 trusted_proxies = ["10.9.8.7"]

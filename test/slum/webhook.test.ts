@@ -84,6 +84,22 @@ describe("the outbox of a receiver", () => {
     await until("the outbox is empty", () => hook.registry.deliveries.size === 0);
   });
 
+  test("has what the receiver wants, and one that is dead holds up no other", async () => {
+    await using hook = await start(() => 200);
+    const pager = { id: "pager", url: "http://127.0.0.1:1/", types: ["server.offline"], allowPrivate: true };
+    await hook.registry.write((writer) =>
+      writer.webhooks.add({ ...pager, secret: newSecret(), createdAt: 0 }),
+    );
+    await hook.put("server.offline");
+    await hook.put("server.online");
+    hook.webhooks.kick();
+    await until("the other has taken both", () => hook.taken.length === 2);
+    await until("its outbox is empty", () => hook.registry.deliveries.size === 1);
+    expect([...hook.registry.deliveries.values()]).toMatchObject([
+      { webhook: "pager", type: "server.offline" },
+    ]);
+  });
+
   test("is dropped, and the receiver disabled, when that answers 410", async () => {
     await using hook = await start(() => 410);
     await hook.put("server.offline");
