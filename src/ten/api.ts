@@ -207,9 +207,10 @@ function absent({ service, id }: InstanceName): Fault {
   return new Fault("not_found", `there is no instance ${instanceName(service, id)}`);
 }
 
-function ownLogs<Q extends { id?: string | undefined }>(caller: Caller, query: Q): Q {
+/** What others deploy as a tenant's version is not the tenant's. */
+function ownLogs<Q extends { id?: string | undefined }>(caller: Caller, query: Q): Q & { exact?: true } {
   if (caller.tenant === undefined) return query;
   if (query.id !== undefined && query.id !== caller.tenant)
     throw new Fault("not_found", `there is no instance ${query.id}`);
-  return { ...query, id: caller.tenant };
+  return { ...query, id: caller.tenant, exact: true };
 }

@@ -29,6 +29,8 @@ export interface Config {
   readonly warnings: readonly string[];
   /** What was written, with all defaults filled in. */
   readonly document: Document;
+  /** The tables of services as they were written. */
+  readonly written: Readonly<Record<string, unknown>>;
 }
 
 export interface Settings {
@@ -115,7 +117,8 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   const pages = new Map<string, string>();
   if (shaped.success) problems.push(...pageProblems(shaped.data, path, options, pages));
   if (!shaped.success || problems.length > 0) throw configFault(path, problems);
-  return toConfig(shaped.data, path, options, pages);
+  const written = (raw.service ?? {}) as Config["written"];
+  return { ...toConfig(shaped.data, path, options, pages), written };
 }
 
 /** The document in a configuration file, unchecked. Throws a `usage` fault with line and column when it is no TOML. */
@@ -197,7 +200,7 @@ function toConfig(
   path: string,
   options: ConfigOptions,
   pages: ReadonlyMap<string, string>,
-): Config {
+): Omit<Config, "written"> {
   const directory = dirname(path);
   const { settings } = document;
   return {

@@ -183,7 +183,8 @@ export function createDeploys(parts: DeployParts): Deploys {
         if (row.deploying) writer.update(row, { deploying: false });
       }
       const weights = weightsAfter(service, request, ids, started);
-      return { weights, message: describe(name, group, totalOf(weights, ids)), acted: started };
+      const message = describe(name, group, totalOf(weights, ids));
+      return { weights, message, acted: started, stoppedAs: group };
     });
   }
 

@@ -7,14 +7,17 @@ import { createLogIndexer, readLogTimes } from "../platform/log-index.ts";
 import type { Instance } from "./instance.ts";
 import { createLogKeeper } from "./log-keeper.ts";
 import { type DataPaths, STREAMS, type Stream } from "./paths.ts";
-import type { Registry } from "./registry.ts";
+import type { InstanceRow, Registry } from "./registry.ts";
 import type { LogLine, LogQuery } from "./shapes.ts";
+
+/** `exact`: an id is that of an instance and never a version. */
+type Query = LogQuery & { readonly exact?: true };
 
 export interface Logs extends Disposable {
   /** The last lines that match, at most `limit`, in the order in which they arrived; those of one file in their order. */
-  tail(query: LogQuery): Promise<LogLine[]>;
+  tail(query: Query): Promise<LogLine[]>;
   /** The same, then every further line that matches, of new instances too, until the signal fires. */
-  follow(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
+  follow(query: Query, signal: AbortSignal): AsyncIterable<LogLine>;
   /** The last lines of an instance, both streams in time order. */
   lastOutput(instance: Instance, lines: number): Promise<readonly string[]>;
 }
@@ -46,8 +49,9 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
   const indexer = createLogIndexer(clock);
   const keeper = createLogKeeper({ ...parts, indexer });
 
-  function filesOf({ process, id, level }: LogQuery): LogFile[] {
-    const rows = registry.list(process).filter((row) => id === undefined || row.id === id);
+  function filesOf(query: Query): LogFile[] {
+    const { level } = query;
+    const rows = rowsOf(query);
     const streams = level === undefined ? STREAMS : [level];
     return rows.flatMap((row) =>
       streams.map((stream) => ({
@@ -61,7 +65,7 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
   /** The last lines of one file that match, and where its first line without an end begins. */
   async function lastOf(
     file: LogFile,
-    query: LogQuery,
+    query: Query,
   ): Promise<{ lines: Dated[]; end: number; rest: Dated[] }> {
     indexer.look(file.path);
     const { limit, since } = query;
@@ -73,12 +77,26 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
     return { lines: dated.slice(0, whole.length), end: tail.end, rest: dated.slice(whole.length) };
   }
 
+  /** The instance of that id, or else all that carry the version. */
+  function rowsOf({ process, id, exact }: Query): readonly InstanceRow[] {
+    const rows = registry.list(process);
+    if (id === undefined) return rows;
+    const named = rows.filter((row) => row.id === id);
+    return named.length > 0 || exact ? named : rows.filter((row) => row.version === id);
+  }
+
+  /** An instance, or version, that there is not is told, not waited for. */
+  function requireSome(query: Query): void {
+    const { process, id } = query;
+    if (process !== undefined && id !== undefined && rowsOf(query).length === 0) registry.get(process, id);
+  }
+
   function momentOf(since: Since): number {
     return "atMs" in since ? since.atMs : clock.now() - since.agoMs;
   }
 
-  async function tail(query: LogQuery): Promise<LogLine[]> {
-    if (query.process !== undefined && query.id !== undefined) registry.get(query.process, query.id);
+  async function tail(query: Query): Promise<LogLine[]> {
+    requireSome(query);
     let found: Dated[] = [];
     for (const file of filesOf(query)) {
       const { lines, rest } = await lastOf(file, query);
@@ -88,9 +106,9 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
     return last(inOrder(found), query.limit);
   }
 
-  async function* follow(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
+  async function* follow(query: Query, signal: AbortSignal): AsyncGenerator<LogLine> {
     const startedAt = clock.now();
-    if (query.process !== undefined && query.id !== undefined) registry.get(query.process, query.id);
+    requireSome(query);
     const cursors = new Map<string, Cursor>();
     const begun: Dated[] = [];
     for (const file of filesOf(query)) {
@@ -163,6 +181,6 @@ function last(lines: readonly Dated[], limit: number): LogLine[] {
   return limit === 0 ? [] : lines.slice(-limit).map(({ line }) => line);
 }
 
-function matching({ search }: LogQuery): (text: string) => boolean {
+function matching({ search }: Query): (text: string) => boolean {
   return (text) => search === undefined || text.includes(search);
 }

@@ -58,7 +58,7 @@ export function createReload(parts: ReloadParts) {
   ): Promise<ReloadReport> => {
     const before = parts.current();
     const after = parts.read();
-    const differences = differencesOf(before.document, after.document);
+    const differences = differencesOf(besides(before, after), besides(after, before));
     const later = differences
       .map(({ key }) => key)
       .filter((key) => AT_START.some((one) => key.startsWith(one)));
@@ -93,8 +93,16 @@ export function createReload(parts: ReloadParts) {
   };
 }
 
+/** With all defaults, so that a key that was taken out is told; but a service that the other has not as it was written. */
+function besides({ document, written }: Config, other: Config): unknown {
+  const services = Object.entries(document.service).map(([name, service]) => {
+    return [name, other.services.has(name) ? service : written[name]];
+  });
+  return { ...document, service: Object.fromEntries(services) };
+}
+
 /** The keys whose values differ, in the order of the files; a table that came or went is told key by key. */
-export function differencesOf(before: unknown, after: unknown): Difference[] {
+function differencesOf(before: unknown, after: unknown): Difference[] {
   const was = new Map(leavesOf(before, []));
   const is = new Map(leavesOf(after, []));
   const keys = new Set([...was.keys(), ...is.keys()]);

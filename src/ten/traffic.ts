@@ -54,6 +54,8 @@ interface Decision {
   readonly message: string;
   /** Something else was done, so that unchanged weights are not "nothing to do". */
   readonly acted?: boolean;
+  /** What all that is new can be stopped as: an id, or a version. */
+  readonly stoppedAs?: string;
 }
 
 export interface TrafficParts {
@@ -69,7 +71,7 @@ export function createTraffic(parts: TrafficParts): Traffic {
   const { registry, supervisor } = parts;
 
   async function change(name: string, command: string, decide: Decide): Promise<TrafficChange> {
-    const { before, after, message, acted } = await registry.write((writer) => {
+    const { before, after, message, acted, stoppedAs } = await registry.write((writer) => {
       const service = serviceOf(registry.list(name), name);
       const decision = decide(service, writer);
       writer.setWeights(name, decision.weights, command);
@@ -81,7 +83,7 @@ export function createTraffic(parts: TrafficParts): Traffic {
       service: name,
       changed,
       message: changed || acted ? message : `nothing to do: ${message}`,
-      undo: changed ? undoOf(name, before, after) : null,
+      undo: changed ? undoOf(name, before, after, stoppedAs) : null,
     };
   }
 
@@ -202,11 +204,11 @@ function toMember(row: InstanceRow): Member {
 }
 
 /** The command that restores `before`: raw weights of what changed; a stop of what is new, or of the first with traffic. */
-function undoOf(name: string, before: Weights, after: Weights): string | null {
+function undoOf(name: string, before: Weights, after: Weights, stoppedAs?: string): string | null {
   const spawned = [...after.keys()].find((id) => !before.has(id));
   const first = sum(before.values()) === 0 ? [...positive(after).keys()][0] : undefined;
   const stop = spawned ?? first;
-  if (stop !== undefined) return `ten stop ${instanceName(name, stop)}`;
+  if (stop !== undefined) return `ten stop ${instanceName(name, stoppedAs ?? stop)}`;
   const changed = [...before].filter(([id, weight]) => after.has(id) && after.get(id) !== weight);
   return changed.length === 0 ? null : `ten weight ${rawWords(name, new Map(changed))}`;
 }

@@ -24,6 +24,23 @@ describe("a reload", () => {
     expect((await ten.get("shop.example.org")).body).toBe(before);
   });
 
+  test("tells of a service that came or went what the file says of it, and not its defaults", async () => {
+    await using ten = await startTen();
+    const more = '[service.web]\ncommand = "./web"\ndomains = ["example.org"]\n';
+    await configure(ten, `${tomlFor("bun")}${more}`);
+    const came = await ten.json<{ differences: unknown[] }>("reload");
+    expect(came.differences).toEqual([
+      { key: "service.web.command", before: null, after: '"./web"' },
+      { key: "service.web.domains", before: null, after: '["example.org"]' },
+    ]);
+    await configure(ten, tomlFor("bun"));
+    const went = await ten.json<{ differences: unknown[] }>("reload");
+    expect(went.differences).toEqual([
+      { key: "service.web.command", before: '"./web"', after: null },
+      { key: "service.web.domains", before: '["example.org"]', after: null },
+    ]);
+  });
+
   test("of a broken file changes nothing and names the key", async () => {
     await using ten = await startTen();
     await ten.ok("deploy", "api:v1");

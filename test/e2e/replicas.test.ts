@@ -21,6 +21,28 @@ describe("a version with several instances", () => {
     expect(instances.map(({ id }) => id)).toEqual(["api:v1"]);
   });
 
+  test("is checked, restarted, read and stopped by its name, and by the command that undoes its deploy", async () => {
+    await using ten = await startTen();
+    const { stderr } = await ten.ok("deploy", "api:v2", "--instances", "2");
+    expect(stderr).toContain("undo with: ten stop api:v2\n");
+    const checks = (await ten.ok("health", "api:v2")).stdout;
+    expect(checks).toMatch(
+      /^api:v2-1 is healthy; check passed: .*\napi:v2-2 is healthy; check passed: .*\n$/,
+    );
+    const pids = async () => Object.values(await ten.ps()).map(({ pid }) => pid);
+    const before = await pids();
+    const { instances } = await ten.json<{ instances: { id: string }[] }>("restart", "api:v2");
+    expect(instances.map(({ id }) => id)).toEqual(["api:v2-1", "api:v2-2"]);
+    expect((await pids()).filter((pid) => before.includes(pid))).toEqual([]);
+    const lines = (await ten.ok("logs", "api:v2")).stdout;
+    for (const id of ["api:v2-1", "api:v2-2"]) expect(lines.split(`${id} | listening`).length).toBe(3);
+    expect((await ten.ok("logs", "api:v2-1")).stdout).toStartWith("listening");
+    expect((await ten.run("logs", "api:v3")).exit).toBe(3);
+    expect((await ten.run("health", "api:v3")).exit).toBe(3);
+    await ten.ok("stop", "api:v2");
+    expect(await pids()).toEqual([null, null]);
+  });
+
   test("keeps its part of the traffic when one of its instances is down", async () => {
     await using ten = await startTen({ service: 'restart = "never"' });
     await ten.ok("deploy", "api", "--version", "v1");

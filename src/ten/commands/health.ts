@@ -1,25 +1,30 @@
-// `ten health`: checks an instance now.
+// `ten health`: checks an instance now, or all that carry a version.
 import { command } from "../../cli/command.ts";
 import { FAULTS } from "../../core/fault.ts";
-import { instanceName } from "../../core/name.ts";
 import { instance } from "../arguments.ts";
 import { connect } from "../connect.ts";
+import { instancesOf } from "../selection.ts";
 
 export default command({
   name: "health",
   summary: "Check an instance's health now",
-  description: "Exits 0 when the check passed and 5 when it did not.",
+  description:
+    "Exits 0 when the check passed and 5 when it did not. A version with several instances has each of them checked.",
   examples: [["ten health api:v2", "one check, with its answer and how long it took"]],
   args: { instance },
   async run(context) {
     const { args, out, signal } = context;
-    const name = instanceName(args.instance.service, args.instance.id);
-    const found = await connect(context).check({ params: { id: name } }, { signal });
-    const verdict = found.healthy ? "passed" : "failed";
-    out.data(
-      { ...found },
-      () => `${name} is ${found.state}; check ${verdict}: ${found.detail} (${found.latency_ms} ms)\n`,
+    const client = connect(context);
+    const names = await instancesOf(client, args.instance, signal);
+    const found = await Promise.all(names.map((id) => client.check({ params: { id } }, { signal })));
+    const [only] = found;
+    out.data(only && found.length === 1 ? { ...only } : { instances: found }, () =>
+      found
+        .map(({ id, state, healthy, detail, latency_ms }) => {
+          return `${id} is ${state}; check ${healthy ? "passed" : "failed"}: ${detail} (${latency_ms} ms)\n`;
+        })
+        .join(""),
     );
-    return found.healthy ? 0 : FAULTS.unhealthy.exit;
+    return found.every(({ healthy }) => healthy) ? 0 : FAULTS.unhealthy.exit;
   },
 });

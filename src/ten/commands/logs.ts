@@ -2,6 +2,7 @@
 import { choice, flag, maybeWord, number, option, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import type { Output } from "../../cli/output.ts";
+import { instanceName } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import { readSubject } from "../arguments.ts";
 import { connect } from "../connect.ts";
@@ -20,7 +21,7 @@ export default command({
     ["ten logs api --since 10m --timestamps", "all instances of api in time order, each line with its time"],
   ],
   args: {
-    subject: maybeWord("The instance or the service; all unless given", {
+    subject: maybeWord("The instance, the version or the service; all unless given", {
       hint: "service[:id]",
       read: readSubject,
     }),
@@ -46,7 +47,9 @@ export default command({
       ...(since !== undefined && { since }),
     };
     const client = connect(context);
-    const show = { instance: subject?.id === undefined, time: args.timestamps };
+    // A version may have several.
+    const only = subject?.id === undefined ? undefined : instanceName(subject.service, subject.id);
+    const show = { only, time: args.timestamps };
     if (!args.follow) {
       const { lines } = await client.logs({ query }, { signal });
       out.data({ lines }, () => lines.map((line) => format(out, line, show)).join(""));
@@ -60,14 +63,15 @@ export default command({
 });
 
 interface Show {
-  readonly instance: boolean;
+  /** Lines of any other instance are told apart by its name. */
+  readonly only: string | undefined;
   readonly time: boolean;
 }
 
-/** The line as it was written, with its time where wanted, and its instance where several are shown. */
+/** The line as it was written, with its time where wanted, and its instance where several may be shown. */
 function format(out: Output, { instance, stream, at, text }: LogLine, show: Show): string {
   const time = show.time ? `${out.paint("dim", at ?? NO_TIME)} ` : "";
-  const name = show.instance ? `${out.paint("cyan", instance)} | ` : "";
+  const name = instance !== show.only ? `${out.paint("cyan", instance)} | ` : "";
   return `${time}${name}${stream === "stderr" ? out.paint("yellow", text) : text}\n`;
 }
 
