@@ -90,6 +90,13 @@ export function bootId(): string {
   return run("sysctl", "-n", "kern.boottime").match(/sec = (\d+)/)?.[1] ?? "unknown";
 }
 
+/** By how many milliseconds a process of this boot is older than this one; undefined where `startTime` is not a number of ticks. */
+export function olderByMs(startTime: string): number | undefined {
+  const own = Number(LINUX ? readProcess(process.pid)?.startTime : undefined);
+  const byMs = (own - Number(startTime)) * MS_PER_TICK;
+  return startTime === "" || Number.isNaN(byMs) ? undefined : byMs;
+}
+
 /** Takes /proc/<pid>/stat apart. The name in it may hold anything, `)` and newlines included: fields start after the last one. */
 export function parseStat(stat: string): ProcessInfo | undefined {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

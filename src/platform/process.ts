@@ -32,8 +32,9 @@ export interface ManagedProcess extends ProcessIdentity {
   /** Signals the leader's group, or what is left of its session. False when there is nothing of ours to signal. */
   signalGroup(signal: NodeJS.Signals): boolean;
   /**
-   * SIGTERM to the group, SIGKILL to the whole session after `graceMs` (0: at once). Resolves when nothing of the
-   * session lives; rejects with a Fault when something is left 5 s after SIGKILL. May be called again with less grace.
+   * SIGTERM to the group, SIGKILL to the whole session after `graceMs` (0: at once); then the same to what has left the
+   * session. Resolves when nothing of it lives; rejects with a Fault when something is left 5 s after SIGKILL. May be
+   * called again with less grace.
    */
   stop(graceMs: number): Promise<Exit>;
 }
@@ -61,8 +62,14 @@ const KILL_PATIENCE_MS = 5000;
 /** How long one look at all processes serves: many instances stop side by side, and a look costs milliseconds. */
 const SCAN_MAX_AGE_MS = 20;
 
-/** All processes, seen at or after a time of the monotonic clock. */
-type Scan = (sinceMs: number) => readonly ProcessInfo[];
+/** What was seen at or after a time of the monotonic clock. */
+type Scan<T> = (sinceMs: number) => readonly T[];
+
+interface Looks {
+  readonly clock: Clock;
+  readonly all: Scan<ProcessInfo>;
+  readonly marked: Scan<Marked>;
+}
 
 /** Live processes whose nonce starts with `prefix`: leftovers, and children whose pid nobody had written down. Linux only. */
 export function findByNonce(prefix: string): Marked[] {
@@ -77,7 +84,11 @@ export function findByNonce(prefix: string): Marked[] {
 /** The processes of one supervisor. Disposing stops watching adopted ones and ends none. */
 export function createProcesses(clock: Clock): Processes {
   const boot = bootId();
-  const scan = createScan(clock);
+  const looks: Looks = {
+    clock,
+    all: createScan(clock, readProcesses),
+    marked: createScan(clock, () => findByNonce("")),
+  };
   const adopted = new Set<ManagedProcess>();
   let stopPolling: (() => void) | undefined;
 
@@ -104,7 +115,7 @@ export function createProcesses(clock: Clock): Processes {
       // Even a child that has ended by now is still there as a zombie: only our event loop reaps it.
       const startTime = readProcess(child.pid)?.startTime ?? "";
       const exited = child.exited.then(() => exitOf(child));
-      return new Session({ pid: child.pid, startTime, bootId: boot, nonce }, exited, clock, scan);
+      return new Session({ pid: child.pid, startTime, bootId: boot, nonce }, exited, looks);
     },
     adopt(identity) {
       if (identity.bootId !== boot || !isLeader(readProcess(identity.pid), identity)) return undefined;
@@ -113,14 +124,14 @@ export function createProcesses(clock: Clock): Processes {
       const nonce = readVariable(identity.pid, NONCE_VARIABLE);
       if (nonce !== undefined && nonce !== identity.nonce) return undefined;
       const { promise, resolve } = Promise.withResolvers<Exit>();
-      const session = new Session(identity, promise, clock, scan, () => resolve({ unknown: true }));
+      const session = new Session(identity, promise, looks, () => resolve({ unknown: true }));
       adopted.add(session);
       stopPolling ??= clock.every(ADOPTED_POLL_MS, poll);
       return session;
     },
     remains(session, nonce) {
       const identity = { pid: session, startTime: "", bootId: boot, nonce };
-      return new Session(identity, Promise.resolve({ unknown: true }), clock, scan);
+      return new Session(identity, Promise.resolve({ unknown: true }), looks);
     },
     [Symbol.dispose]: rest,
   };
@@ -133,7 +144,7 @@ class Session implements ManagedProcess {
   readonly nonce: string;
   readonly exited: Promise<Exit>;
   readonly #clock: Clock;
-  readonly #scan: Scan;
+  readonly #looks: Looks;
   /** Set for adopted processes, whose end nobody tells us. */
   readonly #foundEnded: (() => void) | undefined;
   /** When the leader was first seen to be gone; looks at the session from before that do not count any more. */
@@ -141,22 +152,16 @@ class Session implements ManagedProcess {
   /** Members seen since the leader ended: while one of them lives, the kernel gives the session's id to nobody else. */
   #survivors: readonly ProcessInfo[] = [];
 
-  constructor(
-    identity: ProcessIdentity,
-    exited: Promise<Exit>,
-    clock: Clock,
-    scan: Scan,
-    foundEnded?: () => void,
-  ) {
+  constructor(identity: ProcessIdentity, exited: Promise<Exit>, looks: Looks, foundEnded?: () => void) {
     this.pid = identity.pid;
     this.startTime = identity.startTime;
     this.bootId = identity.bootId;
     this.nonce = identity.nonce;
-    this.#clock = clock;
-    this.#scan = scan;
+    this.#clock = looks.clock;
+    this.#looks = looks;
     this.#foundEnded = foundEnded;
     this.exited = exited.then((exit) => {
-      this.#endedAtMs = clock.monotonic();
+      this.#endedAtMs = this.#clock.monotonic();
       if (this.startTime !== "" && groupExists(this.pid)) this.#survivors = this.#session();
       return exit;
     });
@@ -169,7 +174,7 @@ class Session implements ManagedProcess {
   }
 
   signalGroup(signal: NodeJS.Signals): boolean {
-    return this.alive() ? kill(this.pid, signal) : this.#signalSession(signal);
+    return this.alive() ? kill(-this.pid, signal) : this.#signalSession(signal);
   }
 
   async stop(graceMs: number): Promise<Exit> {
@@ -183,7 +188,25 @@ class Session implements ManagedProcess {
       const pause = sleep(this.#clock, now < killAt ? Math.min(STOP_POLL_MS, killAt - now) : STOP_POLL_MS);
       await (leads ? Promise.race([this.exited, pause]) : pause);
     }
+    await this.#stopEscaped(killAt);
     return this.exited;
+  }
+
+  /** What has left the session, as daemons do, still carries our mark: each of them by itself, as its group may be anybody's. */
+  async #stopEscaped(killAt: number): Promise<void> {
+    for (let asked = false, left = this.#escaped(); left.length > 0; asked = true, left = this.#escaped()) {
+      const now = this.#clock.monotonic();
+      if (now > killAt + KILL_PATIENCE_MS) throw immortal(this.pid);
+      const name = now >= killAt ? "SIGKILL" : "SIGTERM";
+      const still = left.filter(({ pid, startTime }) => readProcess(pid)?.startTime === startTime);
+      if (name === "SIGKILL" || !asked) for (const { pid } of still) kill(pid, name);
+      await sleep(this.#clock, now < killAt ? Math.min(STOP_POLL_MS, killAt - now) : STOP_POLL_MS);
+    }
+  }
+
+  #escaped(): readonly Marked[] {
+    const marked = this.#looks.marked(this.#oldestLook());
+    return marked.filter(({ nonce, session }) => nonce === this.nonce && session !== this.pid);
   }
 
   /** Every group of the session: a shell with job control puts its children into groups of their own. */
@@ -193,7 +216,7 @@ class Session implements ManagedProcess {
       const now = readProcess(member.pid);
       return now?.startTime === member.startTime && now.session === this.pid && now.group === member.group;
     });
-    return still.map((member) => kill(member.group, signal)).includes(true);
+    return still.map((member) => kill(-member.group, signal)).includes(true);
   }
 
   /** Live processes of the session, or none when it is not proven that the session is still ours. */
@@ -205,8 +228,12 @@ class Session implements ManagedProcess {
   }
 
   #session(): readonly ProcessInfo[] {
-    const since = Math.max(this.#endedAtMs, this.#clock.monotonic() - SCAN_MAX_AGE_MS);
-    return this.#scan(since).filter((info) => info.session === this.pid && !info.zombie);
+    const all = this.#looks.all(this.#oldestLook());
+    return all.filter((info) => info.session === this.pid && !info.zombie);
+  }
+
+  #oldestLook(): number {
+    return Math.max(this.#endedAtMs, this.#clock.monotonic() - SCAN_MAX_AGE_MS);
   }
 
   #proves(member: ProcessInfo): boolean {
@@ -221,11 +248,12 @@ function isLeader(info: ProcessInfo | undefined, identity: ProcessIdentity): boo
   return info.pid === identity.pid && info.session === info.pid;
 }
 
-function kill(group: number, signal: NodeJS.Signals): boolean {
+/** A process, or a group when negative. */
+function kill(target: number, signal: NodeJS.Signals): boolean {
   // -1 would be every process there is, and 0 our own group.
-  if (group <= 1) return false;
+  if (Math.abs(target) <= 1) return false;
   try {
-    return process.kill(-group, signal);
+    return process.kill(target, signal);
   } catch {
     return false;
   }
@@ -245,13 +273,13 @@ function exitOf(child: Bun.Subprocess): Exit {
   return child.exitCode === null ? { unknown: true } : { code: child.exitCode };
 }
 
-function createScan(clock: Clock): Scan {
+function createScan<T>(clock: Clock, read: () => readonly T[]): Scan<T> {
   let seenAtMs = Number.NEGATIVE_INFINITY;
-  let seen: readonly ProcessInfo[] = [];
+  let seen: readonly T[] = [];
   return (sinceMs) => {
     if (seenAtMs < sinceMs) {
       seenAtMs = clock.monotonic();
-      seen = readProcesses();
+      seen = read();
     }
     return seen;
   };

@@ -2,11 +2,11 @@
 import type { Principal } from "../api/access.ts";
 import type { Handlers } from "../api/server.ts";
 import { Fault } from "../core/fault.ts";
-import { type InstanceName, instanceName } from "../core/name.ts";
+import { type InstanceName, instanceName, parseInstance } from "../core/name.ts";
 import { select } from "../core/rollout.ts";
 import type { TenContract } from "./contract.ts";
 import type { Control } from "./control.ts";
-import type { ServiceSplit } from "./shapes.ts";
+import type { InstanceView, ServiceSplit } from "./shapes.ts";
 import { serviceOf, type TrafficChange } from "./traffic.ts";
 import type { View } from "./view.ts";
 
@@ -21,6 +21,9 @@ export interface HandlerParts {
   describeConfig(): Record<string, unknown>;
   metrics(): string;
 }
+
+/** Lines of output beside each instance that has failed. */
+const SHOWN_LINES = 5;
 
 export function createHandlers(parts: HandlerParts): Handlers<TenContract, Caller> {
   const { control, view } = parts;
@@ -47,13 +50,20 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     return { ...done, ...splitOf(done.service) };
   }
 
+  /** What has failed is shown with the last that it wrote. */
+  async function withOutput(one: InstanceView): Promise<InstanceView> {
+    if (one.state !== "failed") return one;
+    const output = await control.logs.lastOutput(parseInstance(one.id), SHOWN_LINES).catch(() => []);
+    return { ...one, last_output: [...output] };
+  }
+
   function splitOf(service: string): ServiceSplit {
     return { service, split: view.split(service), maintenance: view.maintenance(service) };
   }
 
   return {
     health: ({ peer }) => ({ status: "ok", peer: peer.address || null, trusted: peer.trusted }),
-    listInstances({ query, principal }) {
+    async listInstances({ query, principal }) {
       const instances = view
         .list(query.process)
         .filter((one) => mayTouch(principal, one.id.slice(one.service.length + 1)));
@@ -61,7 +71,10 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
         principal.tenant === undefined
           ? (query.process ?? service) === service
           : instances.some((one) => one.service === service);
-      return { instances, maintenance: view.underMaintenance().filter(({ service }) => isShown(service)) };
+      return {
+        instances: await Promise.all(instances.map(withOutput)),
+        maintenance: view.underMaintenance().filter(({ service }) => isShown(service)),
+      };
     },
     async spawn({ body, principal }) {
       requireTouch(principal, { service: body.process, id: body.id });

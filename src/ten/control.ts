@@ -116,7 +116,10 @@ export function createControl(parts: ControlParts): Control {
     });
   }
 
-  /** One instance of a service at a time, so that a fault they share does not take all of them at once. */
+  /**
+   * One instance of a service at a time, and the next when it is healthy again or has had its time for that: a fault
+   * that they share does not take all of them at once.
+   */
   function onSick(instance: Instance): void {
     // It may have been removed, or got well, since it was last in turn.
     if (registry.find(instance.service, instance.id)?.state !== "unhealthy") return;
@@ -125,10 +128,17 @@ export function createControl(parts: ControlParts): Control {
       return;
     }
     restartingSick.add(instance.service);
-    instance
-      .giveUp("was unhealthy for too long", () => lifecycle.halt(instance.row, "unhealthy for too long"))
+    restartSick(instance)
       .catch((thrown) => parts.onTrouble(`${instance.name}: ${messageOf(thrown)}`))
       .finally(() => restartingSick.delete(instance.service));
+  }
+
+  async function restartSick(instance: Instance): Promise<void> {
+    const { row } = instance;
+    await instance.giveUp("was unhealthy for too long", () => lifecycle.halt(row, "unhealthy for too long"));
+    // Whether it comes back is for its own checks to tell.
+    const { startupTimeoutMs: timeoutMs } = timesOf(instance.service);
+    await supervisor.untilHealthy(row, { timeoutMs }).catch(() => {});
   }
 
   const listeners = createListeners(clock);

@@ -20,7 +20,7 @@ export class Instance {
   readonly id: string;
   readonly name: string;
   lastCheck: CheckResult | undefined;
-  /** On the monotonic clock; undefined while there is no process of which we know. */
+  /** On the monotonic clock: when this supervisor started or adopted it; undefined while there is no process. */
   startedAtMs: number | undefined;
   readonly #around: Surroundings;
   #process: ManagedProcess | undefined;

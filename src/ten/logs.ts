@@ -1,10 +1,9 @@
 // What instances wrote: the last lines of their files in time order, and what is appended from then on.
-import { instanceName } from "../core/name.ts";
+import { type InstanceName, instanceName } from "../core/name.ts";
 import type { Since } from "../core/since.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
 import { createLineFollower, type Line, type LineFollower, readTail } from "../platform/log-file.ts";
 import { createLogIndexer, readLogTimes } from "../platform/log-index.ts";
-import type { Instance } from "./instance.ts";
 import { createLogKeeper } from "./log-keeper.ts";
 import { type DataPaths, STREAMS, type Stream } from "./paths.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
@@ -19,7 +18,7 @@ export interface Logs extends Disposable {
   /** The same, then every further line that matches, of new instances too, until the signal fires. */
   follow(query: Query, signal: AbortSignal): AsyncIterable<LogLine>;
   /** The last lines of an instance, both streams in time order. */
-  lastOutput(instance: Instance, lines: number): Promise<readonly string[]>;
+  lastOutput(instance: InstanceName, lines: number): Promise<readonly string[]>;
 }
 
 interface LogFile {

@@ -117,8 +117,7 @@ export function createRegistry(
         const after: Record<string, number> = {};
         const current = db.select().from(tables.instances).where(eq(tables.instances.service, service)).all();
         for (const row of current) {
-          // What ended by itself kept its weight for its return; once others are given theirs, it has none.
-          const weight = weights.get(row.id) ?? (row.desired === "stopped" ? 0 : row.weight);
+          const weight = weights.get(row.id) ?? weightKept(row);
           before[row.id] = row.weight;
           after[row.id] = weight;
           if (weight !== row.weight)
@@ -287,6 +286,11 @@ export function createRegistry(
 
 function keyOf(row: { readonly service: string; readonly id: string }): string {
   return instanceName(row.service, row.id);
+}
+
+/** What ended by itself kept its weight for its return; once others are given theirs, it has none. */
+function weightKept({ desired, weight }: InstanceRow): number {
+  return desired === "stopped" ? 0 : weight;
 }
 
 function isBusy(thrown: unknown): boolean {

@@ -60,6 +60,8 @@ export const instanceAnswer = z.object({
   idle_secs: z.number().nullable(),
   restarts: z.number(),
   last_exit: z.string().nullable(),
+  /** In lists, of what has failed: its last lines. */
+  last_output: z.array(z.string()).optional(),
   next_try_secs: z.number().nullable(),
   in_flight: z.number(),
   requests: z.number(),

@@ -3,8 +3,10 @@ import { instanceName } from "../core/name.ts";
 import { usable } from "../core/pick.ts";
 import type { Route } from "../core/route.ts";
 import { shareOf, sum } from "../core/weight.ts";
+import { olderByMs } from "../platform/proc.ts";
 import type { Usage } from "../platform/stats.ts";
 import type { TargetTraffic } from "../proxy/metrics.ts";
+import type { Instance } from "./instance.ts";
 import { errorsOf, type Rates } from "./rates.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
 import type { InstanceView, SplitView } from "./shapes.ts";
@@ -61,7 +63,6 @@ export function createView(parts: ViewParts): View {
   function toView(row: InstanceRow, share: number, traffic: TargetTraffic | undefined): InstanceView {
     const name = instanceName(row.service, row.id);
     const instance = supervisor.find(row);
-    const now = parts.monotonic();
     const usage = instance?.process && parts.usage().get(instance.process.pid);
     const rate = parts.rates.of(name);
     const { nextTryMs } = supervisor.lifeOf(row) ?? {};
@@ -76,7 +77,7 @@ export function createView(parts: ViewParts): View {
       share,
       port: row.port,
       pid: row.pid,
-      uptime_secs: secs(instance?.startedAtMs, now),
+      uptime_secs: secs(instance && uptimeOf(instance)),
       idle_secs: traffic ? Math.round(traffic.idleMs / 100) / 10 : null,
       restarts: row.restarts,
       last_exit: row.lastExit,
@@ -92,6 +93,14 @@ export function createView(parts: ViewParts): View {
       url: parts.urlOf(row.service, row.id),
       created_at: new Date(row.createdAt).toISOString(),
     };
+  }
+
+  /** Since its process began, also under an earlier server. */
+  function uptimeOf({ process, startedAtMs }: Instance): number | undefined {
+    if (!process || startedAtMs === undefined) return undefined;
+    const olderMs = olderByMs(process.startTime);
+    // The monotonic clock began with this program.
+    return parts.monotonic() + (olderMs === undefined ? -startedAtMs : Math.max(olderMs, -parts.monotonic()));
   }
 
   return {
@@ -123,6 +132,6 @@ function isoOf(ms: number | undefined): string | null {
   return ms === undefined ? null : new Date(ms).toISOString();
 }
 
-function secs(sinceMs: number | undefined, nowMs: number): number | null {
-  return sinceMs === undefined ? null : Math.round((nowMs - sinceMs) / 100) / 10;
+function secs(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.round(ms / 100) / 10;
 }

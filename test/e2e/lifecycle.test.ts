@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { until } from "../support/until.ts";
-import { startFleet } from "./fleet.ts";
+import { openGate, startFleet } from "./fleet.ts";
 import { isAlive, type Ten, untilState } from "./ten.ts";
 
 const HOST = "api.localhost";
@@ -26,6 +26,8 @@ describe("ten serve", () => {
   test("killed and started again has the same instances, processes, ports and weights, and serves within a second", async () => {
     await using ten = await startTwo();
     const before = await lasting(ten);
+    const uptimes = async () => Object.values(await ten.ps()).map(({ uptime_secs }) => uptime_secs ?? 0);
+    const earlier = await uptimes();
     ten.kill("SIGKILL");
     await ten.exited;
     const begun = performance.now();
@@ -33,6 +35,7 @@ describe("ten serve", () => {
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 8, "api:v2": 2 });
     expect(performance.now() - begun).toBeLessThan(1_000);
     expect(await lasting(ten)).toEqual(before);
+    for (const [index, now] of (await uptimes()).entries()) expect(now).toBeGreaterThan(earlier[index] ?? 0);
   });
 
   test("killed sees at its next start which instances died meanwhile, and starts them", async () => {
@@ -164,10 +167,31 @@ describe("an instance", () => {
     expect(row?.reason).toStartWith("exited with code 7, next try in ");
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 10 });
     expect((await ten.ok("ps")).stdout).not.toContain("api:crash");
-    expect((await ten.ok("ps", "--all")).stdout).toMatch(/api:crash +crash +failed .*exited with code 7/);
+    expect((await ten.ok("ps", "--all")).stdout).toMatch(
+      /api:crash +crash +failed .*exited with code 7[\s\S]*api:crash wrote last:\n[\s\S]* no database\n/,
+    );
     expect((await ten.ok("logs", "api:crash", "--limit", "2")).stdout).toContain("no database");
     await ten.ok("stop", "api:crash");
     await ten.ok("rm", "api:crash");
+  });
+
+  test("that is unhealthy for too long is restarted, and its sick sibling only when it is healthy again", async () => {
+    await using ten = await startFleet({
+      service: "unhealthy_restart_secs = 1\nhealth_check_interval = 0.1",
+    });
+    await openGate(ten);
+    for (const id of ["a", "b"]) await ten.ok("spawn", `api:${id}`, "--version", "gated");
+    for (const id of ["a", "b"]) await untilState(ten, `api:${id}`, "healthy");
+    const pids = async () => Object.values(await ten.ps()).map(({ pid }) => pid);
+    const before = await pids();
+    await rm(`${ten.dataDir}/_gate`);
+    const fresh = async () => (await pids()).filter((pid) => !before.includes(pid));
+    await until("one is restarted", async () => (await fresh()).length > 0, 15_000);
+    // Longer than the other waits to be looked at again.
+    await Bun.sleep(1_500);
+    expect((await fresh()).length).toBe(1);
+    await openGate(ten);
+    for (const id of ["a", "b"]) await untilState(ten, `api:${id}`, "healthy");
   });
 
   test("whose release has gone says so when it is restarted, and is tried again", async () => {

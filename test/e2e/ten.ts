@@ -42,6 +42,7 @@ export interface Shown {
   readonly port: number | null;
   readonly pid: number | null;
   readonly restarts: number;
+  readonly uptime_secs: number | null;
   readonly last_exit: string | null;
   readonly requests: number;
   readonly errors: number;

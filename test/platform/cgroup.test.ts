@@ -174,10 +174,10 @@ describe.skipIf(!(await version1()))("version 1, for real", () => {
     await bystander.stop(0);
   });
 
-  test("what has left its session goes with its group", async () => {
+  test("what has left its session and has no mark goes with its group", async () => {
     const { cgroups, start, output } = setup();
     const made = await cgroups.make("api:v1", { memoryBytes: 64 << 20 });
-    const child = start("setsid sh -c 'echo $$; exec sleep 600' & wait", { cgroups: made });
+    const child = start("env -i setsid sh -c 'echo $$; exec sleep 600' & wait", { cgroups: made });
     const escaped = await until("it has started", () => Number(output().trim()));
     await child.stop(0);
     expect(readProcess(escaped)?.zombie).toBe(false);

@@ -281,6 +281,27 @@ describe("stop", () => {
     expect(runs(grandchild)).toBe(false);
   });
 
+  test.skipIf(!Bun.which("setsid"))(
+    "a daemon that has left the session ends by SIGTERM, or is killed",
+    async () => {
+      for (const [trap, atLeastMs] of [
+        ["trap 'echo ended; exit' TERM", 0],
+        ["trap '' TERM", 300],
+      ] as const) {
+        const { sh, output } = setup();
+        const child = sh(
+          `setsid sh -c '${trap.replaceAll("'", `'"'"'`)}; echo $$; while :; do sleep 0.05; done' & sleep 100`,
+        );
+        const daemon = Number(await until("the daemon is named", () => output().trim()));
+        const begun = performance.now();
+        await child.stop(300);
+        expect(runs(daemon)).toBe(false);
+        expect(performance.now() - begun).toBeGreaterThanOrEqual(atLeastMs);
+        expect(output().includes("ended")).toBe(atLeastMs === 0);
+      }
+    },
+  );
+
   test("fifty processes stop side by side", async () => {
     const { start } = setup();
     const children = Array.from({ length: 50 }, () => start(["sleep", "100"]));

@@ -17,7 +17,7 @@ export default command({
   summary: "Show the instances that run",
   examples: [
     ["ten ps", "what runs now"],
-    ["ten ps --all", "also stopped and failed ones, with the reason of the last change"],
+    ["ten ps --all", "also stopped and failed ones, with the reason of the last change and the last output"],
     ["ten ps --watch", "again every second"],
   ],
   args: {
@@ -35,6 +35,7 @@ export default command({
       const hidden = instances.length - shown.length;
       const text = () =>
         (shown.length > 0 ? table(out, shown, args.all) : empty(hidden)) +
+        shown.map((one) => lastOutput(out, one)).join("") +
         maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("");
       return { value: { instances: shown, maintenance }, text };
     };
@@ -79,6 +80,11 @@ function table(out: Output, instances: readonly InstanceView[], all: boolean): s
     one.reason,
   ]);
   return formatTable(columns, rows, out.paint);
+}
+
+function lastOutput(out: Output, { id, last_output = [] }: InstanceView): string {
+  const lines = last_output.map((line) => `  ${line}\n`).join("");
+  return lines && `${out.paint("red", `${id} wrote last:`)}\n${lines}`;
 }
 
 const COLOURS = {
