@@ -93,7 +93,8 @@ export class Connection {
     }
     const taken = this.#socket?.write(bytes, 0, length) ?? -1;
     if (taken < 0) return false;
-    if (taken < length) this.#unwritten = bytes.slice(taken, length);
+    // Not `slice`, which for a Buffer makes another view of the same memory.
+    if (taken < length) this.#unwritten = Buffer.from(bytes.subarray(taken, length));
     return true;
   }
 

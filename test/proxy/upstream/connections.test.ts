@@ -1,5 +1,7 @@
 // Which connection a request goes over: used again, opened anew, waited for, or refused.
 import { describe, expect, test } from "bun:test";
+import { Connection } from "../../../src/proxy/upstream/connection.ts";
+import { defaultLimits } from "../../../src/proxy/upstream/limits.ts";
 import { testCertificate, testServerName } from "../../support/certificate.ts";
 import { closingOrigin } from "../../support/closing-origin.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
@@ -277,6 +279,21 @@ describe("no connection", () => {
     expect(stream.locked).toBeFalse();
     expect(await new Response(stream).text()).toBe("kept");
   });
+});
+
+test("what the kernel does not take at once is copied: its buffer may be used again", async () => {
+  await using target = scriptedOrigin({});
+  const opened = Promise.withResolvers<Connection>();
+  const owner = { onOpened: opened.resolve, onUnopened() {}, onLost() {} };
+  new Connection(owner, defaultLimits).connect(target.origin);
+  const connection = await opened.promise;
+  const bytes = Buffer.alloc(20_000_000, "a");
+  expect(connection.write(bytes)).toBe(true);
+  expect(connection.flushed).toBe(false);
+  bytes.fill("b");
+  await until("all has arrived", () => target.connections[0]?.received().length === bytes.length);
+  expect(target.connections[0]?.received().indexOf("b")).toBe(-1);
+  connection.close();
 });
 
 test("a unix socket carries requests like any other", async () => {
