@@ -2,6 +2,7 @@
 import type { Socket, SocketHandler } from "bun";
 import type { FailureKind, Origin } from "../exchange.ts";
 import { AnswerReader, type HeadLimits } from "./answer-reader.ts";
+import { giveBack } from "./give-back.ts";
 
 /** The exchange that a connection serves at the moment, or will serve when it is open. */
 export interface Occupant {
@@ -162,6 +163,7 @@ export class Connection {
       return;
     }
     this.#unwritten = undefined;
+    giveBack(rest);
     this.occupant?.onFlushed();
   }
 

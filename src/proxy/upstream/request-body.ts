@@ -2,6 +2,7 @@
 import { messageOf } from "../../core/fault.ts";
 import type { StreamBody } from "../exchange.ts";
 import type { Connection } from "./connection.ts";
+import { giveBack } from "./give-back.ts";
 
 export interface BodyProgress {
   /** Bytes have left. */
@@ -51,6 +52,7 @@ export class RequestBody {
       this.#reader = reader;
       for (let next = await reader.read(); !this.#cancelled && !next.done; next = await reader.read()) {
         await this.#write(next.value);
+        giveBack(next.value);
         if (this.#cancelled) return;
         this.#progress.progressed();
         // The target may answer now: it has all that was announced, whenever the stream itself says so.
@@ -73,9 +75,9 @@ export class RequestBody {
   #write(piece: Uint8Array): Promise<void> | undefined {
     if (piece.byteLength === 0) return undefined;
     if (this.#remaining === undefined) {
-      this.#connection.write(
-        Buffer.concat([Buffer.from(`${piece.byteLength.toString(16)}\r\n`), piece, CRLF]),
-      );
+      const chunk = Buffer.concat([Buffer.from(`${piece.byteLength.toString(16)}\r\n`), piece, CRLF]);
+      this.#connection.write(chunk);
+      giveBack(chunk);
     } else {
       this.#remaining -= piece.byteLength;
       if (this.#remaining < 0) throw new Error("the request's body is longer than announced");

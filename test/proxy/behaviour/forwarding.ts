@@ -186,7 +186,7 @@ export function forwards(create: PlaneFactory): void {
     expect(fieldOf(front.origin.seen[0]?.head ?? "", "transfer-encoding")).toBe("chunked");
   });
 
-  test("ten megabytes go through, both ways", async () => {
+  test("thirty megabytes without a repetition go through, both ways", async () => {
     await using origin = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
@@ -196,8 +196,7 @@ export function forwards(create: PlaneFactory): void {
     await using front = await startPlane(create);
     const address = { host: "127.0.0.1", port: origin.port ?? 0 };
     await front.plane.publish([routeTo({ address })]);
-    const bytes = crypto.getRandomValues(new Uint8Array(65_536));
-    const body = Buffer.concat(Array.from({ length: 160 }, () => bytes));
+    const body = Uint32Array.from({ length: 7_500_000 }, (_, number) => number);
     const answer = await front.get("api.example.com", "/", { method: "POST", body });
     expect(Bun.hash(await answer.arrayBuffer())).toBe(Bun.hash(body));
   });

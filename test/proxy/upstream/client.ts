@@ -60,8 +60,11 @@ export function createClient({
 /** The whole body as text (latin1); null when there is none. */
 export async function text({ body }: UpstreamResponse): Promise<string | null> {
   if (body === null) return null;
-  const bytes = body instanceof Uint8Array ? body : await new Response(body as Bun.BodyInit).bytes();
-  return Buffer.from(bytes).toString("latin1");
+  if (body instanceof Uint8Array) return Buffer.from(body).toString("latin1");
+  let read = "";
+  // Each piece is used before the next one is asked for: then its memory may be gone.
+  for await (const piece of body) read += Buffer.from(piece).toString("latin1");
+  return read;
 }
 
 /** What the promise was rejected with; throws when it was not. */
