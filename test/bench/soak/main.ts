@@ -3,9 +3,14 @@ import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
 import { bodies } from "./bodies.ts";
 import { type Figure, passes, type Scenario, table } from "./figure.ts";
+import { fuzz } from "./fuzz.ts";
 import { hanging } from "./hanging.ts";
+import { killed } from "./killed.ts";
+import { live } from "./live.ts";
+import { million } from "./million.ts";
+import { pauses } from "./pauses.ts";
 
-const SCENARIOS: readonly Scenario[] = [hanging, bodies];
+const SCENARIOS: readonly Scenario[] = [hanging, live, killed, fuzz, pauses, million, bodies];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

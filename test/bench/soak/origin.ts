@@ -51,13 +51,14 @@ const server = Bun.serve({
       case "/socket":
         return self.upgrade(request) ? undefined : new Response("no", { status: 400 });
       case "/deafen":
+        // The answer to this goes out, and connects are refused from then on.
         void server.stop();
-        return new Response("deaf");
+        return new Response("deaf", { headers: { connection: "close" } });
       default:
         return new Response("ok");
     }
   },
-  websocket: { message: (socket, message) => void socket.send(message) },
+  websocket: { perMessageDeflate: false, message: (socket, message) => void socket.send(message) },
 });
 // Also when nothing listens any more.
 setInterval(() => {}, 60_000);
