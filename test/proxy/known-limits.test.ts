@@ -165,6 +165,34 @@ test("a request with more than 198 fields is refused", async () => {
   stillLimited(answer.startsWith("HTTP/1.1 200 "), "nothing else depends on it.");
 });
 
+test.each([
+  ["GET /", "A B: 1\r\n", "400"],
+  ["GET /", `A: ${"x".repeat(140_000)}\r\n`, "431"],
+])("what %# is no request is refused without a word", async (start, fields, status) => {
+  await using proxy = await proxied((request) => reply(request, ""));
+  using client = await proxy.ask(start, fields);
+  const answer = await headOf(client);
+  expect(answer).toStartWith(`HTTP/1.1 ${status} `);
+  stillLimited(fieldOf(answer, "cache-control") !== undefined, "answers.ts can word these, too.");
+});
+
+test("a method that Bun does not know ends the connection", async () => {
+  await using proxy = await proxied((request) => reply(request, ""));
+  using known = await proxy.ask("PROPFIND /");
+  expect(await headOf(known)).toStartWith("HTTP/1.1 200 ");
+  using client = await proxy.ask("BREW /");
+  await Promise.race([client.closed, headOf(client).catch(() => {})]);
+  stillLimited(client.text() !== "", "nothing else depends on it.");
+});
+
+test("a request with trailers is refused", async () => {
+  await using proxy = await proxied((request) => reply(request, ""));
+  using client = await proxy.ask("POST /", "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\n");
+  const answer = await headOf(client);
+  expect(answer).toMatch(/^HTTP\/1.1 (200|400) /);
+  stillLimited(answer.startsWith("HTTP/1.1 200 "), "nothing else depends on it.");
+});
+
 test("100 Continue is said before any target has been asked", async () => {
   await using proxy = await proxied(({ socket }) => {
     socket.write("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
