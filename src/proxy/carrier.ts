@@ -2,6 +2,7 @@
 import { messageOf } from "../core/fault.ts";
 import { answerFields } from "../core/header.ts";
 import type { Target } from "../core/route.ts";
+import type { Clock } from "../platform/clock.ts";
 import { bodyToSend } from "./answer-body.ts";
 import type { AnswerName } from "./answers.ts";
 import { connectTimeoutMs } from "./connect-deadline.ts";
@@ -48,6 +49,7 @@ export function blame(load: Load, { kind, requestSent }: UpstreamFailure, hooks:
 }
 
 export interface HttpCarrierParts {
+  readonly clock: Clock;
   readonly upstream: Upstream;
   readonly fields: ProductFields;
   readonly hooks: TroubleHooks;
@@ -91,18 +93,32 @@ class Sending implements SendOptions {
   }
 }
 
+/** The body, unless its visitor takes longer than that to send it; what comes later is thrown away. */
+function inTime(reading: Promise<OutgoingBody>, timeoutMs: number, clock: Clock): Promise<OutgoingBody> {
+  if (timeoutMs === 0) return reading;
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () =>
+      // As if it had been sent, for it must not be tried again.
+      reject(new UpstreamFailure("stream_timeout", "the visitor has not sent its body in time", true, false)),
+    );
+    reading.finally(cancel).then(resolve, reject);
+  });
+}
+
 export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResponse> {
-  const { upstream, fields } = parts;
+  const { upstream, fields, clock } = parts;
   const reserved = new Set([fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()));
 
   async function readThenSend(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
     try {
-      const { maxBodyBytes } = visit.route.policy;
-      visit.body = await readBody(visit.request, announcedLength(visit.said), maxBodyBytes, () => {
+      const { maxBodyBytes, streamIdleTimeoutMs } = visit.route.policy;
+      const reading = readBody(visit.request, announcedLength(visit.said), maxBodyBytes, () => {
         visit.isTooLarge = true;
       });
+      visit.body = await inTime(reading, streamIdleTimeoutMs, clock);
     } catch (thrown) {
       load.end();
+      if (thrown instanceof UpstreamFailure) throw thrown;
       throw new UpstreamFailure("aborted", messageOf(thrown), false, false);
     }
     return send(visit, visit.body, target, load);

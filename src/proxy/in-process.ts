@@ -32,7 +32,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
   const endsConnection = ({ said }: Visit) => listener.endsConnection(said.connection);
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
   const { fields, hooks } = options;
-  const http = createHttpCarrier({ upstream, fields, hooks, endsConnection, setIdleLimit });
+  const http = createHttpCarrier({ clock, upstream, fields, hooks, endsConnection, setIdleLimit });
   const upgrades = createUpgrades({
     clock,
     fields,

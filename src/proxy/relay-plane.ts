@@ -62,7 +62,14 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
   const inFlight = createInFlight(clock);
   const endsConnection = ({ said }: Visit) => listener.endsConnection(said.connection);
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
-  const http: RelayCarrier = createHttpCarrier({ upstream, fields, hooks, endsConnection, setIdleLimit });
+  const http: RelayCarrier = createHttpCarrier({
+    clock,
+    upstream,
+    fields,
+    hooks,
+    endsConnection,
+    setIdleLimit,
+  });
   const upgrades = createUpgrades({
     clock,
     fields,

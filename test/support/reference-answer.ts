@@ -24,7 +24,8 @@ const GARBAGE = { kind: "garbage" } as const;
 export function referenceAnswer(text: string, method: string): ReferenceAnswer {
   if (!"HTTP/1.".startsWith(text.slice(0, 7))) return GARBAGE;
   const end = text.indexOf("\r\n\r\n");
-  if (end < 0) return { kind: "partial" };
+  // The first line says whether lines end as they must.
+  if (end < 0) return /^[^\n]*(?<!\r)\n/.test(text) ? GARBAGE : { kind: "partial" };
   const [statusLine = "", ...lines] = text.slice(0, end).split("\r\n");
   const rest = text.slice(end + 4);
   const [, minor, digits] = STATUS_LINE.exec(statusLine) ?? [];
@@ -59,6 +60,7 @@ export function referenceAnswer(text: string, method: string): ReferenceAnswer {
     "connection",
     "keep-alive",
     "proxy-connection",
+    "proxy-authenticate",
     "te",
     "trailer",
     "transfer-encoding",

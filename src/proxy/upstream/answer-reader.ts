@@ -1,7 +1,7 @@
 // Turns the bytes of a connection into one answer: heads of 1xx skipped, then the final head, then pieces of its body.
 import { ChunkedDecoder } from "./chunked.ts";
 import { type Framed, frame } from "./framing.ts";
-import { checkBeginning, endOfHead, Garbage, type Head, parseHead } from "./head.ts";
+import { checkPartial, endOfHead, Garbage, type Head, parseHead } from "./head.ts";
 
 export interface HeadLimits {
   readonly maxHeadBytes: number;
@@ -118,7 +118,7 @@ export class AnswerReader {
   }
 
   #keep(bytes: Buffer, length: number): Uint8Array {
-    checkBeginning(bytes, length);
+    checkPartial(bytes, length);
     if (length >= this.#limits.maxHeadBytes) throw new Garbage("the head of the answer is too long");
     if (bytes !== this.#partial) {
       this.#partial = bytes.subarray(0, length);

@@ -93,6 +93,7 @@ function note(said: Said, field: Field): Field | undefined {
     case "trailer":
     case "upgrade":
     case "proxy-connection":
+    case "proxy-authenticate":
       return undefined;
     default:
       return field;

@@ -32,8 +32,17 @@ function table(has: (code: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, code) => (has(code) ? 1 : 0));
 }
 
-/** Throws at the first byte that no HTTP/1 answer begins with, so that an SSH banner is known without waiting. */
-export function checkBeginning(bytes: Uint8Array, length: number): void {
+/**
+ * Throws at the first byte that no HTTP/1 answer begins with, and when the first line ends with a bare LF: what will never
+ * be a whole head, as an SSH banner, is known without waiting for more.
+ */
+export function checkPartial(bytes: Uint8Array, length: number): void {
+  checkBeginning(bytes, length);
+  const line = bytes.indexOf(LF);
+  if (line >= 0 && line < length && bytes[line - 1] !== CR) throw new Garbage("a bare line feed in the head");
+}
+
+function checkBeginning(bytes: Uint8Array, length: number): void {
   const end = Math.min(length, PREFIX.length);
   for (let at = 0; at < end; at++) {
     if (bytes[at] !== PREFIX[at]) throw new Garbage("the answer does not begin with HTTP/1.");

@@ -10,7 +10,7 @@ export function answersItself(create: PlaneFactory): void {
     const origin = wireOrigin(script);
     const front = await startPlane(create);
     const { address } = origin;
-    const policy = { requestTimeoutMs: 200, waitMs: 200, maxBodyBytes: 10 };
+    const policy = { requestTimeoutMs: 200, streamIdleTimeoutMs: 300, waitMs: 200, maxBodyBytes: 10 };
     await front.plane.publish([
       route("api", [target("api:v1", { address }), target("api:off", { address, readiness: "out" })], {
         hosts: ["api.example.com"],
@@ -93,6 +93,17 @@ export function answersItself(create: PlaneFactory): void {
     expect((await post("/small", "0123456789")).status).toBe(200);
     expect((await post("/large", "0123456789a")).status).toBe(413);
   });
+
+  test.each([["Content-Length: 5\r\n\r\nhe"], ["Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n"]])(
+    "504 when the body of a request stands still: %j",
+    async (rest) => {
+      await using front = await serving(() => {});
+      using client = await wireClient(front.plane.url, `POST / HTTP/1.1\r\nHost: api.example.com\r\n${rest}`);
+      expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 504 ");
+      expect(front.plane.traffic()[0]).toMatchObject({ inFlight: 0 });
+      expect(front.trouble).toEqual([]);
+    },
+  );
 
   test("504 when a target does not answer in time, and the program hears of it", async () => {
     await using front = await serving(() => {});

@@ -112,6 +112,7 @@ test("hop-by-hop fields and those that Connection names do not go on", () => {
     ["trailer", "X"],
     ["upgrade", "h2c"],
     ["proxy-connection", "keep-alive"],
+    ["proxy-authenticate", "Basic"],
     ["transfer-encoding", "chunked"],
     ["set-cookie", "a"],
     ["set-cookie", "b"],
