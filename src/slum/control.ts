@@ -1,5 +1,6 @@
 // The control of one slum: the parts put together, and the way from checks to routing, events and webhooks.
 import type { Clock } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { RelayPlane } from "../proxy/relay-plane.ts";
@@ -43,7 +44,7 @@ export interface ControlParts {
   readonly intervalMs: number;
   readonly offlineAfterMs: number;
   readonly ca: string | undefined;
-  log(text: string): void;
+  readonly log: Log;
 }
 
 const TICK_MS = 1_000;
@@ -83,7 +84,9 @@ export function createControl(parts: ControlParts): Control {
     const { status } = server.standing;
     if (status === before) return;
     const why = status === "offline" ? `: ${server.detail}` : "";
-    log(`server ${server.id} is ${status}${why}`);
+    const text = `server ${server.id} is ${status}${why}`;
+    if (status === "offline") log.warn(text);
+    else log.info(text);
     if (status === "offline") plane?.cut(server.id);
     registry.tryWrite((writer) => {
       const { latencyMs = null } = server;
@@ -131,7 +134,8 @@ export function createControl(parts: ControlParts): Control {
     registry.probe();
     if (registry.trouble === trouble) return;
     trouble = registry.trouble;
-    log(trouble === undefined ? "the registry is back" : `${trouble}; routing goes on without it`);
+    if (trouble === undefined) log.info("the registry is back");
+    else log.warn(`${trouble}; routing goes on without it`);
   }
 
   function changed(): void {

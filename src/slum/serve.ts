@@ -7,6 +7,7 @@ import { guardAccepting } from "../platform/accepting.ts";
 import { atMost, type Clock } from "../platform/clock.ts";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { openDatabase } from "../platform/database.ts";
+import type { Log } from "../platform/log.ts";
 import { createResolver } from "../platform/resolver.ts";
 import { claimSocket, probePort } from "../platform/socket.ts";
 import type { OwnInfo } from "../proxy/data-plane.ts";
@@ -43,8 +44,8 @@ export interface ServeOptions {
   readonly caFile: string | undefined;
   readonly version: string;
   readonly clock: Clock;
-  /** A line for the operator. */
-  log(text: string): void;
+  /** For the operator. */
+  readonly log: Log;
 }
 
 export interface Server {
@@ -78,7 +79,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
   await using opened = new AsyncDisposableStack();
   opened.use(claimDirectory(paths.root, { program: "slum" }));
-  opened.use(guardAccepting(clock, options.log));
+  opened.use(guardAccepting(clock, log.warn));
   if (options.port > 0) probePort(options.host, options.port);
   const last = readSnapshot(paths.snapshot);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
@@ -95,7 +96,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     }),
   );
   if (registry.trouble !== undefined && last)
-    log(`${registry.trouble}; starting with the snapshot of ${new Date(last.savedAt).toISOString()}`);
+    log.warn(`${registry.trouble}; starting with the snapshot of ${new Date(last.savedAt).toISOString()}`);
   const questions = opened.use(createUpstream({ clock }));
   const webhooks = opened.use(
     createWebhooks({ registry, clock, log, upstream: opened.use(createUpstream({ clock })) }),
@@ -109,7 +110,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         tenants: [...registry.tenants.values()],
         addresses: resolver.known(),
       }),
-      log,
+      log.warn,
     ),
   );
   const opening = createControl({
@@ -141,7 +142,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     product: `slum/${version}`,
     ownHost: (host) => ownHosts.has(host) || isIP(host.replace(/^\[|\]$/g, "")) > 0,
     onDefect: (error, operation) =>
-      log(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
+      log.error(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
     clock,
   });
   const { fleet, routes } = control;
@@ -208,7 +209,7 @@ async function ensureWebhook(
   { registry }: Control,
   url: string,
   { webhookSecret }: DataPaths,
-  log: (text: string) => void,
+  log: Log,
 ): Promise<void> {
   const id = "default";
   const allowPrivate = isIP(new URL(url).hostname.replace(/^\[|\]$/g, "")) > 0;
@@ -222,8 +223,8 @@ async function ensureWebhook(
       writer.event("webhook.added", {}, `${id} ${url}`);
     });
     writeSecret(webhookSecret, secret);
-    log(`webhooks go to ${url}; their signing secret is in ${webhookSecret}`);
+    log.info(`webhooks go to ${url}; their signing secret is in ${webhookSecret}`);
   } catch (thrown) {
-    log(`the webhook ${url} could not be registered: ${messageOf(thrown)}`);
+    log.warn(`the webhook ${url} could not be registered: ${messageOf(thrown)}`);
   }
 }

@@ -1,6 +1,7 @@
 // The sender of webhooks: takes each receiver's messages out of the outbox in order, and tries again for a day.
 import { Fault, messageOf } from "../core/fault.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { Alert } from "./alerts.ts";
 import { addressOf, post, type Reply } from "./receiver.ts";
@@ -21,7 +22,7 @@ export interface WebhooksParts {
   readonly clock: Clock;
   /** Its own, so that a slow receiver is no business of the traffic's. */
   readonly upstream: Upstream;
-  readonly log: (text: string) => void;
+  readonly log: Log;
   readonly random?: () => number;
 }
 
@@ -92,7 +93,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   }
 
   function disable(row: WebhookRow): void {
-    log(`webhook ${row.id}: the receiver answered 410 Gone, nothing more is sent to it`);
+    log.warn(`webhook ${row.id}: the receiver answered 410 Gone, nothing more is sent to it`);
     const isWritten = registry.tryWrite((writer) => {
       writer.webhooks.change(row, { disabled: "answered 410 Gone" });
       for (const one of registry.deliveries.values())
@@ -106,7 +107,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
     const attempts = delivery.attempts + 1;
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), RETRY_MAX_MS) * (0.8 + 0.4 * random());
     restingUntilMs.set(row.id, clock.monotonic() + waitMs);
-    log(`webhook ${row.id}: ${delivery.type} not taken (try ${attempts}): ${error}`);
+    log.warn(`webhook ${row.id}: ${delivery.type} not taken (try ${attempts}): ${error}`);
     const nextAt = Math.round(clock.now() + waitMs);
     const isOver = clock.now() - delivery.createdAt >= GIVE_UP_AFTER_MS;
     registry.tryWrite((writer) => {

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { createClient } from "../../src/api/client.ts";
 import { Fault } from "../../src/core/fault.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { contract } from "../../src/slum/contract.ts";
 import { serve } from "../../src/slum/serve.ts";
 import { createManualClock } from "../support/manual-clock.ts";
@@ -36,7 +37,7 @@ async function start() {
   const server = await serve({
     ...{ dataDir: temp.path, database: undefined, host: "127.0.0.1", port: 0, domain: "localhost" },
     ...{ admin: undefined, intervalMs: 30_000, offlineAfterMs: 300_000, webhook: receiver.url },
-    ...{ trustedProxies: [], caFile: undefined, version: "0", clock, log() {} },
+    ...{ trustedProxies: [], caFile: undefined, version: "0", clock, log: createLog(clock, () => {}) },
   });
   opened.defer(async () => {
     const closing = server.close();

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/platform/clock.ts";
 import { openDatabase } from "../../src/platform/database.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { createUpstream } from "../../src/proxy/upstream/upstream.ts";
 import { migrations } from "../../src/slum/migrations.ts";
 import { createRegistry } from "../../src/slum/registry.ts";
@@ -35,7 +36,13 @@ async function start(answer: (body: { type: string }) => number) {
     },
   });
   const upstream = createUpstream({ clock: systemClock });
-  const webhooks = createWebhooks({ registry, clock, upstream, log: () => {}, random: () => 0.5 });
+  const webhooks = createWebhooks({
+    registry,
+    clock,
+    upstream,
+    log: createLog(clock, () => {}),
+    random: () => 0.5,
+  });
   await registry.write((writer) => {
     const url = `http://127.0.0.1:${receiver.port}/`;
     writer.webhooks.add({ id: "ops", url, secret: newSecret(), allowPrivate: true, createdAt: 0 });

@@ -80,7 +80,7 @@ export default command({
       caFile: args.ca,
       version: program.version,
       clock: systemClock,
-      log: journal.info,
+      log: journal,
     });
     const ended = untilSignal(server, journal.info);
     out.data(
