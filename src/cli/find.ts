@@ -48,7 +48,7 @@ export async function find(program: Program, argv: readonly string[]): Promise<F
     if (name === undefined) break;
     const load: Commands[string] | undefined =
       named(commands, name) ?? (entry ? undefined : named(program.hidden ?? {}, name));
-    if (!load) throw unknownCommand(what, name, Object.keys(commands));
+    if (!load) throw unknownCommand(what, name, Object.keys(commands), entry ? [] : ["--version"]);
     entry = (await load()).default;
     commands = isGroup(entry) ? entry.commands : undefined;
     what = `${what} ${name}`;
@@ -61,8 +61,13 @@ function named(commands: Commands, name: string): Commands[string] | undefined {
   return Object.hasOwn(commands, name) ? commands[name] : undefined;
 }
 
-function unknownCommand(what: string, name: string, known: readonly string[]): Fault {
-  const hint = advice(name, known, `${what} --help lists all`);
+function unknownCommand(
+  what: string,
+  name: string,
+  known: readonly string[],
+  flags: readonly string[],
+): Fault {
+  const hint = advice(name, [...known, ...flags], `${what} --help lists all`);
   return new Fault("usage", `${what} has no command ${quote(name)}`, hint);
 }
 

@@ -61,7 +61,8 @@ async function runFound(
   out: Output,
 ) {
   const globals = globalArgs(program);
-  const { options, words } = check(rest, { ...globals, ...command.args }, what);
+  const example = command.examples[0]?.[0].replaceAll("{program}", program.name);
+  const { options, words } = check(rest, { ...globals, ...command.args }, what, example);
   const own = new Map([...options].filter(([name]) => Object.hasOwn(command.args, name)));
   using interrupt = createInterrupt(command.ownSignals ?? false, out.stdout);
   const context = {

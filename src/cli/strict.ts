@@ -20,9 +20,10 @@ interface Known {
 
 /**
  * Checks `argv` against `args`: only known flags, a value where one belongs, repetition only where `many` allows it,
- * and as many words as there are places. `what` is how the command is called in messages, `ten weight`.
+ * and as many words as there are places. `what` is how the command is called in messages, `ten weight`, and `example` is
+ * a line of it that is right.
  */
-export function check(argv: readonly string[], args: Args, what: string): Checked {
+export function check(argv: readonly string[], args: Args, what: string, example?: string): Checked {
   const known = knownOptions(args);
   const { tokens } = parseArgs({
     args: [...argv],
@@ -53,7 +54,7 @@ export function check(argv: readonly string[], args: Args, what: string): Checke
     }
     options.set(option.name, [...texts, value]);
   }
-  checkWords(words, args, what);
+  checkWords(words, args, what, example);
   return { options, words };
 }
 
@@ -107,17 +108,18 @@ function unknownFlag(label: string, known: ReadonlyMap<string, Known>, what: str
   return new Fault(
     "usage",
     `${what} has no flag ${quote(label)}`,
-    advice(label, labels, `${what} --help shows all`),
+    // Of a letter that is none, `-v`, the long flag that begins with it.
+    advice(label.length === 2 ? `-${label}` : label, labels, `${what} --help shows all`),
   );
 }
 
-function checkWords(words: readonly string[], args: Args, what: string): void {
+function checkWords(words: readonly string[], args: Args, what: string, example: string | undefined): void {
   const places = Object.entries(args).filter(([, arg]) => arg.type === "positional");
   const missing = places.find(([, arg], index) => arg.required && index >= words.length);
   if (missing) {
     const [name, arg] = missing;
-    const hint = arg.description === "" ? undefined : `${arg.description}; see ${what} --help`;
-    throw new Fault("usage", `${what} needs ${arg.valueHint ?? labelOf(name, arg)}`, hint);
+    const hint = `${example === undefined ? "" : `for example: ${example}; `}see ${what} --help`;
+    throw new Fault("usage", `${what} needs ${arg.valueHint ?? name.toUpperCase()}`, hint);
   }
   const surplus = places.some(([, arg]) => arg.many) ? undefined : words[places.length];
   if (surplus !== undefined) {

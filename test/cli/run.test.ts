@@ -72,7 +72,8 @@ test.each([
   ["echo --version 1 --version 2", "--version is given twice", "give it once"],
   ["echo --force=yes", "--force takes no value", "write --force alone"],
   ["echo --stop-old a,,b", "--stop-old has an empty value", "separate values by single commas"],
-  ["show", "zoo show needs service:id", "Which one; see zoo show --help"],
+  ["show", "zoo show needs service:id", "for example: zoo show api:v1; see zoo show --help"],
+  ["fail", "zoo fail needs HOW", "for example: zoo fail defect; see zoo fail --help"],
   ["show api:v1 api:v2", 'zoo show takes one word, and "api:v2" is one too many', "see zoo show --help"],
   ["show api", '"api" is not an instance', "write service:id, for example api:v1"],
   ["shwo", 'zoo has no command "shwo"', "did you mean show? (zoo --help lists all)"],
@@ -80,6 +81,10 @@ test.each([
   ["server", "zoo server needs a command", "add, echo; see zoo server --help"],
   ["server remove", 'zoo server has no command "remove"', "zoo server --help lists all"],
   ["--verson", 'zoo has no flag "--verson"', "did you mean --version? (zoo --help shows all)"],
+  ["-v", 'zoo has no flag "-v"', "did you mean --version? (zoo --help shows all)"],
+  ["version", 'zoo has no command "version"', "did you mean --version? (zoo --help lists all)"],
+  ["server version", 'zoo server has no command "version"', "zoo server --help lists all"],
+  ["comp", 'zoo has no command "comp"', "did you mean completion? (zoo --help lists all)"],
   ["--server", "--server needs a value", "write --server URL"],
 ])("%s is refused with advice", async (line, message, hint) => {
   expect(await run(line)).toEqual({ code: 2, stdout: "", stderr: `error: ${message}\nhint: ${hint}\n` });

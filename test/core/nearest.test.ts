@@ -5,6 +5,14 @@ test("the nearest known word is found whatever its case", () => {
   expect(nearest("Restrat", ["start", "restart", "stop"])).toBe("restart");
 });
 
+test("a word that was only begun means the one that goes on, however long that is", () => {
+  expect(nearest("of", ["on", "off"])).toBe("off");
+  expect(suggest("stop_grace", ["restart", "stop_grace_period_secs"])).toBe(
+    'did you mean "stop_grace_period_secs"?',
+  );
+  expect(suggest("s", ["stop_grace_period_secs"])).toBe('the nearest known one is "stop_grace_period_secs"');
+});
+
 test("nothing is suggested where nothing is known", () => {
   expect(nearest("x", [])).toBeUndefined();
   expect(suggest("x", [])).toBe("");
