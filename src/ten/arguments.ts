@@ -1,11 +1,17 @@
 // Arguments that several of ten's commands take, each written once.
 import { flag, number, option, type Read, word, words } from "../cli/argument.ts";
 import { Fault } from "../core/fault.ts";
-import { type InstanceName, parseInstance, parseLabel, parseService } from "../core/name.ts";
+import { type InstanceName, parseInstance, parseLabel, parseService, quote } from "../core/name.ts";
 import { parseWeight } from "../core/weight.ts";
 
-export const readService: Read<string> = (text) => parseService(text);
-export const readLabel: Read<string> = (text, label) => parseLabel(text, label.replace(/^--/, ""));
+export const readService: Read<string> = (text) => {
+  refuseInstance(text, "service");
+  return parseService(text);
+};
+export const readLabel: Read<string> = (text, label) => {
+  refuseInstance(text, "id");
+  return parseLabel(text, label.replace(/^--/, ""));
+};
 export const readInstance: Read<InstanceName> = (text) => parseInstance(text);
 /** Checked here and kept as written: the server turns it into hundredths. */
 export const readWeight: Read<number> = (text) => parseWeight(text) / 100;
@@ -29,6 +35,17 @@ export const timeout = number("Seconds to wait for health; the service's startup
   max: 86_400,
   decimals: 3,
 });
+
+/** `api:v2`, as everything shows it, where only `api` or only `v2` belongs. */
+function refuseInstance(text: string, part: keyof InstanceName): void {
+  if (!text.includes(":")) return;
+  const meant = parseInstance(text)[part];
+  throw new Fault(
+    "usage",
+    `${quote(text)} is an instance, and here belongs its ${part} alone`,
+    `write ${quote(meant)}`,
+  );
+}
 
 /** `api` or `api:v2`: a service, and an id when there is one. */
 export interface Subject {

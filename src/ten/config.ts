@@ -132,11 +132,12 @@ function parseToml(text: string, path: string): Record<string, unknown> {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const what = error.message.split("\n", 1)[0]?.replace("Invalid TOML document: ", "");
-    const line = text.split("\n", error.line).at(-1)?.trim() ?? "";
+    const whole = text.split("\n", error.line).at(-1) ?? "";
+    const bare = what === "invalid value" && /^(?!true|false)[a-z./~]/i.test(whole.slice(error.column - 1));
     throw new Fault(
       "usage",
       `${path}:${error.line}:${error.column}: ${what}`,
-      `look at line ${error.line}: ${line}`,
+      `look at line ${error.line}${bare ? ", where text needs quotes" : ""}: ${whole.trim()}`,
     );
   }
 }

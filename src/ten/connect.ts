@@ -30,9 +30,19 @@ function endpointOf({ server, token, dataDir, config }: Context["globals"]): End
 export function dataDirOf(cwd: string, flag: string | undefined, config: string | undefined): string {
   if (flag !== undefined) return resolve(cwd, flag);
   const file = findConfigFor(cwd, config);
-  const { settings } = readDocument(file) as { settings?: { data_dir?: unknown } };
-  const found = settings?.data_dir;
+  const found = dataDirIn(file);
   return resolve(dirname(file), typeof found === "string" ? found : "./tenement-data");
+}
+
+/** A server goes on with the file that it read, so a file that is broken since must not hide the way to it. */
+function dataDirIn(file: string): unknown {
+  try {
+    return (readDocument(file) as { settings?: { data_dir?: unknown } }).settings?.data_dir;
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    const hint = `${thrown.hint}; until then name the server's directory: --data-dir DIR`;
+    throw new Fault(thrown.code, thrown.message, hint);
+  }
 }
 
 function findConfigFor(cwd: string, config: string | undefined): string {

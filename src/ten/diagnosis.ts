@@ -64,7 +64,7 @@ export function failedDeploy(name: string, reason: Fault, diagnosis: Diagnosis):
     crashed: `${name} crashed: it ${lastExit ?? "ended"}`,
     wrong_port: `${name} listens on the wrong port: on ${listening?.join(", ")}, not on its PORT ${port}`,
     not_listening: `${name} listens on no port; it should listen on its PORT ${port}`,
-    unhealthy: `${name} never became healthy: ${reason.message}`,
+    unhealthy: reason.message,
   }[cause];
   const hint = {
     not_started: reason.hint,

@@ -60,7 +60,9 @@ describe("a deploy", () => {
     const { pid = 0 } = (await ten.ps())["api:gated"] ?? {};
     expect(isAlive(pid)).toBe(true);
     deploy.kill("SIGINT");
-    expect((await deploy.done).exit).toBe(7);
+    const { exit, stderr } = await deploy.done;
+    expect(exit).toBe(7);
+    expect(stderr).toContain("the deploy of api:gated was interrupted: it is stopped, unless it");
     await untilState(ten, "api:gated", "stopped");
     expect(isAlive(pid)).toBe(false);
     expect((await ten.ps())["api:gated"]).toMatchObject({ weight: 0, pid: null });

@@ -70,7 +70,7 @@ describe("a deploy that fails", () => {
 
   test("because the app is never healthy says what the last check saw, and ends it", async () => {
     const { message, details } = await fail("sick");
-    expect(message).toContain("never became healthy: api:sick was not healthy within 1 s");
+    expect(message).toContain("the deploy failed: api:sick was not healthy within 1 s.");
     expect(details.cause).toBe("unhealthy");
     expect(details.last_check).toContain("503");
     const [pid] = details.output.flatMap((line) => /my pid is (\d+)/.exec(line)?.[1] ?? []);

@@ -60,6 +60,7 @@ describe("traffic that", () => {
     ["weight api:v1=50 web:v1=50", 2, "two services", "one at a time"],
     ["weight api:v1=50 api:v1=40", 2, "named twice", "once"],
     ["weight api:v1 50 60", 2, "too many words", "api:v1=50"],
+    ["weight api v1 50", 2, '"api" is not an instance', "write api:v1 50"],
     ["deploy api:v2 --promote --weight 10", 2, "exclude each other", "all of the traffic"],
     ["deploy api:v2 --stop-old", 2, "--stop-old needs --promote", "traffic"],
   ])("would be lost is refused: ten %s", expectRefusal);
@@ -129,7 +130,9 @@ describe("a name that is none", () => {
     ["spawn api:v1 --id v2", 2, "name different instances", "give one"],
     ["stop api", 2, "which instance of api?", "api --all"],
     ["stop api:-x", 2, '"-x" is not a valid name', "allowed"],
-    ["route api --to api:v1", 2, '"api:v1" is not a valid name', "allowed"],
+    ["route api --to api:v1", 2, '"api:v1" is an instance, and here belongs its id alone', 'write "v1"'],
+    ["rollback api:v2", 2, '"api:v2" is an instance, and here belongs its service alone', 'write "api"'],
+    ["rollback api:V2", 2, '"V2" is not a valid name', 'write "v2"'],
     ["deploy api --version v1;rm", 2, '"v1;rm" is not a valid name', "allowed"],
     ["deploy api --version $(id)", 2, '"$(id)" is not a valid name', "allowed"],
     ["stop ''", 2, "empty word", "unset"],
@@ -298,6 +301,7 @@ describe("a configuration", () => {
     await Bun.write(`${other.dir}/tenement.toml`, "[service.api\n");
     const { exit, stderr } = await other.run("ps");
     expect([exit, stderr]).toEqual([2, expect.stringContaining("tenement.toml:1:")]);
+    expect(stderr).toContain("until then name the server's directory: --data-dir DIR");
     await other.ok("ps", "--data-dir", "tenement-data");
   });
 

@@ -284,6 +284,8 @@ describe("one wrong thing is told in one line", () => {
 describe("text that is not TOML is refused with line and column", () => {
   const refused: [toml: string, message: string, hint: string][] = [
     ["a = 1\nb = \n", "2:5: invalid value", "look at line 2: b ="],
+    ["a = node x.mjs\n", "1:5: invalid value", "look at line 1, where text needs quotes: a = node x.mjs"],
+    ["a = [x.org]\n", "1:6: invalid value", "look at line 1, where text needs quotes: a = [x.org]"],
     [
       '[service.api]\ncommand = "x" y\n',
       "2:15: each key-value declaration must be followed by an end-of-line",

@@ -2,6 +2,7 @@
 import { flag, number, option, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
+import { instanceName } from "../../core/name.ts";
 import { readLabel, readSubject, theInstance, timeout, weight } from "../arguments.ts";
 import { connect } from "../connect.ts";
 import { reportChange } from "../report.ts";
@@ -65,9 +66,22 @@ export default command({
     };
     using progress = out.progress(`deploying ${service}:${id}`);
     const onProgress = ({ message }: { readonly message: string }) => progress.update(message);
-    const done = await connect(context).deploy({ body }, { signal, onProgress });
+    const done = await connect(context)
+      .deploy({ body }, { signal, onProgress })
+      .catch((thrown: unknown) => {
+        throw signal.aborted ? interrupted(instanceName(service, id)) : thrown;
+      });
     progress.done();
     reportChange(out, done);
     return 0;
   },
 });
+
+/** Nobody here knows how far the server was; it stops what had no traffic yet. */
+function interrupted(instance: string): Fault {
+  return new Fault(
+    "stopped_waiting",
+    `the deploy of ${instance} was interrupted: it is stopped, unless it takes traffic already`,
+    "see: ten ps --all",
+  );
+}

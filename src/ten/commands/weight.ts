@@ -2,7 +2,7 @@
 import { words } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { instanceName } from "../../core/name.ts";
+import { instanceName, quote } from "../../core/name.ts";
 import { force, readInstance, readSubject, readWeight } from "../arguments.ts";
 import { connect } from "../connect.ts";
 import { reportChange, splitText } from "../report.ts";
@@ -36,12 +36,7 @@ export default command({
         await client.setWeights({ body: { process: service, weights, force: args.force } }, { signal }),
       );
     } else if (second !== undefined) {
-      if (rest.length > 0)
-        throw new Fault(
-          "usage",
-          `too many words: ${rest.join(" ")}`,
-          "to set several, write api:v1=50 api:v2=50",
-        );
+      if (rest.length > 0) throw tooMany(first, second, rest);
       const { service, id } = readInstance(first, "instance");
       const weight = readWeight(second, "weight");
       const sent = { params: { id: instanceName(service, id) }, body: { weight, force: args.force } };
@@ -54,6 +49,14 @@ export default command({
     return 0;
   },
 });
+
+/** `api v1 50` is `api:v1 50`; of the others nobody knows what is meant. */
+function tooMany(first: string, second: string, rest: readonly string[]): Fault {
+  const given = rest.join(" ");
+  return first.includes(":")
+    ? new Fault("usage", `too many words: ${given}`, "to set several, write api:v1=50 api:v2=50")
+    : new Fault("usage", `${quote(first)} is not an instance`, `write ${first}:${second} ${given}`);
+}
 
 /** `api:v1=50 api:v2=50`: all of one service, each named once. */
 function readPairs(words: readonly string[]): { service: string; weights: Record<string, number> } {
