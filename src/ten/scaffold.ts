@@ -11,6 +11,7 @@ import {
 import { basename, join } from "node:path";
 import { Fault, messageOf } from "../core/fault.ts";
 import { isService, quote } from "../core/name.ts";
+import { splitWords } from "../core/words.ts";
 import { CONFIG_NAME } from "./config.ts";
 import nodeExample from "./example/app.mjs.txt" with { type: "text" };
 import pythonExample from "./example/app.py.txt" with { type: "text" };
@@ -24,6 +25,8 @@ export interface Survey {
   readonly executables: readonly string[];
   /** `scripts.start` of its package.json. */
   readonly startScript: string | undefined;
+  /** Its Procfile. */
+  readonly procfile: string | undefined;
   /** Whether a program is in PATH. */
   has(program: string): boolean;
 }
@@ -33,6 +36,8 @@ export interface Scaffold {
   readonly command: string;
   /** File name to text: tenement.toml, and the example app where the directory has none. */
   readonly files: ReadonlyMap<string, string>;
+  /** The directory holds files, but nothing that is known to be an app: the example is hardly what was wanted. */
+  readonly unrecognised: boolean;
 }
 
 /** Entry points by habit, the first that exists wins; what follows is what runs it. */
@@ -49,7 +54,8 @@ export function planScaffold(survey: Survey): Scaffold {
   const service = serviceName(survey.name);
   const found = foundCommand(survey);
   if (found !== undefined) {
-    return { service, command: found, files: new Map([[CONFIG_NAME, configText(service, found, false)]]) };
+    const files = new Map([[CONFIG_NAME, configText(service, found, false)]]);
+    return { service, command: found, files, unrecognised: false };
   }
   const runtime = exampleRuntime(survey);
   const [file, text] = runtime === "python3" ? ["app.py", pythonExample] : ["app.mjs", nodeExample];
@@ -58,10 +64,12 @@ export function planScaffold(survey: Survey): Scaffold {
     [file, text],
     [CONFIG_NAME, configText(service, command, true)],
   ]);
-  return { service, command, files };
+  return { service, command, files, unrecognised: survey.files.size > 0 };
 }
 
-function foundCommand({ files, executables, startScript, has }: Survey): string | undefined {
+function foundCommand({ files, executables, startScript, procfile, has }: Survey): string | undefined {
+  const web = webProcess(procfile);
+  if (web !== undefined) return web;
   const bun = prefersBun(files);
   if (startScript !== undefined) return bun ? "bun run start" : "npm start";
   const entry = ENTRIES.find(([file]) => files.has(file));
@@ -74,6 +82,18 @@ function foundCommand({ files, executables, startScript, has }: Survey): string 
   return program !== undefined && others.length === 0 && /^[\w.-]+$/.test(program)
     ? `./${program}`
     : undefined;
+}
+
+/** The `web` of a Procfile, if it needs no shell but for its port. */
+function webProcess(procfile: string | undefined): string | undefined {
+  const line = /^web:\s*(\S.*)/m.exec(procfile ?? "")?.[1]?.trim();
+  const command = line?.replace(/\$PORT\b|\$\{PORT\}/g, "{port}");
+  try {
+    if (command !== undefined) splitWords(command);
+    return command;
+  } catch {
+    return undefined;
+  }
 }
 
 function prefersBun(files: ReadonlySet<string>): boolean {
@@ -145,6 +165,7 @@ function survey(directory: string, path: string): Survey {
     files: new Set(files),
     executables: files.filter((name) => isExecutable(join(directory, name))),
     startScript: startScript(join(directory, "package.json")),
+    procfile: files.includes("Procfile") ? readFileSync(join(directory, "Procfile"), "utf8") : undefined,
     has: (program) => Bun.which(program, { PATH: path }) !== null,
   };
 }

@@ -18,13 +18,14 @@ function directory(): Disposable & { readonly path: string } {
 }
 
 describe("what a directory holds decides what is run", () => {
-  const cases: [
+  type Case = [
     holds: string,
     files: string[],
     executables: string[],
     start: string | undefined,
     command: string,
-  ][] = [
+  ];
+  const cases: Case[] = [
     ["a start script", ["package.json", "index.js"], [], "node index.js", "npm start"],
     ["a start script and bun's lock file", ["package.json", "bun.lock"], [], "bun x.ts", "bun run start"],
     ["a package without a start script", ["package.json", "index.js"], [], undefined, "node index.js"],
@@ -44,6 +45,7 @@ describe("what a directory holds decides what is run", () => {
       files: new Set(files),
       executables,
       startScript,
+      procfile: undefined,
       has: () => true,
     });
     expect(plan.command).toBe(command);
@@ -52,11 +54,29 @@ describe("what a directory holds decides what is run", () => {
     const file = command.split(" ").at(-1) ?? "";
     const wasThere = startScript !== undefined || files.includes(file.replace("./", ""));
     expect(written).toEqual(wasThere ? ["tenement.toml"] : [file, "tenement.toml"]);
+    expect(plan.unrecognised).toBe(!wasThere && files.length > 0);
+  });
+
+  test.each([
+    ["web: gunicorn app:app --bind 127.0.0.1:$PORT\nworker: x\n", "gunicorn app:app --bind 127.0.0.1:{port}"],
+    ["release: x\nweb:  ./server -p $PORT  \r\n", "./server -p {port}"],
+    ["web: cd src && ./server\n", "node app.mjs"],
+    ["worker: x\n", "node app.mjs"],
+  ])("a Procfile's web process: %j", (procfile, command) => {
+    const survey = { name: "shop", files: new Set(["Procfile"]), executables: [], startScript: undefined };
+    const plan = planScaffold({ ...survey, procfile, has: () => true });
+    expect([plan.command, plan.unrecognised]).toEqual([command, command === "node app.mjs"]);
   });
 });
 
 test("an example is in a language that the machine has", () => {
-  const survey = { name: "Über", files: new Set<string>(), executables: [], startScript: undefined };
+  const survey = {
+    name: "Über",
+    files: new Set<string>(),
+    executables: [],
+    startScript: undefined,
+    procfile: undefined,
+  };
   expect(planScaffold({ ...survey, has: (program) => program === "python3" }).command).toBe("python3 app.py");
   expect(planScaffold({ ...survey, has: (program) => program === "bun" }).command).toBe("bun app.mjs");
   expect(planScaffold({ ...survey, has: () => false }).service).toBe("app");

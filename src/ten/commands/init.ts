@@ -10,11 +10,16 @@ export default command({
   examples: [["ten init", "in the directory of your app; then: ten serve"]],
   args: { directory: maybeWord("Where; here unless given", { hint: "directory" }) },
   run({ args, out, env }) {
-    const { service, command: line, files } = scaffold(args.directory ?? process.cwd(), env.PATH ?? "");
-    const written = [...files.keys()];
+    const plan = scaffold(args.directory ?? process.cwd(), env.PATH ?? "");
+    const { service, command: line, unrecognised } = plan;
+    const written = [...plan.files.keys()];
     out.data({ service, command: line, files: written }, () =>
       written.map((file) => `wrote ${file}\n`).join(""),
     );
+    if (unrecognised)
+      out.warn(
+        `no app was recognised here, so ${written[0]} is an example: put your own command into tenement.toml`,
+      );
     out.hint(`start it with: ten serve; then open http://${service}.localhost:8080`);
     return 0;
   },
