@@ -16,6 +16,8 @@ export interface Stop {
   readonly target: Target;
   /** Set on the request, Host among them; names in lower case. */
   readonly fields: readonly Field[];
+  /** The server that knows best why there is no app for the visitor; others may just not have it. */
+  readonly isHome: boolean;
 }
 
 /** Which servers may take one visitor's requests. Asked anew for every try, so that it follows what has changed meanwhile. */
@@ -102,7 +104,7 @@ interface Trip {
   readonly isSafe: boolean;
   /** Servers that did not deliver it. */
   avoided: ReadonlySet<string>;
-  /** The first answer that said that no app was reached: the home server's, which knows best why. */
+  /** The home server's answer that no app was reached. */
   refusal: { readonly stop: Stop; readonly answer: Answer } | undefined;
 }
 
@@ -194,7 +196,7 @@ export function createRelay(parts: RelayParts): Relay {
     if (!isWhole(trip.visit)) return { response: respond(trip, stop, answer) };
     avoid(trip, stop.target.id);
     if (answer.body instanceof ReadableStream) void answer.body.cancel().catch(() => {});
-    else trip.refusal ??= { stop, answer };
+    else if (stop.isHome) trip.refusal = { stop, answer };
     return "again";
   }
 

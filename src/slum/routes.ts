@@ -180,12 +180,13 @@ export class Tenant implements Journey, Preference {
   #stopAt(server: Server): Stop {
     const { service, instance } = this.row;
     const { target, host } = this.#parts.berth(server);
+    const isHome = server.id === this.home;
     if (server.row.addressing === "header") {
       const name = instance === null ? service : instanceName(service, instance);
-      return { target, fields: [host, [SELECTOR, name]] };
+      return { target, fields: [host, [SELECTOR, name]], isHome };
     }
     const label = instance === null ? service : `${instance}.${service}`;
-    return { target, fields: [["host", `${label}.${server.url.hostHeader}`]] };
+    return { target, fields: [["host", `${label}.${server.url.hostHeader}`]], isHome };
   }
 }
 

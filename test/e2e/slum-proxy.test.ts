@@ -34,6 +34,22 @@ describe("a request through slum", () => {
     expect(bodies).toEqual(["one"]);
   });
 
+  test("is not told that there is no such app by another server while its home is down", async () => {
+    await using iad = startOrigin(named("iad"));
+    const missing = { status: 404, headers: { "X-Ten-Error": "unknown_instance" } };
+    await using fra = startOrigin(() => new Response("nobody", missing));
+    await using slum = await startSlum();
+    await slum.ok("server", "add", "iad", iad.url);
+    await slum.ok("server", "add", "fra", fra.url);
+    await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
+    await iad.stop();
+    expect((await slum.get(HOST)).status).toBe(503);
+    await until("iad is offline", async () => (await slum.status("iad")) === "offline", 10_000);
+    expect((await slum.get(HOST)).status).toBe(503);
+    await slum.ok("tenant", "move", "acme", "fra");
+    expect((await slum.get(HOST)).status).toBe(404);
+  });
+
   test("keeps writes at home with --writes home, and lets reads leave", async () => {
     await using iad = startOrigin(named("iad"));
     await using fra = startOrigin(named("fra"));
