@@ -10,6 +10,8 @@ export interface Probe {
   readonly intervalMs: number;
   /** The pause after the first, second... failure in a row; the last one repeats. */
   readonly retryMs: readonly number[];
+  /** The pause after a failure that took longer than its pause would be: by then a hang has cost enough time. */
+  readonly retryAfterHangMs?: number;
   /**
    * Until the first check that passes: at once, then after 100 ms growing to 1 s; while nothing listens, after 15 ms
    * growing to 1 s, as a refused connection disturbs nobody.
@@ -59,6 +61,7 @@ interface Entry {
   absences: number;
   starting: boolean;
   checking: boolean;
+  begunAtMs: number;
   doubtedAtMs: number;
   waiters: ((result: CheckResult | undefined) => void)[];
 }
@@ -96,6 +99,7 @@ export function createProber(options: ProberOptions): Prober {
   async function run(entry: Entry): Promise<void> {
     running++;
     entry.checking = true;
+    entry.begunAtMs = clock.monotonic();
     const result = await entry.probe.check(entry.abort.signal, entry.failures).catch(defect);
     running--;
     entry.checking = false;
@@ -108,17 +112,19 @@ export function createProber(options: ProberOptions): Prober {
     entry.absences = entry.starting && result.absent ? entry.absences + 1 : 0;
     if (result.ok) entry.failures = 0;
     else if (entry.absences === 0 && !result.inconclusive) entry.failures++;
-    entry.dueMs = clock.monotonic() + pauseMs(entry, result.ok);
+    const nowMs = clock.monotonic();
+    entry.dueMs = nowMs + pauseMs(entry, result.ok, nowMs - entry.begunAtMs);
     nextDueMs = Math.min(nextDueMs, entry.dueMs);
     onResult(entry.key, result);
     answer(entry, result);
   }
 
-  function pauseMs({ probe, failures, absences, starting }: Entry, ok: boolean): number {
+  function pauseMs({ probe, failures, absences, starting }: Entry, ok: boolean, tookMs: number): number {
     if (absences > 0) return growing(ABSENT_FIRST_MS, absences);
     if (starting) return growing(STARTING_FIRST_MS, failures);
     if (ok) return probe.intervalMs * (1 + jitter * (2 * random() - 1));
-    return probe.retryMs[Math.max(0, failures - 1)] ?? probe.retryMs.at(-1) ?? probe.intervalMs;
+    const pause = probe.retryMs[Math.max(0, failures - 1)] ?? probe.retryMs.at(-1) ?? probe.intervalMs;
+    return tookMs > pause ? (probe.retryAfterHangMs ?? pause) : pause;
   }
 
   function answer(entry: Entry, result: CheckResult | undefined): void {
@@ -153,6 +159,7 @@ export function createProber(options: ProberOptions): Prober {
         absences: 0,
         starting,
         checking: false,
+        begunAtMs: past,
         doubtedAtMs: past,
         waiters: [],
       });

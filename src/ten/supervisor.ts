@@ -66,6 +66,8 @@ export interface SupervisorParts {
 const CHECKS_AT_ONCE = 64;
 /** A failed check is repeated after this. */
 const RECHECK_MS = 1_000;
+/** After one that timed out: three of 2 s, begun at the first silence, then end within 8 s. */
+const RECHECK_AFTER_HANG_MS = 750;
 
 export function createSupervisor(parts: SupervisorParts): Supervisor {
   const { registry, processes, listeners, clock, paths } = parts;
@@ -136,6 +138,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       check: (signal) => checkInstance(instance, signal),
       intervalMs: health.intervalMs,
       retryMs: [RECHECK_MS],
+      retryAfterHangMs: RECHECK_AFTER_HANG_MS,
       starting: cadence === "starting",
     });
   }

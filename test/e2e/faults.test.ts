@@ -59,7 +59,7 @@ describe("an instance that hangs", () => {
     const stopped = performance.now();
     const six = Array.from({ length: 6 }, () => ten.get(HOST));
     await untilState(ten, "api:a", "unhealthy");
-    // Three checks of 0.3 s with a second between them, and 0.4 s at most before the first; the rest is the machine's.
+    // Three checks of 0.3 s with a second between them (each is shorter than its pause), and 0.4 s at most before the first; the rest is the machine's.
     expect(performance.now() - stopped).toBeLessThan(6_000);
     expect(await ten.split(HOST, 10)).toEqual({ "api:b": 5, "api:c": 5 });
     process.kill(hung, "SIGCONT");

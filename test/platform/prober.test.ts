@@ -107,6 +107,23 @@ describe("the schedule", () => {
     expect(one.times).toEqual([0, 25, 525, 1525, 6525, 11_525].map((at) => expect.closeTo(at, -2)));
   });
 
+  test("a failure that took longer than its pause has a pause of its own", async () => {
+    using it = setup();
+    const slow = heldProbe({ retryAfterHangMs: 750 });
+    it.prober.watch("slow", slow);
+    await it.clock.advance(2_000);
+    slow.open[0]?.end(failed);
+    await it.clock.advance(700);
+    expect(slow.open).toHaveLength(1);
+    await it.clock.advance(75);
+    expect(slow.open).toHaveLength(2);
+    slow.open[1]?.end(failed);
+    await it.clock.advance(950);
+    expect(slow.open).toHaveLength(2);
+    await it.clock.advance(75);
+    expect(slow.open).toHaveLength(3);
+  });
+
   test("intervals are spread by the jitter", async () => {
     const rolls = [0, 0.5, 0.999_999];
     using it = setup({ jitter: 0.2, random: () => rolls.shift() ?? 0.5 });
