@@ -167,7 +167,7 @@ describe("a registry that cannot be used", () => {
     const hint = /^hint: restore [^;]*?Z: (.*?)(?:; or, .*)?$/m.exec(stderr)?.[1] ?? stderr;
     expect(Bun.spawnSync(["sh", "-c", hint], { cwd: ten.dir }).exitCode).toBe(0);
     await ten.start();
-    await untilState(ten, "api:v2", "healthy");
+    for (const name of ["api:v1", "api:v2"]) await untilState(ten, name, "healthy");
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 8, "api:v2": 2 });
   });
 
