@@ -28,9 +28,10 @@ export interface Prober extends Disposable {
   checkNow(key: string): Promise<CheckResult | undefined>;
   /**
    * Something made us doubt (a refused, reset or timed-out request): checks at once, but at most once a second, and not
-   * while a failure is being repeated anyway, so that a burst of requests does not count as a row of failures.
+   * while a failure is being repeated anyway, so that a burst of requests does not count as a row of failures. False when
+   * none was started.
    */
-  doubt(key: string): void;
+  doubt(key: string): boolean;
 }
 
 export interface ProberOptions {
@@ -180,10 +181,11 @@ export function createProber(options: ProberOptions): Prober {
     doubt(key) {
       const entry = entries.get(key);
       const now = clock.monotonic();
-      if (!entry || entry.checking || entry.starting || entry.failures > 0) return;
-      if (now - entry.doubtedAtMs < DOUBT_EVERY_MS) return;
+      if (!entry || entry.checking || entry.starting || entry.failures > 0) return false;
+      if (now - entry.doubtedAtMs < DOUBT_EVERY_MS) return false;
       entry.doubtedAtMs = now;
       hurry(entry);
+      return true;
     },
     [Symbol.dispose]() {
       stopTicking();

@@ -13,13 +13,14 @@ const LOOK_EVERY_MS = 200;
 const SILENT_MS = 200;
 
 /**
- * Calls `doubt` once for each silence: a target that has something in flight and has answered nothing for 0.2 s is
- * checked at once, not at its next turn. A slow answer, or a stream, costs it one more check. Looks until disposed.
+ * Calls `doubt` until it is heard once for each silence: a target that has something in flight and has answered nothing
+ * for 0.2 s is checked at once, not at its next turn; a check that was made before it fell silent says nothing about it.
+ * A slow answer, or a stream, costs it one more check. Looks until disposed.
  */
 export function watchStalls(
   clock: Clock,
   traffic: () => readonly TargetTraffic[],
-  doubt: (target: string) => void,
+  doubt: (target: string) => boolean,
 ): Disposable {
   let seen = new Map<string, Seen>();
 
@@ -31,10 +32,7 @@ export function watchStalls(
       const before = seen.get(id);
       const isSilent = before?.answered === answered && inFlight > 0;
       const now = isSilent ? before : { answered, sinceMs, doubted: false };
-      if (isSilent && !before.doubted && sinceMs - before.sinceMs >= SILENT_MS) {
-        now.doubted = true;
-        doubt(id);
-      }
+      if (isSilent && !before.doubted && sinceMs - before.sinceMs >= SILENT_MS) now.doubted = doubt(id);
       next.set(id, now);
     }
     seen = next;

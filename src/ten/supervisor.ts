@@ -40,8 +40,8 @@ export interface Supervisor extends Disposable {
   leaveAll(): void;
   /** The configuration has changed: checks go on with the new one. */
   recheck(): void;
-  /** A request to it was refused, reset or timed out: it is checked at once. */
-  doubt(name: string): void;
+  /** A request to it was refused, reset, timed out or is not answered: it is checked at once; see prober. */
+  doubt(name: string): boolean;
   /** Resolves when the instance of a row is healthy; see until-healthy. */
   untilHealthy(row: InstanceRow, patience: Patience): Promise<void>;
   /** Checks an instance's health now; undefined when it has no process. */

@@ -1,5 +1,6 @@
 // Silence of a target that has something to answer leads to one doubt, and to another only after an answer.
 import { expect, test } from "bun:test";
+import { createProber } from "../../src/platform/prober.ts";
 import type { TargetTraffic } from "../../src/proxy/metrics.ts";
 import { watchStalls } from "../../src/ten/stalls.ts";
 import { createManualClock } from "../support/manual-clock.ts";
@@ -19,8 +20,8 @@ function setup() {
       buckets: [],
     },
   ];
-  const stalls = watchStalls(clock, traffic, () => void doubts.push(clock.monotonic()));
-  return { clock, now, doubts, [Symbol.dispose]: () => stalls[Symbol.dispose]() };
+  const stalls = watchStalls(clock, traffic, () => doubts.push(clock.monotonic()) > 0);
+  return { clock, now, doubts, traffic, [Symbol.dispose]: () => stalls[Symbol.dispose]() };
 }
 
 test("a request without an answer for 0.2 s is one doubt, and another after the next answer", async () => {
@@ -43,4 +44,30 @@ test("answers that go on coming are none, nor is silence without requests", asyn
   Object.assign(it.now, { inFlight: 0 });
   await it.clock.advance(60_000);
   expect(it.doubts).toEqual([]);
+});
+
+test("one that hangs less than a second after a slow answer is found before its next turn", async () => {
+  using it = setup();
+  const passed: [atMs: number, ok: boolean][] = [];
+  const hang = { now: false };
+  using prober = createProber({
+    clock: it.clock,
+    concurrency: 1,
+    onResult: (_, { ok }) => passed.push([it.clock.monotonic(), ok]),
+  });
+  prober.watch("api:v1", {
+    intervalMs: 10_000,
+    retryMs: [1_000],
+    starting: false,
+    check: async () => ({ ok: !hang.now, latencyMs: 1, detail: "" }),
+  });
+  using _ = watchStalls(it.clock, it.traffic, prober.doubt);
+  await it.clock.advance(1_000);
+  Object.assign(it.now, { inFlight: 1 });
+  await it.clock.advance(600);
+  expect(passed.at(-1)).toEqual([1_200, true]);
+  Object.assign(it.now, { answers: 1 });
+  hang.now = true;
+  await it.clock.advance(1_000);
+  expect(passed.at(-1)).toEqual([2_200, false]);
 });
