@@ -181,9 +181,9 @@ export function createRegistry(
     return new Fault(code, `${message}; nothing was changed`, hint, { cause });
   }
 
-  function flush(): void {
+  function flush(kind: "decided" | "seen"): void {
     if (dirty.size === 0) return;
-    attempt("seen", () => {
+    attempt(kind, () => {
       for (const key of dirty) {
         const row = rows.get(key);
         if (row) db.update(tables.instances).set(row).where(eq(tables.instances.seq, row.seq)).run();
@@ -246,7 +246,9 @@ export function createRegistry(
     observe(row, seen) {
       merge(row, seen);
       dirty.add(keyOf(row));
-      bestEffort(`the state of ${keyOf(row)}`, flush);
+      // That the restart policy leaves it stopped is decided: after a power failure it must not run once more.
+      const kind = seen.desired === undefined ? "seen" : "decided";
+      bestEffort(`the state of ${keyOf(row)}`, () => flush(kind));
     },
     note(service, instance, kind, detail) {
       bestEffort(`an event of ${service}`, () =>
