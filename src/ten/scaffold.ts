@@ -87,7 +87,10 @@ function foundCommand({ files, executables, startScript, procfile, has }: Survey
 /** The `web` of a Procfile, if it needs no shell but for its port. */
 function webProcess(procfile: string | undefined): string | undefined {
   const line = /^web:\s*(\S.*)/m.exec(procfile ?? "")?.[1]?.trim();
-  const command = line?.replace(/\$PORT\b|\$\{PORT\}/g, "{port}");
+  // A word in braces of its own is text, not a placeholder.
+  const command = line?.replace(/\$PORT\b|\$\{PORT\}|(?<!\$)\{[A-Za-z_][\w-]*\}/g, (part) =>
+    part.startsWith("$") ? "{port}" : `{${part}}`,
+  );
   try {
     if (command !== undefined) splitWords(command);
     return command;

@@ -60,6 +60,7 @@ describe("what a directory holds decides what is run", () => {
   test.each([
     ["web: gunicorn app:app --bind 127.0.0.1:$PORT\nworker: x\n", "gunicorn app:app --bind 127.0.0.1:{port}"],
     ["release: x\nweb:  ./server -p $PORT  \r\n", "./server -p {port}"],
+    ["web: node -e 'log({it})' -p $PORT\n", "node -e 'log({{it}})' -p {port}"],
     ["web: cd src && ./server\n", "node app.mjs"],
     ["worker: x\n", "node app.mjs"],
   ])("a Procfile's web process: %j", (procfile, command) => {
