@@ -169,7 +169,7 @@ export function createControl(parts: ControlParts): Control {
     traffic,
     lifecycle,
     serial: createSerial(clock),
-    diagnose: createDiagnosis({ listeningPorts: listeners.listeningPorts, lastOutput: logs.lastOutput }),
+    diagnosisOf: createDiagnosis({ ...logs, ...listeners }),
     monotonic: clock.monotonic,
   });
 

@@ -57,7 +57,7 @@ export interface DeployParts {
   readonly traffic: Traffic;
   readonly lifecycle: Lifecycle;
   readonly serial: Serial;
-  readonly diagnose: DiagnosisOf;
+  readonly diagnosisOf: DiagnosisOf;
   monotonic(): number;
 }
 
@@ -109,14 +109,15 @@ export function createDeploys(parts: DeployParts): Deploys {
     if (missing.length === 0) return [];
     progress("starting", `starting ${missing.map((id) => instanceName(service, id)).join(", ")}`);
     const instances: Instance[] = [];
-    const born = new Set<Instance>();
+    const born = new Map<Instance, () => Promise<Diagnosis>>();
     let failed: Instance | undefined;
     try {
       for (const id of missing) instances.push(supervisor.of(await enrol(request, id)));
       const starts = instances.map(async (instance) => {
+        const diagnose = parts.diagnosisOf(instance);
         try {
           await instance.start(`deploy of ${version}`);
-          born.add(instance);
+          born.set(instance, diagnose);
           await supervisor.untilHealthy(instance.row, { timeoutMs, signal });
         } catch (thrown) {
           failed ??= instance;
@@ -133,7 +134,8 @@ export function createDeploys(parts: DeployParts): Deploys {
       return instances;
     } catch (thrown) {
       const first = failed ?? instances[0];
-      const diagnosis = first && born.has(first) ? await parts.diagnose(first) : NOT_STARTED;
+      const diagnose = first && born.get(first);
+      const diagnosis = diagnose ? await diagnose() : NOT_STARTED;
       await Promise.all(instances.map(withdraw));
       if (signal.aborted) throw aborted(service, request.id, signal);
       throw first ? failure(first.name, thrown, diagnosis) : thrown;

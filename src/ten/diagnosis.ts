@@ -1,6 +1,7 @@
 // Why a deploy failed, told so that nobody has to log in to find out: it crashed, never got healthy, or listens elsewhere.
 import { Fault } from "../core/fault.ts";
 import type { Instance } from "./instance.ts";
+import type { Written } from "./logs.ts";
 
 export interface Diagnosis {
   readonly cause: "not_started" | "crashed" | "wrong_port" | "not_listening" | "unhealthy";
@@ -9,16 +10,17 @@ export interface Diagnosis {
   readonly listening: readonly number[] | null;
   readonly lastExit: string | null;
   readonly lastCheck: string | null;
-  /** The last lines of its output, oldest first. */
+  /** The last lines of its output since this try began, oldest first. */
   readonly output: readonly string[];
 }
 
-/** Looks at an instance while its process, if any, still lives. Never rejects. */
-export type DiagnosisOf = (instance: Instance) => Promise<Diagnosis>;
+/** Called before a try; what it answers looks at the instance while its process, if any, still lives, and never rejects. */
+export type DiagnosisOf = (instance: Instance) => () => Promise<Diagnosis>;
 
 export interface DiagnosisParts {
   listeningPorts(session: number): readonly { readonly port: number }[] | undefined;
-  lastOutput(instance: Instance, lines: number): Promise<readonly string[]>;
+  written(instance: Instance): Written;
+  lastOutput(instance: Instance, lines: number, after: Written): Promise<readonly string[]>;
 }
 
 const OUTPUT_LINES = 20;
@@ -34,15 +36,18 @@ export const NOT_STARTED: Diagnosis = {
 };
 
 export function createDiagnosis(parts: DiagnosisParts): DiagnosisOf {
-  return async (instance) => {
-    const { process, lastCheck } = instance;
-    const { port, lastExit } = instance.row;
-    const alive = process?.alive() === true;
-    const listeners = alive && process ? parts.listeningPorts(process.pid) : undefined;
-    const listening = listeners ? [...new Set(listeners.map((one) => one.port))] : null;
-    const output = await parts.lastOutput(instance, OUTPUT_LINES).catch(() => []);
-    const seen = { port, listening, lastExit, lastCheck: lastCheck?.detail ?? null, output };
-    return { ...seen, cause: causeOf(alive, port, listening) };
+  return (instance) => {
+    const before = parts.written(instance);
+    return async () => {
+      const { process, lastCheck } = instance;
+      const { port, lastExit } = instance.row;
+      const alive = process?.alive() === true;
+      const listeners = alive && process ? parts.listeningPorts(process.pid) : undefined;
+      const listening = listeners ? [...new Set(listeners.map((one) => one.port))] : null;
+      const output = await parts.lastOutput(instance, OUTPUT_LINES, before).catch(() => []);
+      const seen = { port, listening, lastExit, lastCheck: lastCheck?.detail ?? null, output };
+      return { ...seen, cause: causeOf(alive, port, listening) };
+    };
   };
 }
 

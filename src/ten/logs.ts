@@ -9,16 +9,21 @@ import { type DataPaths, STREAMS, type Stream } from "./paths.ts";
 import type { InstanceRow, Registry } from "./registry.ts";
 import type { LogLine, LogQuery } from "./shapes.ts";
 
-/** `exact`: an id is that of an instance and never a version. */
-type Query = LogQuery & { readonly exact?: true };
+/** How much there was in each log, by its path. */
+export type Written = ReadonlyMap<string, number>;
+
+/** `exact`: an id is that of an instance and never a version. `after`: only lines that came after so much. */
+type Query = LogQuery & { readonly exact?: true; readonly after?: Written | undefined };
 
 export interface Logs extends Disposable {
   /** The last lines that match, at most `limit`, in the order in which they arrived; those of one file in their order. */
   tail(query: Query): Promise<LogLine[]>;
   /** The same, then every further line that matches, of new instances too, until the signal fires. */
   follow(query: Query, signal: AbortSignal): AsyncIterable<LogLine>;
-  /** The last lines of an instance, both streams in time order. */
-  lastOutput(instance: InstanceName, lines: number): Promise<readonly string[]>;
+  /** What an instance has written so far. */
+  written(instance: InstanceName): Written;
+  /** The last lines of an instance, both streams in time order; `after` leaves out what it had written before. */
+  lastOutput(instance: InstanceName, lines: number, after?: Written): Promise<readonly string[]>;
 }
 
 interface LogFile {
@@ -67,9 +72,9 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
     query: Query,
   ): Promise<{ lines: Dated[]; end: number; rest: Dated[] }> {
     indexer.look(file.path);
-    const { limit, since } = query;
+    const { limit, since, after } = query;
     const times = since && readLogTimes(file.path);
-    const from = since && times ? times.since(momentOf(since)) : 0;
+    const from = since && times ? times.since(momentOf(since)) : (after?.get(file.path) ?? 0);
     const tail = await readTail(file.path, { limit, from, matches: matching(query) });
     const whole = tail.lines.filter((line) => line.end <= tail.end);
     const dated = date(file, tail.lines);
@@ -163,8 +168,12 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
   return {
     tail,
     follow,
-    async lastOutput({ service, id }, limit) {
-      const lines = await tail({ process: service, id, limit });
+    written({ service, id }) {
+      const files = filesOf({ process: service, id, limit: 0 });
+      return new Map(files.map(({ path }) => [path, indexer.look(path)]));
+    },
+    async lastOutput({ service, id }, limit, after) {
+      const lines = await tail({ process: service, id, limit, after });
       return lines.map(({ text }) => text);
     },
     [Symbol.dispose]: () => keeper[Symbol.dispose](),

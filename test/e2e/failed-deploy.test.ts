@@ -117,6 +117,11 @@ describe("a deploy that fails", () => {
     expect(stderr).toContain("hint: ");
   });
 
+  test("again, with the same version, shows only what this try wrote", async () => {
+    const tries = [await fail("silent"), await fail("silent"), await fail("silent")];
+    for (const { details } of tries) expect(details.output).toEqual(["I listen on nothing"]);
+  });
+
   test("is made good by the next one of the same name", async () => {
     expect((await ten.run("deploy", "api:gated", "--timeout", "0.5")).exit).toBe(5);
     await openGate(ten);
