@@ -71,6 +71,8 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
       signal.addEventListener("abort", leave);
       socket.onopen = () => {
         settle();
+        // A frame that breaks the protocol is an error and then a close: the tunnel ends the load, and only once.
+        socket.onerror = null;
         const tunnel: Tunnel = new Tunnel(socket, load, clock, () => tunnels.delete(tunnel));
         tunnels.add(tunnel);
         resolve({ status: 101, tunnel, protocol: socket.protocol });

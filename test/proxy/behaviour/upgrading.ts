@@ -6,7 +6,7 @@ import { freePort } from "../../support/free-port.ts";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
 import { until } from "../../support/until.ts";
-import { fieldOf, wireClient } from "../../support/wire.ts";
+import { fieldOf, wireClient, wireOrigin } from "../../support/wire.ts";
 
 const HANDSHAKE = `${[
   "GET /ws HTTP/1.1",
@@ -18,6 +18,10 @@ const HANDSHAKE = `${[
   "Origin: http://shop.example.org",
   "Cookie: a=b",
 ].join("\r\n")}\r\n\r\n`;
+
+/** What proves that a handshake was read (RFC 6455 section 4.2.2). */
+const acceptOf = (key: string) =>
+  new Bun.CryptoHasher("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 
 interface Ended {
   readonly code: number;
@@ -136,6 +140,24 @@ export function upgrades(create: PlaneFactory): void {
     second.socket.send("die");
     expect((await second.closed).code).toBe(1006);
     await until("nothing is in flight", () => front.plane.traffic()[0]?.inFlight === 0);
+  });
+
+  test("a target that breaks the protocol ends its WebSocket, which is counted out once", async () => {
+    using origin = wireOrigin(({ socket, head }) => {
+      const key = fieldOf(head, "sec-websocket-key") ?? "";
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`);
+      socket.write(`Sec-WebSocket-Accept: ${acceptOf(key)}\r\n\r\n`);
+      // An opcode that means nothing (RFC 6455 section 5.2).
+      socket.write(new Uint8Array([0x8b, 1, 65]));
+    });
+    await using front = await startPlane(create);
+    const v1 = target("api:v1", { address: origin.address });
+    await front.plane.publish([route("api", [v1], { hosts: ["api.example.com"] })]);
+    using client = await wireClient(front.plane.url, HANDSHAKE);
+    expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 101 ");
+    await client.closed;
+    await until("its connection is closed", () => origin.open === 0);
+    expect(front.plane.traffic().map(({ id, inFlight }) => [id, inFlight])).toEqual([["api:v1", 0]]);
   });
 
   test("a target's refusal is the answer; one that hangs is 504; one that is down is passed over", async () => {
