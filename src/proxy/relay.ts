@@ -88,6 +88,8 @@ class Pending {
   /** Whether another server may take over while this one is silent. */
   readonly isSafe: boolean;
   wasCut = false;
+  /** Its head has come, or it has failed. */
+  isOver = false;
 
   constructor(sinceMs: number, isSafe: boolean) {
     this.sinceMs = sinceMs;
@@ -128,6 +130,8 @@ export function createRelay(parts: RelayParts): Relay {
 
   /** Listening costs, so a try is only waited for once it is slow enough to be asked for its signal. */
   function watch(pending: Pending, { request }: Visit, targetId: string): AbortSignal {
+    // A long answer outlasts its try: nobody waits for its head any more, and no other server could take it over.
+    if (pending.isOver) return request.signal;
     const abort = new AbortController();
     pending.abort = abort;
     if (request.signal.aborted) abort.abort();
@@ -139,6 +143,7 @@ export function createRelay(parts: RelayParts): Relay {
   }
 
   function end(targetId: string, pending: Pending): void {
+    pending.isOver = true;
     const tries = waiting.get(targetId);
     tries?.delete(pending);
     if (tries?.size === 0) waiting.delete(targetId);
