@@ -18,6 +18,8 @@ export interface DataPlane extends AsyncDisposable {
   drain(targetId: string, deadlineMs: number): Promise<Drained>;
   /** Every target of the current routes and every other one that still has something in flight. */
   traffic(): readonly TargetTraffic[];
+  /** Of these, only those that have something in flight: few, however many targets there are. */
+  busy(): readonly TargetTraffic[];
   /**
    * Refuses those that wait for a target, sends WebSockets away, stops accepting, lets what is in flight finish for at
    * most `deadlineMs`, then cuts the rest. Disposal is `close(0)`.

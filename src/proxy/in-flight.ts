@@ -63,6 +63,8 @@ export interface InFlight {
   /** The load of a target, made when it is first asked for. */
   of(targetId: string): Load;
   all(): Iterable<Load>;
+  /** Those with open requests. */
+  busy(): Iterable<Load>;
   /** Forgets targets that are neither in the set nor busy. */
   retain(ids: ReadonlySet<string>): void;
 }
@@ -78,6 +80,7 @@ export function createInFlight(clock: Clock): InFlight {
       return load;
     },
     all: () => loads.values(),
+    busy: () => loads.values().filter(({ open }) => open > 0),
     retain(ids) {
       for (const [id, load] of loads) if (load.open === 0 && !ids.has(id)) loads.delete(id);
     },

@@ -95,6 +95,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
       return { left: await inFlight.of(targetId).drained(deadlineMs) };
     },
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
+    busy: () => Array.from(inFlight.busy(), (load) => load.traffic()),
     close,
     [Symbol.asyncDispose]: () => close(0),
   };

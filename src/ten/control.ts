@@ -184,7 +184,7 @@ export function createControl(parts: ControlParts): Control {
     onTrouble: parts.onTrouble,
   });
 
-  const stalls = watchStalls(clock, () => plane?.traffic() ?? [], supervisor.doubt);
+  const stalls = watchStalls(clock, () => plane?.busy() ?? [], supervisor.doubt);
 
   const createOnDemandInstance = createOnDemand({ registry, lifecycle, clock });
 

@@ -1,6 +1,7 @@
 // Silence of a target that has something to answer leads to one doubt, and to another only after an answer.
 import { expect, test } from "bun:test";
 import { createProber } from "../../src/platform/prober.ts";
+import { createInFlight } from "../../src/proxy/in-flight.ts";
 import type { TargetTraffic } from "../../src/proxy/metrics.ts";
 import { watchStalls } from "../../src/ten/stalls.ts";
 import { createManualClock } from "../support/manual-clock.ts";
@@ -20,8 +21,9 @@ function setup() {
       buckets: [],
     },
   ];
-  const stalls = watchStalls(clock, traffic, () => doubts.push(clock.monotonic()) > 0);
-  return { clock, now, doubts, traffic, [Symbol.dispose]: () => stalls[Symbol.dispose]() };
+  const busy = () => traffic().filter(({ inFlight }) => inFlight > 0);
+  const stalls = watchStalls(clock, busy, () => doubts.push(clock.monotonic()) > 0);
+  return { clock, now, doubts, busy, [Symbol.dispose]: () => stalls[Symbol.dispose]() };
 }
 
 test("a request without an answer for 0.2 s is one doubt, and another after the next answer", async () => {
@@ -32,7 +34,7 @@ test("a request without an answer for 0.2 s is one doubt, and another after the 
   expect(it.doubts).toEqual([1_200]);
   Object.assign(it.now, { answers: 1 });
   await it.clock.advance(1_000);
-  expect(it.doubts).toEqual([1_200, 6_400]);
+  expect(it.doubts).toEqual([1_200, 6_200]);
 });
 
 test("answers that go on coming are none, nor is silence without requests", async () => {
@@ -61,7 +63,7 @@ test("one that hangs less than a second after a slow answer is found before its 
     starting: false,
     check: async () => ({ ok: !hang.now, latencyMs: 1, detail: "" }),
   });
-  using _ = watchStalls(it.clock, it.traffic, prober.doubt);
+  using _ = watchStalls(it.clock, it.busy, prober.doubt);
   await it.clock.advance(1_000);
   Object.assign(it.now, { inFlight: 1 });
   await it.clock.advance(600);
@@ -70,4 +72,12 @@ test("one that hangs less than a second after a slow answer is found before its 
   hang.now = true;
   await it.clock.advance(1_000);
   expect(passed.at(-1)).toEqual([2_200, false]);
+});
+
+test("a look costs as much as there is under way, not as there are targets", () => {
+  const inFlight = createInFlight(createManualClock());
+  for (let n = 0; n < 10_000; n++) inFlight.of(`api:v${n}`);
+  expect([...inFlight.busy()]).toEqual([]);
+  inFlight.of("api:v7").begin();
+  expect(Array.from(inFlight.busy(), ({ id }) => id)).toEqual(["api:v7"]);
 });
