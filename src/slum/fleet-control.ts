@@ -98,6 +98,13 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
     return atMost(parts.clock, LOOKUP_MS, resolver.watch(parseServerUrl(url).host));
   }
 
+  /** A name that came to no server would be looked up for ever. */
+  function forgetName(url: string): void {
+    const { host } = parseServerUrl(url);
+    const isNeeded = [...registry.servers.values()].some((row) => parseServerUrl(row.url).host === host);
+    if (!isNeeded) resolver.unwatch(host);
+  }
+
   async function look(id: string): Promise<SelfPortrait> {
     const server = fleet.find(id);
     if (!server || resolver.address(server.url.host) === undefined)
@@ -143,13 +150,18 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
       refuse(server);
       await knownBy(server.url);
       const now = parts.clock.now();
-      const row = await registry.write((writer) => {
-        refuse(server);
-        const { region = null, ...more } = server;
-        const status = { drained: false, status: "unknown" as const, statusAt: now, createdAt: now };
-        writer.event("server.added", { server: server.id }, server.url);
-        return writer.servers.add({ ...more, region, ...status });
-      });
+      const row = await registry
+        .write((writer) => {
+          refuse(server);
+          const { region = null, ...more } = server;
+          const status = { drained: false, status: "unknown" as const, statusAt: now, createdAt: now };
+          writer.event("server.added", { server: server.id }, server.url);
+          return writer.servers.add({ ...more, region, ...status });
+        })
+        .catch((thrown) => {
+          forgetName(server.url);
+          throw thrown;
+        });
       parts.changed();
       // Asked when it is known how to reach it, and taken back before it can take a request of a tenant.
       if ((await look(row.id)).slum === parts.slumId) {
