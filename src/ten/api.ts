@@ -71,8 +71,11 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
         principal.tenant === undefined
           ? (query.process ?? service) === service
           : instances.some((one) => one.service === service);
+      const shown: InstanceView[] = [];
+      // One after the other: each takes a descriptor, which visitors need as well.
+      for (const one of instances) shown.push(await withOutput(one));
       return {
-        instances: await Promise.all(instances.map(withOutput)),
+        instances: shown,
         maintenance: view.underMaintenance().filter(({ service }) => isShown(service)),
       };
     },

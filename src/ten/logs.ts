@@ -173,7 +173,7 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
       return new Map(files.map(({ path }) => [path, indexer.look(path)]));
     },
     async lastOutput({ service, id }, limit, after) {
-      const lines = await tail({ process: service, id, limit, after });
+      const lines = await tail({ process: service, id, limit, after, exact: true });
       return lines.map(({ text }) => text);
     },
     [Symbol.dispose]: () => keeper[Symbol.dispose](),
