@@ -1,4 +1,5 @@
 // Carries a WebSocket: the target's side is opened first, and only then is the visitor's connection taken over.
+import { messageOf } from "../core/fault.ts";
 import type { Target } from "../core/route.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
 import { blame, type Carrier, type TroubleHooks } from "./carrier.ts";
@@ -46,7 +47,14 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
     load.begin();
     return new Promise((resolve, reject) => {
       const signal = visit.signalOf?.() ?? visit.request.signal;
-      const socket = open(visit, target);
+      let socket: WebSocket;
+      try {
+        socket = open(visit, target);
+      } catch (thrown) {
+        // Subprotocols that are no tokens, or one twice: nothing has been sent.
+        load.end();
+        return reject(new UpstreamFailure("garbage", messageOf(thrown), false, false));
+      }
       const settle = () => {
         cancel();
         endWatch();
@@ -79,7 +87,8 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
       };
       socket.onerror = (event) => {
         const message = "message" in event ? String(event.message) : "";
-        const refusal = /Expected 101 status code: (\d{3})/.exec(message)?.[1];
+        // Any other status could not be handed on.
+        const refusal = /Expected 101 status code: ([2-5]\d{2})/.exec(message)?.[1];
         if (refusal === undefined) return fail(failureOf(event, message));
         settle();
         load.end();
@@ -120,10 +129,11 @@ function open({ path, fields, request }: Visit, { address }: Target): WebSocket 
   const tls = address.tls?.ca === undefined ? {} : { tls: { ca: address.tls.ca } };
   // The handshake's own fields are made anew by this client.
   const headers = fields.filter(([name]) => !name.startsWith("sec-websocket-"));
-  const protocols = request.headers.get("sec-websocket-protocol")?.split(",") ?? [];
+  const protocols = (request.headers.get("sec-websocket-protocol") ?? "").split(",");
   const socket = new WebSocket(`${scheme}://${host}:${address.port}${path}`, {
     headers: Object.fromEntries(headers),
-    protocols: protocols.map((protocol) => protocol.trim()),
+    // Empty members of a list mean nothing (RFC 9110 section 5.6.1).
+    protocols: protocols.map((protocol) => protocol.trim()).filter((protocol) => protocol !== ""),
     perMessageDeflate: false,
     ...tls,
   });

@@ -160,6 +160,32 @@ export function upgrades(create: PlaneFactory): void {
     expect(front.plane.traffic().map(({ id, inFlight }) => [id, inFlight])).toEqual([["api:v1", 0]]);
   });
 
+  test.each([
+    ["a, a", " 400 "],
+    ["a b", " 400 "],
+    ["(a)", " 400 "],
+    ["", " 101 "],
+    ["one,, two,", " 101 "],
+  ])("a handshake for the subprotocols '%s' is answered%sand counted out", async (protocols, status) => {
+    await using front = await serving();
+    const offer = `Sec-WebSocket-Protocol: ${protocols}\r\n\r\n`;
+    {
+      using client = await wireClient(front.plane.url, HANDSHAKE.replace(/\r\n$/, offer));
+      expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith(`HTTP/1.1${status}`);
+    }
+    await until("nothing is in flight", () => front.plane.traffic()[0]?.inFlight === 0);
+    expect(front.trouble).toEqual([]);
+  });
+
+  test("a refusal with a status that cannot be handed on is 502", async () => {
+    using origin = wireOrigin(({ socket }) => void socket.write("HTTP/1.1 999 No\r\n\r\n"));
+    await using front = await startPlane(create);
+    const v1 = target("api:v1", { address: origin.address });
+    await front.plane.publish([route("api", [v1], { hosts: ["api.example.com"] })]);
+    using client = await wireClient(front.plane.url, HANDSHAKE);
+    expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 502 ");
+  });
+
   test("a target's refusal is the answer; one that hangs is 504; one that is down is passed over", async () => {
     await using front = await serving();
     const status = async (path: string) => {
