@@ -49,6 +49,20 @@ test("the length of a body that is not there with its head is not kept", async (
   );
 });
 
+test("the head of a streamed answer waits for the first byte of its body", async () => {
+  let begin = () => {};
+  await using proxy = await proxied(({ socket }) => {
+    socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+    begin = () => void socket.write("6\r\n: hi\n\n\r\n");
+  });
+  using client = await proxy.ask("GET /");
+  await client.until((text) => text.startsWith("HTTP/1.1 200 "));
+  const isWhole = await Promise.race([headOf(client).then(() => true), Bun.sleep(100).then(() => false)]);
+  begin();
+  expect(await client.until((text) => text.includes(": hi"))).toContain("\r\n\r\n");
+  stillLimited(isWhole, "nothing else depends on it.");
+});
+
 test.each([
   ["/a/../b", "/b"],
   ["/a/./b", "/a/b"],
