@@ -154,7 +154,7 @@ export class Attempt implements Occupant, EventListenerObject {
       this.#pieces?.push(piece);
       this.#stream?.push(piece);
     }
-    if (reader.done) this.#finish(connection);
+    if (reader.done && !this.#ended) this.#finish(connection);
   }
 
   onClosed(error: Error | undefined): void {
