@@ -1,8 +1,9 @@
 // Stops accepting connections before descriptors run out: those that could not be served wait in the kernel's queue instead.
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { FFIType, ptr } from "bun:ffi";
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "./clock.ts";
 import { isShortage, limitOwnFiles, withKeptBack } from "./kept-back.ts";
+import { openLibc } from "./libc.ts";
 
 const LOOK_EVERY_MS = 100;
 /** So much of the limit may be in use when visitors are let in again. */
@@ -113,30 +114,20 @@ interface Kernel {
 }
 
 function loadKernel(): Kernel | undefined {
-  for (const name of ["libc.so.6", "libc.so"]) {
-    try {
-      return openKernel(name);
-    } catch {
-      // musl has it under the other name.
-    }
-  }
-  return undefined;
-}
-
-function openKernel(library: string): Kernel {
   const { i32, ptr: pointer } = FFIType;
-  const { symbols } = dlopen(library, {
+  const libc = openLibc({
     epoll_ctl: { args: [i32, i32, i32, pointer], returns: i32 },
     getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
   });
+  if (!libc) return undefined;
   // struct epoll_event is packed on x64 only.
   const dataAt = process.arch === "x64" ? 4 : 8;
 
-  function option(socket: number, name: number): number {
+  const option = (socket: number, name: number): number => {
     const value = new Int32Array(new ArrayBuffer(4));
     const length = new Int32Array(new ArrayBuffer(4)).fill(4);
-    return symbols.getsockopt(socket, SOL_SOCKET, name, ptr(value), ptr(length)) === 0 ? (value[0] ?? 0) : 0;
-  }
+    return libc.getsockopt(socket, SOL_SOCKET, name, ptr(value), ptr(length)) === 0 ? (value[0] ?? 0) : 0;
+  };
 
   return {
     listensOnTcp: (socket) =>
@@ -145,7 +136,7 @@ function openKernel(library: string): Kernel {
       const event = new DataView(new ArrayBuffer(16));
       event.setUint32(0, events, true);
       event.setBigUint64(dataAt, data, true);
-      return symbols.epoll_ctl(epoll, EPOLL_CTL_MOD, socket, ptr(event.buffer)) === 0;
+      return libc.epoll_ctl(epoll, EPOLL_CTL_MOD, socket, ptr(event.buffer)) === 0;
     },
   };
 }

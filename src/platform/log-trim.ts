@@ -1,6 +1,7 @@
 // Keeps append logs from filling the disk, without the writer noticing: their beginning is given back, in place.
-import { dlopen, FFIType } from "bun:ffi";
+import { FFIType } from "bun:ffi";
 import { closeSync, copyFileSync, fstatSync, ftruncateSync, openSync } from "node:fs";
+import { openLibc } from "./libc.ts";
 
 export interface LogTrimmer {
   /**
@@ -60,17 +61,8 @@ export function createLogTrimmer({ maxBytes, keepBytes }: LogTrimOptions = LOG_L
 
 /** fallocate of the C library, which Bun does not offer; a function that always declines where there is none. */
 function loadPunchHole(): PunchHole {
-  if (process.platform !== "linux") return () => false;
-  for (const name of ["libc.so.6", "libc.so"]) {
-    try {
-      const { symbols } = dlopen(name, {
-        fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
-      });
-      const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-      return (descriptor, length) => symbols.fallocate(descriptor, mode, 0, length) === 0;
-    } catch {
-      // musl has it under the other name.
-    }
-  }
-  return () => false;
+  const { i32, i64 } = FFIType;
+  const libc = openLibc({ fallocate: { args: [i32, i32, i64, i64], returns: i32 } });
+  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  return (descriptor, length) => libc?.fallocate(descriptor, mode, 0, length) === 0;
 }
