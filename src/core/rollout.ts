@@ -63,13 +63,21 @@ export function memberOf(service: Service, id: string): Member {
 }
 
 /** The instance of that id, or else all that carry the version: those that run, or all of them when none does. */
-export function select(service: Service, name: string): readonly Member[] {
-  const exact = service.members.find((m) => m.id === name);
+export function named<M extends Pick<Member, "id" | "version" | "runs">>(
+  members: readonly M[],
+  name: string,
+): readonly M[] {
+  const exact = members.find((m) => m.id === name);
   if (exact) return [exact];
-  const ofVersion = service.members.filter((m) => m.version === name);
+  const ofVersion = members.filter((m) => m.version === name);
   const running = ofVersion.filter((m) => m.runs);
-  if (ofVersion.length > 0) return running.length > 0 ? running : ofVersion;
-  return [memberOf(service, name)];
+  return running.length > 0 ? running : ofVersion;
+}
+
+/** Those that are `named`; a fault when there is none. */
+export function select(service: Service, name: string): readonly Member[] {
+  const found = named(service.members, name);
+  return found.length > 0 ? found : [memberOf(service, name)];
 }
 
 /** `ten weight api:v2 N`: exactly N percent, the siblings scaled. */

@@ -27,7 +27,7 @@ export interface UpstreamResponse {
    * Bytes when the whole body was there with the head (what one read holds: at most 512 KB), or a millisecond later when
    * it is announced as no more than 64 KB; a stream otherwise; null when the answer has none (HEAD, 204, 304). A stream
    * errors with an UpstreamFailure when the backend breaks off, so that a short body never looks complete. It must be
-   * read or cancelled, and each piece used or copied at once: its memory is given back when the event loop goes on.
+   * read or cancelled.
    */
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
 }

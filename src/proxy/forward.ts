@@ -56,23 +56,23 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     for (;;) {
       const next = choose(visit, parts.table(), selection);
       if (typeof next === "string") return giveUp(visit, next);
-      let end: Response | undefined | End;
-      if (next instanceof Pause) end = await pause(visit, next);
-      else {
-        // One try, in this very function for its speed: picked and counted in the same step, before anything is awaited.
-        const begun = clock.monotonic();
-        const load = inFlight.of(next.id);
-        visit.attempts += 1;
-        try {
-          const answer = await carrier.attempt(visit, next, load);
-          load.meter.answered(answer.status, clock.monotonic() - begun);
-          end = carrier.respond(visit, next, answer);
-        } catch (thrown) {
-          end = await recover(visit, next, thrown);
-        }
-      }
+      const end = next instanceof Pause ? await pause(visit, next) : await carry(visit, next, carrier);
       if (typeof end === "string") return giveUp(visit, end);
       if (end !== AGAIN) return end;
+    }
+  }
+
+  /** One try: picked and counted in the same step, before anything is awaited. */
+  async function carry(visit: Visit, target: Target, carrier: Carrier): Promise<Response | undefined | End> {
+    const begun = clock.monotonic();
+    const load = inFlight.of(target.id);
+    visit.attempts += 1;
+    try {
+      const answer = await carrier.attempt(visit, target, load);
+      load.meter.answered(answer.status, clock.monotonic() - begun);
+      return carrier.respond(visit, target, answer);
+    } catch (thrown) {
+      return recover(visit, target, thrown);
     }
   }
 

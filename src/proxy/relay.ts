@@ -160,7 +160,8 @@ export function createRelay(parts: RelayParts): Relay {
       refusal: undefined,
     };
     for (;;) {
-      if (visit.request.signal.aborted) return giveUp(visit, "gone");
+      // Nobody has left before the first try; asking for the signal makes one.
+      if (visit.attempts > 0 && visit.request.signal.aborted) return giveUp(visit, "gone");
       const stop = visit.attempts < MOST_TRIES ? journey.next(trip.avoided, trip.isSafe) : undefined;
       if (stop === undefined) break;
       const outcome = await tryAt(trip, stop);

@@ -30,8 +30,8 @@ export function hasLostBody(method: string, said: Said): boolean {
 }
 
 /**
- * The body to send; `length` is the announced one. A small one of known length is read whole, and can then be sent again; others stream, so that nothing
- * waits for a large or an endless upload. Rejects when the visitor leaves.
+ * The body to send; `length` is the announced one. A small one of known length is read whole, and can then be sent again;
+ * others stream, so that nothing waits for a large or an endless upload. Rejects when the visitor leaves.
  */
 export async function readBody(
   request: Request,
@@ -39,7 +39,7 @@ export async function readBody(
   maxBytes: number,
   onTooLarge: () => void,
 ): Promise<OutgoingBody> {
-  // Half the cost of a reader: 1.7 us against 7 (Bun 1.4.5, measured with 1 KB).
+  // A quarter of what a reader costs: 1.7 us against 7 (Bun 1.4.5, measured with 1 KB).
   if (length !== undefined && length <= HELD_MOST_BYTES) return request.bytes();
   const stream = request.body;
   if (stream === null) return null;

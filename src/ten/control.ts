@@ -169,7 +169,11 @@ export function createControl(parts: ControlParts): Control {
     traffic,
     lifecycle,
     serial: createSerial(clock),
-    diagnosisOf: createDiagnosis({ ...logs, ...listeners }),
+    diagnosisOf: createDiagnosis({
+      listeningPorts: listeners.listeningPorts,
+      written: logs.written,
+      lastOutput: logs.lastOutput,
+    }),
     monotonic: clock.monotonic,
   });
 

@@ -53,6 +53,23 @@ async function healthyPorts(ten: Ten): Promise<number[] | undefined> {
   return healthy.length === 2 ? healthy.map(({ port }) => port) : undefined;
 }
 
+/** What every configuration of HAProxy here begins with. */
+export const haproxyFront = (port: number): string => `global
+  nbthread 1
+  maxconn 8192
+defaults
+  mode http
+  timeout connect 3s
+  timeout client 60s
+  timeout server 60s
+  http-reuse always
+  option forwardfor
+frontend visitors
+  bind 127.0.0.1:${port} backlog 4096
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+`;
+
 /** How one of the others is started. */
 export interface Recipe {
   readonly versionArgs: readonly string[];
@@ -103,21 +120,7 @@ ${origins.map((origin) => `    server 127.0.0.1:${origin};`).join("\n")}
     versionArgs: ["-v"],
     command: (config) => ["haproxy", "-db", "-q", "-f", config],
     config: (port, origins) => `
-global
-  nbthread 1
-  maxconn 8192
-defaults
-  mode http
-  timeout connect 3s
-  timeout client 60s
-  timeout server 60s
-  http-reuse always
-  option forwardfor
-frontend visitors
-  bind 127.0.0.1:${port} backlog 4096
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
-  default_backend origins
+${haproxyFront(port)}  default_backend origins
 backend origins
   balance roundrobin
 ${origins.map((origin) => `  server o${origin} 127.0.0.1:${origin}`).join("\n")}

@@ -1,6 +1,14 @@
 // slum against HAProxy and Caddy, which route the same hundred domains to the same two origins and set the same fields.
 import { startSlumWith } from "../e2e/slum.ts";
-import { type Contender, HOST, RECIPES, type Recipe, startHome, startOther } from "./contender.ts";
+import {
+  type Contender,
+  HOST,
+  haproxyFront,
+  RECIPES,
+  type Recipe,
+  startHome,
+  startOther,
+} from "./contender.ts";
 import type { Figure } from "./figure.ts";
 import { measure } from "./measure.ts";
 import { median, summarise } from "./report.ts";
@@ -27,21 +35,7 @@ const ROUTING: Readonly<Record<string, Recipe>> = {
   haproxy: recipe(
     "haproxy",
     (port, origins) => `
-global
-  nbthread 1
-  maxconn 8192
-defaults
-  mode http
-  timeout connect 3s
-  timeout client 60s
-  timeout server 60s
-  http-reuse always
-  option forwardfor
-frontend visitors
-  bind 127.0.0.1:${port} backlog 4096
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
-  http-request set-header X-Tenement-Instance api:prod
+${haproxyFront(port)}  http-request set-header X-Tenement-Instance api:prod
 ${origins.map((origin) => `  acl is${origin} req.hdr(host),lower -m str ${domainsOf(origin, origins).join(" ")}`).join("\n")}
 ${origins.map((origin) => `  use_backend b${origin} if is${origin}`).join("\n")}
 ${origins
