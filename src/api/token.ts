@@ -3,9 +3,12 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
 const TOKEN_BYTES = 32;
 
-/** 32 random bytes as 43 characters that need no quoting anywhere. */
+/** 32 random bytes as 43 characters that need no quoting anywhere; one that begins as a flag does is drawn again. */
 export function newToken(): string {
-  return randomBytes(TOKEN_BYTES).toString("base64url");
+  for (;;) {
+    const token = randomBytes(TOKEN_BYTES).toString("base64url");
+    if (!token.startsWith("-")) return token;
+  }
 }
 
 /** What is stored of a token: SHA-256 in hex. A plain hash is enough, as 32 random bytes cannot be guessed from it. */

@@ -8,6 +8,11 @@ test("a token has 32 random bytes in characters that need no quoting", () => {
   expect(newToken()).not.toBe(token);
 });
 
+test("a token never looks like a flag: --token TOKEN takes it as it is", () => {
+  const tokens = Array.from({ length: 2_000 }, newToken);
+  expect(tokens.filter((token) => token.startsWith("-"))).toEqual([]);
+});
+
 test("a token matches its own hash and no other", () => {
   const token = newToken();
   const hash = hashToken(token);
