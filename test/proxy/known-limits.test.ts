@@ -78,6 +78,30 @@ test.each([
   stillLimited(sent === written, "pathOf in src/proxy/front.ts may have to change.");
 });
 
+test("a host in the request line is not shown, so Host decides, and says the same to the target", async () => {
+  await using proxy = await proxied((request) => reply(request, ""));
+  using client = await proxy.ask("GET http://other.example/path?q=1");
+  expect(await headOf(client)).toStartWith("HTTP/1.1 200 ");
+  const head = proxy.origin.seen[0]?.head ?? "";
+  expect(head).toStartWith("GET /path?q=1 HTTP/1.1\r\n");
+  expect(fieldOf(head, "host")).toBe("api.example.com");
+  // Where Bun would show it.
+  await using server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    development: false,
+    fetch: (request) => new Response(null, { headers: { "x-url": request.url } }),
+  });
+  using direct = await wireClient(
+    server.url,
+    "GET http://other.example/ HTTP/1.1\r\nHost: api.example.com\r\n\r\n",
+  );
+  stillLimited(
+    fieldOf(await headOf(direct), "x-url")?.includes("other.example") === true,
+    "front.ts and relay-plane.ts have to decide by the URL's host (RFC 9112 section 3.2.2).",
+  );
+});
+
 test("requests pipelined behind one that is still being answered are lost with the connection", async () => {
   await using proxy = await proxied((request) => {
     setTimeout(() => reply(request, "ok"), 20);
