@@ -8,6 +8,8 @@ const HIGH_WATER_BYTES = 1_048_576;
 const LOW_WATER_BYTES = 262_144;
 /** The target's socket has no event for "sent": it is looked at this often, while the visitor is paused only. */
 const POLL_MS = 10;
+/** How often a visitor who is paused is pinged, as long as his target takes nothing. */
+const PROBE_MS = 5_000;
 /** How long a target may take to answer a close before it is cut. */
 const CLOSE_TIMEOUT_MS = 5_000;
 const NO_STATUS = 1005;
@@ -57,7 +59,7 @@ export class Tunnel {
     target.send(message);
     if (target.bufferedAmount > HIGH_WATER_BYTES && this.#visitor?.isPaused === false) {
       this.#visitor.pause();
-      this.#resumeVisitorLater();
+      this.#resumeVisitorLater(PROBE_MS, target.bufferedAmount);
     }
   }
 
@@ -112,10 +114,19 @@ export class Tunnel {
     else closeAs(visitor, code, reason);
   }
 
-  #resumeVisitorLater(): void {
+  /**
+   * A paused visitor is not read, so his leaving would stay unseen for as long as his target takes nothing. Sending shows it: a
+   * peer that is gone answers a ping with a reset. One that is there loses nothing.
+   */
+  #resumeVisitorLater(probeInMs: number, unsentThen: number): void {
     this.#cancelTimer = this.#clock.after(POLL_MS, () => {
-      if (this.#target.bufferedAmount > LOW_WATER_BYTES) this.#resumeVisitorLater();
-      else this.#visitor?.resume();
+      const unsent = this.#target.bufferedAmount;
+      if (unsent <= LOW_WATER_BYTES) this.#visitor?.resume();
+      else if (probeInMs > 0) this.#resumeVisitorLater(probeInMs - POLL_MS, unsentThen);
+      else {
+        if (unsent >= unsentThen) this.#visitor?.ping();
+        this.#resumeVisitorLater(PROBE_MS, unsent);
+      }
     });
   }
 }

@@ -1,8 +1,12 @@
 // WebSockets: messages of both kinds and both ways, closes with their reasons, back-pressure, and drain.
 import { expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect as connectTcp } from "node:net";
 import type { Route } from "../../../src/core/route.ts";
+import type { DataPlaneOptions } from "../../../src/proxy/data-plane.ts";
 import { deafOrigin } from "../../support/deaf-origin.ts";
 import { freePort } from "../../support/free-port.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
 import { until } from "../../support/until.ts";
@@ -30,7 +34,7 @@ interface Ended {
 
 export function upgrades(create: PlaneFactory): void {
   /** An app that greets, echoes, and closes as it is told; and a plane before it. */
-  async function serving(requestTimeoutMs = 300) {
+  async function serving(requestTimeoutMs = 300, changes: Partial<DataPlaneOptions> = {}) {
     const heads: Headers[] = [];
     const ended: Ended[] = [];
     let received = 0;
@@ -58,12 +62,13 @@ export function upgrades(create: PlaneFactory): void {
           if (code !== undefined) socket.close(Number(code), reason);
           else if (message === "die") socket.terminate();
           else if (message === "flood") for (let i = 0; i < 200; i++) socket.send("x".repeat(100_000));
+          else if (message === "stop reading") socket.pause();
           else if (message !== "quiet") socket.send(message);
         },
         close: (_, code, reason) => void ended.push({ code, reason }),
       },
     });
-    const front = await startPlane(create);
+    const front = await startPlane(create, changes);
     const address = { host: "127.0.0.1", port: app.port ?? 0 };
     const hosts = ["api.example.com"];
     const v1 = target("api:v1", { address });
@@ -238,6 +243,29 @@ export function upgrades(create: PlaneFactory): void {
     expect(visitor.messages.slice(1).every((message) => message.length === 100_000)).toBe(true);
   });
 
+  test("a visitor who floods a target that does not read is kept while he is there, and noticed when he leaves", async () => {
+    const clock = createManualClock();
+    await using front = await serving(300, { clock });
+    const visitor = connectTcp(Number(front.plane.url.port), "127.0.0.1");
+    visitor.write(HANDSHAKE);
+    await once(visitor, "data");
+    visitor.write(frameOf("stop reading"));
+    for (let i = 0; i < 200; i++) visitor.write(frameOf("x".repeat(100_000)));
+    let left = 0;
+    await until("he is no longer read", () => {
+      const before = left;
+      left = visitor.bytesWritten - visitor.writableLength;
+      return left > 1_000_000 && left === before;
+    });
+    await clock.advance(30_000);
+    expect(front.plane.traffic()[0]).toMatchObject({ inFlight: 1 });
+    visitor.destroy();
+    await until("his leaving is noticed", async () => {
+      await clock.advance(1_000);
+      return front.plane.traffic()[0]?.inFlight === 0;
+    });
+  });
+
   test("twenty megabytes to a target arrive in order", async () => {
     await using front = await serving();
     using visitor = await front.connect();
@@ -266,6 +294,15 @@ export function upgrades(create: PlaneFactory): void {
     expect((await visitor.closed).code).toBe(1012);
     await closing;
   });
+}
+
+/** A text as a client sends it, masked with zeros (RFC 6455 section 5.2). */
+function frameOf(text: string): Buffer {
+  const head = Buffer.alloc(14);
+  head[0] = 0x81;
+  head[1] = 0xff;
+  head.writeBigUInt64BE(BigInt(text.length), 2);
+  return Buffer.concat([head, Buffer.from(text)]);
 }
 
 async function connect(url: URL, path: string, protocols: string[]) {
