@@ -9,6 +9,8 @@ interface Answer {
   readonly untouched?: UntouchedCode;
   readonly retryAfterSecs?: number;
   readonly allow?: string;
+  /** The rest of the request may still come, and nobody wants it. */
+  readonly endsConnection?: boolean;
 }
 
 export type UntouchedCode = "unknown_instance" | "nothing_routable" | "start_failed";
@@ -42,6 +44,12 @@ const ANSWERS = {
     code: "method_not_allowed",
     message: "This method is not forwarded",
     allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+  },
+  late_body: {
+    status: 408,
+    code: "body_timeout",
+    message: "The body of the request did not arrive in time",
+    endsConnection: true,
   },
   too_large: {
     status: 413,
@@ -113,12 +121,13 @@ export function ownAnswer(
   errorField: string | undefined,
   page?: string | undefined,
 ): Response {
-  const { status, code, message, untouched, retryAfterSecs, allow }: Answer = ANSWERS[name];
+  const { status, code, message, untouched, retryAfterSecs, allow, endsConnection }: Answer = ANSWERS[name];
   const form = page !== undefined && PAGED.has(status) && takesHtml(accept) ? "html" : plainFormOf(accept);
   const headers = new Headers({ "content-type": TYPES[form], "cache-control": "no-store" });
   if (untouched !== undefined && errorField !== undefined) headers.set(errorField, untouched);
   if (retryAfterSecs !== undefined) headers.set("retry-after", String(retryAfterSecs));
   if (allow !== undefined) headers.set("allow", allow);
+  if (endsConnection) headers.set("connection", "close");
   const bodies = {
     html: () => page ?? "",
     json: () => `${JSON.stringify({ error: { code, message } })}\n`,

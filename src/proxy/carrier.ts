@@ -31,6 +31,9 @@ export interface Carrier<Answer extends { readonly status: number } = { readonly
 /** Who is told of targets that fail. */
 export type TroubleHooks = Pick<ProgramHooks, "onTrouble">;
 
+/** A body that takes longer than this to arrive is slow. */
+const SLOW_BODY_MS = 250;
+
 /** Failures that a health check should look into at once. */
 const TROUBLE: ReadonlySet<FailureKind> = new Set([
   "refused",
@@ -43,7 +46,7 @@ const TROUBLE: ReadonlySet<FailureKind> = new Set([
 
 /** Books a failed try on its target, before or in the middle of its answer; not what the visitor is the reason of. */
 export function blame(load: Load, { kind, requestSent }: UpstreamFailure, hooks: TroubleHooks): void {
-  if (kind === "aborted" || (kind === "garbage" && !requestSent)) return;
+  if (kind === "aborted" || kind === "body_timeout" || (kind === "garbage" && !requestSent)) return;
   load.meter.failures += 1;
   if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
 }
@@ -93,29 +96,44 @@ class Sending implements SendOptions {
   }
 }
 
-/** The body, unless its visitor takes longer than that to send it; what comes later is thrown away. */
-function inTime(reading: Promise<OutgoingBody>, timeoutMs: number, clock: Clock): Promise<OutgoingBody> {
-  if (timeoutMs === 0) return reading;
+/**
+ * The body, unless its visitor takes longer than the route allows to send it; what comes later is thrown away. Once it is
+ * slow, only that limit holds and not the listener's on silence: lifting that for each body would cost every one.
+ */
+function inTime(
+  reading: Promise<OutgoingBody>,
+  { request, route }: Visit,
+  { clock, setIdleLimit }: HttpCarrierParts,
+): Promise<OutgoingBody> {
+  const { streamIdleTimeoutMs } = route.policy;
   return new Promise((resolve, reject) => {
-    const cancel = clock.after(timeoutMs, () =>
-      // As if it had been sent, for it must not be tried again.
-      reject(new UpstreamFailure("stream_timeout", "the visitor has not sent its body in time", true, false)),
-    );
-    reading.finally(cancel).then(resolve, reject);
+    // As if it had been sent, for it must not be tried again.
+    const late = () =>
+      reject(new UpstreamFailure("body_timeout", "the visitor has not sent its body in time", true, false));
+    let cancel = clock.after(SLOW_BODY_MS, () => {
+      setIdleLimit(request, false);
+      const cancelLate =
+        streamIdleTimeoutMs > 0 ? clock.after(streamIdleTimeoutMs - SLOW_BODY_MS, late) : () => {};
+      cancel = () => {
+        cancelLate();
+        setIdleLimit(request, true);
+      };
+    });
+    reading.finally(() => cancel()).then(resolve, reject);
   });
 }
 
 export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResponse> {
-  const { upstream, fields, clock } = parts;
+  const { upstream, fields } = parts;
   const reserved = new Set([fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()));
 
   async function readThenSend(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
     try {
-      const { maxBodyBytes, streamIdleTimeoutMs } = visit.route.policy;
+      const { maxBodyBytes } = visit.route.policy;
       const reading = readBody(visit.request, announcedLength(visit.said), maxBodyBytes, () => {
         visit.isTooLarge = true;
       });
-      visit.body = await inTime(reading, streamIdleTimeoutMs, clock);
+      visit.body = await inTime(reading, visit, parts);
     } catch (thrown) {
       load.end();
       if (thrown instanceof UpstreamFailure) throw thrown;

@@ -64,6 +64,8 @@ export type FailureKind =
   | "reset"
   | "request_timeout"
   | "stream_timeout"
+  /** The visitor is late with the body of the request: no fault of the target's. */
+  | "body_timeout"
   | "garbage"
   | "aborted";
 

@@ -70,6 +70,8 @@ export function answerTo({ kind, requestSent }: UpstreamFailure): AnswerName {
     case "request_timeout":
     case "stream_timeout":
       return "timeout";
+    case "body_timeout":
+      return "late_body";
     case "garbage":
       return requestSent ? "bad_gateway" : "bad_request";
     case "reset":

@@ -176,7 +176,9 @@ export class Attempt implements Occupant, EventListenerObject {
       this.fail("connect_timeout", "the target did not accept in time");
     else if (this.#requestDone && this.#connection.reader.framed === undefined) {
       this.fail("request_timeout", "the target did not answer in time");
-    } else this.fail("stream_timeout", "no byte of a body has moved for too long");
+    } else if (this.#body?.isWaiting === true)
+      this.fail("body_timeout", "the visitor has not sent its body in time");
+    else this.fail("stream_timeout", "no byte of a body has moved for too long");
   }
 
   fail(kind: FailureKind, message: string): void {

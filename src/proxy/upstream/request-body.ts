@@ -34,6 +34,11 @@ export class RequestBody {
     void this.#run(body.stream);
   }
 
+  /** All that has come of it has left: the visitor owes the rest. */
+  get isWaiting(): boolean {
+    return !this.#completed && this.#connection.flushed;
+  }
+
   /** The kernel has taken what was written so far. */
   flushed(): void {
     this.#wake?.();

@@ -95,12 +95,14 @@ export function answersItself(create: PlaneFactory): void {
   });
 
   test.each([["Content-Length: 5\r\n\r\nhe"], ["Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n"]])(
-    "504 when the body of a request stands still: %j",
+    "408 when the body of a request stands still, and its target is not the one to blame: %j",
     async (rest) => {
       await using front = await serving(() => {});
       using client = await wireClient(front.plane.url, `POST / HTTP/1.1\r\nHost: api.example.com\r\n${rest}`);
-      expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 504 ");
-      expect(front.plane.traffic()[0]).toMatchObject({ inFlight: 0 });
+      expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 408 ");
+      expect(fieldOf(client.text(), "connection")).toBe("close");
+      expect(await client.closed).toBe("closed");
+      expect(front.plane.traffic()[0]).toMatchObject({ inFlight: 0, failures: 0 });
       expect(front.trouble).toEqual([]);
     },
   );

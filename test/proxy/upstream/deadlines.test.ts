@@ -95,7 +95,7 @@ describe("a body that stands still", () => {
     await target.connections[0]?.closed;
   });
 
-  test("ends the request, too", async () => {
+  test("ends the request, too: the visitor's fault when all that came has left, else the target's", async () => {
     const clock = createManualClock();
     await using target = scriptedOrigin({});
     await using client = createClient({ clock });
@@ -104,7 +104,27 @@ describe("a body that stands still", () => {
     const { response } = client.send(target.origin, { method: "POST", body }, options);
     await until("the head has arrived", () => target.connections[0]?.received().endsWith("\r\n\r\n"));
     await clock.advance(1_200);
-    expect(await failureOf(response)).toMatchObject({ kind: "stream_timeout", requestSent: true });
+    expect(await failureOf(response)).toMatchObject({ kind: "body_timeout", requestSent: true });
+
+    using deaf = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => void socket.pause(), data() {} },
+    });
+    const origin = { host: "127.0.0.1", port: deaf.port };
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(1_000_000)),
+    });
+    const unread = client.send(
+      origin,
+      { method: "POST", body: { stream: endless, length: undefined } },
+      options,
+    );
+    await until("the kernel takes no more", async () => {
+      await clock.advance(500);
+      return unread.ends.length > 0;
+    });
+    expect(await failureOf(unread.response)).toMatchObject({ kind: "stream_timeout", requestSent: true });
   });
 
   test("may stand for ever when it is an event stream", async () => {
