@@ -8,7 +8,7 @@ import type { Carrier } from "./carrier.ts";
 import type { ProductFields, ProgramHooks } from "./data-plane.ts";
 import { UpstreamFailure } from "./exchange.ts";
 import type { InFlight } from "./in-flight.ts";
-import { answerTo, RetryBudget, retryAfter } from "./retry.ts";
+import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
 import { choose, isChanged, Pause, type Visit } from "./visit.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
 
@@ -49,10 +49,10 @@ const AGAIN = Symbol("again");
 
 export function createForwarder(parts: ForwardParts): Forwarder {
   const { selection, inFlight, waiting, clock, hooks, fields } = parts;
-  const budgets = new Map<string, RetryBudget>();
+  const budgets = new RetryBudgets(clock);
 
   async function forward(visit: Visit, carrier: Carrier): Promise<Response | undefined> {
-    budgetOf(visit.route.name).earn();
+    budgets.of(visit.route.name).earn();
     for (;;) {
       const next = choose(visit, parts.table(), selection);
       if (typeof next === "string") return giveUp(visit, next);
@@ -134,7 +134,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     if (retry === "none" || visit.attempts >= MOST_TRIES) return false;
     // An idle connection found closed says nothing against its target.
     if (failure.kind !== "reset" || failure.requestSent) visit.avoid(target);
-    return retry === "free" || (await isFree(visit, target)) || budgetOf(visit.route.name).spend();
+    return retry === "free" || (await isFree(visit, target)) || budgets.of(visit.route.name).spend();
   }
 
   /** Whether the target's exit cut the request, for the first time: other retries are paid for. */
@@ -163,18 +163,5 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     return response;
   }
 
-  function budgetOf(route: string): RetryBudget {
-    const known = budgets.get(route);
-    if (known !== undefined) return known;
-    const budget = new RetryBudget(clock);
-    budgets.set(route, budget);
-    return budget;
-  }
-
-  return {
-    forward,
-    retain(names) {
-      for (const name of budgets.keys()) if (!names.has(name)) budgets.delete(name);
-    },
-  };
+  return { forward, retain: (names) => budgets.retain(names) };
 }

@@ -7,7 +7,8 @@ import type { Carrier } from "./carrier.ts";
 import type { ProductFields } from "./data-plane.ts";
 import { type FailureKind, type Fields, UpstreamFailure } from "./exchange.ts";
 import type { InFlight } from "./in-flight.ts";
-import { RetryBudget } from "./retry.ts";
+import { createPendingTries } from "./pending.ts";
+import { RetryBudgets } from "./retry.ts";
 import { answerAfter, sequelOf } from "./sequel.ts";
 import type { Visit } from "./visit.ts";
 
@@ -72,30 +73,7 @@ interface Answer {
 export type RelayCarrier = Carrier<Answer>;
 
 const MOST_TRIES = 4;
-/**
- * A server that has not answered a request for this long is looked at, at most once a second, though some answers simply
- * take longer: with the 7.5 s of its checks, one that hangs is left after 8 s.
- */
-const SLOW_MS = 400;
-const SLOW_SWEEP_MS = 100;
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
-
-/** One try that waits for the head of its answer. */
-class Pending {
-  readonly sinceMs: number;
-  /** There once somebody asks for its signal. */
-  abort: AbortController | undefined;
-  /** Whether another server may take over while this one is silent. */
-  readonly isSafe: boolean;
-  wasCut = false;
-  /** Its head has come, or it has failed. */
-  isOver = false;
-
-  constructor(sinceMs: number, isSafe: boolean) {
-    this.sinceMs = sinceMs;
-    this.isSafe = isSafe;
-  }
-}
 
 /** One request on its way from server to server. */
 interface Trip {
@@ -115,39 +93,8 @@ type Outcome = { readonly response: Response | undefined } | "again";
 
 export function createRelay(parts: RelayParts): Relay {
   const { inFlight, clock, hooks, fields } = parts;
-  const waiting = new Map<string, Set<Pending>>();
-  const budgets = new Map<string, RetryBudget>();
-  const stopSweeping = clock.every(SLOW_SWEEP_MS, sweep);
-
-  /** Tries wait in the order in which they began, so the first is the slowest. */
-  function sweep(): void {
-    const limit = clock.monotonic() - SLOW_MS;
-    for (const [id, tries] of waiting) {
-      const [first] = tries;
-      if (first && first.sinceMs <= limit) hooks.onTrouble(id, "request_timeout");
-    }
-  }
-
-  /** Listening costs, so a try is only waited for once it is slow enough to be asked for its signal. */
-  function watch(pending: Pending, { request }: Visit, targetId: string): AbortSignal {
-    // A long answer outlasts its try: nobody waits for its head any more, and no other server could take it over.
-    if (pending.isOver) return request.signal;
-    const abort = new AbortController();
-    pending.abort = abort;
-    if (request.signal.aborted) abort.abort();
-    else request.signal.addEventListener("abort", () => abort.abort(), { once: true });
-    const tries = waiting.get(targetId) ?? new Set();
-    tries.add(pending);
-    waiting.set(targetId, tries);
-    return abort.signal;
-  }
-
-  function end(targetId: string, pending: Pending): void {
-    pending.isOver = true;
-    const tries = waiting.get(targetId);
-    tries?.delete(pending);
-    if (tries?.size === 0) waiting.delete(targetId);
-  }
+  const pending = createPendingTries(clock, (id) => hooks.onTrouble(id, "request_timeout"));
+  const budgets = new RetryBudgets(clock);
 
   async function relay(visit: Visit, journey: Journey, base: readonly Field[], carrier: RelayCarrier) {
     const trip: Trip = {
@@ -176,29 +123,31 @@ export function createRelay(parts: RelayParts): Relay {
     const { visit, carrier, isSafe } = trip;
     const { id } = stop.target;
     const load = inFlight.of(id);
-    const sinceMs = clock.monotonic();
-    const pending = new Pending(sinceMs, isSafe);
-    visit.signalOf = () => watch(pending, visit, id);
+    const attempt = pending.begin(id, isSafe);
+    visit.signalOf = () => attempt.signal(visit.request);
     visit.fields = [...stop.fields, ...trip.base];
     visit.attempts += 1;
-    budgetOf(id).earn();
+    budgets.of(id).earn();
     try {
       const answer = await carrier.attempt(visit, stop.target, load);
-      load.meter.answered(answer.status, clock.monotonic() - sinceMs);
-      if (isRefusal(answer)) return afterRefusal(trip, stop, answer);
+      load.meter.answered(answer.status, clock.monotonic() - attempt.sinceMs);
+      if (isRefusal(answer)) {
+        trip.journey.onRefusal(id);
+        return afterRefusal(trip, stop, answer);
+      }
+      if (mayBeRefusal(answer)) return afterRefusal(trip, stop, answer);
       hooks.onDelivery(id);
       return { response: respond(trip, stop, answer) };
     } catch (thrown) {
       if (!(thrown instanceof UpstreamFailure)) throw thrown;
-      return await afterFailure(trip, id, thrown, pending.wasCut);
+      return await afterFailure(trip, id, thrown, attempt.wasCut);
     } finally {
-      end(id, pending);
+      attempt.end();
     }
   }
 
   /** No byte reached an app: another server may be asked, whatever the method, while the body can still be sent. */
   function afterRefusal(trip: Trip, stop: Stop, answer: Answer): Outcome {
-    trip.journey.onRefusal(stop.target.id);
     if (!isWhole(trip.visit)) return { response: respond(trip, stop, answer) };
     avoid(trip, stop.target.id);
     if (answer.body instanceof ReadableStream) void answer.body.cancel().catch(() => {});
@@ -219,7 +168,7 @@ export function createRelay(parts: RelayParts): Relay {
     visit.failure = answerAfter(failure);
     if (sequel === "same") return "again";
     if (sequel === "undelivered" && !isSafe) return afterVerdict(trip, id);
-    if (sequel === "end" || (sequel === "elsewhere_paid" && !budgetOf(id).spend()))
+    if (sequel === "end" || (sequel === "elsewhere_paid" && !budgets.of(id).spend()))
       return { response: giveUp(visit, visit.failure) };
     avoid(trip, id);
     return "again";
@@ -257,31 +206,23 @@ export function createRelay(parts: RelayParts): Relay {
     return response;
   }
 
-  function budgetOf(id: string): RetryBudget {
-    const known = budgets.get(id);
-    if (known !== undefined) return known;
-    const budget = new RetryBudget(clock);
-    budgets.set(id, budget);
-    return budget;
-  }
-
   return {
     relay,
-    cut(targetId) {
-      for (const pending of waiting.get(targetId) ?? []) {
-        if (!pending.isSafe) continue;
-        pending.wasCut = true;
-        pending.abort?.abort();
-      }
-    },
-    retain(ids) {
-      for (const id of budgets.keys()) if (!ids.has(id)) budgets.delete(id);
-    },
-    [Symbol.dispose]: stopSweeping,
+    cut: pending.cut,
+    retain: (ids) => budgets.retain(ids),
+    [Symbol.dispose]: () => pending[Symbol.dispose](),
   };
 }
 
 const NONE: ReadonlySet<string> = new Set();
+
+/**
+ * Of a refused WebSocket handshake only the status is known: one that says that nobody is there is taken for a refusal,
+ * as a handshake may be repeated. What it says of other requests is not.
+ */
+function mayBeRefusal({ status, fields }: Answer): boolean {
+  return fields === undefined && (status === 502 || status === 503 || status === 504);
+}
 
 function avoid(trip: Trip, id: string): void {
   trip.avoided = new Set([...trip.avoided, id]);

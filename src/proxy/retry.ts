@@ -37,6 +37,29 @@ export class RetryBudget {
   }
 }
 
+/** The buckets of many, by name; each is made when it is first asked for. */
+export class RetryBudgets {
+  readonly #buckets = new Map<string, RetryBudget>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  of(name: string): RetryBudget {
+    const known = this.#buckets.get(name);
+    if (known !== undefined) return known;
+    const budget = new RetryBudget(this.#clock);
+    this.#buckets.set(name, budget);
+    return budget;
+  }
+
+  /** Forgets all others. */
+  retain(names: { has(name: string): boolean }): void {
+    for (const name of this.#buckets.keys()) if (!names.has(name)) this.#buckets.delete(name);
+  }
+}
+
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 /**

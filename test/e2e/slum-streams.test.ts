@@ -44,6 +44,32 @@ test("a WebSocket goes to the next server when its home server is down, with the
   expect(heard).toEqual(["for api:prod", "echo hello"]);
 });
 
+test("a WebSocket goes to the next server when there is no app behind its home server, but not when the app says no", async () => {
+  await using iad = startOrigin(({ url }) => {
+    if (url.endsWith("/none"))
+      return new Response("none", { status: 503, headers: { "x-ten-error": "nothing_routable" } });
+    return new Response("iad", { status: url.endsWith("/no") ? 403 : 200 });
+  });
+  await using fra = startEcho();
+  await using slum = await startSlum();
+  await slum.ok("server", "add", "iad", iad.url);
+  await slum.ok("server", "add", "fra", fra.url);
+  await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
+  const open = (path: string) =>
+    new Promise<string>((done) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${slum.port}${path}`, { headers: { Host: HOST } });
+      socket.onerror = (event) => done("message" in event ? String(event.message) : "");
+      socket.onmessage = ({ data }) => {
+        done(String(data));
+        socket.close();
+      };
+    });
+  expect(await open("/none")).toBe("for api");
+  expect(await open("/no")).toContain("403");
+  // A guess from a status is not held against the server.
+  expect((await slum.get(HOST)).server).toBe("iad");
+});
+
 test("events and long bodies pass as they come", async () => {
   const half = "x".repeat(300_000);
   const gate = Promise.withResolvers<void>();
