@@ -1,6 +1,8 @@
 // Reading the files that instances append their output to: the last lines, and what comes after them.
 import { isUtf8 } from "node:buffer";
+import type { Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { SECTOR_BYTES } from "./log-trim.ts";
 
 /** One line without its end. */
 export interface Line {
@@ -55,10 +57,11 @@ interface Piece {
 export async function readTail(path: string, { limit, matches, from = 0 }: TailOptions): Promise<Tail> {
   const found: Line[] = [];
   const end = await withFile(path, async (file) => {
-    const { size } = await file.stat();
+    const stats = await file.stat();
+    const { size } = stats;
     const complete = await endOfLines(file, size);
     if (limit > 0) {
-      for await (const lines of linesFromEnd(file, size, from)) {
+      for await (const lines of linesFromEnd(file, stats, from)) {
         for (const line of lines.reverse()) {
           if (found.length < limit && line.end > from && (matches?.(line.text) ?? true)) found.push(line);
         }
@@ -81,13 +84,14 @@ async function endOfLines(file: FileHandle, size: number): Promise<number> {
 }
 
 /** The lines of one block after the other, the last block first; those within one in their order. */
-async function* linesFromEnd(file: FileHandle, size: number, from: number): AsyncGenerator<Line[]> {
+async function* linesFromEnd(file: FileHandle, stats: Stats, from: number): AsyncGenerator<Line[]> {
+  const { size } = stats;
   let rest: Buffer = Buffer.alloc(0);
   // The rest is the end of a line that began further ahead: as long as it ends behind `from`, it is wanted whole.
   for (let end = size; end > 0 && end + rest.length > from && size - end < SEARCH_BYTES; ) {
     const start = Math.floor((end - 1) / BLOCK_BYTES) * BLOCK_BYTES;
     const read = await readPiece(file, start, end);
-    const block = withoutHole(read);
+    const block = withoutHole(read, stats);
     const piece = { bytes: Buffer.concat([block.bytes, rest]), start: block.start };
     if (block.start > start) return yield linesOf(afterNewline(piece));
     if (start === 0) return yield linesOf(piece);
@@ -109,7 +113,8 @@ export function createLineFollower(path: string, from: number): LineFollower {
   let rest: Buffer = Buffer.alloc(0);
 
   async function read(file: FileHandle): Promise<Line[]> {
-    const { size, ino } = await file.stat();
+    const stats = await file.stat();
+    const { size, ino } = stats;
     if ((inode !== undefined && ino !== inode) || size < offset) {
       offset = 0;
       rest = Buffer.alloc(0);
@@ -118,7 +123,7 @@ export function createLineFollower(path: string, from: number): LineFollower {
     // From a page's beginning, so that a hole is met in whole pages.
     const skip = offset % PAGE_BYTES;
     const piece = await readPiece(file, offset - skip, Math.min(size, offset + FOLLOW_BYTES));
-    const fresh = withoutHole(piece);
+    const fresh = withoutHole(piece, stats);
     offset = Math.max(offset, piece.start + piece.bytes.length);
     // A hole: what we were about to read was trimmed, and the first line behind it is not whole.
     const trimmed = fresh.start > piece.start;
@@ -154,8 +159,12 @@ async function readPiece(file: FileHandle, start: number, end: number): Promise<
   return { bytes: buffer.subarray(0, bytesRead), start };
 }
 
-/** What follows the last page of nothing but zeros: where a log was trimmed. The piece begins at a page of the file. */
-function withoutHole({ bytes, start }: Piece): Piece {
+/**
+ * What follows the last page of nothing but zeros: where a log was trimmed. The piece begins at a page of the file. Where all
+ * of a file is allocated there is no hole, and zeros are what the app wrote; in a trimmed one they cannot be told apart.
+ */
+function withoutHole({ bytes, start }: Piece, { size, blocks }: Stats): Piece {
+  if (blocks * SECTOR_BYTES >= size) return { bytes, start };
   for (let at = Math.floor(bytes.length / PAGE_BYTES) * PAGE_BYTES; at >= PAGE_BYTES; at -= PAGE_BYTES) {
     if (bytes.subarray(at - PAGE_BYTES, at).every((byte) => byte === 0)) return cutOff({ bytes, start }, at);
   }

@@ -25,7 +25,7 @@ export const LOG_LIMITS: LogTrimOptions = { maxBytes: 50 * 1024 * 1024, keepByte
 const FALLOC_FL_KEEP_SIZE = 0x01;
 const FALLOC_FL_PUNCH_HOLE = 0x02;
 /** `stat` counts what is allocated in these. */
-const SECTOR_BYTES = 512;
+export const SECTOR_BYTES = 512;
 const PAGE_BYTES = 4096;
 
 type PunchHole = (descriptor: number, length: number) => boolean;

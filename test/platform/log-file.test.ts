@@ -136,6 +136,13 @@ describe("a tail", () => {
     expect(check([...(await follower.next()), ...(await follower.next())])).toBeGreaterThan(1000);
   });
 
+  test("takes a page of zeros that the app wrote for what it is, as long as the log was never trimmed", async () => {
+    const zeros = "\0".repeat(5 * 4096);
+    const path = logFile(text(["before", zeros, "after"]));
+    expect(await lastLines(path, 10)).toEqual(["before", zeros, "after"]);
+    expect(await follow(path).next()).toEqual(["before", zeros, "after"]);
+  });
+
   test("from an offset has all lines that end behind it, whole, and no other", async () => {
     const lines = ["first", "x".repeat(150_000), "third", "y".repeat(70_000)];
     const path = logFile(text(lines));
