@@ -45,7 +45,8 @@ export class Load {
   }
 
   traffic(): TargetTraffic {
-    const { requests, failures, statuses, buckets } = this.meter;
+    const { requests, failures } = this.meter;
+    const { statuses, buckets } = this.meter.counts();
     const idleMs = this.open > 0 ? 0 : this.#clock.monotonic() - this.idleSince;
     return {
       id: this.id,
@@ -53,8 +54,8 @@ export class Load {
       idleMs,
       requests,
       failures,
-      statuses: [...statuses],
-      buckets: [...buckets],
+      statuses,
+      buckets,
     };
   }
 }

@@ -26,12 +26,20 @@ export class Meter {
   failures = 0;
   readonly statuses = new Uint32Array(5);
   readonly buckets = new Uint32Array(BUCKET_COUNT);
+  #counts: Pick<TargetTraffic, "statuses" | "buckets"> | undefined;
+
+  /** A copy, made anew only after an answer: most targets are read more often than they answer. */
+  counts(): Pick<TargetTraffic, "statuses" | "buckets"> {
+    this.#counts ??= { statuses: [...this.statuses], buckets: [...this.buckets] };
+    return this.#counts;
+  }
 
   answered(status: number, headMs: number): void {
     const at = ((status / 100) | 0) - 1;
     this.statuses[at] = (this.statuses[at] ?? 0) + 1;
     const bucket = bucketOf(headMs);
     this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1;
+    this.#counts = undefined;
   }
 }
 

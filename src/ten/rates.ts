@@ -10,7 +10,8 @@ export interface Rate {
 }
 
 export interface Rates extends Disposable {
-  of(id: string): Rate;
+  /** Up to this reading, which must be of now; without one there is no rate. */
+  of(now: TargetTraffic | undefined): Rate;
 }
 
 interface Reading {
@@ -34,11 +35,10 @@ export function createRates(clock: Clock, traffic: () => readonly TargetTraffic[
   read();
   const stop = clock.every(EVERY_MS, read);
   return {
-    of(id) {
+    of(now) {
       const oldest = readings[0];
-      const now = traffic().find((one) => one.id === id);
       if (!oldest || !now) return NONE;
-      return rateBetween(oldest.targets.get(id), now, clock.monotonic() - oldest.atMs);
+      return rateBetween(oldest.targets.get(now.id), now, clock.monotonic() - oldest.atMs);
     },
     [Symbol.dispose]: stop,
   };

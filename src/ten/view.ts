@@ -64,7 +64,7 @@ export function createView(parts: ViewParts): View {
     const name = instanceName(row.service, row.id);
     const instance = supervisor.find(row);
     const usage = instance?.process && parts.usage().get(instance.process.pid);
-    const rate = parts.rates.of(name);
+    const rate = parts.rates.of(traffic);
     const { nextTryMs } = supervisor.lifeOf(row) ?? {};
     return {
       id: name,

@@ -96,6 +96,16 @@ test("a load counts what is open and since when there is nothing, and outlives i
   expect([...inFlight.all()]).toEqual([]);
 });
 
+test("a reading of counters copies only what has answered since the last one, and stays as it was", () => {
+  const load = createInFlight(createManualClock()).of("api:v1");
+  load.meter.answered(200, 1);
+  const first = load.traffic();
+  expect(load.traffic().buckets).toBe(first.buckets);
+  load.meter.answered(503, 1);
+  expect(load.traffic().statuses).toEqual([0, 1, 0, 0, 1]);
+  expect(first.statuses).toEqual([0, 1, 0, 0, 0]);
+});
+
 test("a drain resolves with the last end, or with what is left at the deadline", async () => {
   const clock = createManualClock();
   const load = createInFlight(clock).of("api:v1");
