@@ -1,4 +1,5 @@
-// What is worth a webhook: beginnings and ends of trouble, from what is known at a moment of the monotonic clock.
+// What is worth a webhook: beginnings and ends of trouble, from what is known at a moment of the registry's clock.
+import type { AlertRow } from "./schema.ts";
 
 export type AlertType =
   | "server.offline"
@@ -15,14 +16,14 @@ export interface Alert {
   readonly things: readonly string[];
 }
 
-/** A server, with how its checks went lately. */
+/** A server, with how its checks went lately; times are of the registry's clock. */
 export interface Watched {
   readonly id: string;
   readonly url: string;
   readonly region: string | undefined;
   readonly drained: boolean;
   readonly isOffline: boolean;
-  /** Monotonic time of the first of the failed checks in a row; undefined when the last one passed or there was none. */
+  /** Time of the first of the failed checks in a row; undefined when the last one passed or there was none. */
   readonly failingSinceMs: number | undefined;
   readonly failures: number;
   /** Whether a check has passed since the last failure. */
@@ -33,8 +34,10 @@ export interface Watched {
 export interface Situation {
   readonly nowMs: number;
   readonly servers: readonly Watched[];
-  /** Ids of the tenants that no server would take a request of. */
+  /** Ids of the tenants all of whose servers are offline. */
   readonly unroutable: readonly string[];
+  /** Those too of whose servers none is known to be online. */
+  readonly unsure: readonly string[];
 }
 
 export interface AlertOptions {
@@ -51,36 +54,29 @@ const LISTED_MAX = 1_000;
 
 const FLEET = "fleet";
 
-/** What has begun and not ended, with how long ago it began. Comes from the registry after a restart. */
-export interface OpenAlert {
-  readonly thing: string;
-  readonly agoMs: number;
-  readonly isOpen: boolean;
-}
+/** Things whose beginning was told, by name: the registry's, as other slums may have told it. */
+export type Told = ReadonlyMap<string, Pick<AlertRow, "begunAt" | "open">>;
 
-/** One slum's memory of its alerts. Pure: `step` is all that changes it, and time comes with the situation. */
+/** Pure but for since when conditions hold: time, and what was told so far, come with each step. */
 export class Alerts {
   readonly #options: AlertOptions;
-  readonly #open = new Set<string>();
-  /** Monotonic time of each thing's last beginning. */
-  readonly #begunMs = new Map<string, number>();
   /** Since when the condition of a thing holds without a break. */
   readonly #heldMs = new Map<string, number>();
+  #told: Told = new Map();
+  /** What this step has begun and ended. */
+  readonly #now = new Map<string, boolean>();
 
-  constructor(options: AlertOptions, known: readonly OpenAlert[], nowMs: number) {
+  constructor(options: AlertOptions) {
     this.#options = options;
-    for (const { thing, agoMs, isOpen } of known) {
-      if (isOpen) this.#open.add(thing);
-      this.#begunMs.set(thing, nowMs - Math.max(0, agoMs));
-    }
   }
 
-  get open(): ReadonlySet<string> {
-    return this.#open;
-  }
-
-  /** What has begun or ended since the last step, in the order in which it is to be told. */
-  step(situation: Situation): Alert[] {
+  /**
+   * What begins or ends now, in the order in which it is to be told. It is told when it is in the registry: until then the next
+   * step says the same.
+   */
+  step(situation: Situation, told: Told): Alert[] {
+    this.#told = told;
+    this.#now.clear();
     const alerts = [...this.#fleetDown(situation), ...this.#servers(situation), ...this.#fleetUp(situation)];
     return [...alerts, ...this.#tenants(situation)];
   }
@@ -89,8 +85,8 @@ export class Alerts {
     for (const server of servers) {
       const thing = `server ${server.id}`;
       const { failingSinceMs, failures } = server;
-      if (this.#open.has(thing)) {
-        if (server.isOnline) yield this.#end("server.online", thing, describe(server));
+      if (this.#isOpen(thing)) {
+        if (server.isOnline) yield this.#end("server.online", [thing], describe(server));
       } else if (failingSinceMs !== undefined && failures >= CHECKS_MIN && server.isOffline) {
         if (nowMs - failingSinceMs >= this.#options.offlineAfterMs && this.#mayBegin(thing, nowMs)) {
           const data = {
@@ -98,51 +94,51 @@ export class Alerts {
             error: server.error,
             failing_for_secs: secs(nowMs - failingSinceMs),
           };
-          yield this.#begin("server.offline", [thing], nowMs, data);
+          yield this.#begin("server.offline", [thing], data);
         }
       }
     }
     const known = new Set(servers.map(({ id }) => `server ${id}`));
     // A deleted server has no end that anybody waits for; told all the same, as its beginning was.
-    for (const thing of this.#open) {
-      if (!thing.startsWith("server ") || known.has(thing)) continue;
-      yield this.#end("server.online", thing, { server: thing.slice("server ".length), deleted: true });
+    for (const thing of this.#openOnes("server ")) {
+      if (known.has(thing)) continue;
+      yield this.#end("server.online", [thing], { server: thing.slice("server ".length), deleted: true });
     }
   }
 
   *#fleetDown({ nowMs, servers }: Situation): Generator<Alert> {
     const fleet = servers.filter(({ drained }) => !drained);
     const isDown = fleet.length > 0 && fleet.every(({ isOffline }) => isOffline);
-    if (!this.#holds(FLEET, isDown, nowMs) || this.#open.has(FLEET) || !this.#mayBegin(FLEET, nowMs)) return;
+    if (!this.#holds(FLEET, isDown, nowMs) || this.#isOpen(FLEET) || !this.#mayBegin(FLEET, nowMs)) return;
     const listed = fleet.slice(0, LISTED_MAX).map(describe);
-    yield this.#begin("fleet.down", [FLEET], nowMs, { servers: listed, total: fleet.length });
+    yield this.#begin("fleet.down", [FLEET], { servers: listed, total: fleet.length });
   }
 
   *#fleetUp({ servers }: Situation): Generator<Alert> {
-    if (!this.#open.has(FLEET)) return;
+    if (!this.#isOpen(FLEET)) return;
     const online = servers.filter(({ isOnline, drained }) => isOnline && !drained);
     if (online.length === 0) return;
-    yield this.#end("fleet.up", FLEET, {
+    yield this.#end("fleet.up", [FLEET], {
       servers: online.slice(0, LISTED_MAX).map(describe),
       total: online.length,
     });
   }
 
-  *#tenants({ nowMs, servers, unroutable }: Situation): Generator<Alert> {
+  *#tenants({ nowMs, servers, unroutable, unsure }: Situation): Generator<Alert> {
     const now = new Set(unroutable.map((id) => `tenant ${id}`));
     const fleetIsDown =
-      this.#open.has(FLEET) ||
+      this.#isOpen(FLEET) ||
       (servers.length > 0 && servers.every(({ isOffline, drained }) => isOffline || drained));
-    const back = [...this.#open].filter((thing) => thing.startsWith("tenant ") && !now.has(thing));
-    for (const thing of back) this.#open.delete(thing);
-    if (back.length > 0) yield { type: "tenants.routable", things: back, data: listTenants(back) };
+    const doubtful = new Set(unsure.map((id) => `tenant ${id}`));
+    const back = this.#openOnes("tenant ").filter((thing) => !doubtful.has(thing));
+    if (back.length > 0) yield this.#end("tenants.routable", back, listTenants(back));
     for (const thing of this.#heldMs.keys())
       if (thing.startsWith("tenant ") && (fleetIsDown || !now.has(thing))) this.#heldMs.delete(thing);
     if (fleetIsDown) return;
     const begun = [...now].filter(
-      (thing) => this.#holds(thing, true, nowMs) && !this.#open.has(thing) && this.#mayBegin(thing, nowMs),
+      (thing) => this.#holds(thing, true, nowMs) && !this.#isOpen(thing) && this.#mayBegin(thing, nowMs),
     );
-    if (begun.length > 0) yield this.#begin("tenants.unroutable", begun, nowMs, listTenants(begun));
+    if (begun.length > 0) yield this.#begin("tenants.unroutable", begun, listTenants(begun));
   }
 
   /** Whether a condition has held for long enough. */
@@ -153,22 +149,25 @@ export class Alerts {
   }
 
   #mayBegin(thing: string, nowMs: number): boolean {
-    return nowMs - (this.#begunMs.get(thing) ?? Number.NEGATIVE_INFINITY) >= REPEAT_MS;
+    return nowMs - (this.#told.get(thing)?.begunAt ?? Number.NEGATIVE_INFINITY) >= REPEAT_MS;
   }
 
-  #begin(type: AlertType, things: readonly string[], nowMs: number, data: Alert["data"]): Alert {
-    for (const [thing, atMs] of this.#begunMs)
-      if (!this.#open.has(thing) && nowMs - atMs >= REPEAT_MS) this.#begunMs.delete(thing);
-    for (const thing of things) {
-      this.#open.add(thing);
-      this.#begunMs.set(thing, nowMs);
-    }
+  #isOpen(thing: string): boolean {
+    return this.#now.get(thing) ?? this.#told.get(thing)?.open ?? false;
+  }
+
+  #openOnes(prefix: string): string[] {
+    return [...this.#told.keys()].filter((thing) => thing.startsWith(prefix) && this.#isOpen(thing));
+  }
+
+  #begin(type: AlertType, things: readonly string[], data: Alert["data"]): Alert {
+    for (const thing of things) this.#now.set(thing, true);
     return { type, things, data };
   }
 
-  #end(type: AlertType, thing: string, data: Alert["data"]): Alert {
-    this.#open.delete(thing);
-    return { type, things: [thing], data };
+  #end(type: AlertType, things: readonly string[], data: Alert["data"]): Alert {
+    for (const thing of things) this.#now.set(thing, false);
+    return { type, things, data };
   }
 }
 

@@ -5,7 +5,7 @@ import { Fault } from "../core/fault.ts";
 import type { SlumContract } from "./contract.ts";
 import type { Control } from "./control.ts";
 import type { Finding } from "./fleet-control.ts";
-import type { EventRow } from "./registry.ts";
+import type { EventRow } from "./schema.ts";
 import type { View } from "./view.ts";
 
 export interface HandlerParts {
@@ -84,7 +84,7 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Prin
         );
       return view.route(query.domain, tenant);
     },
-    events: ({ query }) => ({ events: registry.events(query).map(view.event) }),
+    events: async ({ query }) => ({ events: (await registry.events(query)).map(view.event) }),
     followEvents({ query, signal }) {
       return map(follow(control, query.limit, signal), view.event);
     },
@@ -123,7 +123,7 @@ async function* follow({ registry }: Control, limit: number, signal: AbortSignal
   });
   signal.addEventListener("abort", () => wake(), { once: true });
   try {
-    const past = limit > 0 ? registry.events({ limit }) : [];
+    const past = limit > 0 ? await registry.events({ limit }) : [];
     const last = past.at(-1)?.seq ?? 0;
     yield* past;
     while (!signal.aborted) {

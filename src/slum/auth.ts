@@ -1,16 +1,13 @@
 // Tokens of one slum: the admin's in a file only its owner reads, all as hashes in the registry.
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { type Authorise, createAccess, type Principal } from "../api/access.ts";
 import { hashToken, newToken, tokenMatches } from "../api/token.ts";
-import { type Clock, systemClock } from "../platform/clock.ts";
-import { openDatabase } from "../platform/database.ts";
-import { migrations } from "./migrations.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { DataPaths } from "./paths.ts";
-import { createRegistry, type Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 
-/** Makes the admin token if there is none, and answers who a request is from. Tokens made meanwhile count at once. */
-export function createAuth(registry: Registry, paths: DataPaths, clock: Clock): Authorise<Principal> {
-  if (registry.trouble === undefined) ensureAdminToken(registry, paths);
+/** Answers who a request is from. Tokens made meanwhile count as soon as the registry shows them. */
+export function createAuth(registry: Registry, clock: Clock): Authorise<Principal> {
   return createAccess<Principal>({
     clock,
     owner: { scope: "admin" },
@@ -19,25 +16,22 @@ export function createAuth(registry: Registry, paths: DataPaths, clock: Clock): 
   });
 }
 
-/** A new token, in the registry at `database`, whether a slum runs on it or not. Returned once; only its hash is kept. */
-export function generateTokenIn(paths: DataPaths, database: string): string {
-  mkdirSync(paths.root, { recursive: true, mode: 0o700 });
-  const open = () => openDatabase(database, migrations);
-  using registry = createRegistry({ path: database, open, clock: systemClock, fallback: undefined });
+/** A new token. Returned once; only its hash is kept. */
+export async function generateToken(registry: Registry): Promise<string> {
   const token = newToken();
-  registry.addToken(hashToken(token));
+  await registry.write((writer) => writer.token(hashToken(token)));
   return token;
 }
 
-/** The file is written whole or not at all, with the right mode from the first byte. */
-function ensureAdminToken(registry: Registry, { adminToken }: DataPaths): void {
+/** The admin's token, made if there is none. The file is written whole or not at all, with the right mode from the first byte. */
+export async function ensureAdminToken(registry: Registry, { adminToken }: DataPaths): Promise<void> {
   const known = existsSync(adminToken) ? readFileSync(adminToken, "utf8").trim() : "";
   if (known !== "" && registry.tokens().some((hash) => tokenMatches(known, hash))) {
     chmodSync(adminToken, 0o600);
     return;
   }
   const token = known === "" ? newToken() : known;
-  registry.addToken(hashToken(token));
+  await registry.write((writer) => writer.token(hashToken(token)));
   writeSecret(adminToken, token);
 }
 

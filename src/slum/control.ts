@@ -4,11 +4,12 @@ import type { Log } from "../platform/log.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { RelayPlane } from "../proxy/relay-plane.ts";
-import { type Alert, Alerts, isBeginning, type Watched } from "./alerts.ts";
+import { type Alert, Alerts, isBeginning, type Situation, type Watched } from "./alerts.ts";
 import { createFleet, type Server, type Servers } from "./fleet.ts";
 import { createFleetControl, type FleetControl } from "./fleet-control.ts";
-import type { Registry, Writer } from "./registry.ts";
+import type { Registry, RoutingChange, Writer } from "./registry.ts";
 import { createRoutes, type Routes, targetOf } from "./routes.ts";
+import { agreedOn, fleetIf, type Sightings, sightingsOf } from "./sightings.ts";
 import type { SnapshotKeeper } from "./snapshot.ts";
 import type { Status } from "./status.ts";
 import { createTenantControl, type TenantControl } from "./tenant-control.ts";
@@ -22,12 +23,8 @@ export interface Control extends Disposable {
   readonly servers: FleetControl;
   readonly tenants: TenantControl;
   readonly webhooks: WebhookControl;
-  /** Alerts that the registry has not taken yet. */
-  readonly unwritten: number;
   /** The proxy is there: told of servers that come, go and fail from now on. */
   attach(plane: RelayPlane): void;
-  /** The registry was opened after all, and everything in it may be other than it was. */
-  reload(): void;
 }
 
 export interface ControlParts {
@@ -45,40 +42,33 @@ export interface ControlParts {
   readonly offlineAfterMs: number;
   readonly ca: string | undefined;
   readonly log: Log;
+  /** The registry can be used again, after it could not. */
+  readonly onRegistryBack: () => void;
+  readonly random?: () => number;
 }
 
 const TICK_MS = 1_000;
-const PROBE_REGISTRY_MS = 5_000;
-const UNWRITTEN_MAX = 10_000;
+const POLL_JITTER = 0.2;
+/** In one transaction; the others come with the next tick. */
+const ALERTS_AT_ONCE = 100;
 const ALERT_MEMORY_MS = 3_600_000;
 /** What is under way to a server that is drained has so long. */
 const DRAIN_MS = 30_000;
 
 export function createControl(parts: ControlParts): Control {
-  const { registry, clock, webhooks, snapshot, log } = parts;
+  const { registry, clock, webhooks, snapshot, log, random = Math.random } = parts;
   let plane: RelayPlane | undefined;
-  /** Written as soon as the registry takes them, in their order. */
-  const unwritten: Alert[] = [];
   const fleet = createFleet({ ...parts, onCheck });
   const routes = createRoutes({ ...parts, fleet });
-  const alerts = new Alerts({ offlineAfterMs: parts.offlineAfterMs }, known(), clock.monotonic());
-  const stops = [clock.every(TICK_MS, tick), clock.every(PROBE_REGISTRY_MS, probeRegistry)];
+  const alerts = new Alerts({ offlineAfterMs: parts.offlineAfterMs });
+  const stopTicks = clock.every(TICK_MS, tick);
+  let stopPolls = () => {};
+  let isTelling = false;
+  let isDisposed = false;
   let trouble = registry.trouble;
-  registry.tryWrite(forgetOldAlerts);
-
-  function known() {
-    return [...registry.alerts.values()].map(({ thing, begunAt, open }) => ({
-      thing,
-      isOpen: open,
-      agoMs: clock.now() - begunAt,
-    }));
-  }
-
-  /** What has ended long ago may begin again without a look back. */
-  function forgetOldAlerts(writer: Writer): void {
-    for (const row of registry.alerts.values())
-      if (!row.open && clock.now() - row.begunAt > ALERT_MEMORY_MS) writer.alerts.remove(row);
-  }
+  registry.onChange(follow);
+  follow({ tenants: undefined, servers: true, drained: [] });
+  pollLater();
 
   function onCheck(server: Server, before: Status): void {
     const { status } = server.standing;
@@ -88,76 +78,128 @@ export function createControl(parts: ControlParts): Control {
     if (status === "offline") log.warn(text);
     else log.info(text);
     if (status === "offline") plane?.cut(server.id);
-    registry.tryWrite((writer) => {
-      const { latencyMs = null } = server;
-      const lastError = server.lastError ?? null;
-      const row = registry.servers.get(server.id);
-      if (row) writer.servers.change(row, { status, statusAt: clock.now(), latencyMs, lastError });
-      writer.event(`server.${status}`, { server: server.id }, server.detail ?? "");
-    });
-    // The rows are others now, though nothing that routing needs has changed.
-    fleet.sync(registry.servers.values());
+    void registry
+      .tryWrite((writer) => {
+        const { latencyMs = null } = server;
+        const lastError = server.lastError ?? null;
+        const row = registry.servers.get(server.id);
+        if (row) writer.servers.change(row, { status, statusAt: clock.now(), latencyMs, lastError });
+        writer.event(`server.${status}`, { server: server.id }, `${server.detail ?? ""}${seenBy()}`);
+      })
+      .catch(defect);
     tick();
   }
 
-  function tick(): void {
-    const servers = [...fleet.all()].map(watched);
-    const fresh = alerts.step({ nowMs: clock.monotonic(), servers, unroutable: routes.unroutable() });
-    unwritten.push(...fresh);
-    unwritten.splice(0, Math.max(0, unwritten.length - UNWRITTEN_MAX));
-    if (unwritten.length === 0 || !registry.tryWrite((writer) => unwritten.forEach(write(writer)))) return;
-    unwritten.length = 0;
-    webhooks.kick();
+  /** Where several slums write events, each says whose eyes these were. */
+  function seenBy(): string {
+    return registry.peers.length === 0 ? "" : `, seen by slum ${parts.slumId.slice(0, 8)}`;
   }
 
-  /** Into the registry with what has begun or ended, and into the outbox of who wants to know. */
-  function write(writer: Writer) {
-    return (alert: Alert) => {
-      for (const thing of alert.things) remember(writer, thing, isBeginning(alert.type));
-      const [first = ""] = alert.things;
-      const about = first.startsWith("server ") ? { server: first.slice("server ".length) } : {};
-      const more = alert.things.length > 1 ? ` and ${alert.things.length - 1} more` : "";
-      writer.event(`webhook.${alert.type}`, about, `${first}${more}`);
-      webhooks.enqueue(writer, alert);
+  function defect(thrown: unknown): void {
+    log.error(`internal error: ${thrown instanceof Error ? thrown.stack : thrown}`);
+  }
+
+  function ownSightings(): Sightings {
+    return sightingsOf(fleet.all(), registry.now(), clock.monotonic());
+  }
+
+  /** What those slums agree on that have looked lately; with no other one, what this one has seen. */
+  function situation(): Situation {
+    const views = [ownSightings(), ...registry.peers.map(({ sightings }) => sightings)];
+    const servers = [...fleet.all()].map((server) => agreedOn(describe(server), views));
+    return {
+      nowMs: registry.now(),
+      servers,
+      unroutable: routes.unroutable(fleetIf(servers, ({ isOffline }) => !isOffline)),
+      unsure: routes.unroutable(fleetIf(servers, ({ isOnline }) => isOnline)),
     };
   }
 
+  function tick(): void {
+    if (isTelling || alerts.step(situation(), registry.alerts).length === 0) return;
+    isTelling = true;
+    void tell()
+      .catch(defect)
+      .finally(() => {
+        isTelling = false;
+      });
+  }
+
+  /**
+   * Judged anew within the transaction, where nobody else can write: what another slum has begun or ended meanwhile is neither
+   * begun nor ended again.
+   */
+  async function tell(): Promise<void> {
+    const told = await registry.tryWrite((writer) => {
+      const due = alerts.step(situation(), registry.alerts).slice(0, ALERTS_AT_ONCE);
+      for (const alert of due) write(writer, alert);
+      if (due.length > 0) forgetOldAlerts(writer);
+      return due.length;
+    });
+    if (told) webhooks.kick();
+  }
+
+  /** Into the registry with what has begun or ended, and into the outbox of who wants to know. */
+  function write(writer: Writer, alert: Alert): void {
+    for (const thing of alert.things) remember(writer, thing, isBeginning(alert.type));
+    const [first = ""] = alert.things;
+    const about = first.startsWith("server ") ? { server: first.slice("server ".length) } : {};
+    const more = alert.things.length > 1 ? ` and ${alert.things.length - 1} more` : "";
+    writer.event(`webhook.${alert.type}`, about, `${first}${more}`);
+    webhooks.enqueue(writer, alert);
+  }
+
   function remember({ alerts: rows }: Writer, thing: string, open: boolean): void {
-    const row = { thing, open, begunAt: clock.now() };
+    const row = { thing, open, begunAt: Math.round(registry.now()) };
     if (open) {
       rows.remove(row);
       rows.add(row);
     } else rows.change(row, { open });
   }
 
-  function probeRegistry(): void {
-    registry.probe();
-    if (registry.trouble === trouble) return;
-    trouble = registry.trouble;
-    if (trouble === undefined) log.info("the registry is back");
-    else log.warn(`${trouble}; routing goes on without it`);
+  /** What has ended long ago may begin again without a look back. */
+  function forgetOldAlerts(writer: Writer): void {
+    for (const row of registry.alerts.values())
+      if (!row.open && registry.now() - row.begunAt > ALERT_MEMORY_MS) writer.alerts.remove(row);
   }
 
-  function changed(): void {
-    fleet.sync(registry.servers.values());
-    const origins = [...fleet.all()].map((server) => [server.id, targetOf(server, parts).address] as const);
-    plane?.retain(new Map(origins));
+  /** One poll after the other; not those of all slums at the same moment. */
+  function pollLater(): void {
+    if (isDisposed) return;
+    const delayMs = registry.pollMs * (1 - POLL_JITTER * random());
+    stopPolls = clock.after(delayMs, () => void poll().catch(defect).finally(pollLater));
+  }
+
+  async function poll(): Promise<void> {
+    await registry.poll(ownSightings());
+    webhooks.kick();
+    if (registry.trouble === trouble || isDisposed) return;
+    trouble = registry.trouble;
+    if (trouble !== undefined) return log.warn(`${trouble}; routing goes on without it`);
+    log.info("the registry is back");
+    parts.onRegistryBack();
+  }
+
+  /** Routing follows the registry, whoever has changed it. */
+  function follow({ tenants: changes, servers, drained }: RoutingChange): void {
+    if (changes === undefined) routes.load(registry.tenants.values());
+    for (const { before } of changes ?? []) if (before) routes.remove(before);
+    for (const { after } of changes ?? []) if (after) routes.set(after);
+    if (servers) {
+      fleet.sync(registry.servers.values());
+      retain();
+    }
+    for (const id of drained) void plane?.drain(id, DRAIN_MS);
     snapshot.changed();
   }
 
-  const servers = createFleetControl({
-    ...parts,
-    fleet,
-    changed,
-    drain: (id) => void plane?.drain(id, DRAIN_MS),
-  });
-  const tenants = createTenantControl({
-    ...parts,
-    servers,
-    routes,
-    now: clock.now,
-    changed: snapshot.changed,
-  });
+  function retain(): void {
+    const origins = [...fleet.all()].map((server) => [server.id, targetOf(server, parts).address] as const);
+    plane?.retain(new Map(origins));
+  }
+
+  const servers = createFleetControl({ ...parts, fleet });
+  const tenants = createTenantControl({ ...parts, servers, routes, now: clock.now });
 
   return {
     registry,
@@ -166,34 +208,19 @@ export function createControl(parts: ControlParts): Control {
     servers,
     tenants,
     webhooks: createWebhookControl(registry, webhooks, clock.now),
-    get unwritten() {
-      return unwritten.length;
-    },
     attach(opened) {
       plane = opened;
-      changed();
-    },
-    reload() {
-      routes.load(registry.tenants.values());
-      changed();
+      retain();
     },
     [Symbol.dispose]() {
-      for (const stop of stops) stop();
+      isDisposed = true;
+      stopTicks();
+      stopPolls();
       fleet[Symbol.dispose]();
     },
   };
 }
 
-function watched({ id, url, row, drained, standing, lastError }: Server): Watched {
-  return {
-    id,
-    url: url.origin,
-    region: row.region ?? undefined,
-    drained,
-    isOffline: standing.status === "offline",
-    isOnline: standing.status === "online" && standing.failures === 0,
-    failingSinceMs: standing.failingSinceMs,
-    failures: standing.failures,
-    error: lastError,
-  };
+function describe({ id, url, row, drained }: Server): Pick<Watched, "id" | "url" | "region" | "drained"> {
+  return { id, url: url.origin, region: row.region ?? undefined, drained };
 }

@@ -7,9 +7,8 @@ export interface Rows<Row, New> {
   remove(row: Row): void;
 }
 
-/** The statements that a copy needs; the registry writes them, as only it speaks SQL. */
+/** The statements that a copy needs; the stores write them, as only they speak SQL. */
 export interface Statements<Row, New, Key> {
-  all(): Row[];
   insert(values: New): Row;
   update(key: Key, change: Partial<Row>): void;
   remove(key: Key): void;
@@ -18,15 +17,29 @@ export interface Statements<Row, New, Key> {
 export class Copy<Row extends object, New, Key> {
   readonly rows = new Map<Key, Row>();
   readonly #keyOf: (row: Row) => Key;
+  readonly #onChange: (before: Row | undefined, after: Row | undefined) => void;
 
-  constructor(keyOf: (row: Row) => Key) {
+  /** `onChange` hears of each row that comes, goes or becomes another. */
+  constructor(
+    keyOf: (row: Row) => Key,
+    onChange: (before: Row | undefined, after: Row | undefined) => void = () => {},
+  ) {
     this.#keyOf = keyOf;
+    this.#onChange = onChange;
   }
 
-  /** Replaces everything. */
+  /** Replaces everything, without a word to `onChange`. */
   load(rows: Iterable<Row>): void {
     this.rows.clear();
     for (const row of rows) this.rows.set(this.#keyOf(row), row);
+  }
+
+  /** What is in the database now; undefined: nothing. */
+  set(key: Key, row: Row | undefined): void {
+    const before = this.rows.get(key);
+    if (row) this.rows.set(key, row);
+    else this.rows.delete(key);
+    if (before || row) this.#onChange(before, row);
   }
 
   /** `effects` are to be called in order when the transaction has committed, and never when it has not. */
@@ -35,19 +48,19 @@ export class Copy<Row extends object, New, Key> {
     return {
       add: (values) => {
         const row = statements.insert(values);
-        effects.push(() => this.rows.set(keyOf(row), row));
+        effects.push(() => this.set(keyOf(row), row));
         return row;
       },
       change: (row, change) => {
         statements.update(keyOf(row), change);
         effects.push(() => {
           const now = this.rows.get(keyOf(row));
-          if (now) this.rows.set(keyOf(row), { ...now, ...change });
+          if (now) this.set(keyOf(row), { ...now, ...change });
         });
       },
       remove: (row) => {
         statements.remove(keyOf(row));
-        effects.push(() => this.rows.delete(keyOf(row)));
+        effects.push(() => this.set(keyOf(row), undefined));
       },
     };
   }

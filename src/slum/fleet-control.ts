@@ -6,8 +6,9 @@ import type { CheckResult } from "../platform/health-check.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { Servers } from "./fleet.ts";
-import type { Registry, ServerRow, TenantRow } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import { targetOf } from "./routes.ts";
+import type { ServerRow, TenantRow } from "./schema.ts";
 import { parseServerUrl } from "./server-url.ts";
 import { portraitOf, type SelfPortrait } from "./tenement.ts";
 
@@ -47,9 +48,6 @@ export interface FleetControlParts {
   /** The name by which this slum knows itself at /health, and the hosts that are its own. */
   readonly slumId: string;
   readonly domain: string;
-  /** The servers have changed. */
-  readonly changed: () => void;
-  readonly drain: (id: string) => void;
 }
 
 const NAMES_SHOWN = 10;
@@ -162,11 +160,9 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
           forgetName(server.url);
           throw thrown;
         });
-      parts.changed();
       // Asked when it is known how to reach it, and taken back before it can take a request of a tenant.
       if ((await look(row.id)).slum === parts.slumId) {
         await registry.write((writer) => writer.servers.remove(row));
-        parts.changed();
         throw new Fault("conflict", `${row.url} is this slum itself`, "give the URL of a tenement");
       }
       return check(row.id);
@@ -187,7 +183,6 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
         writer.event("server.deleted", { server: id }, row.url);
         writer.servers.remove(row);
       });
-      parts.changed();
     },
     async setDrained(id, drained) {
       const row = get(id);
@@ -196,8 +191,6 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
         writer.event(drained ? "server.drained" : "server.undrained", { server: id }, "");
         writer.servers.change(row, { drained });
       });
-      parts.changed();
-      if (drained) parts.drain(id);
       return true;
     },
   };

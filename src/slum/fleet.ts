@@ -4,7 +4,7 @@ import { type CheckResult, checkHealth } from "../platform/health-check.ts";
 import { createProber } from "../platform/prober.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import { byLatency, type Candidate, type Fleet } from "./candidates.ts";
-import type { ServerRow } from "./registry.ts";
+import type { ServerRow } from "./schema.ts";
 import { addressOf, parseServerUrl, type ServerUrl } from "./server-url.ts";
 import { freshStanding, nextStanding, type Status } from "./status.ts";
 

@@ -11,6 +11,15 @@ export function metricsPage(view: View, version: string): string {
       [{}, unroutable_total],
     ]),
     ...metric("slum_registry_ok", "gauge", "Whether the registry can be used.", [[{}, Number(registry.ok)]]),
+    ...metric(
+      "slum_registry_age_seconds",
+      "gauge",
+      "Since what routing knows was last seen to be what the registry says.",
+      [[{}, registry.age_secs ?? Number.NaN]],
+    ),
+    ...metric("slum_registry_slums", "gauge", "Slums that work with this registry, this one included.", [
+      [{}, registry.slums],
+    ]),
     ...metric("slum_snapshot_age_seconds", "gauge", "Since the snapshot was written.", [
       [{}, registry.snapshot_age_secs ?? Number.NaN],
     ]),

@@ -10,6 +10,8 @@ export interface DataPaths {
   readonly adminToken: string;
   /** The signing secret of the receiver given with `serve --webhook`. */
   readonly webhookSecret: string;
+  /** Who this slum is among those that share a registry. */
+  readonly identity: string;
   /** Servers and tenants as of the last change, for a start without the registry. */
   readonly snapshot: string;
 }
@@ -21,6 +23,7 @@ export function dataPaths(root: string): DataPaths {
     socket: join(root, "slum.sock"),
     adminToken: join(root, "api_token"),
     webhookSecret: join(root, "webhook_secret"),
+    identity: join(root, "slum_id"),
     snapshot: join(root, "snapshot.json"),
   };
 }

@@ -1,22 +1,11 @@
-// The registry: the database and its copy in memory. Everything reads the copy; every write goes to the database first.
-import type { Database } from "bun:sqlite";
-import { existsSync, statSync } from "node:fs";
-import { desc, eq, gt, lt } from "drizzle-orm";
-import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
-import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
-import { Fault, messageOf } from "../core/fault.ts";
-import { type Clock, sleep } from "../platform/clock.ts";
-import { databaseFault, sqliteCode } from "../platform/database.ts";
-import { Copy, type Rows, type Statements } from "./copy.ts";
-import { leanTenants } from "./lean.ts";
-import * as tables from "./schema.ts";
-
-export type ServerRow = Readonly<typeof tables.servers.$inferSelect>;
-export type TenantRow = Readonly<typeof tables.tenants.$inferSelect>;
-export type WebhookRow = Readonly<typeof tables.webhooks.$inferSelect>;
-export type DeliveryRow = Readonly<typeof tables.deliveries.$inferSelect>;
-export type AlertRow = Readonly<typeof tables.alerts.$inferSelect>;
-export type EventRow = Readonly<typeof tables.events.$inferSelect>;
+// The registry: a store of rows and its copy in memory. Everything reads the copy; every write goes to the store first.
+import { messageOf } from "../core/fault.ts";
+import type { Clock } from "../platform/clock.ts";
+import { Copy, type Rows } from "./copy.ts";
+import type * as schema from "./schema.ts";
+import type { AlertRow, DeliveryRow, EventRow, ServerRow, TenantRow, WebhookRow } from "./schema.ts";
+import type { Peer, Sightings } from "./sightings.ts";
+import type { EventFilter, Feed, Store, Tables } from "./store.ts";
 
 /** Whom an event is about. */
 export interface Subject {
@@ -26,12 +15,13 @@ export interface Subject {
 
 /** The writes that one transaction may make; the copy in memory follows when it has committed. */
 export interface Writer {
-  readonly servers: Rows<ServerRow, typeof tables.servers.$inferInsert>;
-  readonly tenants: Rows<TenantRow, typeof tables.tenants.$inferInsert>;
-  readonly webhooks: Rows<WebhookRow, typeof tables.webhooks.$inferInsert>;
-  readonly deliveries: Rows<DeliveryRow, typeof tables.deliveries.$inferInsert>;
-  readonly alerts: Rows<AlertRow, typeof tables.alerts.$inferInsert>;
+  readonly servers: Rows<ServerRow, schema.NewServerRow>;
+  readonly tenants: Rows<TenantRow, schema.NewTenantRow>;
+  readonly webhooks: Rows<WebhookRow, schema.NewWebhookRow>;
+  readonly deliveries: Rows<DeliveryRow, schema.NewDeliveryRow>;
+  readonly alerts: Rows<AlertRow, AlertRow>;
   event(kind: string, subject: Subject, detail: string): void;
+  token(hash: string): void;
 }
 
 /** What routing needs, for a start without the database. */
@@ -40,148 +30,184 @@ export interface Known {
   readonly tenants: readonly TenantRow[];
 }
 
-export interface Registry extends Disposable {
+export interface TenantChange {
+  readonly before: TenantRow | undefined;
+  readonly after: TenantRow | undefined;
+}
+
+/** What routing has to follow when the copy has changed, whoever changed it. */
+export interface RoutingChange {
+  /** Undefined: all of them may be others. */
+  readonly tenants: readonly TenantChange[] | undefined;
+  readonly servers: boolean;
+  /** Servers that were drained just now. */
+  readonly drained: readonly string[];
+}
+
+export interface Registry extends AsyncDisposable {
   readonly servers: ReadonlyMap<string, ServerRow>;
   readonly tenants: ReadonlyMap<string, TenantRow>;
   readonly webhooks: ReadonlyMap<string, WebhookRow>;
   /** By `seq`: oldest first. */
   readonly deliveries: ReadonlyMap<number, DeliveryRow>;
   readonly alerts: ReadonlyMap<string, AlertRow>;
+  /** What the other slums on this registry have seen of the servers lately. */
+  readonly peers: readonly Peer[];
   /** Why the database could not be used the last time; undefined while all is well. */
   readonly trouble: string | undefined;
-  /** Runs one transaction. While another process holds the database it is tried again, for 5 s; then a fault. */
+  /** Monotonic time of the last moment at which the copy was known to be what the database says; undefined: not since the start. */
+  readonly currentMs: number | undefined;
+  readonly pollMs: number;
+  /** Runs one transaction. While others are in its way it is tried again, for 5 s; then a fault. `work` may run several times. */
   write<T>(work: (writer: Writer) => T): Promise<T>;
-  /** One try without waiting. False when it could not be written: nothing has changed then, and `trouble` says why. */
-  tryWrite(work: (writer: Writer) => unknown): boolean;
-  /** Tells whether the database can be used, and opens it when it could not be opened so far. */
-  probe(): void;
-  events(filter: { readonly after?: number | undefined; readonly limit: number }): readonly EventRow[];
+  /** One try without waiting. Undefined when it could not be written: nothing has changed then, and `trouble` says why. */
+  tryWrite<T>(work: (writer: Writer) => T): Promise<T | undefined>;
+  /** Tells whether the database can be used, and follows what others have changed. */
+  poll(sightings: Sightings): Promise<void>;
+  events(filter: EventFilter): Promise<readonly EventRow[]>;
   /** Calls back for every event from now on, until the returned function is called. */
   onEvent(call: (event: EventRow) => void): () => void;
+  /** Calls back for what routing has to follow; a change is in force for it before `write` has returned. */
+  onChange(call: (change: RoutingChange) => void): void;
   /** Hashes of the tokens; the last ones read while the database cannot be. */
   tokens(): readonly string[];
-  addToken(hash: string): void;
+  /** Milliseconds of the clock that all slums on this registry share. */
+  now(): number;
 }
 
 export interface RegistryOptions {
-  readonly path: string;
-  /** Opens and migrates; may throw each time. */
-  readonly open: () => Database;
+  readonly store: (feed: Feed) => Store;
   readonly clock: Clock;
   /** What to go on with while the database cannot be opened; without it, a failure to open is thrown. */
   readonly fallback: Known | undefined;
-  /** Heard when the database was opened after all: all copies may have changed. */
-  readonly onOpen?: () => void;
 }
 
-const LOCKED_FOR_MS = 5_000;
-const RETRY_MS = 50;
-const KEPT_EVENTS = 10_000;
-const PRUNE_EVERY = 1_000;
-const PIECE = 1_000;
-
-type Drizzle = BunSQLiteDatabase<Record<string, never>>;
-interface Opened {
-  readonly raw: Database;
-  readonly db: Drizzle;
-  readonly inode: number;
-}
+const PATIENCE_MS = 5_000;
 
 /** Opens the database; it is closed by disposing the registry. */
-export function createRegistry({ path, open, clock, fallback, onOpen }: RegistryOptions): Registry {
-  const servers = new Copy<ServerRow, typeof tables.servers.$inferInsert, string>(({ id }) => id);
-  const tenants = new Copy<TenantRow, typeof tables.tenants.$inferInsert, string>(({ id }) => id);
-  const webhooks = new Copy<WebhookRow, typeof tables.webhooks.$inferInsert, string>(({ id }) => id);
-  const deliveries = new Copy<DeliveryRow, typeof tables.deliveries.$inferInsert, number>(({ seq }) => seq);
-  const alerts = new Copy<AlertRow, typeof tables.alerts.$inferInsert, string>(({ thing }) => thing);
+export async function openRegistry({
+  store: createStore,
+  clock,
+  fallback,
+}: RegistryOptions): Promise<Registry> {
+  let changed: TenantChange[] = [];
+  let drained: string[] = [];
+  let hasOtherServers = false;
+  const servers = new Copy<ServerRow, schema.NewServerRow, string>(
+    ({ id }) => id,
+    (before, after) => {
+      hasOtherServers = true;
+      if (before && after?.drained && !before.drained) drained.push(after.id);
+    },
+  );
+  const tenants = new Copy<TenantRow, schema.NewTenantRow, string>(
+    ({ id }) => id,
+    (before, after) => changed.push({ before, after }),
+  );
+  const webhooks = new Copy<WebhookRow, schema.NewWebhookRow, string>(({ id }) => id);
+  const deliveries = new Copy<DeliveryRow, schema.NewDeliveryRow, number>(({ seq }) => seq);
+  const alerts = new Copy<AlertRow, AlertRow, string>(({ thing }) => thing);
   const listeners = new Set<(event: EventRow) => void>();
-  let opened: Opened | undefined;
+  const followers = new Set<(change: RoutingChange) => void>();
   let trouble: string | undefined;
-  let knownTokens: readonly string[] = [];
-  let written = 0;
+  let currentMs: number | undefined;
 
-  function openNow(): Opened {
-    const raw = open();
-    // The event loop carries the traffic, so SQLite itself must not wait long for a lock: `write` does, in turns.
-    raw.run("PRAGMA busy_timeout = 20");
-    const db = drizzle(raw, { casing: "snake_case" });
-    servers.load(db.select().from(tables.servers).orderBy(tables.servers.seq).all());
-    tenants.load(readTenants(db));
-    webhooks.load(db.select().from(tables.webhooks).orderBy(tables.webhooks.seq).all());
-    deliveries.load(db.select().from(tables.deliveries).orderBy(tables.deliveries.seq).all());
-    alerts.load(db.select().from(tables.alerts).all());
-    return { raw, db, inode: inodeOf(path) };
+  const tell = (row: EventRow) => {
+    for (const listener of listeners) listener(row);
+  };
+
+  /** Lets routing follow what has changed since the last time. */
+  function follow(isAll = false): void {
+    if (!isAll && !hasOtherServers && changed.length === 0) return;
+    const change = { tenants: isAll ? undefined : changed, servers: isAll || hasOtherServers, drained };
+    hasOtherServers = false;
+    changed = [];
+    drained = [];
+    for (const follower of followers) follower(change);
   }
 
-  /** The open database, or the fault that says why there is none. */
-  function usable(): Opened {
-    if (opened) {
-      // A file that was removed would take writes that nobody ever reads again.
-      if (inodeOf(path) === opened.inode) return opened;
-      throw new Fault(
-        "internal",
-        `the registry ${path} is gone from its place; nothing was changed`,
-        "put it back, or restart slum; routing goes on",
-      );
-    }
-    opened = openNow();
-    onOpen?.();
-    return opened;
-  }
+  const store = createStore({
+    replace(contents) {
+      servers.load(contents.servers);
+      tenants.load(contents.tenants);
+      webhooks.load(contents.webhooks);
+      deliveries.load(contents.deliveries);
+      alerts.load(contents.alerts);
+      currentMs = clock.monotonic();
+      follow(true);
+    },
+    apply(changes) {
+      for (const [key, row] of changes.servers) servers.set(key, row);
+      for (const [key, row] of changes.tenants) tenants.set(key, row);
+      for (const [key, row] of changes.webhooks) webhooks.set(key, row);
+      for (const [key, row] of changes.deliveries) deliveries.set(key, row);
+      for (const [key, row] of changes.alerts) alerts.set(key, row);
+      follow();
+    },
+    events: (rows) => rows.forEach(tell),
+    get wantsEvents() {
+      return listeners.size > 0;
+    },
+  });
 
-  function writerTo(db: Drizzle, effects: (() => void)[]): Writer {
+  function writerTo(tables: Tables, effects: (() => void)[]): Writer {
     return {
-      servers: servers.writer(statementsOf(db, tables.servers, tables.servers.id), effects),
-      tenants: tenants.writer(statementsOf(db, tables.tenants, tables.tenants.id), effects),
-      webhooks: webhooks.writer(statementsOf(db, tables.webhooks, tables.webhooks.id), effects),
-      deliveries: deliveries.writer(statementsOf(db, tables.deliveries, tables.deliveries.seq), effects),
-      alerts: alerts.writer(statementsOf(db, tables.alerts, tables.alerts.thing), effects),
+      servers: servers.writer(tables.servers, effects),
+      tenants: tenants.writer(tables.tenants, effects),
+      webhooks: webhooks.writer(tables.webhooks, effects),
+      deliveries: deliveries.writer(tables.deliveries, effects),
+      alerts: alerts.writer(tables.alerts, effects),
       event(kind, { server = null, tenant = null }, detail) {
-        const row = db
-          .insert(tables.events)
-          .values({ at: clock.now(), kind, server, tenant, detail })
-          .returning()
-          .get();
-        if (++written % PRUNE_EVERY === 0)
-          db.delete(tables.events)
-            .where(lt(tables.events.seq, row.seq - KEPT_EVENTS))
-            .run();
-        effects.push(() => {
-          for (const listener of listeners) listener(row);
-        });
+        const row = tables.insertEvent({ at: clock.now(), kind, server, tenant, detail });
+        effects.push(() => tell(row));
       },
+      token: tables.insertToken,
     };
   }
 
-  /** One try: all of `work` or nothing, in the database and in memory. */
-  function attempt<T>(work: (writer: Writer) => T): T {
-    const effects: (() => void)[] = [];
+  /** All of `work` or nothing, in the database and in memory; notes whether the database is in order. */
+  async function attempt<T>(work: (writer: Writer) => T, patienceMs: number): Promise<T> {
+    let effects: (() => void)[] = [];
+    const run = (tables: Tables) => {
+      effects = [];
+      return work(writerTo(tables, effects));
+    };
+    return noting(() =>
+      store.transact(run, patienceMs, () => {
+        for (const effect of effects) effect();
+        follow();
+      }),
+    );
+  }
+
+  async function noting<T>(use: () => Promise<T>): Promise<T> {
     try {
-      const { raw, db } = usable();
-      const result = raw.transaction(() => work(writerTo(db, effects))).immediate();
+      const result = await use();
       trouble = undefined;
-      for (const effect of effects) effect();
+      currentMs = clock.monotonic();
       return result;
     } catch (thrown) {
-      if (isOurs(thrown)) trouble = messageOf(faultOf(thrown));
+      const fault = store.faultOf(thrown);
+      if (fault) trouble = messageOf(fault);
+      throw fault ?? thrown;
+    }
+  }
+
+  async function tryWrite<T>(work: (writer: Writer) => T): Promise<T | undefined> {
+    try {
+      return await attempt(work, 0);
+    } catch (thrown) {
+      if (store.faultOf(thrown)) return undefined;
       throw thrown;
     }
   }
 
-  /** Whether what was thrown is the database's doing, and not a refusal by `work`. */
-  function isOurs(thrown: unknown): boolean {
-    return sqliteCode(thrown) !== "" || (thrown instanceof Fault && thrown.code === "internal") || !opened;
-  }
-
-  function faultOf(thrown: unknown): unknown {
-    return sqliteCode(thrown) === "" ? thrown : databaseFault(thrown, path);
-  }
-
-  try {
-    opened = openNow();
-  } catch (thrown) {
-    if (!fallback) throw thrown;
-    trouble = messageOf(thrown);
+  await noting(store.open).catch(async (thrown) => {
+    if (fallback) return;
+    await store[Symbol.asyncDispose]();
+    throw thrown;
+  });
+  if (trouble !== undefined && fallback) {
     servers.load(fallback.servers);
     tenants.load(fallback.tenants);
   }
@@ -192,102 +218,37 @@ export function createRegistry({ path, open, clock, fallback, onOpen }: Registry
     webhooks: webhooks.rows,
     deliveries: deliveries.rows,
     alerts: alerts.rows,
+    get peers() {
+      return store.peers;
+    },
     get trouble() {
       return trouble;
     },
-    async write(work) {
-      const giveUpAt = clock.monotonic() + LOCKED_FOR_MS;
-      for (;;) {
-        try {
-          return attempt(work);
-        } catch (thrown) {
-          const isBusy = /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(thrown));
-          if (!isBusy || clock.monotonic() >= giveUpAt) throw faultOf(thrown);
-        }
-        await sleep(clock, RETRY_MS);
-      }
+    get currentMs() {
+      return currentMs;
     },
-    tryWrite(work) {
-      try {
-        attempt(work);
-        return true;
-      } catch (thrown) {
-        if (isOurs(thrown)) return false;
-        throw thrown;
-      }
-    },
-    probe() {
+    pollMs: store.pollMs,
+    write: (work) => attempt(work, PATIENCE_MS),
+    tryWrite,
+    async poll(sightings) {
       const before = trouble;
-      // A full disk lets transactions begin: only one that writes shows that it is over.
-      this.tryWrite((writer) => before !== undefined && writer.event("registry.back", {}, before));
+      try {
+        await store.poll(sightings);
+        // A full disk, or a database that only reads, shows that it is over when it takes a write.
+        if (before !== undefined) await tryWrite((writer) => writer.event("registry.back", {}, before));
+        else currentMs = clock.monotonic();
+      } catch (thrown) {
+        trouble = messageOf(store.faultOf(thrown) ?? thrown);
+      }
     },
-    events({ after, limit }) {
-      const { db } = usable();
-      const where = after === undefined ? undefined : gt(tables.events.seq, after);
-      const found = db
-        .select()
-        .from(tables.events)
-        .where(where)
-        .orderBy(desc(tables.events.seq))
-        .limit(limit);
-      return found.all().reverse();
-    },
+    events: store.events,
     onEvent(call) {
       listeners.add(call);
       return () => listeners.delete(call);
     },
-    tokens() {
-      try {
-        knownTokens = usable()
-          .db.select()
-          .from(tables.tokens)
-          .all()
-          .map(({ hash }) => hash);
-      } catch {
-        // The last ones that were read go on to count.
-      }
-      return knownTokens;
-    },
-    addToken: (hash) => void usable().db.insert(tables.tokens).values({ hash, createdAt: clock.now() }).run(),
-    [Symbol.dispose]: () => opened?.raw.close(),
+    onChange: (call) => void followers.add(call),
+    tokens: store.tokens,
+    now: store.now,
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
-}
-
-/** There may be a hundred thousand: read in pieces, and each kept as small as it can be. */
-function* readTenants(db: Drizzle): Generator<TenantRow> {
-  const { seq } = tables.tenants;
-  const lean = leanTenants();
-  for (let last = 0; ; ) {
-    const piece = db.select().from(tables.tenants).where(gt(seq, last)).orderBy(seq).limit(PIECE).all();
-    yield* piece.map(lean);
-    if (piece.length < PIECE) return;
-    last = piece.at(-1)?.seq ?? last;
-  }
-}
-
-function statementsOf<Row, New, Key>(
-  db: Drizzle,
-  table: SQLiteTable,
-  key: SQLiteColumn,
-): Statements<Row, New, Key> {
-  return {
-    all: () => db.select().from(table).all() as Row[],
-    insert: (values) =>
-      db
-        .insert(table)
-        .values(values as never)
-        .returning()
-        .get() as Row,
-    update: (at, change) =>
-      void db
-        .update(table)
-        .set(change as never)
-        .where(eq(key, at))
-        .run(),
-    remove: (at) => void db.delete(table).where(eq(key, at)).run(),
-  };
-}
-
-function inodeOf(path: string): number {
-  return existsSync(path) ? statSync(path).ino : 0;
 }

@@ -7,10 +7,18 @@ import type { Clock } from "../platform/clock.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import type { Journey, Stop } from "../proxy/relay.ts";
 import type { Whereto } from "../proxy/relay-plane.ts";
-import { type Choice, choose, isOnline, isRoutable, type Preference, turnOf } from "./candidates.ts";
+import {
+  type Choice,
+  choose,
+  type Fleet,
+  isOnline,
+  isRoutable,
+  type Preference,
+  turnOf,
+} from "./candidates.ts";
 import type { Server, Servers } from "./fleet.ts";
 import { PassedOver } from "./passed-over.ts";
-import type { TenantRow } from "./registry.ts";
+import type { TenantRow } from "./schema.ts";
 import { addressOf } from "./server-url.ts";
 
 export interface RoutesParts {
@@ -36,8 +44,8 @@ export interface Routes {
   find(host: string | undefined): Whereto;
   /** The tenant that has this very domain, or a wildcard that covers it. */
   tenant(domain: string): Tenant | undefined;
-  /** Tenants that no server would take a request of. */
-  unroutable(): string[];
+  /** Tenants that no server would take a request of; with a fleet other than its own: as that one sees it. */
+  unroutable(view?: Fleet): string[];
 }
 
 /** What a tenement is told by a field, lower case. */
@@ -86,14 +94,14 @@ export function createRoutes(parts: RoutesParts): Routes {
     },
     tenant: (domain) =>
       wayOf(exact.get(domain) ?? wildcards.get(domain.replace(/^\*(?=\.)/, "")) ?? rowOf(domain)),
-    unroutable() {
-      if (fleet.byLatency.every((server) => isOnline(server) && !server.drained)) return [];
+    unroutable(view = fleet) {
+      if (view.byLatency.every((server) => isOnline(server) && !server.drained)) return [];
       const found: string[] = [];
-      const isAnyOnline = fleet.byLatency.some((server) => isOnline(server) && !server.drained);
+      const isAnyOnline = view.byLatency.some((server) => isOnline(server) && !server.drained);
       for (const index of [exact, wildcards])
         for (const row of index.values()) {
           // Who may go anywhere is unroutable only when there is nowhere to go.
-          const isSo = row.failover === null ? isAnyOnline : isRoutable(new Tenant(row, shared), fleet);
+          const isSo = row.failover === null ? isAnyOnline : isRoutable(new Tenant(row, shared), view);
           if (!isSo) found.push(row.id);
         }
       return found;

@@ -61,17 +61,24 @@ export const webhooks = sqliteTable(
 );
 
 /** The outbox: one row for each message to each receiver, until it has taken it. */
-export const deliveries = sqliteTable("deliveries", {
-  seq: integer().primaryKey({ autoIncrement: true }),
-  webhook: text().notNull(),
-  messageId: text().notNull(),
-  type: text().notNull(),
-  body: text().notNull(),
-  createdAt: integer().notNull(),
-  attempts: integer().notNull(),
-  nextAt: integer().notNull(),
-  lastError: text(),
-});
+export const deliveries = sqliteTable(
+  "deliveries",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    webhook: text().notNull(),
+    messageId: text().notNull(),
+    type: text().notNull(),
+    body: text().notNull(),
+    createdAt: integer().notNull(),
+    attempts: integer().notNull(),
+    nextAt: integer().notNull(),
+    lastError: text(),
+    /** The slum that sends it, and until when nobody else does. */
+    claimedBy: text(),
+    claimedUntil: integer(),
+  },
+  (table) => [uniqueIndex("deliveries_message").on(table.webhook, table.messageId)],
+);
 
 /** Things whose beginning was told: open until their end was told too. */
 export const alerts = sqliteTable("alerts", {
@@ -94,3 +101,15 @@ export const tokens = sqliteTable("tokens", {
   hash: text().primaryKey(),
   createdAt: integer().notNull(),
 });
+
+export type ServerRow = Readonly<typeof servers.$inferSelect>;
+export type TenantRow = Readonly<typeof tenants.$inferSelect>;
+export type WebhookRow = Readonly<typeof webhooks.$inferSelect>;
+export type DeliveryRow = Readonly<typeof deliveries.$inferSelect>;
+export type AlertRow = Readonly<typeof alerts.$inferSelect>;
+export type EventRow = Readonly<typeof events.$inferSelect>;
+export type NewServerRow = typeof servers.$inferInsert;
+export type NewTenantRow = typeof tenants.$inferInsert;
+export type NewWebhookRow = typeof webhooks.$inferInsert;
+export type NewDeliveryRow = typeof deliveries.$inferInsert;
+export type NewEventRow = typeof events.$inferInsert;

@@ -6,7 +6,6 @@ import { messageOf } from "../core/fault.ts";
 import { guardAccepting } from "../platform/accepting.ts";
 import { atMost, type Clock } from "../platform/clock.ts";
 import { claimDirectory } from "../platform/data-directory.ts";
-import { openDatabase } from "../platform/database.ts";
 import type { Log } from "../platform/log.ts";
 import { createResolver } from "../platform/resolver.ts";
 import { claimSocket, probePort } from "../platform/socket.ts";
@@ -14,13 +13,13 @@ import type { OwnInfo } from "../proxy/data-plane.ts";
 import { createRelayPlane } from "../proxy/relay-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
 import { createHandlers } from "./api.ts";
-import { createAuth, writeSecret } from "./auth.ts";
+import { createAuth, ensureAdminToken, writeSecret } from "./auth.ts";
 import { contract } from "./contract.ts";
-import { type Control, createControl } from "./control.ts";
+import { createControl } from "./control.ts";
 import { metricsPage } from "./metrics.ts";
-import { migrations } from "./migrations.ts";
+import { identityIn, openRegistryAt } from "./open-registry.ts";
 import { type DataPaths, dataPaths } from "./paths.ts";
-import { createRegistry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import { readRoots } from "./roots.ts";
 import { OVERWRITTEN } from "./routes.ts";
 import { newSecret } from "./signature.ts";
@@ -30,7 +29,7 @@ import { createWebhooks } from "./webhook.ts";
 
 export interface ServeOptions {
   readonly dataDir: string;
-  /** The registry's file; in the data directory unless given. */
+  /** The registry's file, or the URL of a PostgreSQL-compatible database; a file in the data directory unless given. */
   readonly database: string | undefined;
   readonly host: string;
   readonly port: number;
@@ -65,7 +64,6 @@ const CLOSE_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 300_000;
 const STREAM_IDLE_TIMEOUT_MS = 3_600_000;
 const VERDICT_MS = 3_000;
-const REOPEN_PATIENCE_MS = 20;
 /** Requests in flight to one server, where `ten` behind it has its own limits. */
 const IN_FLIGHT_MAX = 16_384;
 
@@ -74,32 +72,22 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const { clock, domain, log, version } = options;
   const paths = dataPaths(options.dataDir);
   const database = options.database ?? paths.database;
-  const slumId = crypto.randomUUID();
   const ca = options.caFile === undefined ? undefined : readRoots(options.caFile);
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
   await using opened = new AsyncDisposableStack();
   opened.use(claimDirectory(paths.root, { program: "slum" }));
+  const slumId = identityIn(paths);
   opened.use(guardAccepting(clock, log.warn));
   if (options.port > 0) probePort(options.host, options.port);
   const last = readSnapshot(paths.snapshot);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
   resolver.remember(last?.addresses ?? {});
-  let control: Control | undefined;
-  const registry = opened.use(
-    createRegistry({
-      path: database,
-      // Waiting for a lock holds up the event loop: only before there is any traffic.
-      open: () => openDatabase(database, migrations, control ? REOPEN_PATIENCE_MS : undefined),
-      clock,
-      fallback: last,
-      onOpen: () => control?.reload(),
-    }),
-  );
+  const registry = opened.use(await openRegistryAt({ database, slumId, clock, fallback: last }));
   if (registry.trouble !== undefined && last)
     log.warn(`${registry.trouble}; starting with the snapshot of ${new Date(last.savedAt).toISOString()}`);
   const questions = opened.use(createUpstream({ clock }));
   const webhooks = opened.use(
-    createWebhooks({ registry, clock, log, upstream: opened.use(createUpstream({ clock })) }),
+    createWebhooks({ registry, slumId, clock, log, upstream: opened.use(createUpstream({ clock })) }),
   );
   const snapshot = opened.use(
     keepSnapshot(
@@ -111,6 +99,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         addresses: resolver.known(),
       }),
       log.warn,
+      last,
     ),
   );
   const opening = createControl({
@@ -127,18 +116,29 @@ export async function serve(options: ServeOptions): Promise<Server> {
     offlineAfterMs: options.offlineAfterMs,
     ca,
     log,
+    onRegistryBack: () => void prepare(),
   });
-  control = opened.use(opening);
-  control.reload();
+  const control = opened.use(opening);
   const names = new Set([...control.fleet.all()].map(({ url }) => url.host));
   await atMost(clock, LOOKUP_MS, Promise.all([...names].map(resolver.watch)));
-  if (options.webhook !== undefined) await ensureWebhook(control, options.webhook, paths, log);
+  await prepare();
+
+  /** What a slum has in the registry from its start: made when that can be used. */
+  async function prepare(): Promise<void> {
+    if (registry.trouble !== undefined) return;
+    try {
+      await ensureAdminToken(registry, paths);
+      if (options.webhook !== undefined) await ensureWebhook(registry, options.webhook, paths, log);
+    } catch (thrown) {
+      log.warn(`the admin's token or webhook could not be registered: ${messageOf(thrown)}`);
+    }
+  }
 
   const view = createView({ control, clock, snapshot, traffic: () => plane.traffic() });
   const api = createApi({
     contract,
     handlers: createHandlers({ control, view, slumId, metrics: () => metricsPage(view, version) }),
-    authorise: createAuth(registry, paths, clock),
+    authorise: createAuth(registry, clock),
     product: `slum/${version}`,
     ownHost: (host) => ownHosts.has(host) || isIP(host.replace(/^\[|\]$/g, "")) > 0,
     onDefect: (error, operation) =>
@@ -206,25 +206,23 @@ export async function serve(options: ServeOptions): Promise<Server> {
  * meant; a name that leads to one is not.
  */
 async function ensureWebhook(
-  { registry }: Control,
+  registry: Registry,
   url: string,
   { webhookSecret }: DataPaths,
   log: Log,
 ): Promise<void> {
   const id = "default";
   const allowPrivate = isIP(new URL(url).hostname.replace(/^\[|\]$/g, "")) > 0;
-  const known = registry.webhooks.get(id);
-  if (known?.url === url) return;
-  const secret = known?.secret ?? newSecret();
-  try {
-    await registry.write((writer) => {
-      if (known) writer.webhooks.change(known, { url, allowPrivate, disabled: null });
-      else writer.webhooks.add({ id, url, allowPrivate, secret, createdAt: Date.now() });
-      writer.event("webhook.added", {}, `${id} ${url}`);
-    });
-    writeSecret(webhookSecret, secret);
-    log.info(`webhooks go to ${url}; their signing secret is in ${webhookSecret}`);
-  } catch (thrown) {
-    log.warn(`the webhook ${url} could not be registered: ${messageOf(thrown)}`);
-  }
+  const secret = await registry.write((writer) => {
+    const known = registry.webhooks.get(id);
+    if (known?.url === url) return known.secret;
+    if (known) writer.webhooks.change(known, { url, allowPrivate, disabled: null });
+    const fresh = known?.secret ?? newSecret();
+    if (!known) writer.webhooks.add({ id, url, allowPrivate, secret: fresh, createdAt: Date.now() });
+    writer.event("webhook.added", {}, `${id} ${url}`);
+    return fresh;
+  });
+  // Another slum on the same registry may have made it: each has the secret in its own data directory.
+  writeSecret(webhookSecret, secret);
+  log.info(`webhooks go to ${url}; their signing secret is in ${webhookSecret}`);
 }

@@ -112,9 +112,11 @@ export const statusAnswer = z.object({
   registry: z.object({
     ok: z.boolean(),
     trouble: z.string().nullable(),
+    age_secs: z.number().nullable(),
     snapshot_age_secs: z.number().nullable(),
+    slums: z.number(),
   }),
-  webhooks: z.object({ receivers: z.number(), waiting: z.number(), unwritten: z.number() }),
+  webhooks: z.object({ receivers: z.number(), waiting: z.number() }),
   uptime_secs: z.number(),
 });
 

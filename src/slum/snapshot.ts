@@ -11,7 +11,8 @@ import {
 } from "node:fs";
 import { messageOf } from "../core/fault.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
-import type { Known, ServerRow, TenantRow } from "./registry.ts";
+import type { Known } from "./registry.ts";
+import type { ServerRow, TenantRow } from "./schema.ts";
 
 export interface Snapshot extends Known {
   /** Of names, as they were resolved last. */
@@ -23,7 +24,7 @@ export interface Snapshot extends Known {
 export interface SnapshotKeeper extends Disposable {
   /** Something has changed: the snapshot is written soon, many changes at once. */
   changed(): void;
-  /** When it was written last; undefined when it has not been since the start. */
+  /** When it was written last; undefined when there is none. */
   readonly savedAt: number | undefined;
 }
 
@@ -58,12 +59,13 @@ export function keepSnapshot(
   clock: Clock,
   read: () => Omit<Snapshot, "savedAt">,
   onTrouble: (text: string) => void,
+  before: Snapshot | undefined,
 ): SnapshotKeeper {
   let cancel: (() => void) | undefined;
   let isWriting = false;
   let isStale = false;
   let isDisposed = false;
-  let savedAt: number | undefined;
+  let savedAt = before?.savedAt;
 
   /** A piece at a time, so that a hundred thousand tenants do not hold up the traffic. */
   async function write(): Promise<void> {

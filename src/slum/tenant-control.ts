@@ -4,8 +4,9 @@ import { quote } from "../core/name.ts";
 import { isNear, nearest } from "../core/nearest.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { FleetControl } from "./fleet-control.ts";
-import type { Registry, TenantRow } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import type { Routes } from "./routes.ts";
+import type { TenantRow } from "./schema.ts";
 import { refuseOwnHost } from "./tenant-domain.ts";
 import { objectionTo } from "./tenement.ts";
 
@@ -39,8 +40,6 @@ export interface TenantControlParts {
   readonly upstream: Upstream;
   readonly ownHosts: ReadonlySet<string>;
   readonly now: () => number;
-  /** The tenants have changed. */
-  readonly changed: () => void;
 }
 
 export function createTenantControl(parts: TenantControlParts): TenantControl {
@@ -102,8 +101,6 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
         writer.event("tenant.added", about, `${tenant.domain} on ${tenant.server}`);
         return writer.tenants.add({ ...more, instance, failover, createdAt: parts.now() });
       });
-      routes.set(row);
-      parts.changed();
       return { row, warnings: await warningsOf(row) };
     },
     async remove(id) {
@@ -112,8 +109,6 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
         writer.event("tenant.deleted", { server: row.server, tenant: id }, row.domain);
         writer.tenants.remove(row);
       });
-      routes.remove(row);
-      parts.changed();
     },
     async move(id, server) {
       const before = get(id);
@@ -126,8 +121,6 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
         writer.tenants.change(before, { server, failover });
       });
       const row = get(id);
-      routes.set(row);
-      parts.changed();
       return { row, warnings: await warningsOf(row) };
     },
   };

@@ -2,8 +2,8 @@
 import { messageOf } from "../core/fault.ts";
 import type { Fields, Upstream, UpstreamResponse } from "../proxy/exchange.ts";
 import type { Server } from "./fleet.ts";
-import type { TenantRow } from "./registry.ts";
 import type { Tenant } from "./routes.ts";
+import type { TenantRow } from "./schema.ts";
 
 /** What a server says of itself at /health, as far as it does. */
 export interface SelfPortrait {

@@ -5,8 +5,8 @@ import type { TargetTraffic } from "../proxy/metrics.ts";
 import { type Choice, isOnline } from "./candidates.ts";
 import type { Control } from "./control.ts";
 import type { Server } from "./fleet.ts";
-import type { EventRow, TenantRow, WebhookRow } from "./registry.ts";
 import type { Tenant } from "./routes.ts";
+import type { EventRow, TenantRow, WebhookRow } from "./schema.ts";
 import type {
   EventView,
   routeAnswer,
@@ -144,6 +144,9 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
       const unroutable = routes.unroutable();
       const { savedAt } = snapshot;
       const snapshotAge = savedAt === undefined ? null : Math.round((clock.now() - savedAt) / 1000);
+      const { currentMs } = registry;
+      const registryAge =
+        currentMs === undefined ? snapshotAge : Math.round((clock.monotonic() - currentMs) / 1000);
       return {
         servers: servers(),
         tenants: registry.tenants.size,
@@ -152,12 +155,13 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
         registry: {
           ok: registry.trouble === undefined,
           trouble: registry.trouble ?? null,
+          age_secs: registryAge,
           snapshot_age_secs: snapshotAge,
+          slums: registry.peers.length + 1,
         },
         webhooks: {
           receivers: registry.webhooks.size,
           waiting: registry.deliveries.size,
-          unwritten: control.unwritten,
         },
         uptime_secs: Math.round((clock.monotonic() - startedMs) / 1000),
       };

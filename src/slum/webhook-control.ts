@@ -2,7 +2,8 @@
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
 import { addressOf } from "./receiver.ts";
-import type { Registry, WebhookRow } from "./registry.ts";
+import type { Registry } from "./registry.ts";
+import type { WebhookRow } from "./schema.ts";
 import { newSecret } from "./signature.ts";
 import type { Webhooks } from "./webhook.ts";
 

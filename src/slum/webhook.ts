@@ -5,11 +5,12 @@ import type { Log } from "../platform/log.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { Alert } from "./alerts.ts";
 import { addressOf, post, type Reply } from "./receiver.ts";
-import type { DeliveryRow, Registry, WebhookRow, Writer } from "./registry.ts";
+import type { Registry, Writer } from "./registry.ts";
+import type { DeliveryRow, WebhookRow } from "./schema.ts";
 import { signedHeaders } from "./signature.ts";
 
 export interface Webhooks extends Disposable {
-  /** Puts a message into the outbox of every receiver that wants its type, within the caller's transaction. */
+  /** Puts a message into the outbox of every receiver that wants its type, within the caller's transaction, which may be tried again. */
   enqueue(writer: Writer, alert: Pick<Alert, "type" | "data">): void;
   /** Something was put into the outbox: look at it now. */
   kick(): void;
@@ -19,6 +20,8 @@ export interface Webhooks extends Disposable {
 
 export interface WebhooksParts {
   readonly registry: Registry;
+  /** By which a message is claimed: no other slum sends it meanwhile. */
+  readonly slumId: string;
   readonly clock: Clock;
   /** Its own, so that a slow receiver is no business of the traffic's. */
   readonly upstream: Upstream;
@@ -31,52 +34,72 @@ const FIRST_RETRY_MS = 5_000;
 const RETRY_MAX_MS = 3_600_000;
 const GIVE_UP_AFTER_MS = 24 * 3_600_000;
 const WAITING_MAX = 10_000;
+/** A try has ended before its claim has, even if that took a while to be written. */
+const SEND_MAX_MS = 20_000;
+const CLAIM_MS = 30_000;
 const GONE = 410;
 
 export function createWebhooks(parts: WebhooksParts): Webhooks {
-  const { registry, clock, upstream, log, random = Math.random } = parts;
+  const { registry, slumId, clock, upstream, log, random = Math.random } = parts;
   const stop = clock.every(TICK_MS, kick);
   const ended = new AbortController();
   /** Receivers that are being sent to. */
   const busy = new Set<string>();
-  /** Monotonic time before which a receiver is left alone. */
-  const restingUntilMs = new Map<string, number>();
   /** Taken by their receiver, but not yet out of the outbox, as the registry did not take that. */
   const taken = new Set<number>();
 
   function kick(): void {
-    const nowMs = clock.monotonic();
     for (const delivery of oldest()) {
       const row = registry.webhooks.get(delivery.webhook);
-      if (!row || row.disabled !== null || busy.has(row.id)) continue;
-      if ((restingUntilMs.get(row.id) ?? 0) > nowMs) continue;
+      if (!row || row.disabled !== null || busy.has(row.id) || !isDue(delivery)) continue;
       busy.add(row.id);
-      void deliver(row, delivery).finally(() => {
-        busy.delete(row.id);
-        if (!ended.signal.aborted) kick();
-      });
+      void deliver(row, delivery)
+        .catch((thrown) => log.error(`webhook ${row.id}: ${messageOf(thrown)}`))
+        .finally(() => {
+          busy.delete(row.id);
+          if (!ended.signal.aborted && registry.trouble === undefined) kick();
+        });
     }
   }
 
   /** The oldest message of each receiver; the next one waits until it is taken, so that ends never come before beginnings. */
-  function oldest(): DeliveryRow[] {
+  function oldest(): Iterable<DeliveryRow> {
     const found = new Map<string, DeliveryRow>();
-    for (const delivery of [...registry.deliveries.values()]) {
-      if (taken.has(delivery.seq)) {
-        if (forget(delivery)) taken.delete(delivery.seq);
-      } else if (!found.has(delivery.webhook)) found.set(delivery.webhook, delivery);
-    }
-    return [...found.values()];
+    for (const delivery of registry.deliveries.values())
+      if (!found.has(delivery.webhook)) found.set(delivery.webhook, delivery);
+    return found.values();
   }
 
-  async function deliver(row: WebhookRow, delivery: DeliveryRow): Promise<void> {
+  /** Whether its time has come, and no other slum is about to send it. */
+  function isDue({ nextAt, claimedBy, claimedUntil }: DeliveryRow): boolean {
+    const now = registry.now();
+    return nextAt <= now && (claimedBy === null || claimedBy === slumId || (claimedUntil ?? 0) <= now);
+  }
+
+  async function deliver(row: WebhookRow, { seq }: DeliveryRow): Promise<void> {
+    if (taken.has(seq)) return forget(seq);
+    const claimingMs = clock.monotonic();
+    const delivery = await claim(seq);
+    const isLate = clock.monotonic() - claimingMs > CLAIM_MS - SEND_MAX_MS;
+    if (!delivery || isLate || ended.signal.aborted) return;
     const outcome = await send(row, delivery.messageId, delivery.body).catch((thrown) => messageOf(thrown));
     if (ended.signal.aborted) return;
     if (typeof outcome !== "string" && outcome.status >= 200 && outcome.status < 300) {
-      restingUntilMs.delete(row.id);
-      if (!forget(delivery)) taken.add(delivery.seq);
-    } else if (typeof outcome !== "string" && outcome.status === GONE) disable(row);
-    else postpone(row, delivery, typeof outcome === "string" ? outcome : `status ${outcome.status}`);
+      taken.add(seq);
+      await forget(seq);
+    } else if (typeof outcome !== "string" && outcome.status === GONE) await disable(row);
+    else await postpone(row, delivery, typeof outcome === "string" ? outcome : `status ${outcome.status}`);
+  }
+
+  /** The message, once it is ours to send; undefined when another slum was faster, or the registry does not answer. */
+  function claim(seq: number): Promise<DeliveryRow | undefined> {
+    return registry.tryWrite((writer) => {
+      const delivery = registry.deliveries.get(seq);
+      if (!delivery || !isDue(delivery)) return undefined;
+      const claimedUntil = Math.round(registry.now() + CLAIM_MS);
+      writer.deliveries.change(delivery, { claimedBy: slumId, claimedUntil });
+      return delivery;
+    });
   }
 
   async function send(row: WebhookRow, id: string, body: string, signal = ended.signal): Promise<Reply> {
@@ -85,33 +108,39 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
     const timestampSecs = Math.floor(clock.now() / 1000);
     const isRotating = row.oldSecret !== null && (row.oldSecretUntil ?? 0) > clock.now();
     const secrets = isRotating && row.oldSecret !== null ? [row.secret, row.oldSecret] : [row.secret];
-    return post(upstream, url, address, body, signedHeaders({ id, timestampSecs, body }, secrets), signal);
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(SEND_MAX_MS)]);
+    return post(upstream, url, address, body, signedHeaders({ id, timestampSecs, body }, secrets), inTime);
   }
 
-  function forget(delivery: DeliveryRow): boolean {
-    return registry.tryWrite((writer) => writer.deliveries.remove(delivery));
+  /** A message that stays in the outbox although it was taken is not sent again, but taken out at the next look. */
+  async function forget(seq: number): Promise<void> {
+    const isWritten = await registry.tryWrite((writer) => {
+      const delivery = registry.deliveries.get(seq);
+      if (delivery) writer.deliveries.remove(delivery);
+      return true;
+    });
+    if (isWritten) taken.delete(seq);
   }
 
-  function disable(row: WebhookRow): void {
+  async function disable(row: WebhookRow): Promise<void> {
     log.warn(`webhook ${row.id}: the receiver answered 410 Gone, nothing more is sent to it`);
-    const isWritten = registry.tryWrite((writer) => {
+    await registry.tryWrite((writer) => {
       writer.webhooks.change(row, { disabled: "answered 410 Gone" });
       for (const one of registry.deliveries.values())
         if (one.webhook === row.id) writer.deliveries.remove(one);
       writer.event("webhook.disabled", {}, `${row.id} answered 410 Gone`);
     });
-    if (!isWritten) restingUntilMs.set(row.id, clock.monotonic() + RETRY_MAX_MS);
   }
 
-  function postpone(row: WebhookRow, delivery: DeliveryRow, error: string): void {
+  async function postpone(row: WebhookRow, delivery: DeliveryRow, error: string): Promise<void> {
     const attempts = delivery.attempts + 1;
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), RETRY_MAX_MS) * (0.8 + 0.4 * random());
-    restingUntilMs.set(row.id, clock.monotonic() + waitMs);
     log.warn(`webhook ${row.id}: ${delivery.type} not taken (try ${attempts}): ${error}`);
-    const nextAt = Math.round(clock.now() + waitMs);
-    const isOver = clock.now() - delivery.createdAt >= GIVE_UP_AFTER_MS;
-    registry.tryWrite((writer) => {
-      if (!isOver) return writer.deliveries.change(delivery, { attempts, nextAt, lastError: error });
+    const isOver = registry.now() - delivery.createdAt >= GIVE_UP_AFTER_MS;
+    await registry.tryWrite((writer) => {
+      const nextAt = Math.round(registry.now() + waitMs);
+      const free = { claimedBy: null, claimedUntil: null };
+      if (!isOver) return writer.deliveries.change(delivery, { attempts, nextAt, lastError: error, ...free });
       writer.deliveries.remove(delivery);
       writer.event("webhook.given_up", {}, `${row.id} did not take ${delivery.type} within a day: ${error}`);
     });
@@ -120,8 +149,8 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   return {
     kick,
     enqueue(writer, { type, data }) {
-      const now = clock.now();
-      const body = JSON.stringify({ type, timestamp: new Date(now).toISOString(), data });
+      const now = Math.round(registry.now());
+      const body = JSON.stringify({ type, timestamp: new Date(clock.now()).toISOString(), data });
       const messageId = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
       for (const row of registry.webhooks.values()) {
         if (row.disabled !== null || (row.types && !row.types.includes(type))) continue;

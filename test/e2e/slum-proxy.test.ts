@@ -229,7 +229,7 @@ test("every bad input is refused with a reason and an exit code", async () => {
     ["webhook test nobody", 3, "there is no webhook"],
     ["serve --interval 0", 2, "from 0.1"],
     ["serve --admin here", 2, "write HOST:PORT"],
-    ["serve --db postgres://h/db", 2, "only SQLite"],
+    ["serve --db mysql://h/db", 2, "begins with postgres://"],
     ["ps --bogus", 2, "no flag"],
   ];
   for (const [line, exit, said] of cases) {

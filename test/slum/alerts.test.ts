@@ -1,6 +1,6 @@
 // What is worth a webhook: each beginning after its time, each end after its beginning, and no flood.
 import { describe, expect, test } from "bun:test";
-import { Alerts, type OpenAlert, type Situation, type Watched } from "../../src/slum/alerts.ts";
+import { Alerts, isBeginning, type Situation, type Watched } from "../../src/slum/alerts.ts";
 
 /** Failing since so many seconds of the test's clock, or online. */
 function server(id: string, failingSinceSecs?: number, more: Partial<Watched> = {}): Watched {
@@ -19,11 +19,24 @@ function server(id: string, failingSinceSecs?: number, more: Partial<Watched> = 
   };
 }
 
-function start(known: readonly OpenAlert[] = []) {
-  const alerts = new Alerts({ offlineAfterMs: 300_000 }, known, 0);
-  return (atSecs: number, servers: readonly Watched[], unroutable: readonly string[] = []) => {
-    const situation: Situation = { nowMs: atSecs * 1000, servers, unroutable };
-    return alerts.step(situation).map(({ type, things }) => `${type} ${things.join(",")}`);
+/** What a registry keeps of each step. */
+function start(known: readonly { thing: string; begunAt: number; open: boolean }[] = []) {
+  const alerts = new Alerts({ offlineAfterMs: 300_000 });
+  const told = new Map(known.map(({ thing, begunAt, open }) => [thing, { begunAt, open }]));
+  return (
+    atSecs: number,
+    servers: readonly Watched[],
+    unroutable: readonly string[] = [],
+    unsure: readonly string[] = unroutable,
+  ) => {
+    const nowMs = atSecs * 1000;
+    const situation: Situation = { nowMs, servers, unroutable, unsure };
+    return alerts.step(situation, told).map(({ type, things }) => {
+      const open = isBeginning(type);
+      for (const thing of things)
+        told.set(thing, { open, begunAt: open ? nowMs : (told.get(thing)?.begunAt ?? nowMs) });
+      return `${type} ${things.join(",")}`;
+    });
   };
 }
 
@@ -67,7 +80,7 @@ describe("server.offline", () => {
   });
 
   test("is remembered over a restart: its end still comes, and its beginning not again", () => {
-    const at = start([{ thing: "server iad", agoMs: 10_000, isOpen: true }]);
+    const at = start([{ thing: "server iad", begunAt: -10_000, open: true }]);
     const unknown = server("iad", undefined, { isOnline: false });
     expect(at(1, [unknown, server("fra")])).toEqual([]);
     expect(at(400, [server("iad", 0), server("fra")])).toEqual([]);
@@ -139,11 +152,23 @@ describe("tenants.unroutable", () => {
     expect(at(30, half, ["acme"])).toEqual(["tenants.unroutable tenant acme"]);
   });
 
+  test("do not end before a server is known to be online, and are told again while nobody has written them down", () => {
+    const alerts = new Alerts({ offlineAfterMs: 300_000 });
+    const unknown = [server("iad", undefined, { isOnline: false }), server("fra")];
+    const told = new Map([["tenant acme", { begunAt: 0, open: true }]]);
+    const step = (unsure: string[]) =>
+      alerts.step({ nowMs: 1_000, servers: unknown, unroutable: [], unsure }, told).map(({ type }) => type);
+    expect(step(["acme"])).toEqual([]);
+    expect(step([])).toEqual(["tenants.routable"]);
+    expect(step([])).toEqual(["tenants.routable"]);
+  });
+
   test("lists at most a thousand tenants and their number", () => {
-    const alerts = new Alerts({ offlineAfterMs: 300_000 }, [], 0);
+    const alerts = new Alerts({ offlineAfterMs: 300_000 });
     const unroutable = Array.from({ length: 1_500 }, (_, index) => `t${index}`);
-    alerts.step({ nowMs: 0, servers: half, unroutable });
-    const [alert] = alerts.step({ nowMs: 10_000, servers: half, unroutable });
+    const situation = { servers: half, unroutable, unsure: unroutable };
+    alerts.step({ nowMs: 0, ...situation }, new Map());
+    const [alert] = alerts.step({ nowMs: 10_000, ...situation }, new Map());
     expect(alert?.data.total).toBe(1_500);
     expect(alert?.data.tenants).toHaveLength(1_000);
   });

@@ -3,8 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import { createResolver } from "../../src/platform/resolver.ts";
 import { createFleet } from "../../src/slum/fleet.ts";
-import type { ServerRow, TenantRow } from "../../src/slum/registry.ts";
 import { createRoutes } from "../../src/slum/routes.ts";
+import type { ServerRow, TenantRow } from "../../src/slum/schema.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";

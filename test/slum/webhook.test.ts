@@ -1,11 +1,9 @@
 // The timeline of webhooks for a server that stays down, with the clock moved by hand, and a sender that keeps its order.
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/platform/clock.ts";
-import { openDatabase } from "../../src/platform/database.ts";
 import { createLog } from "../../src/platform/log.ts";
 import { createUpstream } from "../../src/proxy/upstream/upstream.ts";
-import { migrations } from "../../src/slum/migrations.ts";
-import { createRegistry } from "../../src/slum/registry.ts";
+import { openRegistryAt } from "../../src/slum/open-registry.ts";
 import { newSecret } from "../../src/slum/signature.ts";
 import { createWebhooks } from "../../src/slum/webhook.ts";
 import { createManualClock, type ManualClock } from "../support/manual-clock.ts";
@@ -16,12 +14,7 @@ async function start(answer: (body: { type: string }) => number) {
   const temp = createTempDir();
   const clock = createManualClock();
   const path = temp.file("slum.db");
-  const registry = createRegistry({
-    path,
-    open: () => openDatabase(path, migrations),
-    clock,
-    fallback: undefined,
-  });
+  const registry = await openRegistryAt({ database: path, slumId: "one", clock, fallback: undefined });
   const taken: string[] = [];
   const receiver = Bun.serve({
     port: 0,
@@ -38,6 +31,7 @@ async function start(answer: (body: { type: string }) => number) {
   const upstream = createUpstream({ clock: systemClock });
   const webhooks = createWebhooks({
     registry,
+    slumId: "one",
     clock,
     upstream,
     log: createLog(clock, () => {}),
@@ -58,7 +52,7 @@ async function start(answer: (body: { type: string }) => number) {
       webhooks[Symbol.dispose]();
       await upstream[Symbol.asyncDispose]();
       await receiver.stop(true);
-      registry[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
       temp[Symbol.dispose]();
     },
   };
@@ -139,6 +133,6 @@ describe("the outbox of a receiver", () => {
       );
     }
     expect(hook.registry.deliveries.size).toBe(0);
-    expect(hook.registry.events({ limit: 1 })[0]?.kind).toBe("webhook.given_up");
+    expect((await hook.registry.events({ limit: 1 }))[0]?.kind).toBe("webhook.given_up");
   });
 });

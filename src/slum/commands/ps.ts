@@ -39,8 +39,11 @@ const EMPTY = "no servers; add one: slum server add ID https://...\n";
 
 type Status = Awaited<ReturnType<SlumClient["status"]>>;
 
-function countsOf({ tenants }: Status): string[] {
-  return [tenants === 1 ? "1 tenant" : `${tenants} tenants`];
+function countsOf({ tenants, registry: { slums } }: Status): string[] {
+  return [
+    tenants === 1 ? "1 tenant" : `${tenants} tenants`,
+    ...(slums > 1 ? [`${slums} slums on this registry`] : []),
+  ];
 }
 
 function troublesOf({ registry, unroutable, unroutable_total: total, webhooks }: Status): string[] {
@@ -49,6 +52,5 @@ function troublesOf({ registry, unroutable, unroutable_total: total, webhooks }:
     ...(registry.ok ? [] : [`the registry cannot be used, routing goes on without it: ${registry.trouble}`]),
     ...(total > 0 ? [`${total} without a server: ${names}${total > NAMES_SHOWN ? ", ..." : ""}`] : []),
     ...(webhooks.waiting > 0 ? [`${webhooks.waiting} webhook messages wait for their receivers`] : []),
-    ...(webhooks.unwritten > 0 ? [`${webhooks.unwritten} webhook messages wait for the registry`] : []),
   ];
 }

@@ -5,6 +5,8 @@ import { parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { hasPassword, isPostgresUrl } from "../../platform/postgres.ts";
+import { beginAgain } from "../../platform/self.ts";
 import { dataDirOf } from "../paths.ts";
 import { parseReceiverUrl } from "../receiver.ts";
 import type { Server } from "../serve.ts";
@@ -33,10 +35,13 @@ export default command({
       "localhost",
     ),
     admin: option("The admin API at an address of its own", { hint: "HOST:PORT", read: readAddress }),
-    db: option("The registry's SQLite file, also SLUM_DB; slum.db in the data directory unless given", {
-      hint: "FILE",
-      read: readDatabase,
-    }),
+    db: option(
+      "The registry: a SQLite file or postgres://...; also SLUM_DB; slum.db in the data directory unless given",
+      {
+        hint: "DB",
+        read: readDatabase,
+      },
+    ),
     interval: withDefault(
       number("Seconds between checks of a server", { hint: "S", min: 0.1, max: 86_400, decimals: 3 }),
       30,
@@ -62,6 +67,7 @@ export default command({
   ownSignals: true,
   async run({ args, globals, out, env, program }) {
     const { domain, port, admin, webhook } = args;
+    if (args.db !== undefined) hidePassword(args.db);
     const { serve } = await import("../serve.ts");
     const { createLog } = await import("../../platform/log.ts");
     const journal = createLog(systemClock);
@@ -115,13 +121,22 @@ function untilSignal(server: Server, log: (text: string) => void): Promise<numbe
 }
 
 function readDatabase(text: string): string {
-  if (!/^[a-z][a-z0-9+]*:\/\//i.test(text)) return text;
+  if (!/^[a-z][a-z0-9+]*:\/\//i.test(text) || isPostgresUrl(text)) return text;
   const scheme = text.slice(0, text.indexOf(":"));
   throw new Fault(
     "usage",
-    `this build has no ${scheme} registry, only SQLite`,
-    "give --db a file, or leave it out",
+    `there is no ${scheme} registry`,
+    "give --db a file, or a URL that begins with postgres://",
   );
+}
+
+/** The words of a process are for everybody on the machine to read, its environment is not. */
+function hidePassword(database: string): void {
+  if (!isPostgresUrl(database) || !hasPassword(database)) return;
+  const words = process.argv.slice(2);
+  const at = words.findIndex((word) => word === "--db" || word.startsWith("--db="));
+  words.splice(at, words[at] === "--db" ? 2 : 1);
+  beginAgain(words, { SLUM_DB: database });
 }
 
 function readAddress(text: string): { host: string; port: number } {

@@ -1,7 +1,9 @@
 // `slum token-gen`: makes a token for the HTTP API, while slum runs or without it.
+import { mkdirSync } from "node:fs";
 import { option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
+import { systemClock } from "../../platform/clock.ts";
 import { dataDirOf, dataPaths } from "../paths.ts";
 
 export default command({
@@ -10,7 +12,7 @@ export default command({
   description: "It is shown once; only a hash of it is kept. It counts at once, also while slum runs.",
   examples: [["slum token-gen", "for SLUM_TOKEN, together with SLUM_SERVER"]],
   args: {
-    db: option("The registry's file, when it is not in the data directory; also SLUM_DB", { hint: "FILE" }),
+    db: option("The registry, when it is not in the data directory; also SLUM_DB", { hint: "DB" }),
   },
   async run({ args, globals, out, env }) {
     if (globals.server !== undefined) {
@@ -20,9 +22,14 @@ export default command({
         "run it on slum's machine, without --server",
       );
     }
-    const { generateTokenIn } = await import("../auth.ts");
+    const { generateToken } = await import("../auth.ts");
+    const { openRegistryAt } = await import("../open-registry.ts");
     const paths = dataPaths(dataDirOf(globals.dataDir, env));
-    const token = generateTokenIn(paths, args.db ?? env.SLUM_DB ?? paths.database);
+    const database = args.db ?? env.SLUM_DB ?? paths.database;
+    mkdirSync(paths.root, { recursive: true, mode: 0o700 });
+    const whereabouts = { database, slumId: "token-gen", clock: systemClock, fallback: undefined };
+    await using registry = await openRegistryAt(whereabouts);
+    const token = await generateToken(registry);
     out.data({ token }, () => `Admin token (shown once):\n\n  ${token}\n`);
     return 0;
   },

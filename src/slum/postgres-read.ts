@@ -1,0 +1,103 @@
+// Reads the registry out of a PostgreSQL-compatible database: all of it, or what has changed since a revision.
+import { and, asc, desc, gt, gte, inArray, lt, lte } from "drizzle-orm";
+import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import { leanTenants } from "./lean.ts";
+import { COPIED, type Drizzle, firstSeq } from "./postgres-record.ts";
+import * as tables from "./postgres-schema.ts";
+import type { EventRow } from "./schema.ts";
+import type { Changes, Contents, EventFilter } from "./store.ts";
+
+/** Rows in one statement: an answer is to come well within its deadline. */
+const PIECE = 2_000;
+
+/** Everything, as it is while it is read: what changes meanwhile is among the changes since the revision before. */
+export async function readAll(db: Drizzle): Promise<Contents> {
+  const { servers, webhooks, deliveries, alerts } = tables;
+  return {
+    servers: await db.select().from(servers).orderBy(asc(servers.seq)),
+    tenants: await readTenants(db),
+    webhooks: await db.select().from(webhooks).orderBy(asc(webhooks.seq)),
+    deliveries: await db.select().from(deliveries).orderBy(asc(deliveries.seq)),
+    alerts: await db.select().from(alerts),
+  };
+}
+
+async function readTenants(db: Drizzle): Promise<Contents["tenants"]> {
+  const { seq } = tables.tenants;
+  const lean = leanTenants();
+  const rows = [];
+  for (let last = -1; ; ) {
+    const piece = await db.select().from(tables.tenants).where(gt(seq, last)).orderBy(asc(seq)).limit(PIECE);
+    rows.push(...piece.map(lean));
+    if (piece.length < PIECE) return rows;
+    last = piece.at(-1)?.seq ?? last;
+  }
+}
+
+/** The rows that later revisions have touched, as they are now. `tokens` tells whether tokens were among them. */
+export async function readChanges(
+  db: Drizzle,
+  seen: number,
+): Promise<Changes & { readonly tokens: boolean }> {
+  const { changes } = tables;
+  const keys = new Map<string, Set<string>>();
+  for (const { table, key } of await db.select().from(changes).where(gt(changes.revision, seen)))
+    keys.set(table, (keys.get(table) ?? new Set()).add(key));
+
+  async function rowsOf<Row, Key>(
+    name: keyof typeof COPIED,
+    keyOf: (row: Row) => Key,
+    read: (text: string) => Key,
+  ): Promise<Map<Key, Row | undefined>> {
+    const wanted = [...(keys.get(name) ?? [])].map(read);
+    const found = new Map<Key, Row | undefined>(wanted.map((key) => [key, undefined]));
+    for (let at = 0; at < wanted.length; at += PIECE) {
+      const { table, key }: { table: PgTable; key: PgColumn } = COPIED[name];
+      const rows = await db
+        .select()
+        .from(table)
+        .where(inArray(key, wanted.slice(at, at + PIECE)));
+      for (const row of rows as Row[]) found.set(keyOf(row), row);
+    }
+    return found;
+  }
+
+  const lean = leanTenants();
+  const tenants = await rowsOf("tenants", ({ id }: typeof tables.tenants.$inferSelect) => id, String);
+  for (const [id, row] of tenants) if (row) tenants.set(id, lean(row));
+  return {
+    tenants,
+    servers: await rowsOf("servers", ({ id }: typeof tables.servers.$inferSelect) => id, String),
+    webhooks: await rowsOf("webhooks", ({ id }: typeof tables.webhooks.$inferSelect) => id, String),
+    deliveries: await rowsOf("deliveries", ({ seq }: typeof tables.deliveries.$inferSelect) => seq, Number),
+    alerts: await rowsOf("alerts", ({ thing }: typeof tables.alerts.$inferSelect) => thing, String),
+    tokens: keys.has("tokens"),
+  };
+}
+
+/** Those that revisions after `seen` and up to `last` have written, oldest first. */
+export function readEventsOf(db: Drizzle, seen: number, last: number): Promise<EventRow[]> {
+  const { seq } = tables.events;
+  const isTheirs = and(gte(seq, firstSeq(seen + 1)), lt(seq, firstSeq(last + 1)));
+  return db.select().from(tables.events).where(isTheirs).orderBy(asc(seq));
+}
+
+export async function readEvents(db: Drizzle, { after, limit }: EventFilter): Promise<EventRow[]> {
+  const { seq } = tables.events;
+  const where = after === undefined ? undefined : gt(seq, after);
+  const found = await db.select().from(tables.events).where(where).orderBy(desc(seq)).limit(limit);
+  return found.reverse();
+}
+
+/** Forgets which rows revisions up to `last` have changed, and all events but the newest. */
+export async function prune(db: Drizzle, last: number, keptEvents: number): Promise<void> {
+  await db.delete(tables.changes).where(lte(tables.changes.revision, last));
+  const { seq } = tables.events;
+  const [oldest] = await db
+    .select({ seq })
+    .from(tables.events)
+    .orderBy(desc(seq))
+    .offset(keptEvents)
+    .limit(1);
+  if (oldest) await db.delete(tables.events).where(lte(seq, oldest.seq));
+}

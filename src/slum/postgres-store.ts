@@ -1,0 +1,252 @@
+// The registry in a PostgreSQL-compatible database, for several slums: whoever writes holds one row, and leaves word of what is other.
+import { eq, gt, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/bun-sql";
+import { Fault } from "../core/fault.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
+import { isCollision, isDisconnected, type Postgres } from "../platform/postgres.ts";
+import { migratePostgres } from "../platform/postgres-migrate.ts";
+import { createSerial } from "../platform/serial.ts";
+import { postgresMigrations } from "./postgres-migrations.ts";
+import { prune, readAll, readChanges, readEvents, readEventsOf } from "./postgres-read.ts";
+import { createRecord, type Drizzle } from "./postgres-record.ts";
+import * as tables from "./postgres-schema.ts";
+import { type Peer, parseSightings, type Sightings, writeSightings } from "./sightings.ts";
+import type { Feed, Store, Tables } from "./store.ts";
+
+export interface PostgresStoreOptions {
+  readonly postgres: Postgres;
+  readonly clock: Clock;
+  /** Whose sightings these are. */
+  readonly slumId: string;
+  readonly feed: Feed;
+}
+
+const POLL_MS = 1_000;
+/** A whole poll, and a whole transaction. */
+const LIMIT_MS = 4_000;
+/** Reading a hundred thousand tenants anew. */
+const LOAD_LIMIT_MS = 30_000;
+const WAIT_MS = 5_000;
+const WAITING_MAX = 1_000;
+const RETRY_MS = 50;
+const STALE_MS = 500;
+/** How often word is left that has not changed, and how long it counts. */
+const SIGHTINGS_EVERY_MS = 5_000;
+const LATELY_MS = 15_000;
+const PRUNE_EVERY = 1_000;
+const KEPT_REVISIONS = 10_000;
+const KEPT_EVENTS = 10_000;
+
+const databaseMs = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`.mapWith(Number);
+
+/** Where the registry stands: the number of its last write, and the database's time. */
+interface Mark {
+  readonly number: number;
+  readonly since: number;
+  readonly ms: number;
+}
+
+const RESTORE = "restore the table slum_revision";
+
+/** Thrown to undo a transaction that has turned out to write nothing. */
+const NOTHING = Symbol("nothing to write");
+
+export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresStoreOptions): Store {
+  /** Polls and writes follow each other, so that nothing that was read earlier is fed later. */
+  const turns = createSerial(clock, WAITING_MAX);
+  const ours = new WeakSet<Fault>();
+  let isMigrated = false;
+  /** The revision that the copy is of; undefined: none, everything has to be read. */
+  let seen: number | undefined;
+  /** The database's time at a moment of the monotonic clock. */
+  let anchor = { databaseMs: clock.now(), monotonicMs: clock.monotonic() };
+  let peers: readonly Peer[] = [];
+  let knownTokens: readonly string[] = [];
+  let left = { text: "", atMs: Number.NEGATIVE_INFINITY };
+
+  const now = () => anchor.databaseMs + (clock.monotonic() - anchor.monotonicMs);
+
+  /** Runs in turn; what the database throws, and what comes of its silence, comes out as a Fault. */
+  function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    let hasBegun = false;
+    const run = () => {
+      hasBegun = true;
+      return guarded(work);
+    };
+    return turns.run("registry", { name, waitMs: WAIT_MS }, run).catch((thrown) => {
+      if (hasBegun) throw thrown;
+      throw own(`does not answer ${name} in time; nothing was changed`, "routing goes on; try again", thrown);
+    });
+  }
+
+  function own(what: string, hint: string, cause?: unknown): Fault {
+    const fault = new Fault("internal", `the registry ${postgres.name} ${what}`, hint, { cause });
+    ours.add(fault);
+    return fault;
+  }
+
+  async function guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      // After a lost connection another database may answer, one that has missed the last writes.
+      if (isDisconnected(thrown)) seen = undefined;
+      const fault = postgres.faultOf(thrown);
+      if (fault) ours.add(fault);
+      throw fault ?? thrown;
+    }
+  }
+
+  async function migrate(): Promise<void> {
+    if (!isMigrated) await migratePostgres(postgres, "slum_schema", postgresMigrations, clock);
+    isMigrated = true;
+  }
+
+  /** Brings the copy to what the database says now: what has changed, or everything where that is not known any more. */
+  async function catchUp(db: Drizzle, { number, since, ms }: Mark): Promise<void> {
+    anchor = { databaseMs: ms, monotonicMs: clock.monotonic() };
+    const lately = gt(tables.slums.seenAt, ms - LATELY_MS);
+    const others = await db.select().from(tables.slums).where(lately);
+    peers = others
+      .filter(({ id }) => id !== slumId)
+      .map(({ id, sightings }) => ({ id, sightings: parseSightings(sightings) }));
+    if (seen === number) return;
+    if (seen === undefined || seen > number || seen < since) {
+      const contents = await readAll(db);
+      await readTokens(db);
+      seen = number;
+      feed.replace(contents);
+    } else {
+      const { tokens, ...changes } = await readChanges(db, seen);
+      const events = feed.wantsEvents ? await readEventsOf(db, seen, number) : [];
+      if (tokens) await readTokens(db);
+      seen = number;
+      feed.apply(changes);
+      feed.events(events);
+    }
+  }
+
+  async function readTokens(db: Drizzle): Promise<void> {
+    const rows = await db.select({ hash: tables.tokens.hash }).from(tables.tokens);
+    knownTokens = rows.map(({ hash }) => hash);
+  }
+
+  async function look(db: Drizzle): Promise<void> {
+    const { number, since } = tables.revisions;
+    const [mark] = await db.select({ number, since, ms: databaseMs }).from(tables.revisions);
+    if (!mark) throw own("has lost its revision", RESTORE);
+    await catchUp(db, mark);
+  }
+
+  /** Holds the row of the revision from here to the end of the transaction, and answers what it becomes. */
+  async function hold(db: Drizzle): Promise<Mark> {
+    const { number, since } = tables.revisions;
+    const [mark] = await db
+      .update(tables.revisions)
+      .set({ number: sql`${number} + 1` })
+      .returning({ number, since, ms: databaseMs });
+    if (!mark) throw own("has lost its revision", RESTORE);
+    return mark;
+  }
+
+  async function attempt<T>(work: (tables: Tables) => T, committed: () => void): Promise<T> {
+    let result: T | undefined;
+    let revision = 0;
+    let isSent = false;
+    try {
+      await migrate();
+      await postgres.transaction(seen === undefined ? LOAD_LIMIT_MS : LIMIT_MS, async (transaction) => {
+        const db = drizzle(transaction as never, { casing: "snake_case" }) as Drizzle;
+        const mark = await hold(db);
+        revision = mark.number;
+        // Nobody else can write now: what `work` sees is what there is.
+        await catchUp(db, { ...mark, number: revision - 1 });
+        const record = createRecord(revision, now);
+        result = work(record.tables);
+        if (record.isEmpty) throw NOTHING;
+        await record.send(db);
+        if (revision % PRUNE_EVERY === 0) await forget(db, revision - KEPT_REVISIONS);
+        isSent = true;
+      });
+      seen = revision;
+    } catch (thrown) {
+      if (thrown !== NOTHING) throw isSent && isDisconnected(thrown) ? unknownOutcome(thrown) : thrown;
+    }
+    committed();
+    return result as T;
+  }
+
+  async function forget(db: Drizzle, last: number): Promise<void> {
+    if (last <= 0) return;
+    await prune(db, last, KEPT_EVENTS);
+    await db.update(tables.revisions).set({ since: last }).where(eq(tables.revisions.id, 1));
+  }
+
+  function unknownOutcome(thrown: unknown): Fault {
+    seen = undefined;
+    const hint = "look when it is back, before you do it again; routing goes on";
+    return own("was lost while it took the change, which it may have made or not", hint, thrown);
+  }
+
+  async function leaveWord(db: Drizzle, sightings: Sightings): Promise<void> {
+    const text = writeSightings(sightings);
+    if (text === left.text && clock.monotonic() - left.atMs < SIGHTINGS_EVERY_MS) return;
+    const seenAt = databaseMs;
+    await db
+      .insert(tables.slums)
+      .values({ id: slumId, seenAt: seenAt as never, sightings: text })
+      .onConflictDoUpdate({ target: tables.slums.id, set: { seenAt: seenAt as never, sightings: text } });
+    left = { text, atMs: clock.monotonic() };
+  }
+
+  const withDb = <T>(limitMs: number, work: (db: Drizzle) => Promise<T>) =>
+    postgres.use(limitMs, (client) => work(drizzle(client, { casing: "snake_case" }) as Drizzle));
+
+  return {
+    pollMs: POLL_MS,
+    get peers() {
+      return peers;
+    },
+    open: () =>
+      inTurn("the start", async () => {
+        await migrate();
+        await withDb(LOAD_LIMIT_MS, look);
+      }),
+    transact: (work, patienceMs, committed) =>
+      inTurn("the change", async () => {
+        const giveUpAt = clock.monotonic() + patienceMs;
+        for (let lost = 0; ; ) {
+          const triedMs = clock.monotonic();
+          try {
+            return await attempt(work, committed);
+          } catch (thrown) {
+            if (ours.has(thrown as Fault)) throw thrown;
+            // A connection may have been closed while nobody used it; a new one tells whether the database is there.
+            const isStale = isDisconnected(thrown) && clock.monotonic() - triedMs < STALE_MS && ++lost === 1;
+            if (!(isCollision(thrown) || isStale) || clock.monotonic() >= giveUpAt) throw thrown;
+          }
+          await sleep(clock, RETRY_MS * (0.5 + Math.random()));
+        }
+      }),
+    poll: (sightings) =>
+      inTurn("the poll", async () => {
+        await migrate();
+        await withDb(seen === undefined ? LOAD_LIMIT_MS : LIMIT_MS, async (db) => {
+          await look(db);
+          await leaveWord(db, sightings);
+        });
+      }),
+    events: (filter) => guarded(() => withDb(LIMIT_MS, (db) => readEvents(db, filter))),
+    tokens: () => knownTokens,
+    now,
+    faultOf: (thrown) => (thrown instanceof Fault && ours.has(thrown) ? thrown : postgres.faultOf(thrown)),
+    async [Symbol.asyncDispose]() {
+      // Whoever goes does not count any more. A database that is away forgets us by itself.
+      if (left.text !== "")
+        await withDb(POLL_MS, (db) => db.delete(tables.slums).where(eq(tables.slums.id, slumId))).catch(
+          () => {},
+        );
+      await postgres[Symbol.asyncDispose]();
+    },
+  };
+}
