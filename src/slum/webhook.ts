@@ -35,8 +35,8 @@ const RETRY_MAX_MS = 3_600_000;
 const GIVE_UP_AFTER_MS = 24 * 3_600_000;
 const WAITING_MAX = 10_000;
 /** A try has ended before its claim has, even if that took a while to be written. */
-const SEND_MAX_MS = 20_000;
-const CLAIM_MS = 30_000;
+const SEND_MAX_MS = 10_000;
+const CLAIM_MS = 12_000;
 const GONE = 410;
 
 export function createWebhooks(parts: WebhooksParts): Webhooks {
