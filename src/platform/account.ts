@@ -34,11 +34,21 @@ export function accountOf(user: string | undefined, group: string | undefined): 
   return { uid, gid, env: entry?.env ?? {} };
 }
 
-function findUser(user: string): Account {
+/** An entry of /etc/passwd by name or number. */
+export function userEntry(
+  user: string,
+): { name: string; uid: number; gid: number; home: string } | undefined {
   const fields = entries("/etc/passwd").find(([name, , uid]) => name === user || uid === user);
   const [name = "", , uid, gid, , home = "/"] = fields ?? [];
-  if (uid !== undefined)
-    return { uid: Number(uid), gid: Number(gid), env: { USER: name, LOGNAME: name, HOME: home } };
+  return uid === undefined ? undefined : { name, uid: Number(uid), gid: Number(gid), home };
+}
+
+function findUser(user: string): Account {
+  const entry = userEntry(user);
+  if (entry) {
+    const { name, home, ...ids } = entry;
+    return { ...ids, env: { USER: name, LOGNAME: name, HOME: home } };
+  }
   if (isId(user)) return { uid: Number(user), gid: Number(user), env: {} };
   throw new Fault(
     "unhealthy",

@@ -54,6 +54,11 @@ export function readVariable(pid: number, name: string): string | undefined {
   return entry?.slice(name.length + 1);
 }
 
+/** The command line that a process was started with, word by word; undefined when it has ended. */
+export function readWords(pid: number): string[] | undefined {
+  return read(`/proc/${pid}/cmdline`)?.split("\0").slice(0, -1);
+}
+
 /** What a process's descriptors point to, by descriptor; undefined when it has ended or may not be inspected. */
 export function readDescriptors(pid: number): Map<string, string> | undefined {
   try {

@@ -13,6 +13,8 @@ export const slum: Program = {
       ps: () => import("./commands/ps.ts"),
       route: () => import("./commands/route.ts"),
       events: () => import("./commands/events.ts"),
+      install: () => import("./commands/install.ts"),
+      uninstall: () => import("./commands/uninstall.ts"),
     },
     "What it knows": {
       server: () => import("./commands/server.ts"),

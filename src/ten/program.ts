@@ -28,6 +28,8 @@ export const ten: Program = {
     Server: {
       serve: () => import("./commands/serve.ts"),
       reload: () => import("./commands/reload.ts"),
+      install: () => import("./commands/install.ts"),
+      uninstall: () => import("./commands/uninstall.ts"),
       init: () => import("./commands/init.ts"),
       config: () => import("./commands/config.ts"),
       "token-gen": () => import("./commands/token-gen.ts"),

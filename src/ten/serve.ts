@@ -51,6 +51,8 @@ export interface Server {
   readonly settled: Promise<void>;
   /** Stops accepting, lets requests finish, then ends all instances; or leaves them running for the next start. */
   close(instances: "end" | "leave"): Promise<void>;
+  /** How long `close` may take by the configuration in force. */
+  longestEndMs(): number;
   /** Reads the configuration again and tells the log what came of it. */
   reload(): Promise<void>;
   /** Ends everything now, with SIGKILL. */
@@ -59,6 +61,8 @@ export interface Server {
 
 const USAGE_EVERY_MS = 2_000;
 const ADMIN_LABEL = "ten";
+/** What an end takes besides the waits that are configured. */
+const END_MARGIN_MS = 10_000;
 
 /** Opens everything or nothing: what was opened before a failure is closed again. Throws a Fault that says what is in the way. */
 export async function serve(options: ServeOptions): Promise<Server> {
@@ -166,6 +170,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
     socket: paths.socket,
     adminUrl: admin?.url,
     settled: control.settle(),
+    longestEndMs: () =>
+      END_MARGIN_MS + longest(control.config(), "drainTimeoutMs") + longest(control.config(), "stopGraceMs"),
     async reload() {
       try {
         const { differences, orphaned } = await control.reload(false, () => {}, new AbortController().signal);
@@ -179,7 +185,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       }
     },
     async close(instances) {
-      await open.close(longestDrainMs(control.config()));
+      await open.close(longest(control.config(), "drainTimeoutMs"));
       if (instances === "end") await control.supervisor.endAll();
       await owned.disposeAsync();
     },
@@ -189,8 +195,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   };
 }
 
-function longestDrainMs(config: Config): number {
-  return Math.max(0, ...[...config.services.values()].map((service) => service.drainTimeoutMs));
+function longest({ services }: Config, time: "drainTimeoutMs" | "stopGraceMs"): number {
+  return Math.max(0, ...[...services.values()].map((service) => service[time]));
 }
 
 /** An IPv6 literal without its brackets. */

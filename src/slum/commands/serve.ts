@@ -5,6 +5,7 @@ import { parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { createNotifier, type Notifier } from "../../platform/notify.ts";
 import { hasPassword, isPostgresUrl } from "../../platform/postgres.ts";
 import { beginAgain } from "../../platform/self.ts";
 import { dataDirOf } from "../paths.ts";
@@ -88,17 +89,19 @@ export default command({
       clock: systemClock,
       log: journal,
     });
-    const ended = untilSignal(server, journal.info);
+    const manager = createNotifier(env.NOTIFY_SOCKET);
+    const ended = untilSignal(server, manager, journal.info);
     out.data(
       { url: server.url.href, socket: server.socket, admin: server.adminUrl ?? null, pid: process.pid },
       () => `serving ${server.url.href}\n  data in ${dataDir}\n`,
     );
+    manager.ready();
     return ended;
   },
 });
 
 /** The exit code of whatever ends the server: 0 after a clean end, 1 after a second signal. */
-function untilSignal(server: Server, log: (text: string) => void): Promise<number> {
+function untilSignal(server: Server, manager: Notifier, log: (text: string) => void): Promise<number> {
   return new Promise((resolve) => {
     let ending = false;
     const end = (signal: NodeJS.Signals) => {
@@ -107,6 +110,7 @@ function untilSignal(server: Server, log: (text: string) => void): Promise<numbe
         return resolve(1);
       }
       ending = true;
+      manager.stopping();
       log(`${signal}: finishing requests`);
       server.close().then(
         () => resolve(0),

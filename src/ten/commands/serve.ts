@@ -8,6 +8,7 @@ import { quote } from "../../core/name.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { createLog, type Log } from "../../platform/log.ts";
+import { createNotifier, type Notifier } from "../../platform/notify.ts";
 import { loadConfig } from "../config.ts";
 import type { Server } from "../serve.ts";
 
@@ -34,7 +35,7 @@ export default command({
     admin: option("The admin API at an address of its own", { hint: "HOST:PORT", read: readAddress }),
   },
   ownSignals: true,
-  async run({ args, globals, out, program }) {
+  async run({ args, globals, out, env, program }) {
     const { domain, port, admin } = args;
     const dataDir = globals.dataDir === undefined ? {} : { dataDir: resolve(globals.dataDir) };
     const readConfig = () => loadConfig(process.cwd(), globals.config, { domain, ...dataDir });
@@ -55,7 +56,8 @@ export default command({
       clock: systemClock,
       log,
     });
-    const ended = untilSignal(server, log);
+    const manager = createNotifier(env.NOTIFY_SOCKET);
+    const ended = untilSignal(server, manager, log);
     out.data(
       { url: server.url.href, socket: server.socket, admin: server.adminUrl ?? null, pid: process.pid },
       () =>
@@ -66,13 +68,14 @@ export default command({
           "",
         ].join("\n"),
     );
+    manager.ready();
     await server.settled;
     return ended;
   },
 });
 
 /** The exit code of whatever ends the server: 0 after a clean end, 1 after a second signal. */
-function untilSignal(server: Server, log: Log): Promise<number> {
+function untilSignal(server: Server, manager: Notifier, log: Log): Promise<number> {
   return new Promise((resolve) => {
     let ending = false;
     const end = (signal: NodeJS.Signals) => {
@@ -83,6 +86,7 @@ function untilSignal(server: Server, log: Log): Promise<number> {
       }
       ending = true;
       const leave = signal === "SIGQUIT";
+      manager.stopping(server.longestEndMs());
       log.info(
         `${signal}: finishing requests, ${leave ? "leaving the instances running" : "ending the instances"}`,
       );
@@ -94,7 +98,12 @@ function untilSignal(server: Server, log: Log): Promise<number> {
         },
       );
     };
-    process.on("SIGHUP", () => void server.reload());
+    const reload = async () => {
+      manager.reloading();
+      await server.reload();
+      if (!ending) manager.ready();
+    };
+    process.on("SIGHUP", () => void reload());
     for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, end);
   });
 }

@@ -1,0 +1,30 @@
+// A file that is there whole or not at all: written beside its place, then moved into it.
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+
+/** Two that write at once each replace the other's whole; a death half-way leaves the old file, and a draft. */
+export function writeWhole(path: string, text: string, mode: number): void {
+  const draft = `${path}.${process.pid}.new`;
+  try {
+    const file = openSync(draft, "w", mode);
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, path);
+  } catch (thrown) {
+    rmSync(draft, { force: true });
+    throw thrown;
+  }
+}
+
+/** Undefined when there is no such file. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw thrown;
+  }
+}

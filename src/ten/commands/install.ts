@@ -1,0 +1,73 @@
+// `ten install`: a systemd unit for the server of the tenement.toml here.
+import { statSync } from "node:fs";
+import { userInfo } from "node:os";
+import { resolve } from "node:path";
+import { command } from "../../cli/command.ts";
+import { asWritten, flagWords, install, installArgs, isLowPort, written } from "../../cli/install.ts";
+import type { Output } from "../../cli/output.ts";
+import { userEntry } from "../../platform/account.ts";
+import { selfWords } from "../../platform/self.ts";
+import { type Config, loadConfig } from "../config.ts";
+import serve from "./serve.ts";
+
+/** Where systemd looks for programs. */
+const SYSTEMD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export default command({
+  name: "install",
+  summary: "Run the server as a systemd unit, from now on and with the machine",
+  description:
+    "Writes a unit for ten serve with these flags, the tenement.toml that is found here and absolute paths, enables and starts it. systemctl restart ten leaves the instances running for the next start, systemctl stop ten ends them, systemctl reload ten reads tenement.toml again. Run again with other flags it shows what changes and replaces the unit; the same once more does nothing.",
+  examples: [
+    ["sudo ten install --domain example.com --host 127.0.0.1", "for the machine, behind Caddy or the like"],
+    ["sudo ten install --domain example.com --port 80 --user app", "as a user of its own, on all interfaces"],
+    ["ten install --user-unit", "for yourself, without root"],
+    ["ten install --print", "only show the unit"],
+  ],
+  args: { ...asWritten(serve.args), ...installArgs },
+  run(context) {
+    const { args, globals, out } = context;
+    const domain = written(args, "domain");
+    const config = loadConfig(process.cwd(), globals.config, {
+      ...(domain !== undefined && { domain }),
+      ...(globals.dataDir !== undefined && { dataDir: resolve(globals.dataDir) }),
+    });
+    for (const warning of config.warnings) out.warn(warning);
+    const services = [...config.services.values()];
+    const user = args.userUnit ? userInfo().username : (args.user ?? usualUser(config));
+    if (!args.userUnit) for (const { name, words } of services) warnOfProgram(out, name, words[0]);
+    const where = [
+      ...["--config", config.path],
+      ...(globals.dataDir === undefined ? [] : ["--data-dir", config.settings.dataDir]),
+    ];
+    return install(context, {
+      description: `ten, serving ${config.path}`,
+      words: [...selfWords(), "serve", ...where, ...flagWords(serve.args, args)],
+      reload: [...selfWords(), "reload", ...where],
+      directory: config.directory,
+      dataDir: config.settings.dataDir,
+      user,
+      supervises: true,
+      delegates: services.some(
+        ({ limits }) => limits.memoryBytes !== undefined || limits.cpuShares !== undefined,
+      ),
+      lowPort: isLowPort(args),
+    });
+  },
+});
+
+/** Only root can become others; else whoever owns the configuration, and hence most likely the app. */
+function usualUser({ path, services }: Config): string {
+  const others = [...services.values()].some(
+    ({ limits }) => limits.user !== undefined || limits.group !== undefined,
+  );
+  return (others ? undefined : userEntry(String(statSync(path).uid))?.name) ?? "root";
+}
+
+/** Version managers put programs where only a login shell finds them. */
+function warnOfProgram(out: Output, service: string, program: string): void {
+  if (program.includes("/") || program.includes("{") || Bun.which(program, { PATH: SYSTEMD_PATH })) return;
+  out.warn(
+    `under systemd ${service} will not find ${program} (PATH=${SYSTEMD_PATH}): write its absolute path into command`,
+  );
+}
