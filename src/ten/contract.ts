@@ -219,7 +219,7 @@ export const contract = defineContract({
     answer: z.object({ events: z.array(event) }),
   },
   config: {
-    summary: "The effective configuration of the running server",
+    summary: "The effective configuration of the running server, with its domain and URL",
     method: "GET",
     path: "/api/config",
     scope: "admin",

@@ -30,6 +30,7 @@ export const ten: Program = {
       reload: () => import("./commands/reload.ts"),
       install: () => import("./commands/install.ts"),
       uninstall: () => import("./commands/uninstall.ts"),
+      caddy: () => import("./commands/caddy.ts"),
       init: () => import("./commands/init.ts"),
       config: () => import("./commands/config.ts"),
       "token-gen": () => import("./commands/token-gen.ts"),

@@ -112,7 +112,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     handlers: createHandlers({
       control,
       view,
-      describeConfig: () => ({ ...describe(control.config()) }),
+      describeConfig: () => ({ ...describe(control.config()), domain, url: plane?.url.href }),
       metrics: () => metricsPage(view.list(), traffic(), version),
     }),
     authorise: createAuth(registry, paths, clock),
