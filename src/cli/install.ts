@@ -5,6 +5,7 @@ import { Fault, messageOf } from "../core/fault.ts";
 import { parseLabel, quote } from "../core/name.ts";
 import { dataDirOfUnit, type UnitSpec, unitText } from "../core/unit-file.ts";
 import { userEntry } from "../platform/account.ts";
+import { hasPassword } from "../platform/postgres.ts";
 import { readWords } from "../platform/proc.ts";
 import { createSystemd, lingers, type Scope, type Systemd } from "../platform/systemd.ts";
 import { readIfThere, writeWhole } from "../platform/whole-file.ts";
@@ -50,13 +51,13 @@ export function flagWords(args: Args, values: Readonly<Record<string, unknown>>)
   return Object.entries(args).flatMap(([name, arg]) => {
     const label = labelOf(name, arg);
     return (values[name] as readonly string[]).flatMap((text) => {
-      if (/:\/\/[^/@]*:[^/@]+@/.test(text))
+      if (text.includes("://") && hasPassword(text))
         throw new Fault(
           "usage",
           `${label} has a password in it, and every user can read a unit`,
           "leave it out, and put the variable for it into the file behind EnvironmentFile= that --print shows",
         );
-      const isFile = /\b(FILE|DIR)\b/.test(arg.valueHint ?? "") && !text.includes("://");
+      const isFile = /\b(FILE|DIR|DB)\b/.test(arg.valueHint ?? "") && !text.includes("://");
       return arg.type === "boolean" ? [label] : [label, isFile ? resolve(text) : text];
     });
   });

@@ -171,6 +171,11 @@ describe("install", () => {
     );
     expect(slum.unit).toBe("slum.service");
     expect(slum.text).toContain(`--db ${machine.dir}/a.db\n`);
+    const secret = await runTen(machine.dir, ["slum", "install", "--print"], {
+      SLUM_DB: "postgres://slum:pw@db/slum",
+    });
+    expect([secret.exit, secret.stdout]).toEqual([2, ""]);
+    expect(secret.stderr).toContain("--db has a password in it, and every user can read a unit");
     expect([existsSync(machine.unit), machine.calls()]).toEqual([false, [""]]);
   });
 });

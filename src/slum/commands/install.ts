@@ -1,7 +1,7 @@
 // `slum install`: a systemd unit for a slum.
 import { userInfo } from "node:os";
 import { command } from "../../cli/command.ts";
-import { asWritten, flagWords, install, installArgs, isLowPort } from "../../cli/install.ts";
+import { asWritten, flagWords, install, installArgs, isLowPort, written } from "../../cli/install.ts";
 import { selfWords } from "../../platform/self.ts";
 import { dataDirOf } from "../paths.ts";
 import serve from "./serve.ts";
@@ -21,9 +21,11 @@ export default command({
   run(context) {
     const { args, globals, env } = context;
     const dataDir = dataDirOf(globals.dataDir, env);
+    const db = written(args, "db") ?? env.SLUM_DB;
+    const flags = { ...args, db: db === undefined ? [] : [db] };
     return install(context, {
       description: `slum, with its data in ${dataDir}`,
-      words: [...selfWords(), "slum", "serve", "--data-dir", dataDir, ...flagWords(serve.args, args)],
+      words: [...selfWords(), "slum", "serve", "--data-dir", dataDir, ...flagWords(serve.args, flags)],
       reload: undefined,
       directory: "/",
       dataDir,
