@@ -4,6 +4,7 @@ import { runProgram } from "./cli/run.ts";
 import { createSink } from "./cli/sink.ts";
 import { messageOf } from "./core/fault.ts";
 import { readEnvironment } from "./platform/environment.ts";
+import { WORKER_WORD } from "./platform/self.ts";
 import { slum } from "./slum/program.ts";
 import { ten } from "./ten/program.ts";
 
@@ -19,6 +20,15 @@ function choose(argv: readonly string[]) {
   return { program: ten, argv: first === "ten" ? rest : argv };
 }
 
+/** A server's worker is the same executable, with a first word that no person types. */
+async function run(argv: readonly string[]): Promise<number> {
+  const [word, socket] = argv;
+  if (word !== WORKER_WORD || socket === undefined)
+    return runProgram({ ...choose(argv), env, stdout, stderr });
+  const { runTenWorker } = await import("./ten/worker.ts");
+  return runTenWorker(socket);
+}
+
 /** A defect that no command caught: one line, and the stack for who asks. */
 function collapse(error: unknown): never {
   stderr.write(`error: internal error: ${messageOf(error)}\n`);
@@ -30,4 +40,4 @@ process.on("uncaughtException", collapse);
 process.on("unhandledRejection", collapse);
 // Timers of Clock let a process end; one that still runs a command must not.
 setInterval(() => {}, 2 ** 30);
-process.exit(await runProgram({ ...choose(process.argv.slice(2)), env, stdout, stderr }));
+process.exit(await run(process.argv.slice(2)));

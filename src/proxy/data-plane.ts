@@ -25,6 +25,8 @@ export interface DataPlane extends AsyncDisposable {
    * most `deadlineMs`, then cuts the rest. Disposal is `close(0)`.
    */
   close(deadlineMs: number): Promise<void>;
+  /** Ends this process's part in it: workers serve on with what they last heard; where there are none it is `close`. */
+  leave(deadlineMs: number): Promise<void>;
 }
 
 /** `left` requests were still in flight at the deadline; 0 when the target is drained. */
@@ -57,8 +59,10 @@ export interface Wanted {
 export interface OwnInfo {
   readonly peer: string;
   readonly peerTrusted: boolean;
-  /** Exempts the connection from the idle limit of 120 s, for good: only for answers that stream. */
+  /** Exempts the connection from the idle limit of 120 s: for answers that take their time, and for those that stream. */
   holdOpen(): void;
+  /** Sets that limit again. */
+  letIdle(): void;
 }
 
 /** What the plane asks of the program that runs it. None of these may throw. */

@@ -79,6 +79,7 @@ export function createFront(parts: FrontParts): Front {
           peer: address,
           peerTrusted: peer.isTrusted,
           holdOpen: () => listener.setIdleLimit(request, false),
+          letIdle: () => listener.setIdleLimit(request, true),
         });
       case "unknown":
         return refuse("unknown_host", request);

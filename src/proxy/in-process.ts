@@ -10,14 +10,19 @@ import type { DataPlane, DataPlaneOptions } from "./data-plane.ts";
 import type { Upstream } from "./exchange.ts";
 import { createForwarder } from "./forward.ts";
 import { createFront } from "./front.ts";
-import { createInFlight } from "./in-flight.ts";
+import { createInFlight, type Load } from "./in-flight.ts";
 import { createListener } from "./listener.ts";
 import { createUpgrades } from "./upgrade.ts";
 import type { Visit } from "./visit.ts";
 import { createWaitingRoom } from "./waiting.ts";
 
+export interface InProcessPlane extends DataPlane {
+  /** The counters themselves, of every target that has some. */
+  loads(): Iterable<Load>;
+}
+
 /** Listens at once, with an empty table. Owns and disposes the upstream client. Throws what listening throws. */
-export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstream): DataPlane {
+export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstream): InProcessPlane {
   const clock = options.clock ?? systemClock;
   const isTrusted = createTrust(options.trustedProxies);
   const selection = createSelection(options.phase);
@@ -96,7 +101,9 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     },
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
     busy: () => Array.from(inFlight.busy(), (load) => load.traffic()),
+    loads: inFlight.all,
     close,
+    leave: close,
     [Symbol.asyncDispose]: () => close(0),
   };
 }

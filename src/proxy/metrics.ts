@@ -18,13 +18,15 @@ export interface TargetTraffic {
 }
 
 const BUCKETS_PER_DOUBLING_LOG2 = 2;
-const BUCKET_COUNT = 128;
+export const BUCKET_COUNT = 128;
+/** 1xx to 5xx. */
+export const STATUS_CLASSES = 5;
 
 /** The counters of one target. */
 export class Meter {
   requests = 0;
   failures = 0;
-  readonly statuses = new Uint32Array(5);
+  readonly statuses = new Uint32Array(STATUS_CLASSES);
   readonly buckets = new Uint32Array(BUCKET_COUNT);
   #counts: Pick<TargetTraffic, "statuses" | "buckets"> | undefined;
 

@@ -101,7 +101,12 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
     // What has been relayed once is not for us: a server of ours leads here.
     if (found === "own" && said.via?.includes(viaName)) return refuse("loop", request);
     if (found === "own")
-      return hooks.own(request, { peer, peerTrusted, holdOpen: () => setIdleLimit(request, false) });
+      return hooks.own(request, {
+        peer,
+        peerTrusted,
+        holdOpen: () => setIdleLimit(request, false),
+        letIdle: () => setIdleLimit(request, true),
+      });
     if (found === "unknown") return refuse("unknown_host", request);
     if (found === "bad_host") return refuse("bad_host", request);
     if (hasLostBody(method, said)) return refuse("unread_body", request);

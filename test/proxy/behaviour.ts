@@ -10,8 +10,8 @@ import { splits } from "./behaviour/splitting.ts";
 import { upgrades } from "./behaviour/upgrading.ts";
 import { waits } from "./behaviour/waiting.ts";
 
-/** `create` starts a plane that is ready to serve; the suite disposes it. */
-export function behavesAsDataPlane(name: string, create: PlaneFactory): void {
+/** `create` starts a plane that is ready to serve; the suite disposes it. `takesClock`: it goes by the clock that it is given. */
+export function behavesAsDataPlane(name: string, create: PlaneFactory, takesClock: boolean): void {
   describe(`the ${name} data plane`, () => {
     describe("forwards", () => forwards(create));
     describe("splits", () => splits(create));
@@ -19,7 +19,7 @@ export function behavesAsDataPlane(name: string, create: PlaneFactory): void {
     describe("answers itself", () => answersItself(create));
     describe("retries", () => retries(create));
     describe("waits", () => waits(create));
-    describe("upgrades", () => upgrades(create));
+    describe("upgrades", () => upgrades(create, takesClock));
     describe("drains", () => drains(create));
   });
 }

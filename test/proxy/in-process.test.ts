@@ -3,6 +3,8 @@ import { createInProcessPlane } from "../../src/proxy/in-process.ts";
 import { createUpstream } from "../../src/proxy/upstream/upstream.ts";
 import { behavesAsDataPlane } from "./behaviour.ts";
 
-behavesAsDataPlane("in-process", (options) =>
-  createInProcessPlane(options, createUpstream({ clock: systemClock })),
+behavesAsDataPlane(
+  "in-process",
+  (options) => createInProcessPlane(options, createUpstream({ clock: systemClock })),
+  true,
 );

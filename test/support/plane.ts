@@ -1,5 +1,7 @@
 // A data plane for tests, with everything a program would give it, and what it told the program.
 import type { DataPlane, DataPlaneOptions, Wanted } from "../../src/proxy/data-plane.ts";
+import type { TargetTraffic } from "../../src/proxy/metrics.ts";
+import { until } from "./until.ts";
 
 export type PlaneFactory = (options: DataPlaneOptions) => DataPlane | Promise<DataPlane>;
 
@@ -10,6 +12,8 @@ export interface TestPlane extends AsyncDisposable {
   readonly wanted: Wanted[];
   /** A request for a host, whatever the listener's address; redirects are not followed. */
   get(host: string, path?: string, init?: RequestInit): Promise<Response>;
+  /** Resolves with the counters of `api:v1` when they are as expected: workers tell theirs every 0.1 s. */
+  counted(expected: Partial<TargetTraffic>): Promise<TargetTraffic>;
 }
 
 /** Names every product field as `ten` does. */
@@ -54,6 +58,10 @@ export async function startPlane(
         ...init,
         headers: { ...init.headers, host },
       }),
+    counted: (expected) =>
+      until(`traffic is ${JSON.stringify(expected)}`, () =>
+        plane.traffic().find((one) => one.id === "api:v1" && Bun.deepMatch(expected, one)),
+      ),
     [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose](),
   };
 }

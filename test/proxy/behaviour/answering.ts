@@ -102,7 +102,7 @@ export function answersItself(create: PlaneFactory): void {
       expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 408 ");
       expect(fieldOf(client.text(), "connection")).toBe("close");
       expect(await client.closed).toBe("closed");
-      expect(front.plane.traffic()[0]).toMatchObject({ inFlight: 0, failures: 0 });
+      await front.counted({ requests: 1, inFlight: 0, failures: 0 });
       expect(front.trouble).toEqual([]);
     },
   );

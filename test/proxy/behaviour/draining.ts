@@ -44,7 +44,7 @@ export function drains(create: PlaneFactory): void {
     const answer = await front.get("api.example.com", "/new");
     expect(answer.headers.get("x-ten-instance")).toBe("api:v2");
     expect(drained).toBeUndefined();
-    expect(front.plane.traffic().find(({ id }) => id === "api:v1")).toMatchObject({ inFlight: 1, idleMs: 0 });
+    await front.counted({ inFlight: 1, idleMs: 0 });
     front.origin.seen[0]?.socket.write("def");
     await draining;
     expect(drained).toBe(0);
@@ -79,7 +79,7 @@ export function drains(create: PlaneFactory): void {
     await front.plane.publish([route("api", [v1], { hosts: ["api.example.com"] })]);
     using client = await wireClient(front.plane.url, ASK);
     client.pause();
-    await until("it is there", () => front.plane.traffic()[0]?.statuses[1] === 1);
+    await front.counted({ statuses: [0, 1, 0, 0, 0] });
     const closing = front.plane.close(20_000);
     client.resume();
     await client.until((text) => text.endsWith("0\r\n\r\n"));

@@ -1,0 +1,116 @@
+// Where workers come from: those that outlived the last supervisor are found by their sockets, others are started.
+import { readdirSync, rmSync, statSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf } from "../core/fault.ts";
+import type { Address } from "../core/route.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
+import { bootId } from "../platform/proc.ts";
+import { findByNonce, type ManagedProcess, type Processes } from "../platform/process.ts";
+import { WORKER_WORD } from "../platform/self.ts";
+import { probePort } from "../platform/socket.ts";
+import type { FromWorker, Hello } from "./protocol.ts";
+import { linkWorker, type WorkerLink } from "./worker-link.ts";
+
+export interface CrewOptions {
+  /** Private to us: sockets lie in it. */
+  readonly directory: string;
+  readonly processes: Processes;
+  readonly clock: Clock;
+  /** The words that start this program. */
+  readonly program: readonly string[];
+  /** Told of what was found and could not be used. */
+  say(text: string): void;
+  heard(link: WorkerLink, message: FromWorker): void;
+}
+
+/** `w_` and a random word: short, as the path of a socket must not be long. */
+const SOCKET = /^w_([0-9a-f]{8})$/;
+const START_MS = 10_000;
+const STEP_MS = 5;
+/** What they write themselves is what they die of: the last of it is enough. */
+const LOG_MOST_BYTES = 1024 * 1024;
+
+/** In the environment of a worker's process: proves that it is the one whose socket has that name. */
+const nonceOf = (word: string) => `worker.${word}`;
+
+/** Links every worker that lives, and removes what dead ones left. Those that hang are ended. */
+export async function findCrew(options: CrewOptions): Promise<WorkerLink[]> {
+  const words = readdirSync(options.directory).flatMap((name) => SOCKET.exec(name)?.[1] ?? []);
+  const links = await Promise.all(words.map((word) => findWorker(options, word)));
+  return links.filter((link) => link !== undefined);
+}
+
+async function findWorker(options: CrewOptions, word: string): Promise<WorkerLink | undefined> {
+  const { clock, processes } = options;
+  const socket = join(options.directory, `w_${word}`);
+  const nonce = nonceOf(word);
+  const identify = ({ pid, startTime }: Hello) =>
+    processes.adopt({ pid, startTime, bootId: bootId(), nonce });
+  try {
+    return await linkWorker({ socket, clock, isAdopted: true, identify }, options.heard);
+  } catch (thrown) {
+    const [hanging] = findByNonce(nonce);
+    if (hanging !== undefined) {
+      options.say(`worker ${hanging.pid} of an earlier server is ended: ${messageOf(thrown)}`);
+      await processes.remains(hanging.session, nonce).stop(0);
+    }
+    rmSync(socket, { force: true });
+    return undefined;
+  }
+}
+
+/** Makes sure that nobody but these listens there; they may, until others do in their place. Throws a Fault. */
+export function claimPort({ host, port }: Address, found: readonly WorkerLink[]): void {
+  if (port > 0 && !found.some(({ hello }) => portOf(hello.url) === port)) probePort(host, port);
+}
+
+function portOf(url: string | null): number | undefined {
+  if (url === null) return undefined;
+  const { port } = new URL(url);
+  return port === "" ? 80 : Number(port);
+}
+
+/** Starts one, which waits to be told what to do. Rejects when it does not get that far. */
+export async function startWorker(options: CrewOptions): Promise<WorkerLink> {
+  const { clock, directory, processes, program } = options;
+  const word = crypto.randomUUID().slice(0, 8);
+  const socket = join(directory, `w_${word}`);
+  const log = join(directory, "workers.log");
+  keepShort(log);
+  const process = processes.start({
+    argv: [...program, WORKER_WORD, socket],
+    env: {},
+    cwd: directory,
+    stdoutPath: log,
+    stderrPath: log,
+    nonce: nonceOf(word),
+  });
+  try {
+    return await untilLinked(options, socket, process, clock.monotonic() + START_MS);
+  } catch (thrown) {
+    await process.stop(0);
+    rmSync(socket, { force: true });
+    throw new Error(`a proxy worker did not start: ${messageOf(thrown)}; see ${log}`);
+  }
+}
+
+async function untilLinked(
+  { clock, heard }: CrewOptions,
+  socket: string,
+  process: ManagedProcess,
+  deadline: number,
+): Promise<WorkerLink> {
+  for (;;) {
+    try {
+      return await linkWorker({ socket, clock, isAdopted: false, identify: () => process }, heard);
+    } catch (thrown) {
+      if (clock.monotonic() >= deadline || !process.alive()) throw thrown;
+      await sleep(clock, STEP_MS);
+    }
+  }
+}
+
+function keepShort(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > LOG_MOST_BYTES) truncateSync(path);
+}

@@ -1,0 +1,87 @@
+// Requests for the program's own hosts on their way from a worker to the supervisor, over a socket that only we can open.
+import { answerFields, readFields } from "../core/header.ts";
+import type { Clock } from "../platform/clock.ts";
+import { claimSocket } from "../platform/socket.ts";
+import { bodyToSend } from "./answer-body.ts";
+import { ownAnswer } from "./answers.ts";
+import type { ProgramHooks } from "./data-plane.ts";
+import { type Origin, type Upstream, UpstreamFailure } from "./exchange.ts";
+import { pathOf } from "./front.ts";
+import { announcedLength, hasNoBody, readBody } from "./request-body.ts";
+
+/** Say for whom a request is handed over. A visitor's own are overwritten, and nobody else can reach the socket. */
+const PEER = "x-own-peer";
+const TRUSTED = "x-own-trusted";
+const CONNECT_MS = 1_000;
+/** Commands may wait for a drain, for a start, and for each other. */
+const ANSWER_MS = 3_600_000;
+/** On a unix socket too, though its type knows nothing of it, quiet handlers would be cut after 10 s. */
+const UNHURRIED: object = { idleTimeout: 0 };
+const NO_FIELDS: ReadonlySet<string> = new Set();
+
+type Own = ProgramHooks["own"];
+
+/** Answers by asking the supervisor; `away` answers while there is none. */
+export function createHandOver(socket: string, upstream: Upstream, away: Own): Own {
+  const origin: Origin = { host: "localhost", port: 0, unix: socket };
+
+  return async (request, info) => {
+    const { method } = request;
+    info.holdOpen();
+    try {
+      const said = readFields(request.headers, undefined);
+      const length = announcedLength(said);
+      const body = hasNoBody(method) ? null : await readBody(request, length, 0, () => {});
+      const fields = said.goingOn.filter(([name]) => name !== PEER && name !== TRUSTED);
+      fields.push([PEER, info.peer], [TRUSTED, String(info.peerTrusted)]);
+      const sent = { method, path: pathOf(request.url), fields, body };
+      const answer = await upstream.send(origin, sent, {
+        connectTimeoutMs: CONNECT_MS,
+        requestTimeoutMs: ANSWER_MS,
+        streamIdleTimeoutMs: 0,
+        signal: () => request.signal,
+        onEnd: info.letIdle,
+      });
+      const headers = answerFields(answer.fields, NO_FIELDS, answer.body === null);
+      const has = (field: string) => headers.some(([name]) => name === field);
+      const toSend = bodyToSend(answer.body, method, has("content-type"), has("content-length"));
+      return new Response(toSend, { status: answer.status, headers: headers.map(([...field]) => field) });
+    } catch (thrown) {
+      if (!(thrown instanceof UpstreamFailure)) throw thrown;
+      // What it has begun to do must not be asked for again.
+      const isRepeatable = !thrown.requestSent || hasNoBody(method);
+      return isRepeatable
+        ? away(request, info)
+        : ownAnswer("bad_gateway", request.headers.get("accept"), undefined);
+    }
+  };
+}
+
+/** The supervisor's end of it: answers what workers hand over. Disposing cuts what is under way. */
+export function openOwnDoor(
+  path: string,
+  clock: Clock,
+  { own, onDefect }: Pick<ProgramHooks, "own" | "onDefect">,
+): Promise<AsyncDisposable> {
+  return claimSocket(path, clock, (unix) => {
+    const server = Bun.serve({
+      unix,
+      ...UNHURRIED,
+      development: false,
+      maxRequestBodySize: Number.POSITIVE_INFINITY,
+      error(error) {
+        onDefect?.(error);
+        return ownAnswer("internal", null, undefined);
+      },
+      fetch(request) {
+        const { headers } = request;
+        const peer = headers.get(PEER) ?? "";
+        const peerTrusted = headers.get(TRUSTED) === "true";
+        headers.delete(PEER);
+        headers.delete(TRUSTED);
+        return own(request, { peer, peerTrusted, holdOpen() {}, letIdle() {} });
+      },
+    });
+    return { [Symbol.asyncDispose]: () => server.stop(true) };
+  });
+}

@@ -1,0 +1,41 @@
+// Constant load on a server from a process of its own, and waiting until it has got somewhere.
+import { join } from "node:path";
+import type { LoadReport } from "./load.ts";
+import { until } from "./until.ts";
+
+export interface ConstantLoad extends AsyncDisposable {
+  /** Waits until the server has counted so many more requests. */
+  more(count: number): Promise<void>;
+  end(): Promise<LoadReport>;
+}
+
+/** Keep-alive connections that send one request after the other. `counted` is what the server has counted so far. */
+export async function startLoad(
+  port: number,
+  { host, connections, method }: { host: string; connections: number; method: "GET" | "POST" },
+  counted: () => Promise<number>,
+): Promise<ConstantLoad> {
+  const script = join(import.meta.dir, "load.ts");
+  const child = Bun.spawn([process.execPath, script, String(port), host, String(connections), method], {
+    stdin: "ignore",
+    stdout: "pipe",
+  });
+  return {
+    async more(count) {
+      const before = await counted();
+      await until(
+        `${count} more requests are answered`,
+        async () => (await counted()) >= before + count,
+        20_000,
+      );
+    },
+    async end() {
+      child.kill("SIGTERM");
+      return JSON.parse((await new Response(child.stdout).text()).replace("ready\n", ""));
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}

@@ -1,0 +1,46 @@
+// Planes whose workers are the compiled binary, each in a directory of its own unless it is to take over another's.
+import { join } from "node:path";
+import { version } from "../../package.json";
+import type { Route } from "../../src/core/route.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { createProcesses } from "../../src/platform/process.ts";
+import { buildMark } from "../../src/platform/self.ts";
+import { findCrew } from "../../src/proxy/crew.ts";
+import type { DataPlane, DataPlaneOptions } from "../../src/proxy/data-plane.ts";
+import { createMultiProcessPlane, type MultiProcessOptions } from "../../src/proxy/multi-process.ts";
+import { createTempDir } from "./temp-dir.ts";
+
+const BINARY = join(import.meta.dir, "../../dist/ten");
+
+/** Disposing ends the workers too, those that were taken over among them. */
+export async function startWorkers(
+  options: DataPlaneOptions,
+  changes: Partial<MultiProcessOptions> = {},
+  routes: readonly Route[] = [],
+): Promise<DataPlane> {
+  const temp = changes.directory === undefined ? createTempDir() : undefined;
+  const processes = createProcesses(systemClock);
+  const all = {
+    workers: 1,
+    viaName: "ten-test",
+    directory: temp?.path ?? "",
+    processes,
+    program: [BINARY],
+    build: buildMark(version, BINARY),
+    say() {},
+    heard() {},
+    clock: systemClock,
+    ...options,
+    ...changes,
+  };
+  const plane = await createMultiProcessPlane(all, { routes, defaultRoute: undefined });
+  return Object.assign(plane, {
+    async [Symbol.asyncDispose]() {
+      await plane.close(0);
+      // Those that were left and nobody took over.
+      for (const link of await findCrew(all)) await link.kill();
+      processes[Symbol.dispose]();
+      temp?.[Symbol.dispose]();
+    },
+  });
+}
