@@ -8,7 +8,6 @@ import { type Ephemeral, isEphemeral, type PortRange, readEphemeral } from "../p
 import { incoherences } from "./coherence.ts";
 import { type Document, documentShape, portRange } from "./document.ts";
 import { readErrorPage } from "./error-page.ts";
-import { notYet } from "./not-yet.ts";
 import { configFault, type Problem } from "./problem.ts";
 import { type Service, toService } from "./service.ts";
 
@@ -38,7 +37,8 @@ export interface Settings {
   readonly dataDir: string;
   /** Where instances get their ports; at least one of them is outside the system's ephemeral range. */
   readonly ports: PortRange;
-  readonly workers: 1;
+  /** Proxy processes; `auto` is one per core. */
+  readonly workers: number | "auto";
   /** IP addresses and CIDR networks. */
   readonly trustedProxies: readonly string[];
 }
@@ -110,9 +110,7 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   const problems: Problem[] = [
     ...(shaped.error?.issues ?? []),
     ...incoherences(raw, options.domain ?? "localhost"),
-    ...(shaped.success
-      ? [...notYet(shaped.data), ...backoffProblems(shaped.data), ...portProblems(shaped.data, options)]
-      : []),
+    ...(shaped.success ? [...backoffProblems(shaped.data), ...portProblems(shaped.data, options)] : []),
   ];
   const pages = new Map<string, string>();
   if (shaped.success) problems.push(...pageProblems(shaped.data, path, options, pages));
@@ -210,7 +208,7 @@ function toConfig(
     settings: {
       dataDir: options.dataDir ?? resolve(directory, settings.data_dir),
       ports: portRange(settings.ports),
-      workers: 1,
+      workers: settings.workers,
       trustedProxies: settings.trusted_proxies,
     },
     services: new Map(

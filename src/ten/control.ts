@@ -7,6 +7,7 @@ import { createListeners } from "../platform/listeners.ts";
 import type { Processes } from "../platform/process.ts";
 import { createSerial } from "../platform/serial.ts";
 import type { DataPlane, Wanted } from "../proxy/data-plane.ts";
+import type { FirstRoutes } from "../proxy/multi-process.ts";
 import type { Config } from "./config.ts";
 import { createDeploys, type Deploys } from "./deploy.ts";
 import { createDiagnosis } from "./diagnosis.ts";
@@ -40,8 +41,11 @@ export interface Control extends Disposable {
   service(name: string): Service;
   /** Throws the same fault when the service is neither configured nor has instances from when it was. */
   requireKnown(name: string): void;
-  /** Opens the proxy on what has been adopted, and publishes to it from then on. Throws what listening throws. */
-  open(createPlane: () => DataPlane): Promise<void>;
+  /**
+   * Opens the proxy on what has been adopted, with the routes that follow from it, and publishes to it from then on. Throws
+   * what opening throws.
+   */
+  open(openPlane: (first: FirstRoutes) => Promise<DataPlane>): Promise<void>;
   /** Starts what is missing, and spawns those of `[instances]` whose service the registry has never known. */
   settle(): Promise<void>;
   /** A request waits for something that does not serve. */
@@ -244,10 +248,10 @@ export function createControl(parts: ControlParts): Control {
       logs[Symbol.dispose]();
       supervisor[Symbol.dispose]();
     },
-    async open(createPlane) {
+    async open(openPlane) {
       supervisor.adopt();
-      plane = createPlane();
-      // The table is set before this returns to the event loop, so no request meets an empty one.
+      plane = await openPlane({ routes: routes(), defaultRoute: config.routing.default });
+      // Much may have happened meanwhile.
       await publish();
     },
     async settle() {

@@ -23,7 +23,7 @@ const EVERY_MS = 1_000;
 const READINGS = 11;
 const NONE: Rate = { requestsPerSec: 0, errorPercent: 0, p95Ms: null };
 
-/** Reads `traffic` once a second until disposed. */
+/** Reads `traffic` once a second until disposed, not at once: what workers counted for an earlier server is no rate. */
 export function createRates(clock: Clock, traffic: () => readonly TargetTraffic[]): Rates {
   const readings: Reading[] = [];
 
@@ -32,7 +32,6 @@ export function createRates(clock: Clock, traffic: () => readonly TargetTraffic[
     if (readings.length > READINGS) readings.shift();
   }
 
-  read();
   const stop = clock.every(EVERY_MS, read);
   return {
     of(now) {

@@ -1,5 +1,6 @@
 // `ten serve` put together: what is opened in which order, and how it all ends.
 import { isIP } from "node:net";
+import { availableParallelism } from "node:os";
 import { listenAdmin, listenApi } from "../api/listen.ts";
 import { createApi } from "../api/server.ts";
 import { Fault, messageOf } from "../core/fault.ts";
@@ -10,11 +11,9 @@ import { keepGoodCopy, openDatabase } from "../platform/database.ts";
 import type { Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import { createProcesses } from "../platform/process.ts";
-import { claimSocket, probePort } from "../platform/socket.ts";
+import { claimSocket } from "../platform/socket.ts";
 import { createUsageMeter } from "../platform/stats.ts";
 import type { DataPlane, OwnInfo } from "../proxy/data-plane.ts";
-import { createInProcessPlane } from "../proxy/in-process.ts";
-import { createUpstream } from "../proxy/upstream/upstream.ts";
 import { createHandlers } from "./api.ts";
 import { createAuth } from "./auth.ts";
 import type { Config } from "./config.ts";
@@ -24,6 +23,7 @@ import { describe } from "./describe.ts";
 import { metricsPage } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
 import { dataPaths } from "./paths.ts";
+import { openPlane } from "./plane.ts";
 import { createRates } from "./rates.ts";
 import { createRegistry } from "./registry.ts";
 import { createView } from "./view.ts";
@@ -71,13 +71,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
   await using opened = new AsyncDisposableStack();
   opened.use(claimDirectory(paths.root, { program: "ten" }));
   opened.use(guardAccepting(clock, log.warn));
-  if (options.port > 0) probePort(options.host, options.port);
   const database = opened.use(openDatabase(paths.database, migrations));
   const registry = createRegistry(database, clock, log.warn);
   opened.use(keepGoodCopy(database, clock, log.warn));
+  const processes = opened.use(createProcesses(clock));
   const control = createControl({
     registry,
-    processes: opened.use(createProcesses(clock)),
+    processes,
     clock,
     config,
     readConfig: options.readConfig,
@@ -124,9 +124,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
     clock,
   });
 
-  await control.open(() => {
-    plane = createInProcessPlane(
+  await control.open(async (first) => {
+    plane = await openPlane(
       {
+        workers: workersOf(config),
+        viaName: `ten-${Bun.hash(registry.id).toString(36)}`,
+        directory: paths.root,
+        processes,
+        version,
+        say: log.warn,
         host: options.host,
         port: options.port,
         domain,
@@ -147,7 +153,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         },
         clock,
       },
-      createUpstream({ clock }),
+      first,
     );
     return plane;
   });
@@ -174,9 +180,14 @@ export async function serve(options: ServeOptions): Promise<Server> {
       END_MARGIN_MS + longest(control.config(), "drainTimeoutMs") + longest(control.config(), "stopGraceMs"),
     async reload() {
       try {
-        const { differences, orphaned } = await control.reload(false, () => {}, new AbortController().signal);
+        const { differences, later, orphaned } = await control.reload(
+          false,
+          () => {},
+          new AbortController().signal,
+        );
         for (const { key, before, after } of differences)
           log.info(`reload: ${key}: ${before ?? "-"} -> ${after ?? "-"}`);
+        for (const key of later) log.warn(`reload: ${key} is taken at the next start of ten serve`);
         if (differences.length === 0) log.info("reload: nothing changed");
         for (const name of orphaned)
           log.warn(`reload: ${name} has no service any more and runs on without traffic`);
@@ -185,14 +196,20 @@ export async function serve(options: ServeOptions): Promise<Server> {
       }
     },
     async close(instances) {
-      await open.close(longest(control.config(), "drainTimeoutMs"));
+      const deadlineMs = longest(control.config(), "drainTimeoutMs");
+      await (instances === "end" ? open.close(deadlineMs) : open.leave(deadlineMs));
       if (instances === "end") await control.supervisor.endAll();
       await owned.disposeAsync();
     },
     async kill() {
-      await control.supervisor.killAll();
+      await Promise.all([control.supervisor.killAll(), open.close(0)]);
     },
   };
+}
+
+/** One proxies inside this process, more beside it. */
+function workersOf({ settings }: Config): number {
+  return settings.workers === "auto" ? availableParallelism() : settings.workers;
 }
 
 function longest({ services }: Config, time: "drainTimeoutMs" | "stopGraceMs"): number {

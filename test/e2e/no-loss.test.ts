@@ -1,8 +1,7 @@
 // No request is lost to a release: constant load through everything that an operator does, and not one failure.
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import type { LoadReport } from "../support/load.ts";
+import { type ConstantLoad, startLoad } from "../support/constant-load.ts";
 import { until } from "../support/until.ts";
 import { startFleet } from "./fleet.ts";
 import type { Ten } from "./ten.ts";
@@ -12,41 +11,13 @@ const CONNECTIONS = 50;
 /** How much load each step sees before the next one. */
 const PER_STEP = 1_200;
 
-interface Load extends AsyncDisposable {
-  /** Waits until so many more requests have been answered. */
-  more(count: number): Promise<void>;
-  end(): Promise<LoadReport>;
-}
-
-async function startLoad(ten: Ten, method: "GET" | "POST"): Promise<Load> {
-  const script = join(import.meta.dir, "../support/load.ts");
-  const child = Bun.spawn([process.execPath, script, String(ten.port), HOST, String(CONNECTIONS), method], {
-    stdin: "ignore",
-    stdout: "pipe",
-  });
-  const seen = async () => Object.values(await ten.ps()).reduce((sum, { requests }) => sum + requests, 0);
-  return {
-    async more(count) {
-      const before = await seen();
-      await until(
-        `${count} more requests are answered`,
-        async () => (await seen()) >= before + count,
-        20_000,
-      );
-    },
-    async end() {
-      child.kill("SIGTERM");
-      return JSON.parse((await new Response(child.stdout).text()).replace("ready\n", ""));
-    },
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await child.exited;
-    },
-  };
+function startLoadOn(ten: Ten, method: "GET" | "POST"): Promise<ConstantLoad> {
+  const counted = async () => Object.values(await ten.ps()).reduce((sum, { requests }) => sum + requests, 0);
+  return startLoad(ten.port, { host: HOST, connections: CONNECTIONS, method }, counted);
 }
 
 /** A whole week of releases, with load before, between and after. */
-async function release(ten: Ten, load: Load): Promise<void> {
+async function release(ten: Ten, load: ConstantLoad): Promise<void> {
   for (const words of [
     ["deploy", "api", "--version", "v2"],
     ["weight", "api:v2", "10"],
@@ -69,7 +40,7 @@ describe("50 connections of constant load", () => {
   test("lose no request through deploy, weight, route, restart, stop, promote and rollback", async () => {
     await using ten = await startFleet();
     await ten.ok("deploy", "api:v1");
-    await using load = await startLoad(ten, "GET");
+    await using load = await startLoadOn(ten, "GET");
     await release(ten, load);
     const { ok, failed, instances } = await load.end();
     expect(failed).toEqual({});
@@ -77,27 +48,31 @@ describe("50 connections of constant load", () => {
     expect(Object.keys(instances).sort()).toEqual(["api:v1", "api:v2", "api:v3"]);
   }, 60_000);
 
-  test("of POSTs are each seen once by an app: none lost, none sent twice", async () => {
-    await using ten = await startFleet();
-    await ten.ok("deploy", "api:v1");
-    await using load = await startLoad(ten, "POST");
-    await release(ten, load);
-    const { ok, failed, answered } = await load.end();
-    expect(failed).toEqual({});
-    expect(ok).toBeGreaterThan(10_000);
-    const logs = ["v1", "v2", "v3"].map((id) =>
-      readFileSync(`${ten.dataDir}/api/_logs/${id}/stdout.log`, "utf8"),
-    );
-    const seen = logs.flatMap((log) => [...log.matchAll(/^seen (id-\d+)$/gm)].map(([, id = ""]) => id));
-    expect(seen.length).toBe(new Set(seen).size);
-    expect([...answered].sort()).toEqual([...seen].sort());
-  }, 60_000);
+  test.each([1, 2])(
+    "of POSTs through %i workers are each seen once by an app: none lost, none twice",
+    async (workers) => {
+      await using ten = await startFleet({ settings: `workers = ${workers}` });
+      await ten.ok("deploy", "api:v1");
+      await using load = await startLoadOn(ten, "POST");
+      await release(ten, load);
+      const { ok, failed, answered } = await load.end();
+      expect(failed).toEqual({});
+      expect(ok).toBeGreaterThan(10_000);
+      const logs = ["v1", "v2", "v3"].map((id) =>
+        readFileSync(`${ten.dataDir}/api/_logs/${id}/stdout.log`, "utf8"),
+      );
+      const seen = logs.flatMap((log) => [...log.matchAll(/^seen (id-\d+)$/gm)].map(([, id = ""]) => id));
+      expect(seen.length).toBe(new Set(seen).size);
+      expect([...answered].sort()).toEqual([...seen].sort());
+    },
+    60_000,
+  );
 
   test("are cut only where they were on an instance that was killed, and nothing that starts afterwards fails", async () => {
     await using ten = await startFleet();
     await ten.ok("deploy", "api:v1");
     await ten.ok("deploy", "api:v2", "--weight", "50");
-    await using load = await startLoad(ten, "GET");
+    await using load = await startLoadOn(ten, "GET");
     await load.more(PER_STEP);
     const { "api:v1": before } = await ten.ps();
     process.kill(before?.pid ?? 0, "SIGKILL");

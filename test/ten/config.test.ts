@@ -256,15 +256,6 @@ describe("one wrong thing is told in one line", () => {
       `${api("domains = ['a.com']")}\n[service.web]\ncommand = "y"\ndomains = ["a.com"]`,
       'service.web.domains[0]: "a.com" is already a domain of api',
     ],
-    // Not yet.
-    [
-      "[settings]\nworkers = 2",
-      "settings.workers: not in this version yet: write 1, one proxy process inside ten serve",
-    ],
-    [
-      "[settings]\nworkers = 'auto'",
-      "settings.workers: not in this version yet: write 1, one proxy process inside ten serve",
-    ],
     // Limits.
     [
       api("memory_limit_mb = 0"),

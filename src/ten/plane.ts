@@ -1,0 +1,39 @@
+// The data plane of `ten serve`: inside its own process, or in workers beside it; what the other kind has left behind makes room.
+import type { Clock } from "../platform/clock.ts";
+import type { Processes } from "../platform/process.ts";
+import { buildMark, sameBuildWords } from "../platform/self.ts";
+import { claimPort, findCrew } from "../proxy/crew.ts";
+import type { DataPlane, DataPlaneOptions } from "../proxy/data-plane.ts";
+import { createInProcessPlane } from "../proxy/in-process.ts";
+import { createMultiProcessPlane, type FirstRoutes } from "../proxy/multi-process.ts";
+import { createUpstream } from "../proxy/upstream/upstream.ts";
+
+export interface PlaneOptions extends DataPlaneOptions {
+  readonly workers: number;
+  readonly viaName: string;
+  readonly clock: Clock;
+  /** The data directory. */
+  readonly directory: string;
+  readonly processes: Processes;
+  readonly version: string;
+  say(text: string): void;
+}
+
+/** What workers of an earlier start have in flight may take so long. */
+const FINISH_MS = 30_000;
+
+/** Throws a Fault when the port is somebody else's. */
+export async function openPlane(options: PlaneOptions, first: FirstRoutes): Promise<DataPlane> {
+  const { clock, version } = options;
+  const program = sameBuildWords();
+  if (options.workers > 1)
+    return createMultiProcessPlane({ ...options, program, build: buildMark(version) }, first);
+  const found = await findCrew({ ...options, program, heard() {} });
+  // They let the port go only when somebody else accepts there.
+  const reusePort = found.length > 0;
+  claimPort(options, found);
+  const plane = createInProcessPlane({ ...options, reusePort }, createUpstream({ clock }));
+  await plane.publish(first.routes, first.defaultRoute);
+  for (const link of found) void link.dismiss(FINISH_MS);
+  return plane;
+}
