@@ -77,7 +77,7 @@ export function createPostgres(url: string, clock: Clock): Postgres {
     const late = Promise.withResolvers<never>();
     const cancel = clock.after(limitMs, () => late.reject(new LateError(limitMs)));
     try {
-      const working = work(used);
+      const working = (async () => work(used))();
       // What ends after its deadline has nobody left to tell.
       working.catch(() => {});
       return await Promise.race([working, late.promise]);

@@ -67,7 +67,7 @@ export function createControl(parts: ControlParts): Control {
   let isDisposed = false;
   let trouble = registry.trouble;
   registry.onChange(follow);
-  follow({ tenants: undefined, servers: true, drained: [] });
+  follow({ tenants: undefined, servers: "changed", drained: [] });
   pollLater();
 
   function onCheck(server: Server, before: Status): void {
@@ -107,16 +107,15 @@ export function createControl(parts: ControlParts): Control {
   function situation(): Situation {
     const views = [ownSightings(), ...registry.peers.map(({ sightings }) => sightings)];
     const servers = [...fleet.all()].map((server) => agreedOn(describe(server), views));
-    return {
-      nowMs: registry.now(),
-      servers,
-      unroutable: routes.unroutable(fleetIf(servers, ({ isOffline }) => !isOffline)),
-      unsure: routes.unroutable(fleetIf(servers, ({ isOnline }) => isOnline)),
-    };
+    const unroutable = routes.unroutable(fleetIf(servers, ({ isOffline }) => !isOffline));
+    const isDoubted = servers.some(({ isOnline, isOffline }) => isOnline === isOffline);
+    const unsure = isDoubted ? routes.unroutable(fleetIf(servers, ({ isOnline }) => isOnline)) : unroutable;
+    return { nowMs: registry.now(), servers, unroutable, unsure };
   }
 
   function tick(): void {
-    if (isTelling || alerts.step(situation(), registry.alerts).length === 0) return;
+    const due = alerts.step(situation(), registry.alerts);
+    if (isTelling || due.length === 0 || !registry.hearsAll) return;
     isTelling = true;
     void tell()
       .catch(defect)
@@ -185,12 +184,10 @@ export function createControl(parts: ControlParts): Control {
     if (changes === undefined) routes.load(registry.tenants.values());
     for (const { before } of changes ?? []) if (before) routes.remove(before);
     for (const { after } of changes ?? []) if (after) routes.set(after);
-    if (servers) {
-      fleet.sync(registry.servers.values());
-      retain();
-    }
+    if (servers !== "unchanged") fleet.sync(registry.servers.values());
+    if (servers === "changed") retain();
     for (const id of drained) void plane?.drain(id, DRAIN_MS);
-    snapshot.changed();
+    if (servers === "changed" || changes?.length !== 0) snapshot.changed();
   }
 
   function retain(): void {

@@ -10,24 +10,30 @@ import type { Changes, Contents, EventFilter } from "./store.ts";
 /** Rows in one statement: an answer is to come well within its deadline. */
 const PIECE = 2_000;
 
+/** Asks the database something, within a deadline of its own. */
+export type Ask = <T>(question: (db: Drizzle) => Promise<T>) => Promise<T>;
+
 /** Everything, as it is while it is read: what changes meanwhile is among the changes since the revision before. */
-export async function readAll(db: Drizzle): Promise<Contents> {
+export async function readAll(ask: Ask): Promise<Contents> {
   const { servers, webhooks, deliveries, alerts } = tables;
   return {
-    servers: await db.select().from(servers).orderBy(asc(servers.seq)),
-    tenants: await readTenants(db),
-    webhooks: await db.select().from(webhooks).orderBy(asc(webhooks.seq)),
-    deliveries: await db.select().from(deliveries).orderBy(asc(deliveries.seq)),
-    alerts: await db.select().from(alerts),
+    servers: await ask((db) => db.select().from(servers).orderBy(asc(servers.seq))),
+    tenants: await readTenants(ask),
+    webhooks: await ask((db) => db.select().from(webhooks).orderBy(asc(webhooks.seq))),
+    deliveries: await ask((db) => db.select().from(deliveries).orderBy(asc(deliveries.seq))),
+    alerts: await ask((db) => db.select().from(alerts)),
   };
 }
 
-async function readTenants(db: Drizzle): Promise<Contents["tenants"]> {
+async function readTenants(ask: Ask): Promise<Contents["tenants"]> {
   const { seq } = tables.tenants;
   const lean = leanTenants();
   const rows = [];
   for (let last = -1; ; ) {
-    const piece = await db.select().from(tables.tenants).where(gt(seq, last)).orderBy(asc(seq)).limit(PIECE);
+    const from = gt(seq, last);
+    const piece = await ask((db) =>
+      db.select().from(tables.tenants).where(from).orderBy(asc(seq)).limit(PIECE),
+    );
     rows.push(...piece.map(lean));
     if (piece.length < PIECE) return rows;
     last = piece.at(-1)?.seq ?? last;

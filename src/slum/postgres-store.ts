@@ -1,5 +1,5 @@
 // The registry in a PostgreSQL-compatible database, for several slums: whoever writes holds one row, and leaves word of what is other.
-import { eq, gt, sql } from "drizzle-orm";
+import { eq, gt, lt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sql";
 import { Fault } from "../core/fault.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
@@ -22,10 +22,10 @@ export interface PostgresStoreOptions {
 }
 
 const POLL_MS = 1_000;
-/** A whole poll, and a whole transaction. */
+/** Whatever is asked of the database, and a whole transaction. */
 const LIMIT_MS = 4_000;
-/** Reading a hundred thousand tenants anew. */
-const LOAD_LIMIT_MS = 30_000;
+/** A slum that has not left word for so long is forgotten. */
+const GONE_MS = 24 * 3_600_000;
 const WAIT_MS = 5_000;
 const WAITING_MAX = 1_000;
 const RETRY_MS = 50;
@@ -33,6 +33,8 @@ const STALE_MS = 500;
 /** How often word is left that has not changed, and how long it counts. */
 const SIGHTINGS_EVERY_MS = 5_000;
 const LATELY_MS = 15_000;
+/** So long after the database is back all other slums have noticed, and left word anew. */
+const HEARD_AFTER_MS = 6_000;
 const PRUNE_EVERY = 1_000;
 const KEPT_REVISIONS = 10_000;
 const KEPT_EVENTS = 10_000;
@@ -46,10 +48,15 @@ interface Mark {
   readonly ms: number;
 }
 
+const ANEW_MAX = 2;
+const BUSY = "changes too fast; nothing was changed";
+const RETRY = "routing goes on; try again";
 const RESTORE = "restore the table slum_revision";
 
 /** Thrown to undo a transaction that has turned out to write nothing. */
 const NOTHING = Symbol("nothing to write");
+/** Thrown to undo one whose copy is too old to be brought up while others wait. */
+const BEHIND = Symbol("everything has to be read anew");
 
 export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresStoreOptions): Store {
   /** Polls and writes follow each other, so that nothing that was read earlier is fed later. */
@@ -63,8 +70,13 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
   let peers: readonly Peer[] = [];
   let knownTokens: readonly string[] = [];
   let left = { text: "", atMs: Number.NEGATIVE_INFINITY };
+  /** Since when word has been left without a break. */
+  let inTouchSinceMs: number | undefined;
 
   const now = () => anchor.databaseMs + (clock.monotonic() - anchor.monotonicMs);
+
+  const withDb = <T>(work: (db: Drizzle) => Promise<T>, limitMs = LIMIT_MS) =>
+    postgres.use(limitMs, (client) => work(drizzle(client, { casing: "snake_case" }) as Drizzle));
 
   /** Runs in turn; what the database throws, and what comes of its silence, comes out as a Fault. */
   function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -75,7 +87,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     };
     return turns.run("registry", { name, waitMs: WAIT_MS }, run).catch((thrown) => {
       if (hasBegun) throw thrown;
-      throw own(`does not answer ${name} in time; nothing was changed`, "routing goes on; try again", thrown);
+      throw own(`does not answer ${name} in time; nothing was changed`, RETRY, thrown);
     });
   }
 
@@ -90,7 +102,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
       return await work();
     } catch (thrown) {
       // After a lost connection another database may answer, one that has missed the last writes.
-      if (isDisconnected(thrown)) seen = undefined;
+      if (isDisconnected(thrown)) seen = inTouchSinceMs = undefined;
       const fault = postgres.faultOf(thrown);
       if (fault) ours.add(fault);
       throw fault ?? thrown;
@@ -102,28 +114,30 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     isMigrated = true;
   }
 
-  /** Brings the copy to what the database says now: what has changed, or everything where that is not known any more. */
-  async function catchUp(db: Drizzle, { number, since, ms }: Mark): Promise<void> {
+  /** Notes the database's time, and what the others have seen. */
+  async function listen(db: Drizzle, { ms }: Mark): Promise<void> {
     anchor = { databaseMs: ms, monotonicMs: clock.monotonic() };
     const lately = gt(tables.slums.seenAt, ms - LATELY_MS);
-    const others = await db.select().from(tables.slums).where(lately);
-    peers = others
+    const found = await db.select().from(tables.slums).where(lately);
+    peers = found
       .filter(({ id }) => id !== slumId)
       .map(({ id, sightings }) => ({ id, sightings: parseSightings(sightings) }));
-    if (seen === number) return;
-    if (seen === undefined || seen > number || seen < since) {
-      const contents = await readAll(db);
-      await readTokens(db);
-      seen = number;
-      feed.replace(contents);
-    } else {
-      const { tokens, ...changes } = await readChanges(db, seen);
-      const events = feed.wantsEvents ? await readEventsOf(db, seen, number) : [];
-      if (tokens) await readTokens(db);
-      seen = number;
-      feed.apply(changes);
-      feed.events(events);
-    }
+  }
+
+  /** Whether it is still known what has changed since the copy was made. */
+  function canFollow({ number, since }: Mark): boolean {
+    return seen !== undefined && seen <= number && seen >= since;
+  }
+
+  /** Brings the copy, which is of a revision that can be followed, to this one. */
+  async function follow(db: Drizzle, number: number): Promise<void> {
+    if (seen === undefined || seen === number) return;
+    const { tokens, ...changes } = await readChanges(db, seen);
+    const events = feed.wantsEvents ? await readEventsOf(db, seen, number) : [];
+    if (tokens) await readTokens(db);
+    seen = number;
+    feed.apply(changes);
+    feed.events(events);
   }
 
   async function readTokens(db: Drizzle): Promise<void> {
@@ -131,11 +145,20 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     knownTokens = rows.map(({ hash }) => hash);
   }
 
-  async function look(db: Drizzle): Promise<void> {
+  /** Brings the copy to what the database says now. */
+  async function look(): Promise<void> {
     const { number, since } = tables.revisions;
-    const [mark] = await db.select({ number, since, ms: databaseMs }).from(tables.revisions);
-    if (!mark) throw own("has lost its revision", RESTORE);
-    await catchUp(db, mark);
+    const mark = await withDb(async (db) => {
+      const [found] = await db.select({ number, since, ms: databaseMs }).from(tables.revisions);
+      if (!found) throw own("has lost its revision", RESTORE);
+      await listen(db, found);
+      return found;
+    });
+    if (canFollow(mark)) return withDb((db) => follow(db, mark.number));
+    const contents = await readAll(withDb);
+    await withDb(readTokens);
+    seen = mark.number;
+    feed.replace(contents);
   }
 
   /** Holds the row of the revision from here to the end of the transaction, and answers what it becomes. */
@@ -155,12 +178,16 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     let isSent = false;
     try {
       await migrate();
-      await postgres.transaction(seen === undefined ? LOAD_LIMIT_MS : LIMIT_MS, async (transaction) => {
+      if (seen === undefined) await look();
+      await postgres.transaction(LIMIT_MS, async (transaction) => {
         const db = drizzle(transaction as never, { casing: "snake_case" }) as Drizzle;
         const mark = await hold(db);
         revision = mark.number;
+        await listen(db, mark);
+        const before = { ...mark, number: revision - 1 };
+        if (!canFollow(before)) throw BEHIND;
         // Nobody else can write now: what `work` sees is what there is.
-        await catchUp(db, { ...mark, number: revision - 1 });
+        await follow(db, before.number);
         const record = createRecord(revision, now);
         result = work(record.tables);
         if (record.isEmpty) throw NOTHING;
@@ -170,6 +197,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
       });
       seen = revision;
     } catch (thrown) {
+      if (thrown === BEHIND) seen = undefined;
       if (thrown !== NOTHING) throw isSent && isDisconnected(thrown) ? unknownOutcome(thrown) : thrown;
     }
     committed();
@@ -179,6 +207,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
   async function forget(db: Drizzle, last: number): Promise<void> {
     if (last <= 0) return;
     await prune(db, last, KEPT_EVENTS);
+    await db.delete(tables.slums).where(lt(tables.slums.seenAt, now() - GONE_MS));
     await db.update(tables.revisions).set({ since: last }).where(eq(tables.revisions.id, 1));
   }
 
@@ -197,10 +226,8 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
       .values({ id: slumId, seenAt: seenAt as never, sightings: text })
       .onConflictDoUpdate({ target: tables.slums.id, set: { seenAt: seenAt as never, sightings: text } });
     left = { text, atMs: clock.monotonic() };
+    inTouchSinceMs ??= clock.monotonic();
   }
-
-  const withDb = <T>(limitMs: number, work: (db: Drizzle) => Promise<T>) =>
-    postgres.use(limitMs, (client) => work(drizzle(client, { casing: "snake_case" }) as Drizzle));
 
   return {
     pollMs: POLL_MS,
@@ -210,20 +237,22 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     open: () =>
       inTurn("the start", async () => {
         await migrate();
-        await withDb(LOAD_LIMIT_MS, look);
+        await look();
       }),
     transact: (work, patienceMs, committed) =>
       inTurn("the change", async () => {
         const giveUpAt = clock.monotonic() + patienceMs;
-        for (let lost = 0; ; ) {
+        for (let anew = 0; ; ) {
           const triedMs = clock.monotonic();
           try {
             return await attempt(work, committed);
           } catch (thrown) {
             if (ours.has(thrown as Fault)) throw thrown;
             // A connection may have been closed while nobody used it; a new one tells whether the database is there.
-            const isStale = isDisconnected(thrown) && clock.monotonic() - triedMs < STALE_MS && ++lost === 1;
-            if (!(isCollision(thrown) || isStale) || clock.monotonic() >= giveUpAt) throw thrown;
+            const isStale = isDisconnected(thrown) && clock.monotonic() - triedMs < STALE_MS;
+            const mayPass = isCollision(thrown) || ((isStale || thrown === BEHIND) && ++anew <= ANEW_MAX);
+            if (!mayPass || clock.monotonic() >= giveUpAt)
+              throw thrown === BEHIND ? own(BUSY, RETRY) : thrown;
           }
           await sleep(clock, RETRY_MS * (0.5 + Math.random()));
         }
@@ -231,19 +260,20 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     poll: (sightings) =>
       inTurn("the poll", async () => {
         await migrate();
-        await withDb(seen === undefined ? LOAD_LIMIT_MS : LIMIT_MS, async (db) => {
-          await look(db);
-          await leaveWord(db, sightings);
-        });
+        await look();
+        await withDb((db) => leaveWord(db, sightings));
       }),
-    events: (filter) => guarded(() => withDb(LIMIT_MS, (db) => readEvents(db, filter))),
+    events: (filter) => guarded(() => withDb((db) => readEvents(db, filter))),
+    get hearsAll() {
+      return inTouchSinceMs !== undefined && clock.monotonic() - inTouchSinceMs >= HEARD_AFTER_MS;
+    },
     tokens: () => knownTokens,
     now,
     faultOf: (thrown) => (thrown instanceof Fault && ours.has(thrown) ? thrown : postgres.faultOf(thrown)),
     async [Symbol.asyncDispose]() {
       // Whoever goes does not count any more. A database that is away forgets us by itself.
       if (left.text !== "")
-        await withDb(POLL_MS, (db) => db.delete(tables.slums).where(eq(tables.slums.id, slumId))).catch(
+        await withDb((db) => db.delete(tables.slums).where(eq(tables.slums.id, slumId)), POLL_MS).catch(
           () => {},
         );
       await postgres[Symbol.asyncDispose]();

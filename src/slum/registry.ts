@@ -39,7 +39,8 @@ export interface TenantChange {
 export interface RoutingChange {
   /** Undefined: all of them may be others. */
   readonly tenants: readonly TenantChange[] | undefined;
-  readonly servers: boolean;
+  /** Whether servers are others, or only what their checks have shown. */
+  readonly servers: "changed" | "checked" | "unchanged";
   /** Servers that were drained just now. */
   readonly drained: readonly string[];
 }
@@ -53,6 +54,8 @@ export interface Registry extends AsyncDisposable {
   readonly alerts: ReadonlyMap<string, AlertRow>;
   /** What the other slums on this registry have seen of the servers lately. */
   readonly peers: readonly Peer[];
+  /** Whether those have all had the time to tell. */
+  readonly hearsAll: boolean;
   /** Why the database could not be used the last time; undefined while all is well. */
   readonly trouble: string | undefined;
   /** Monotonic time of the last moment at which the copy was known to be what the database says; undefined: not since the start. */
@@ -92,11 +95,12 @@ export async function openRegistry({
 }: RegistryOptions): Promise<Registry> {
   let changed: TenantChange[] = [];
   let drained: string[] = [];
-  let hasOtherServers = false;
+  let changedServers: RoutingChange["servers"] = "unchanged";
   const servers = new Copy<ServerRow, schema.NewServerRow, string>(
     ({ id }) => id,
     (before, after) => {
-      hasOtherServers = true;
+      if (!isOnlyChecked(before, after)) changedServers = "changed";
+      else if (changedServers === "unchanged") changedServers = "checked";
       if (before && after?.drained && !before.drained) drained.push(after.id);
     },
   );
@@ -118,9 +122,10 @@ export async function openRegistry({
 
   /** Lets routing follow what has changed since the last time. */
   function follow(isAll = false): void {
-    if (!isAll && !hasOtherServers && changed.length === 0) return;
-    const change = { tenants: isAll ? undefined : changed, servers: isAll || hasOtherServers, drained };
-    hasOtherServers = false;
+    if (!isAll && changedServers === "unchanged" && changed.length === 0) return;
+    const servers = isAll ? "changed" : changedServers;
+    const change = { tenants: isAll ? undefined : changed, servers, drained };
+    changedServers = "unchanged";
     changed = [];
     drained = [];
     for (const follower of followers) follower(change);
@@ -221,6 +226,9 @@ export async function openRegistry({
     get peers() {
       return store.peers;
     },
+    get hearsAll() {
+      return store.hearsAll;
+    },
     get trouble() {
       return trouble;
     },
@@ -251,4 +259,11 @@ export async function openRegistry({
     now: store.now,
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
+}
+
+/** Whether nothing about a server is other than what its checks have shown. */
+function isOnlyChecked(before: ServerRow | undefined, after: ServerRow | undefined): boolean {
+  if (!before || !after) return false;
+  const { status, statusAt, latencyMs, lastError } = after;
+  return Bun.deepEquals({ ...before, status, statusAt, latencyMs, lastError }, after);
 }

@@ -89,6 +89,7 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
   return {
     pollMs: POLL_MS,
     peers: [],
+    hearsAll: true,
     async open() {
       usable();
     },

@@ -62,6 +62,8 @@ export interface Store extends AsyncDisposable {
   poll(sightings: Sightings): Promise<void>;
   /** What the other slums have seen of the servers lately. */
   readonly peers: readonly Peer[];
+  /** Whether all slums that live have had the time to leave word: not when the database was reached only just now. */
+  readonly hearsAll: boolean;
   events(filter: EventFilter): Promise<readonly schema.EventRow[]>;
   /** Hashes of the tokens; the last ones read while the database cannot be. */
   tokens(): readonly string[];

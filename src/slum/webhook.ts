@@ -43,6 +43,8 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   const { registry, slumId, clock, upstream, log, random = Math.random } = parts;
   const stop = clock.every(TICK_MS, kick);
   const ended = new AbortController();
+  /** This run of this slum: what an earlier one had claimed may be under way yet. */
+  const self = `${slumId}/${crypto.randomUUID().slice(0, 8)}`;
   /** Receivers that are being sent to. */
   const busy = new Set<string>();
   /** Taken by their receiver, but not yet out of the outbox, as the registry did not take that. */
@@ -73,7 +75,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   /** Whether its time has come, and no other slum is about to send it. */
   function isDue({ nextAt, claimedBy, claimedUntil }: DeliveryRow): boolean {
     const now = registry.now();
-    return nextAt <= now && (claimedBy === null || claimedBy === slumId || (claimedUntil ?? 0) <= now);
+    return nextAt <= now && (claimedBy === null || claimedBy === self || (claimedUntil ?? 0) <= now);
   }
 
   async function deliver(row: WebhookRow, { seq }: DeliveryRow): Promise<void> {
@@ -97,7 +99,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
       const delivery = registry.deliveries.get(seq);
       if (!delivery || !isDue(delivery)) return undefined;
       const claimedUntil = Math.round(registry.now() + CLAIM_MS);
-      writer.deliveries.change(delivery, { claimedBy: slumId, claimedUntil });
+      writer.deliveries.change(delivery, { claimedBy: self, claimedUntil });
       return delivery;
     });
   }

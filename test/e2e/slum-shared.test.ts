@@ -108,7 +108,7 @@ async function tellerAmong(slums: readonly Slum[], database: string): Promise<Sl
   await using sql = new SQL({ url: database, max: 1, prepare: false });
   const [claim] = await sql`SELECT claimed_by FROM slum_deliveries ORDER BY seq LIMIT 1`;
   const idOf = ({ dataDir }: Slum) => readFileSync(join(dataDir, "slum_id"), "utf8").trim();
-  const teller = slums.find((slum) => idOf(slum) === claim?.claimed_by);
+  const teller = slums.find((slum) => claim?.claimed_by?.startsWith(idOf(slum)));
   if (!teller) throw new Error(`no slum has claimed the message: ${JSON.stringify(claim)}`);
   return teller;
 }

@@ -128,12 +128,14 @@ for (const { name, isThere, create } of databases)
       const tenant = await registry.write((writer) => writer.tenants.add(acme));
       await registry.write((writer) => writer.tenants.change(tenant, { server: "fra" }));
       await registry.write((writer) => writer.servers.change(server, { drained: true }));
+      await registry.write((writer) => writer.servers.change(server, { status: "online", latencyMs: 5 }));
       await registry.write((writer) => writer.event("nothing", {}, "that routing needs"));
       expect(heard).toEqual([
-        [[], true, []],
-        [[[undefined, "iad"]], false, []],
-        [[["iad", "fra"]], false, []],
-        [[], true, ["iad"]],
+        [[], "changed", []],
+        [[[undefined, "iad"]], "unchanged", []],
+        [[["iad", "fra"]], "unchanged", []],
+        [[], "changed", ["iad"]],
+        [[], "checked", []],
       ]);
     });
 
