@@ -28,19 +28,17 @@ export function isPostgresUrl(text: string): boolean {
   return /^postgres(ql)?:\/\//i.test(text);
 }
 
-const SECRETS = ["password", "pass", "sslpassword"];
-
-/** The URL as it may be shown. */
+/** The URL as it may be shown: who, where, which. */
 export function withoutPassword(text: string): string {
-  if (!URL.canParse(text)) return text.replace(/:\/\/.*@/, "://");
+  if (!URL.canParse(text)) return text.replace(/:\/\/.*@/, "://").replace(/\?.*/, "");
   const url = new URL(text);
-  url.password = "";
-  for (const name of SECRETS) url.searchParams.delete(name);
+  url.password = url.search = "";
   return url.href;
 }
 
+/** Whether a URL has something that nobody is to see; when in doubt it has. */
 export function hasPassword(text: string): boolean {
-  return !URL.canParse(text) || withoutPassword(text) !== new URL(text).href;
+  return !URL.canParse(text) || new URL(text).password !== "" || /[?&](ssl)?pass/i.test(text);
 }
 
 /** Connects with the first use. Throws a usage fault for a URL that no database could have. */
@@ -144,9 +142,18 @@ export function isCollision(thrown: unknown): boolean {
  */
 export function isDisconnected(thrown: unknown): boolean {
   const cause = causeOf(thrown);
-  if (cause instanceof LateError) return true;
+  if (cause instanceof LateError || isTls(cause)) return true;
   const state = sqlState(thrown);
   return cause instanceof SQL.PostgresError && (state === "" || /^(08|57|25006|53|28)/.test(state));
+}
+
+/** Certificates that do not fit, and files of them that cannot be read. */
+function isTls(cause: unknown): boolean {
+  const { code } = (cause ?? {}) as { code?: unknown };
+  return (
+    typeof code === "string" &&
+    /^(ERR_(TLS|SSL|INVALID_ARG)|CERT_|UNABLE_TO_|SELF_|DEPTH_|HOSTNAME)/.test(code)
+  );
 }
 
 /** What the client threw, also when drizzle has wrapped it: whose own message has the values of the statement, secrets among them. */
@@ -155,7 +162,9 @@ function causeOf(thrown: unknown): unknown {
   return cause === undefined ? thrown : causeOf(cause);
 }
 
-const BACK = "routing goes on; commands that write work again when it is back";
+const BACK = "see that it runs and can be reached from here; a slum that serves goes on routing";
+const TRUST =
+  "for a root of your own: sslrootcert=FILE in the URL, or NODE_EXTRA_CA_CERTS=FILE in the environment";
 const REASONS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   "28P01": ["refuses this user and password", "check them in --db or SLUM_DB"],
   "28000": ["refuses this user", "check the user, and sslmode, in --db or SLUM_DB"],
@@ -170,6 +179,7 @@ const REASONS: Readonly<Record<string, readonly [what: string, hint: string]>> =
 
 function reasonOf(thrown: unknown): readonly [what: string, hint: string] | undefined {
   const cause = causeOf(thrown);
+  if (isTls(cause)) return [`cannot be reached: TLS: ${plain(messageOf(cause))}`, TRUST];
   if (!(cause instanceof LateError || cause instanceof SQL.PostgresError)) return undefined;
   const state = sqlState(thrown);
   if (REASONS[state]) return REASONS[state];

@@ -1,6 +1,6 @@
 // slum while its PostgreSQL hangs, is stopped, or is not there yet: routing goes on, writes say why not, nobody restarts anything.
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startOrigin } from "../support/origin.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres } from "../support/postgres.ts";
@@ -46,9 +46,11 @@ test.skipIf(!hasPostgres)(
     await using postgres = await startPostgres();
     await using iad = startOrigin(() => new Response("iad"));
     await using fra = startOrigin(() => new Response("fra"));
-    const env = { SLUM_DB: await postgres.createDatabase() };
-    await using slum = await startSlumWith({ env });
-    await using other = await startSlumWith({ env });
+    const database = await postgres.createDatabase();
+    await using slum = await startSlumWith({ words: ["--db", database] });
+    await using other = await startSlumWith({ env: { SLUM_DB: database } });
+    if (existsSync("/proc/self/cmdline"))
+      expect(readFileSync(`/proc/${slum.pid}/cmdline`, "utf8")).not.toContain("not-asked-for");
     await slum.ok("server", "add", "iad", iad.url);
     await slum.ok("server", "add", "fra", fra.url);
     await slum.ok("tenant", "add", "acme", HOST, "iad", "api");

