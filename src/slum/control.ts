@@ -181,13 +181,18 @@ export function createControl(parts: ControlParts): Control {
 
   /** Routing follows the registry, whoever has changed it. */
   function follow({ tenants: changes, servers, drained }: RoutingChange): void {
-    if (changes === undefined) routes.load(registry.tenants.values());
-    for (const { before } of changes ?? []) if (before) routes.remove(before);
-    for (const { after } of changes ?? []) if (after) routes.set(after);
+    followTenants(changes);
     if (servers !== "unchanged") fleet.sync(registry.servers.values());
     if (servers === "changed") retain();
     for (const id of drained) void plane?.drain(id, DRAIN_MS);
     if (servers === "changed" || changes?.length !== 0) snapshot.changed();
+  }
+
+  function followTenants(changes: RoutingChange["tenants"]): void {
+    if (changes === undefined) routes.load(registry.tenants.values());
+    // A domain may go from one tenant to another in one step.
+    for (const { before } of changes ?? []) if (before) routes.remove(before);
+    for (const { after } of changes ?? []) if (after) routes.set(after);
   }
 
   function retain(): void {

@@ -49,7 +49,6 @@ interface Mark {
 }
 
 const ANEW_MAX = 2;
-const BUSY = "changes too fast; nothing was changed";
 const RETRY = "routing goes on; try again";
 const RESTORE = "restore the table slum_revision";
 
@@ -204,6 +203,14 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     return result as T;
   }
 
+  /** Whether a transaction that failed may do better the next time. */
+  function mayPass(thrown: unknown, tries: number, tookMs: number): boolean {
+    if (ours.has(thrown as Fault)) return false;
+    if (isCollision(thrown)) return true;
+    // A connection may have been closed while nobody used it; a new one tells whether the database is there.
+    return tries <= ANEW_MAX && (thrown === BEHIND || (isDisconnected(thrown) && tookMs < STALE_MS));
+  }
+
   async function forget(db: Drizzle, last: number): Promise<void> {
     if (last <= 0) return;
     await prune(db, last, KEPT_EVENTS);
@@ -242,17 +249,14 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     transact: (work, patienceMs, committed) =>
       inTurn("the change", async () => {
         const giveUpAt = clock.monotonic() + patienceMs;
-        for (let anew = 0; ; ) {
+        for (let tries = 1; ; tries += 1) {
           const triedMs = clock.monotonic();
           try {
             return await attempt(work, committed);
           } catch (thrown) {
-            if (ours.has(thrown as Fault)) throw thrown;
-            // A connection may have been closed while nobody used it; a new one tells whether the database is there.
-            const isStale = isDisconnected(thrown) && clock.monotonic() - triedMs < STALE_MS;
-            const mayPass = isCollision(thrown) || ((isStale || thrown === BEHIND) && ++anew <= ANEW_MAX);
-            if (!mayPass || clock.monotonic() >= giveUpAt)
-              throw thrown === BEHIND ? own(BUSY, RETRY) : thrown;
+            const isOver = clock.monotonic() >= giveUpAt;
+            if (isOver || !mayPass(thrown, tries, clock.monotonic() - triedMs))
+              throw thrown === BEHIND ? own("changes too fast; nothing was changed", RETRY) : thrown;
           }
           await sleep(clock, RETRY_MS * (0.5 + Math.random()));
         }
