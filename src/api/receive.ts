@@ -11,7 +11,7 @@ const ISSUES_SHOWN = 3;
 
 /** Throws a `usage` fault (422) for anything that does not fit, whichever part it is in. */
 export async function receive(
-  operation: Operation,
+  operation: Pick<Operation, "params" | "query" | "body">,
   request: Request,
   params: Readonly<Record<string, string>>,
 ) {

@@ -4,6 +4,7 @@ import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Authorise, Peer, Principal } from "./access.ts";
+import type { Browser, Env } from "./browser.ts";
 import {
   type Answerable,
   type Contract,
@@ -39,6 +40,8 @@ interface ApiOptions<C extends Contract, P extends Principal> {
   readonly contract: C;
   readonly handlers: Handlers<C, P>;
   readonly authorise: Authorise<P>;
+  /** The dashboard; without one no browser is answered. */
+  readonly browser?: Browser<P>;
   /** `ten/0.1.0`, sent as the Server header: how a client notices that it talks to another version. */
   readonly product: string;
   /** Whether a Host header (lower case, no port) may name this API: a page of a rebound DNS name may not. */
@@ -56,16 +59,16 @@ export interface Api {
 /** The version is Prometheus's of its text format, and says nothing to anybody else. */
 const TEXT = `${MEDIA_TYPES.text}; version=0.0.4; charset=utf-8`;
 
-type Env = { Bindings: { readonly peer: Peer } };
 type AnyHandler = (call: unknown, report?: (progress: Progress) => void) => unknown;
 
 export function createApi<const C extends Contract, P extends Principal>(options: ApiOptions<C, P>): Api {
-  const { contract, product, ownHost } = options;
+  const { contract, product, ownHost, browser } = options;
   const app = new Hono<Env>();
   app.use(({ req, env }, next) => {
-    refuseBrowsers(req.raw, env.peer, ownHost);
+    refuseStrangers(req.raw, env.peer, ownHost, browser);
     return next();
   });
+  browser?.serve(app);
   for (const [name, operation] of Object.entries(contract)) {
     const handler = options.handlers[name] as AnyHandler;
     app.on(operation.method, operation.path, (context) => answer(context, name, operation, handler, options));
@@ -90,7 +93,7 @@ export function createApi<const C extends Contract, P extends Principal>(options
     async fetch(request, peer) {
       const response = await app.fetch(request, { peer });
       response.headers.set("Server", product);
-      response.headers.set("Cache-Control", "no-store");
+      if (!response.headers.has("Cache-Control")) response.headers.set("Cache-Control", "no-store");
       response.headers.set("X-Content-Type-Options", "nosniff");
       return response;
     },
@@ -105,8 +108,14 @@ function methodsByPath(contract: Contract): Map<string, string[]> {
 }
 
 /** Browsers send Origin with everything but plain navigation, and a page cannot forge Host: both keep it from acting as us. */
-function refuseBrowsers(request: Request, peer: Peer, ownHost: (host: string, peer: Peer) => boolean): void {
-  if (request.headers.has("origin")) throw new Fault("forbidden", "requests from web pages are refused");
+function refuseStrangers(
+  request: Request,
+  peer: Peer,
+  ownHost: (host: string, peer: Peer) => boolean,
+  browser: Browser<Principal> | undefined,
+): void {
+  if (request.headers.has("origin") && !browser?.isOwnPage(request, peer))
+    throw new Fault("forbidden", "requests from web pages are refused");
   const host = (request.headers.get("host") ?? "").toLowerCase().replace(/:\d*$/, "");
   if (!ownHost(host, peer)) throw new Fault("forbidden", `${quote(host)} is not a host of this API`);
 }
@@ -116,10 +125,13 @@ async function answer<C extends Contract, P extends Principal>(
   name: string,
   operation: Operation,
   handler: AnyHandler,
-  { authorise, onDefect, clock }: ApiOptions<C, P>,
+  { authorise, browser, onDefect, clock }: ApiOptions<C, P>,
 ): Promise<Response> {
   const { req, env } = context;
-  const principal = operation.scope === "open" ? undefined : authorise(req.raw, env.peer);
+  const isOpen = operation.scope === "open";
+  const isPage = !isOpen && browser?.isOwnPage(req.raw, env.peer);
+  const session = isPage ? browser?.session(req.raw, env.peer) : undefined;
+  const principal = isOpen ? undefined : (session?.principal ?? authorise(req.raw, env.peer));
   if (operation.scope === "admin" && principal?.scope !== "admin") {
     throw new Fault("forbidden", "this needs the admin token", "a tenant's token does not reach this");
   }
@@ -137,6 +149,7 @@ async function answer<C extends Contract, P extends Principal>(
         headers: { "Content-Type": TEXT },
       });
     case "events": {
+      session?.ended.addEventListener("abort", onGone, { once: true, signal: gone.signal });
       const events = (await handler(call)) as AsyncIterable<unknown>;
       return stream(MEDIA_TYPES.events, eventStream(events, streamed));
     }

@@ -18,7 +18,12 @@ export function hashToken(token: string): string {
 
 /** Whether `hash` is that of `token`, in a time that does not depend on how much of it is right. */
 export function tokenMatches(token: string, hash: string): boolean {
-  const given = Buffer.from(hashToken(token), "hex");
-  const stored = Buffer.from(hash, "hex");
+  return sameHash(hashToken(token), hash);
+}
+
+/** The same of a token's hash. */
+export function sameHash(one: string, other: string): boolean {
+  const given = Buffer.from(one, "hex");
+  const stored = Buffer.from(other, "hex");
   return stored.length === given.length && timingSafeEqual(given, stored);
 }

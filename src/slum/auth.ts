@@ -1,18 +1,18 @@
 // Tokens of one slum: the admin's in a file only its owner reads, all as hashes in the registry.
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { type Authorise, createAccess, type Principal } from "../api/access.ts";
-import { hashToken, newToken, tokenMatches } from "../api/token.ts";
+import { type Access, createAccess, type Principal } from "../api/access.ts";
+import { hashToken, newToken, sameHash, tokenMatches } from "../api/token.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { DataPaths } from "./paths.ts";
 import type { Registry } from "./registry.ts";
 
 /** Answers who a request is from. Tokens made meanwhile count as soon as the registry shows them. */
-export function createAuth(registry: Registry, clock: Clock): Authorise<Principal> {
+export function createAuth(registry: Registry, clock: Clock): Access<Principal> {
   return createAccess<Principal>({
     clock,
     owner: { scope: "admin" },
-    find: (token) =>
-      registry.tokens().some((hash) => tokenMatches(token, hash)) ? { scope: "admin" } : undefined,
+    find: (given) =>
+      registry.tokens().some((hash) => sameHash(given, hash)) ? { scope: "admin" } : undefined,
   });
 }
 

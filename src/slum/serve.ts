@@ -138,7 +138,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const api = createApi({
     contract,
     handlers: createHandlers({ control, view, slumId, metrics: () => metricsPage(view, version) }),
-    authorise: createAuth(registry, clock),
+    authorise: createAuth(registry, clock).authorise,
     product: `slum/${version}`,
     ownHost: (host) => ownHosts.has(host) || isIP(host.replace(/^\[|\]$/g, "")) > 0,
     onDefect: (error, operation) =>

@@ -1,7 +1,7 @@
 // Tokens of one server: the admin's in a file only its owner reads, the tenants' as hashes in the registry.
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { type Authorise, createAccess } from "../api/access.ts";
-import { hashToken, newToken, tokenMatches } from "../api/token.ts";
+import { type Access, createAccess } from "../api/access.ts";
+import { hashToken, newToken, sameHash, tokenMatches } from "../api/token.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { openDatabase } from "../platform/database.ts";
 import type { Caller } from "./api.ts";
@@ -10,13 +10,13 @@ import { type DataPaths, dataPaths } from "./paths.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 
 /** Makes the admin token if there is none, and answers who a request is from. Tokens made meanwhile count at once. */
-export function createAuth(registry: Registry, paths: DataPaths, clock: Clock): Authorise<Caller> {
+export function createAuth(registry: Registry, paths: DataPaths, clock: Clock): Access<Caller> {
   ensureAdminToken(registry, paths);
   return createAccess<Caller>({
     clock,
     owner: { scope: "admin" },
-    find(token) {
-      const row = registry.tokens().find(({ hash }) => tokenMatches(token, hash));
+    find(given) {
+      const row = registry.tokens().find(({ hash }) => sameHash(given, hash));
       if (!row) return undefined;
       return row.tenant === null ? { scope: "admin" } : { scope: "tenant", tenant: row.tenant };
     },

@@ -115,7 +115,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       describeConfig: () => ({ ...describe(control.config()), domain, url: plane?.url.href }),
       metrics: () => metricsPage(view.list(), traffic(), version),
     }),
-    authorise: createAuth(registry, paths, clock),
+    authorise: createAuth(registry, paths, clock).authorise,
     product: `ten/${version}`,
     ownHost: (host) =>
       host === "localhost" || host === domain || host === `${ADMIN_LABEL}.${domain}` || isIP(bare(host)) > 0,

@@ -4,10 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { createAccess, type Peer, type Principal } from "../../src/api/access.ts";
+import { createBrowser, type PageFile } from "../../src/api/browser.ts";
 import { createClient } from "../../src/api/client.ts";
 import { listenApi } from "../../src/api/listen.ts";
 import { defineContract } from "../../src/api/operation.ts";
 import { createApi, type Handlers } from "../../src/api/server.ts";
+import { createSessions } from "../../src/api/session.ts";
+import { hashToken, sameHash } from "../../src/api/token.ts";
 import { Fault } from "../../src/core/fault.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -106,25 +109,38 @@ interface Options {
   readonly handlers?: Partial<TestHandlers>;
   readonly clock?: Clock;
   readonly product?: string;
+  /** The tokens that are valid, and their scopes; may change while the server runs. */
+  readonly tokens?: ReadonlyMap<string, Principal["scope"]>;
 }
 
 export const ADMIN = "admin-token";
 export const TENANT = "tenant-token";
 
+const TOKENS: ReadonlyMap<string, Principal["scope"]> = new Map([
+  [ADMIN, "admin"],
+  [TENANT, "tenant"],
+]);
+const FILES: readonly PageFile[] = [{ path: "/", type: "text/html; charset=utf-8", text: "<p>the page</p>" }];
+
 function testApi(options: Options, defects: unknown[]) {
+  const { clock = systemClock, tokens = TOKENS } = options;
+  const access = createAccess<Principal>({
+    find(given) {
+      const found = [...tokens].find(([token]) => sameHash(given, hashToken(token)));
+      return found && { scope: found[1] };
+    },
+    owner: { scope: "admin" },
+    clock,
+  });
   return createApi<typeof contract, Principal>({
     contract,
     handlers: { ...handlers, ...options.handlers },
-    authorise: createAccess<Principal>({
-      find: (token) =>
-        token === ADMIN ? { scope: "admin" } : token === TENANT ? { scope: "tenant" } : undefined,
-      owner: { scope: "admin" },
-      clock: options.clock ?? systemClock,
-    }),
+    authorise: access.authorise,
+    browser: createBrowser({ name: "test", files: FILES, sessions: createSessions(access, clock) }),
     product: options.product ?? "ten/1.0.0",
     ownHost: (host: string, _peer: Peer) => host === "localhost" || host === "127.0.0.1",
     onDefect: (error) => defects.push(error),
-    clock: options.clock ?? systemClock,
+    clock,
   });
 }
 

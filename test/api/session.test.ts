@@ -1,0 +1,93 @@
+// Sessions: how they begin, how long they live, and everything that ends them.
+import { expect, test } from "bun:test";
+import { createAccess, type Principal } from "../../src/api/access.ts";
+import { CODE_MS, createSessions, SESSION_MS } from "../../src/api/session.ts";
+import { hashToken } from "../../src/api/token.ts";
+import { Fault } from "../../src/core/fault.ts";
+import { createManualClock } from "../support/manual-clock.ts";
+
+const HERE = "192.0.2.1";
+
+function setUp() {
+  const clock = createManualClock();
+  const tokens = new Map<string, Principal["scope"]>([
+    ["admin", "admin"],
+    ["acme", "tenant"],
+  ]);
+  const access = createAccess<Principal>({
+    find(hash) {
+      const found = [...tokens].find(([token]) => hashToken(token) === hash);
+      return found && { scope: found[1] };
+    },
+    owner: { scope: "admin" },
+    clock,
+  });
+  return { clock, tokens, sessions: createSessions(access, clock) };
+}
+
+function codeOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (thrown) {
+    if (thrown instanceof Fault) return thrown.code;
+    throw thrown;
+  }
+  return "none";
+}
+
+test("a session has the scope of its token and an id that nobody can guess", () => {
+  const { sessions } = setUp();
+  const ids = [sessions.begin({ token: "acme" }, HERE), sessions.begin({ token: "acme" }, HERE)];
+  expect(sessions.find(ids[0] ?? "")?.principal).toEqual({ scope: "tenant" });
+  expect(ids[0]).toMatch(/^[\w-]{43}$/);
+  expect(ids[0]).not.toBe(ids[1]);
+  expect(sessions.find("acme")).toBeUndefined();
+});
+
+test("a session ends after its life, when it is logged out, and when its token is nobody's any more", async () => {
+  const { clock, tokens, sessions } = setUp();
+  const [old = "", out = "", revoked = "", other = ""] = ["admin", "admin", "acme", "admin"].map((token) =>
+    sessions.begin({ token }, HERE),
+  );
+  const ended = [old, out, revoked].map((id) => sessions.find(id)?.ended);
+  sessions.end(out);
+  tokens.delete("acme");
+  expect([out, revoked].map((id) => sessions.find(id))).toEqual([undefined, undefined]);
+  expect(sessions.find(other)?.principal).toEqual({ scope: "admin" });
+  await clock.advance(SESSION_MS);
+  expect([old, other].map((id) => sessions.find(id))).toEqual([undefined, undefined]);
+  expect(ended.map((signal) => signal?.aborted)).toEqual([true, true, true]);
+});
+
+test("wrong tokens and wrong codes count together, and a right token passes all the same", async () => {
+  const { clock, sessions } = setUp();
+  const tries = Array.from({ length: 11 }, (_, n) =>
+    codeOf(() => sessions.begin(n % 2 ? { token: `wrong-${n}` } : { code: `wrong-${n}` }, HERE)),
+  );
+  expect(tries).toEqual([...Array.from({ length: 10 }, () => "unauthorised"), "too_many"]);
+  expect(codeOf(() => sessions.begin({ token: "wrong" }, "192.0.2.2"))).toBe("unauthorised");
+  expect(codeOf(() => sessions.begin({ token: "admin" }, HERE))).toBe("none");
+  await clock.advance(60_000);
+  expect(codeOf(() => sessions.begin({ code: "wrong" }, HERE))).toBe("unauthorised");
+});
+
+test("a code begins one session of the owner, once and soon", async () => {
+  const { clock, sessions } = setUp();
+  const code = sessions.newCode();
+  expect(sessions.find(sessions.begin({ code }, HERE))?.principal).toEqual({ scope: "admin" });
+  expect(codeOf(() => sessions.begin({ code }, HERE))).toBe("unauthorised");
+  const late = sessions.newCode();
+  await clock.advance(CODE_MS);
+  expect(codeOf(() => sessions.begin({ code: late }, HERE))).toBe("unauthorised");
+});
+
+test("there are at most a hundred sessions and ten codes; the oldest goes first", () => {
+  const { sessions } = setUp();
+  const ids = Array.from({ length: 101 }, () => sessions.begin({ token: "admin" }, HERE));
+  expect(ids.map((id) => sessions.find(id) !== undefined)).toEqual([false, ...Array(100).fill(true)]);
+  const codes = Array.from({ length: 11 }, () => sessions.newCode());
+  expect(codes.map((code) => codeOf(() => sessions.begin({ code }, HERE)))).toEqual([
+    "unauthorised",
+    ...Array(10).fill("none"),
+  ]);
+});
