@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { dirname, join, normalize } from "node:path";
 
 const SRC = join(import.meta.dir, "../src");
-const files = [...new Bun.Glob("**/*.ts").scanSync(SRC)].sort();
+const files = [...new Bun.Glob("**/*.{ts,tsx}").scanSync(SRC)].sort();
 const text = new Map(
   await Promise.all(files.map(async (file) => [file, await Bun.file(join(SRC, file)).text()] as const)),
 );
@@ -100,6 +100,13 @@ describe("the source", () => {
           .map((path) => `${file} imports ${path}`),
       );
     expect(wrong).toEqual([]);
+  });
+
+  test("what runs in browsers knows nothing of Bun, and what runs in Bun nothing of what is shown", () => {
+    const isPage = (file: string) => file.includes("/page/");
+    expect(offenders(/\bBun\.|\bprocess\.|from "(node|bun):/, (file) => !isPage(file))).toEqual([]);
+    expect(offenders(/from "preact/, isPage)).toEqual([]);
+    expect(offenders(/innerHTML|insertAdjacentHTML|document\.write/i, () => false)).toEqual([]);
   });
 
   test("has no names that say nothing", () => {

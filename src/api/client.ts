@@ -2,7 +2,7 @@
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
 import { systemClock } from "../platform/clock.ts";
-import { causeOf, createDial, type DialOptions } from "./dial.ts";
+import { causeOf, createDial, type Dial, type DialOptions } from "./dial.ts";
 import {
   type Answer,
   type Contract,
@@ -45,15 +45,26 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** Three heartbeats missed: the server is gone, though the connection does not say so. */
 const SILENCE_MS = 3 * HEARTBEAT_MS + 1_000;
 
+/** What a client has to know of an operation: all but its shapes, which its types check. */
+export type Way = Pick<Operation, "method" | "path" | "transport" | "timeoutMs">;
+
+/** How a client reaches its server, and what it says when nobody answers. */
+export interface Line extends Pick<DialOptions, "unreachable" | "clock"> {
+  readonly dial: Dial;
+}
+
 export function createClient<const C extends Contract>(contract: C, options: DialOptions): Client<C> {
-  const dial = createDial(options);
-  const methods = Object.entries(contract).map(([name, operation]) => {
-    const { method, path, transport = "json", timeoutMs = ANSWER_TIMEOUT_MS } = operation;
+  return clientOver<C>(contract, { ...options, dial: createDial(options) });
+}
+
+export function clientOver<C extends Contract>(ways: Readonly<Record<keyof C, Way>>, line: Line): Client<C> {
+  const methods = Object.entries<Way>(ways).map(([name, way]) => {
+    const { method, path, transport = "json", timeoutMs = ANSWER_TIMEOUT_MS } = way;
     const call = (parts: Parts = {}, { signal, onProgress }: CallOptions = {}) => {
-      const patience = createPatience(options, signal);
+      const patience = createPatience(line, signal);
       const accept = MEDIA_TYPES[transport];
       const open = async () =>
-        dial({ method, path: pathOf(path, parts), body: parts.body, accept, timeoutMs, signal });
+        line.dial({ method, path: pathOf(path, parts), body: parts.body, accept, timeoutMs, signal });
       switch (transport) {
         case "events":
           return readEvents(open, patience, signal);
@@ -87,7 +98,7 @@ function pathOf(path: string, { params = {}, query = {} }: Parts): string {
 /** Waits for a piece of an answer, but not for longer than the server may be silent; every failure becomes a Fault. */
 type Patience = <T>(reading: Promise<T>) => Promise<T>;
 
-function createPatience({ unreachable, clock = systemClock }: DialOptions, signal?: AbortSignal): Patience {
+function createPatience({ unreachable, clock = systemClock }: Line, signal?: AbortSignal): Patience {
   return async (reading) => {
     const silence = Promise.withResolvers<never>();
     const cancel = clock.after(SILENCE_MS, () => silence.reject(unreachable("the server fell silent")));

@@ -39,7 +39,9 @@ export function createSelection(phase = 0): Selection {
 }
 
 /** The targets that the weights are shared among: those that serve or sleep, or (fail open) the unsure when there is none. */
-export function usable(route: Route): Target[] {
+export function usable<T extends Pick<Target, "weight" | "readiness">>(route: {
+  readonly targets: readonly T[];
+}): T[] {
   const weighted = route.targets.filter((target) => target.weight > 0);
   const serving = weighted.filter(({ readiness }) => readiness === "ready" || readiness === "asleep");
   return serving.length > 0 ? serving : weighted.filter(({ readiness }) => readiness === "unsure");

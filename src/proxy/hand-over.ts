@@ -34,6 +34,9 @@ export function createHandOver(socket: string, upstream: Upstream, away: Own): O
       const body = hasNoBody(method) ? null : await readBody(request, length, 0, () => {});
       const fields = said.goingOn.filter(([name]) => name !== PEER && name !== TRUSTED);
       fields.push([PEER, info.peer], [TRUSTED, String(info.peerTrusted)]);
+      // Under which host and scheme the visitor sees us; whether that counts is the supervisor's to say.
+      if (said.forwardedHost !== undefined) fields.push(["x-forwarded-host", said.forwardedHost]);
+      if (said.forwardedProto !== undefined) fields.push(["x-forwarded-proto", said.forwardedProto]);
       const sent = { method, path: pathOf(request.url), fields, body };
       const answer = await upstream.send(origin, sent, {
         connectTimeoutMs: CONNECT_MS,

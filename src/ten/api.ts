@@ -1,25 +1,22 @@
 // The handlers of ten's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
-import type { Principal } from "../api/access.ts";
 import type { Handlers } from "../api/server.ts";
 import { Fault } from "../core/fault.ts";
 import { type InstanceName, instanceName, parseInstance } from "../core/name.ts";
 import { select } from "../core/rollout.ts";
+import type { Caller } from "./caller.ts";
 import type { TenContract } from "./contract.ts";
 import type { Control } from "./control.ts";
 import type { InstanceView, ServiceSplit } from "./shapes.ts";
 import { serviceOf, type TrafficChange } from "./traffic.ts";
 import type { View } from "./view.ts";
 
-/** Who calls: the admin, or a tenant, who sees and touches only instances whose id is the tenant's. */
-export interface Caller extends Principal {
-  readonly tenant?: string;
-}
-
 export interface HandlerParts {
   readonly control: Control;
   readonly view: View;
   describeConfig(): Record<string, unknown>;
   metrics(): string;
+  /** A login link for the dashboard, in parts. */
+  loginCode(): { readonly code: string; readonly url: string; readonly expires_secs: number };
 }
 
 /** Lines of output beside each instance that has failed. */
@@ -206,6 +203,14 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       };
     },
     metrics: () => parts.metrics(),
+    loginCode({ peer }) {
+      if (peer.door === "socket") return parts.loginCode();
+      throw new Fault(
+        "forbidden",
+        "login links are made on the server's machine only",
+        "log in at the dashboard with a token",
+      );
+    },
   };
 }
 

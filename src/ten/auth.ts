@@ -4,7 +4,7 @@ import { type Access, createAccess } from "../api/access.ts";
 import { hashToken, newToken, sameHash, tokenMatches } from "../api/token.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { openDatabase } from "../platform/database.ts";
-import type { Caller } from "./api.ts";
+import type { Caller } from "./caller.ts";
 import { migrations } from "./migrations.ts";
 import { type DataPaths, dataPaths } from "./paths.ts";
 import { createRegistry, type Registry } from "./registry.ts";

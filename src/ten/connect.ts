@@ -1,14 +1,12 @@
 // How a command reaches its server: the URL it was given, or the unix socket in the data directory.
 import { dirname, resolve } from "node:path";
-import { type Client, createClient } from "../api/client.ts";
+import { createClient } from "../api/client.ts";
 import { type Endpoint, parseServerUrl } from "../api/dial.ts";
 import type { Context } from "../cli/command.ts";
 import { Fault } from "../core/fault.ts";
 import { findConfig, readDocument } from "./config.ts";
-import { contract, type TenContract } from "./contract.ts";
+import { contract, type TenClient } from "./contract.ts";
 import { dataPaths } from "./paths.ts";
-
-export type TenClient = Client<TenContract>;
 
 /** The client of the server that the flags, the environment or the nearest tenement.toml point to. Does not dial yet. */
 export function connect({ globals, out, program }: Context): TenClient {

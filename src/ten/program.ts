@@ -27,6 +27,7 @@ export const ten: Program = {
     },
     Server: {
       serve: () => import("./commands/serve.ts"),
+      dashboard: () => import("./commands/dashboard.ts"),
       reload: () => import("./commands/reload.ts"),
       install: () => import("./commands/install.ts"),
       uninstall: () => import("./commands/uninstall.ts"),

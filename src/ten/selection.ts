@@ -1,7 +1,7 @@
 // Which instances a name means to commands that act on each: the instance itself, or those that carry the version.
 import { type InstanceName, instanceName, parseInstance } from "../core/name.ts";
 import { named } from "../core/rollout.ts";
-import type { TenClient } from "./connect.ts";
+import type { TenClient } from "./contract.ts";
 
 /** The names of the instances that `api:v2` means, as to `stop` and `weight`; itself when there is none, so that the server says so. */
 export async function instancesOf(

@@ -1,8 +1,10 @@
 // `ten serve` put together: what is opened in which order, and how it all ends.
 import { isIP } from "node:net";
 import { availableParallelism } from "node:os";
+import { createBrowser } from "../api/browser.ts";
 import { listenAdmin, listenApi } from "../api/listen.ts";
 import { createApi } from "../api/server.ts";
+import { CODE_MS, createSessions } from "../api/session.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { guardAccepting } from "../platform/accepting.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -19,6 +21,7 @@ import { createAuth } from "./auth.ts";
 import type { Config } from "./config.ts";
 import { contract } from "./contract.ts";
 import { createControl } from "./control.ts";
+import { dashboard } from "./dashboard.ts";
 import { describe } from "./describe.ts";
 import { metricsPage } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
@@ -45,6 +48,8 @@ export interface ServeOptions {
 
 export interface Server {
   readonly url: URL;
+  /** Where the dashboard is. */
+  readonly dashboard: string;
   readonly socket: string;
   readonly adminUrl: string | undefined;
   /** Resolves when all instances are adopted or their start has begun. */
@@ -107,6 +112,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
     monotonic: clock.monotonic,
     urlOf: (service, id) => `http://${id}.${service}.${domain}:${plane?.url.port ?? options.port}/`,
   });
+  const access = createAuth(registry, paths, clock);
+  const sessions = opened.use(createSessions(access, clock));
   const api = createApi({
     contract,
     handlers: createHandlers({
@@ -114,8 +121,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
       view,
       describeConfig: () => ({ ...describe(control.config()), domain, url: plane?.url.href }),
       metrics: () => metricsPage(view.list(), traffic(), version),
+      loginCode: () => ({ code: sessions.newCode(), expires_secs: CODE_MS / 1000, url: dashboardUrl() }),
     }),
-    authorise: createAuth(registry, paths, clock).authorise,
+    authorise: access.authorise,
+    browser: createBrowser({ name: ADMIN_LABEL, files: dashboard, sessions }),
     product: `ten/${version}`,
     ownHost: (host) =>
       host === "localhost" || host === domain || host === `${ADMIN_LABEL}.${domain}` || isIP(bare(host)) > 0,
@@ -157,6 +166,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
     );
     return plane;
   });
+  /** As this machine sees it: what stands in front of the server is not known. */
+  function dashboardUrl(): string {
+    const isDefault = control.config().routing.default !== undefined;
+    return `http://${isDefault ? `${ADMIN_LABEL}.` : ""}${domain}:${plane?.url.port ?? options.port}/`;
+  }
+
   const open = plane;
   if (!open) throw new Fault("internal", "the proxy did not open");
   opened.use(open);
@@ -173,6 +188,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const owned = opened.move();
   return {
     url: open.url,
+    dashboard: dashboardUrl(),
     socket: paths.socket,
     adminUrl: admin?.url,
     settled: control.settle(),
@@ -196,6 +212,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
       }
     },
     async close(instances) {
+      // Logs that a page follows have no end of their own.
+      sessions[Symbol.dispose]();
       const deadlineMs = longest(control.config(), "drainTimeoutMs");
       await (instances === "end" ? open.close(deadlineMs) : open.leave(deadlineMs));
       if (instances === "end") await control.supervisor.endAll();

@@ -64,6 +64,7 @@ export default command({
         [
           `serving ${server.url.href}`,
           `  services at http://SERVICE.${domain}:${server.url.port}/`,
+          `  dashboard at ${server.dashboard}, log in with: ten dashboard`,
           `  data in ${config.settings.dataDir}`,
           "",
         ].join("\n"),

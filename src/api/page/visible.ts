@@ -1,0 +1,43 @@
+// What a page does only while somebody looks at it: hidden tabs cost the server nothing.
+import { useEffect, useRef } from "preact/hooks";
+
+const SLOWER = 10;
+
+/**
+ * Reads at once and again `periodMs` after each answer (later where an answer takes long), while the page is visible.
+ * `read` must not reject for anything but its signal.
+ */
+export function usePoll(read: (signal: AbortSignal) => Promise<void>, periodMs: number): void {
+  const latest = useRef(read);
+  latest.current = read;
+  useWhileVisible((signal) => {
+    const turn = async () => {
+      const startedAt = performance.now();
+      await latest.current(signal).catch(() => {});
+      if (signal.aborted) return;
+      setTimeout(
+        () => signal.aborted || turn(),
+        Math.max(periodMs, SLOWER * (performance.now() - startedAt)),
+      );
+    };
+    void turn();
+  }, []);
+}
+
+/** Calls `begin` whenever the page becomes visible or one of `inputs` changes; the signal fires at the end of that. */
+export function useWhileVisible(begin: (signal: AbortSignal) => void, inputs: readonly unknown[]): void {
+  useEffect(() => {
+    let stop = new AbortController();
+    const change = () => {
+      stop.abort();
+      stop = new AbortController();
+      if (!document.hidden) begin(stop.signal);
+    };
+    change();
+    document.addEventListener("visibilitychange", change);
+    return () => {
+      document.removeEventListener("visibilitychange", change);
+      stop.abort();
+    };
+  }, inputs);
+}

@@ -1,0 +1,82 @@
+// One instance: every fact about it, what can be done with it, and its log.
+import type { ComponentChildren } from "preact";
+import { Dialog } from "../../api/page/dialog.tsx";
+import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
+import type { TenClient } from "../contract.ts";
+import type { InstanceView } from "../shapes.ts";
+import type { Act } from "./act.ts";
+import { LogView } from "./log-view.tsx";
+import { labelOf } from "./plan.ts";
+import { State } from "./service.tsx";
+
+interface DetailProps {
+  readonly one: InstanceView;
+  readonly client: TenClient;
+  readonly isAdmin: boolean;
+  readonly onAct: (act: Act) => void;
+  readonly onClose: () => void;
+  /** What the last commands led to. */
+  readonly children: ComponentChildren;
+}
+
+export function Detail({ one, client, isAdmin, onAct, onClose, children }: DetailProps) {
+  const { service } = one;
+  const id = labelOf(one.id);
+  const isStopped = one.state === "stopped";
+  const act = (kind: "weight" | "route" | "stop" | "restart" | "start", text: string) => (
+    <button type="button" onClick={() => onAct({ kind, service, id })}>
+      {text}
+    </button>
+  );
+  return (
+    <Dialog title={one.id} shape="drawer" onClose={onClose}>
+      {children}
+      <div class="acts">
+        {isAdmin && !isStopped && act("weight", "Weight…")}
+        {isAdmin && !isStopped && act("route", "Route to it…")}
+        {act(isStopped ? "start" : "restart", isStopped ? "Start…" : "Restart…")}
+        {!isStopped && act("stop", "Stop…")}
+      </div>
+      <dl class="facts">{facts(one).map(([name, value]) => fact(name, value))}</dl>
+      <LogView key={one.id} client={client} service={service} id={id} />
+    </Dialog>
+  );
+}
+
+function fact(name: string, value: ComponentChildren) {
+  return (
+    <div key={name}>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function facts(one: InstanceView): [string, ComponentChildren][] {
+  const all: [string, ComponentChildren | null][] = [
+    ["State", <State key="state" state={one.state} />],
+    ["Reason", one.reason],
+    ["Version", one.version],
+    ["Weight", one.weight],
+    ["Share", `${one.share} %`],
+    ["Req/s", one.requests_per_sec],
+    ["Errors", `${one.error_percent} % lately, ${one.errors} of ${one.requests}`],
+    ["p95", written(one.p95_ms, formatMillis)],
+    ["In flight", one.in_flight],
+    ["CPU", written(one.cpu_percent, formatPercent)],
+    ["Memory", written(one.memory_bytes, formatBytes)],
+    ["Uptime", written(one.uptime_secs, formatSeconds)],
+    ["Idle", written(one.idle_secs, formatSeconds)],
+    ["Restarts", one.restarts],
+    ["Last exit", one.last_exit],
+    ["Next try", written(one.next_try_secs, (secs) => `in ${formatSeconds(secs)}`)],
+    ["Pid", one.pid],
+    ["Port", one.port],
+    ["Created", new Date(one.created_at).toLocaleString()],
+  ];
+  return all.filter(([, value]) => value !== null && value !== "");
+}
+
+function written(value: number | null, format: (value: number) => string): string | null {
+  return value === null ? null : format(value);
+}

@@ -1,0 +1,188 @@
+// One service: its split, what can be done with it, and its instances.
+import { useState } from "preact/hooks";
+import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
+import type { InstanceView } from "../shapes.ts";
+import type { Act } from "./act.ts";
+import { labelOf, type VersionShare, versionShares } from "./plan.ts";
+import { colourOf, SplitBar } from "./split.tsx";
+
+interface ServiceProps {
+  readonly name: string;
+  readonly instances: readonly InstanceView[];
+  /** Since when it is under maintenance. */
+  readonly maintenance: string | undefined;
+  readonly isAdmin: boolean;
+  readonly onAct: (act: Act) => void;
+  readonly onOpen: (id: string) => void;
+}
+
+/** More rows than that are asked for: nobody reads a thousand. */
+const ROWS = 100;
+
+export function Service({ name, instances, maintenance, isAdmin, onAct, onOpen }: ServiceProps) {
+  const [isWhole, setWhole] = useState(false);
+  const [hasStopped, setStopped] = useState(false);
+  const versions = versionShares(instances);
+  const running = instances.filter(({ state }) => state !== "stopped");
+  const stopped = instances.length - running.length;
+  const listed = hasStopped ? instances : running;
+  const shown = isWhole ? listed : listed.slice(0, ROWS);
+  const isOn = maintenance !== undefined;
+  return (
+    <section class="service" aria-labelledby={`service-${name}`}>
+      <header>
+        <h2 id={`service-${name}`}>{name}</h2>
+        {isOn && (
+          <span class="badge warn" title={`since ${maintenance}`}>
+            maintenance
+          </span>
+        )}
+        <span class="count">{running.length === 1 ? "1 instance" : `${running.length} instances`}</span>
+        {isAdmin && (
+          <div class="acts">
+            <button type="button" onClick={() => onAct({ kind: "route", service: name })}>
+              Route…
+            </button>
+            <button type="button" onClick={() => onAct({ kind: "rollback", service: name })}>
+              Roll back…
+            </button>
+            <button type="button" onClick={() => onAct({ kind: "maintenance", service: name, on: !isOn })}>
+              {isOn ? "End maintenance…" : "Maintenance…"}
+            </button>
+          </div>
+        )}
+      </header>
+      <SplitBar versions={versions} />
+      {shown.length > 0 && (
+        <Table rows={shown} versions={versions} isAdmin={isAdmin} onAct={onAct} onOpen={onOpen} />
+      )}
+      <div class="more">
+        {shown.length < listed.length && (
+          <button type="button" class="quiet" onClick={() => setWhole(true)}>
+            Show all {listed.length}
+          </button>
+        )}
+        {stopped > 0 && (
+          <button
+            type="button"
+            class="quiet"
+            aria-pressed={hasStopped}
+            onClick={() => setStopped(!hasStopped)}
+          >
+            {hasStopped ? "Hide" : "Show"} {stopped} stopped
+          </button>
+        )}
+      </div>
+    </section>
+  );
+}
+
+interface TableProps extends Pick<ServiceProps, "isAdmin" | "onAct" | "onOpen"> {
+  readonly rows: readonly InstanceView[];
+  readonly versions: readonly VersionShare[];
+}
+
+const HEADINGS = ["Weight", "Share", "Req/s", "Err %", "p95", "CPU", "Memory", "Uptime", "Restarts"];
+
+function Table({ rows, versions, ...rest }: TableProps) {
+  return (
+    // The roles are said because the phone's layout takes them away.
+    <table class="instances" role="table">
+      <thead role="rowgroup">
+        <tr role="row">
+          <th scope="col" role="columnheader">
+            Instance
+          </th>
+          <th scope="col" role="columnheader">
+            State
+          </th>
+          {HEADINGS.map((heading) => (
+            <th key={heading} scope="col" role="columnheader" class="number">
+              {heading}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {rows.map((one) => (
+          <Row key={one.id} one={one} colour={colourOf(versions, one.version)} {...rest} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+interface RowProps extends Pick<ServiceProps, "isAdmin" | "onAct" | "onOpen"> {
+  readonly one: InstanceView;
+  readonly colour: string;
+}
+
+function Row({ one, colour, isAdmin, onAct, onOpen }: RowProps) {
+  const label = labelOf(one.id);
+  const isStopped = one.state === "stopped";
+  const set = () => onAct({ kind: "weight", service: one.service, id: label });
+  return (
+    <tr role="row" class={`is-${one.state}`}>
+      <th scope="row" role="rowheader">
+        <button
+          type="button"
+          class="name"
+          onClick={() => onOpen(one.id)}
+          aria-label={`${one.id}, details and log`}
+        >
+          <i class={colour} />
+          {label}
+        </button>
+        {one.version !== label && <span class="version">{one.version}</span>}
+      </th>
+      <td role="cell" class="state">
+        <State state={one.state} />
+        {one.state !== "healthy" && <span class="reason">{one.reason}</span>}
+      </td>
+      <Cell heading="Weight">
+        {isAdmin && !isStopped ? (
+          <button
+            type="button"
+            class="set"
+            onClick={set}
+            aria-label={`Set the weight of ${one.id}, now ${one.weight}`}
+          >
+            {one.weight}
+          </button>
+        ) : (
+          one.weight
+        )}
+      </Cell>
+      <Cell heading="Share">{one.share} %</Cell>
+      <Cell heading="Req/s">{one.requests_per_sec}</Cell>
+      <Cell heading="Err %" isBad={one.error_percent > 0}>
+        {one.error_percent}
+      </Cell>
+      <Cell heading="p95">{one.p95_ms === null ? "–" : formatMillis(one.p95_ms)}</Cell>
+      <Cell heading="CPU">{one.cpu_percent === null ? "–" : formatPercent(one.cpu_percent)}</Cell>
+      <Cell heading="Memory">{one.memory_bytes === null ? "–" : formatBytes(one.memory_bytes)}</Cell>
+      <Cell heading="Uptime">{one.uptime_secs === null ? "–" : formatSeconds(one.uptime_secs)}</Cell>
+      <Cell heading="Restarts" isBad={one.restarts > 0}>
+        <span title={one.last_exit === null ? "" : `last exit: ${one.last_exit}`}>{one.restarts}</span>
+      </Cell>
+    </tr>
+  );
+}
+
+interface CellProps {
+  readonly heading: string;
+  readonly isBad?: boolean;
+  readonly children: preact.ComponentChildren;
+}
+
+function Cell({ heading, isBad = false, children }: CellProps) {
+  return (
+    <td role="cell" class={isBad ? "number bad" : "number"} data-heading={heading}>
+      {children}
+    </td>
+  );
+}
+
+export function State({ state }: Pick<InstanceView, "state">) {
+  return <span class={`badge state-${state}`}>{state}</span>;
+}

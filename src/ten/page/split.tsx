@@ -1,0 +1,67 @@
+// A service's traffic as a bar, and as a table of what a change would make of it.
+import { type Line, labelOf, type VersionShare } from "./plan.ts";
+
+const COLOURS = 6;
+const SHOWN = 8;
+
+export function colourOf(versions: readonly VersionShare[], version: string): string {
+  return `c${
+    Math.max(
+      0,
+      versions.findIndex((one) => one.version === version),
+    ) % COLOURS
+  }`;
+}
+
+export function SplitBar({ versions }: { readonly versions: readonly VersionShare[] }) {
+  const taking = versions.filter(({ share }) => share > 0);
+  const words = taking.map(({ version, share }) => `${version} ${share} %`);
+  if (taking.length === 0) return <p class="notraffic">no instance takes traffic</p>;
+  const more = taking.length - SHOWN;
+  return (
+    <div class="split">
+      <div class="bar" role="img" aria-label={`Split: ${words.join(", ")}`}>
+        {taking.map(({ version, share }) => (
+          <span key={version} class={colourOf(versions, version)} style={{ width: `${share}%` }} />
+        ))}
+      </div>
+      <ul class="legend" aria-hidden="true">
+        {taking.slice(0, SHOWN).map(({ version, share }) => (
+          <li key={version}>
+            <i class={colourOf(versions, version)} />
+            <b>{version}</b> {share} %
+          </li>
+        ))}
+        {more > 0 && <li>and {more} more</li>}
+      </ul>
+    </div>
+  );
+}
+
+/** Before and after, one line an instance; those that change stand out. */
+export function SplitChange({ lines }: { readonly lines: readonly Line[] }) {
+  return (
+    <table class="change">
+      <thead>
+        <tr>
+          <th scope="col">Instance</th>
+          <th scope="col">Now</th>
+          <th scope="col">Then</th>
+          <th scope="col" />
+        </tr>
+      </thead>
+      <tbody>
+        {lines.map(({ id, before, after }) => (
+          <tr key={id} class={after?.share === before.share ? "" : "changes"}>
+            <th scope="row">{labelOf(id)}</th>
+            <td>{before.share} %</td>
+            <td>{after ? `${after.share} %` : "stopped"}</td>
+            <td class="meter">
+              <span style={{ width: `${after?.share ?? 0}%` }} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
