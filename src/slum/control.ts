@@ -51,9 +51,17 @@ const TICK_MS = 1_000;
 const POLL_JITTER = 0.2;
 /** In one transaction; the others come with the next tick. */
 const ALERTS_AT_ONCE = 100;
+const NOTED_AT_ONCE = 50;
+const TO_NOTE_MAX = 10_000;
 const ALERT_MEMORY_MS = 3_600_000;
 /** What is under way to a server that is drained has so long. */
 const DRAIN_MS = 30_000;
+
+/** A server as a check has left it, with another status than before. */
+interface Noted {
+  readonly server: Server;
+  readonly at: number;
+}
 
 export function createControl(parts: ControlParts): Control {
   const { registry, clock, webhooks, snapshot, log, random = Math.random } = parts;
@@ -63,6 +71,9 @@ export function createControl(parts: ControlParts): Control {
   const alerts = new Alerts({ offlineAfterMs: parts.offlineAfterMs });
   const stopTicks = clock.every(TICK_MS, tick);
   let stopPolls = () => {};
+  /** Changes of status that are not in the registry yet. */
+  const toNote: Noted[] = [];
+  let isNoting = false;
   let isTelling = false;
   let isDisposed = false;
   let trouble = registry.trouble;
@@ -78,16 +89,34 @@ export function createControl(parts: ControlParts): Control {
     if (status === "offline") log.warn(text);
     else log.info(text);
     if (status === "offline") plane?.cut(server.id);
-    void registry
-      .tryWrite((writer) => {
-        const { latencyMs = null } = server;
-        const lastError = server.lastError ?? null;
-        const row = registry.servers.get(server.id);
-        if (row) writer.servers.change(row, { status, statusAt: clock.now(), latencyMs, lastError });
-        writer.event(`server.${status}`, { server: server.id }, `${server.detail ?? ""}${seenBy()}`);
-      })
-      .catch(defect);
+    toNote.push({ server, at: clock.now() });
+    toNote.splice(0, Math.max(0, toNote.length - TO_NOTE_MAX));
+    void noteAll().catch(defect);
     tick();
+  }
+
+  /** Into the registry, those together that come while earlier ones are written: a thousand servers may fall at once. */
+  async function noteAll(): Promise<void> {
+    if (isNoting) return;
+    isNoting = true;
+    try {
+      while (toNote.length > 0) {
+        const some = toNote.splice(0, NOTED_AT_ONCE);
+        await registry.tryWrite((writer) => {
+          for (const one of some) note(writer, one);
+        });
+      }
+    } finally {
+      isNoting = false;
+    }
+  }
+
+  function note(writer: Writer, { server, at }: Noted): void {
+    const { status } = server.standing;
+    const { latencyMs = null, lastError = null } = server;
+    const row = registry.servers.get(server.id);
+    if (row) writer.servers.change(row, { status, statusAt: at, latencyMs, lastError });
+    writer.event(`server.${status}`, { server: server.id }, `${server.detail ?? ""}${seenBy()}`);
   }
 
   /** Where several slums write events, each says whose eyes these were. */

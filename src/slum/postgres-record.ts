@@ -32,6 +32,8 @@ export function firstSeq(revision: number): number {
 export interface Record {
   readonly tables: Tables;
   readonly isEmpty: boolean;
+  /** Hashes of the tokens that it makes. */
+  readonly tokens: readonly string[];
   /** Sends everything, in the transaction of `db`. */
   send(db: Drizzle): Promise<void>;
 }
@@ -48,6 +50,7 @@ interface Part {
 export function createRecord(revision: number, now: () => number): Record {
   const parts = new Map<string, Part>();
   const changed = new Set<string>();
+  const madeTokens: string[] = [];
   let place = 0;
 
   function partOf(name: string, table: PgTable, key: PgColumn): Part {
@@ -95,10 +98,12 @@ export function createRecord(revision: number, now: () => number): Record {
         return row;
       },
       insertToken(hash) {
+        madeTokens.push(hash);
         tokens.inserted.push({ hash, createdAt: Math.round(now()) });
         changed.add(JSON.stringify(["tokens", hash]));
       },
     },
+    tokens: madeTokens,
     get isEmpty() {
       return [...parts.values()].every(
         ({ removed, updated, inserted }) => removed.length + updated.length + inserted.length === 0,

@@ -30,6 +30,8 @@ const WAIT_MS = 5_000;
 const WAITING_MAX = 1_000;
 const RETRY_MS = 50;
 const STALE_MS = 500;
+/** Who does not want to wait still tries again where slums have only met. */
+const COLLISION_MS = 1_000;
 /** How often word is left that has not changed, and how long it counts. */
 const SIGHTINGS_EVERY_MS = 5_000;
 const LATELY_MS = 15_000;
@@ -175,6 +177,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     let result: T | undefined;
     let revision = 0;
     let isSent = false;
+    let made: readonly string[] = [];
     try {
       await migrate();
       if (seen === undefined) await look();
@@ -189,15 +192,17 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
         await follow(db, before.number);
         const record = createRecord(revision, now);
         result = work(record.tables);
+        made = record.tokens;
         if (record.isEmpty) throw NOTHING;
         await record.send(db);
         if (revision % PRUNE_EVERY === 0) await forget(db, revision - KEPT_REVISIONS);
         isSent = true;
       });
       seen = revision;
+      knownTokens = [...knownTokens, ...made];
     } catch (thrown) {
       if (thrown === BEHIND) seen = undefined;
-      if (thrown !== NOTHING) throw isSent && isDisconnected(thrown) ? unknownOutcome(thrown) : thrown;
+      if (thrown !== NOTHING) throw isSent && isDisconnected(thrown) ? unknownOutcome() : thrown;
     }
     committed();
     return result as T;
@@ -218,10 +223,10 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     await db.update(tables.revisions).set({ since: last }).where(eq(tables.revisions.id, 1));
   }
 
-  function unknownOutcome(thrown: unknown): Fault {
-    seen = undefined;
+  function unknownOutcome(): Fault {
+    seen = inTouchSinceMs = undefined;
     const hint = "look when it is back, before you do it again; routing goes on";
-    return own("was lost while it took the change, which it may have made or not", hint, thrown);
+    return own("was lost while it took the change, which it may have made or not", hint);
   }
 
   async function leaveWord(db: Drizzle, sightings: Sightings): Promise<void> {
@@ -248,7 +253,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
       }),
     transact: (work, patienceMs, committed) =>
       inTurn("the change", async () => {
-        const giveUpAt = clock.monotonic() + patienceMs;
+        const giveUpAt = clock.monotonic() + Math.max(patienceMs, COLLISION_MS);
         for (let tries = 1; ; tries += 1) {
           const triedMs = clock.monotonic();
           try {

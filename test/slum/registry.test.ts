@@ -10,6 +10,7 @@ import type { Registry } from "../../src/slum/registry.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { privateRoot } from "../support/private-ca.ts";
 import { createTempDir } from "../support/temp-dir.ts";
+import { until } from "../support/until.ts";
 
 const fresh = {
   id: "iad",
@@ -233,6 +234,41 @@ describe.skipIf(!hasPostgres)(`a registry that slums share ${NEEDS_POSTGRES}`, (
     const fault = await open(database).catch((thrown) => thrown);
     expect(fault.message).toContain("is of version 99, this program knows up to");
     expect(fault.hint).toContain("install the newer program");
+  });
+
+  test("is followed when it has lost the last writes, as after the failover of a cluster", async () => {
+    const database = await postgres.createDatabase();
+    await using registry = await open(database);
+    await registry.write((writer) => writer.servers.add(fresh));
+    await registry.write((writer) => writer.servers.add({ ...fresh, id: "fra", url: "http://h:2" }));
+    await using sql = new SQL({ url: database, max: 1, prepare: false });
+    await sql.unsafe(
+      "DELETE FROM slum_servers WHERE id = 'fra'; DELETE FROM slum_changes WHERE revision = 2; UPDATE slum_revision SET number = 1",
+    );
+    await registry.poll(nobodySeen);
+    expect([...registry.servers.keys()]).toEqual(["iad"]);
+    await registry.write((writer) => writer.servers.add({ ...fresh, id: "syd", url: "http://h:3" }));
+    expect([...registry.servers.keys()]).toEqual(["iad", "syd"]);
+  });
+
+  test("says that it only reads, and takes writes again when it does", async () => {
+    const database = await postgres.createDatabase();
+    await using registry = await open(database);
+    await using sql = new SQL({ url: database, max: 1, prepare: false });
+    const name = new URL(database).pathname.slice(1);
+    const others = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`;
+    await sql.unsafe(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    await sql.unsafe(others);
+    const failed = await registry.write((writer) => writer.token("x")).catch((thrown) => thrown);
+    expect(failed.message).toContain("only reads at the moment");
+    await sql.unsafe(`SET default_transaction_read_only = off; ALTER DATABASE ${name} RESET ALL`).simple();
+    await sql.unsafe(others);
+    await until("it is taken again", async () => {
+      await registry.poll(nobodySeen);
+      return registry.trouble === undefined;
+    });
+    await registry.write((writer) => writer.token("y"));
+    expect(registry.tokens()).toEqual(["y"]);
   });
 
   test("never shows its password, whatever is in the way", async () => {

@@ -9,7 +9,8 @@ import { dataDirOf, dataPaths } from "../paths.ts";
 export default command({
   name: "token-gen",
   summary: "Make a token for the HTTP API",
-  description: "It is shown once; only a hash of it is kept. It counts at once, also while slum runs.",
+  description:
+    "It is shown once; only a hash of it is kept. It counts at once, also while slum runs; where slums share a registry, within a second.",
   examples: [["slum token-gen", "for SLUM_TOKEN, together with SLUM_SERVER"]],
   args: {
     db: option("The registry, when it is not in the data directory; also SLUM_DB", { hint: "DB" }),
