@@ -24,6 +24,7 @@ export default command({
       "on all interfaces, the admin API at slum.example.com",
     ],
     ["slum serve --webhook https://hooks.example.com/slum", "and tell somebody when servers stay down"],
+    ["slum serve --db postgres://slum@db.example.com/slum", "one of several slums that share a registry"],
   ],
   args: {
     host: option("Address to listen on; 127.0.0.1 for the domain localhost, else all", { hint: "H" }),
