@@ -1,6 +1,7 @@
 // An admin API, built from a contract and one handler per operation.
 import { type Context, Hono } from "hono";
 import { Fault, messageOf } from "../core/fault.ts";
+import { canonicalHost } from "../core/host.ts";
 import { quote } from "../core/name.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Authorise, Peer, Principal } from "./access.ts";
@@ -116,7 +117,8 @@ function refuseStrangers(
 ): void {
   if (request.headers.has("origin") && !browser?.isOwnPage(request, peer))
     throw new Fault("forbidden", "requests from web pages are refused");
-  const host = (request.headers.get("host") ?? "").toLowerCase().replace(/:\d*$/, "");
+  const said = request.headers.get("host") ?? "";
+  const host = canonicalHost(said) ?? said;
   if (!ownHost(host, peer)) throw new Fault("forbidden", `${quote(host)} is not a host of this API`);
 }
 

@@ -111,6 +111,11 @@ test("requests that a browser makes are refused, with a right token too", async 
   expect([status, body.error.message]).toEqual([403, '"evil.example" is not a host of this API']);
 });
 
+test.each(["LOCALHOST", "localhost.", "LocalHost.:8080"])("%s is a host of the API as well", async (Host) => {
+  await using server = await serveTcp();
+  expect((await ask(server.url, "/api/things", { headers: { ...bearer(ADMIN), Host } })).status).toBe(200);
+});
+
 test("lines of progress end with the result", async () => {
   await using server = await serveTcp();
   const init = { method: "POST", headers: bearer(ADMIN), body: '{"steps":1}' };
