@@ -48,7 +48,7 @@ export interface Deploys {
   /** `signal` is the client's: when it aborts before the switch, the deploy has failed. */
   deploy(request: DeployRequest, progress: Progress, signal: AbortSignal): Promise<DeployResult>;
   /** Aborts what is under way for the service (of this instance only, when given), with the reason to report. */
-  abort(service: string, reason: Fault, id?: string): void;
+  abort(service: string, reason: Fault, id?: string): boolean;
 }
 
 export interface DeployParts {
@@ -218,7 +218,9 @@ export function createDeploys(parts: DeployParts): Deploys {
     },
     abort(service, reason, id) {
       const deploy = running.get(service);
-      if (deploy && (id === undefined || deploy.ids.includes(id))) deploy.controller.abort(reason);
+      if (!deploy || (id !== undefined && !deploy.ids.includes(id))) return false;
+      deploy.controller.abort(reason);
+      return true;
     },
   };
 }

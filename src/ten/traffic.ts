@@ -63,7 +63,8 @@ export interface TrafficParts {
   readonly supervisor: Supervisor;
   /** Puts the routes into force; resolves when every request that starts from then on sees them. */
   publish(): Promise<void>;
-  abortDeploy(service: string, reason: Fault): void;
+  /** Whether there was one. */
+  abortDeploy(service: string, reason: Fault): boolean;
   timesOf(service: string): { readonly startupTimeoutMs: number; readonly stopGraceMs: number };
 }
 
@@ -168,8 +169,11 @@ export function createTraffic(parts: TrafficParts): Traffic {
         signal,
       );
     },
-    rollback(name, { last, signal }) {
-      parts.abortDeploy(name, new Fault("conflict", `the deploy of ${name} was aborted by a rollback`));
+    async rollback(name, { last, signal }) {
+      const aborted = parts.abortDeploy(
+        name,
+        new Fault("conflict", `the deploy of ${name} was aborted by a rollback`),
+      );
       const history = (): readonly Change[] => registry.history(name);
       return changeAfterStart(
         name,
@@ -181,7 +185,10 @@ export function createTraffic(parts: TrafficParts): Traffic {
             .map(([id]) => id)
             .join(", ")}`,
         signal,
-      );
+      ).catch((thrown) => {
+        if (!aborted || !(thrown instanceof Fault)) throw thrown;
+        throw new Fault(thrown.code, `the deploy was aborted, but ${thrown.message}`, thrown.hint);
+      });
     },
   };
 }

@@ -176,6 +176,20 @@ describe("deploys of one service", () => {
     expect(await ten.split(HOST, 5)).toEqual({ "api:v1": 5 });
   });
 
+  test("are aborted by a rollback that has nowhere to go back to, and says both", async () => {
+    await using ten = await startFleet();
+    await ten.ok("deploy", "api:v1");
+    const deploy = ten.begin("deploy", "api:gated");
+    await deploy.said("waiting until it is healthy");
+    const { exit, stderr } = await ten.run("rollback", "api");
+    expect([exit, stderr]).toEqual([
+      4,
+      expect.stringContaining("the deploy was aborted, but api has nothing older"),
+    ]);
+    expect((await deploy.done).exit).toBe(4);
+    expect(await ten.split(HOST, 5)).toEqual({ "api:v1": 5 });
+  });
+
   test("are aborted by a stop of their instance", async () => {
     await using ten = await startFleet();
     await ten.ok("deploy", "api:v1");
