@@ -11,11 +11,13 @@ export interface ApiListener extends AsyncDisposable {
   readonly port: number | undefined;
 }
 
-/** At an address of its own, beside the proxy. Throws a Fault when somebody listens there. */
+const FLAGS = { host: "--admin", port: "--admin" };
+
+/** At an address of its own, beside the proxy. Throws a Fault when somebody listens there, or nobody can. */
 export function listenAdmin(api: Api, { host, port }: AdminAddress): ApiListener & { readonly url: string } {
-  if (port > 0) probePort(host, port);
+  probePort(host, port, FLAGS);
   const listener = listenApi(api, { hostname: host, port });
-  return { ...listener, url: `http://${host}:${listener.port}/` };
+  return { ...listener, url: `http://${host.includes(":") ? `[${host}]` : host}:${listener.port}/` };
 }
 
 export interface AdminAddress {

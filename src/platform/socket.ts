@@ -53,17 +53,25 @@ async function answers(path: string, clock: Clock): Promise<boolean> {
 
 /**
  * Makes sure that nobody listens there, by listening for a moment without sharing. A later listener with `reusePort`
- * would otherwise join a stranger and split the traffic with it. Throws a Fault that says who is in the way.
+ * would otherwise join a stranger and split the traffic with it. Throws a Fault that says who is in the way, and which of
+ * the `flags` to change.
  */
-export function probePort(hostname: string, port: number): void {
+export function probePort(hostname: string, port: number, flags: AddressFlags = USUAL_FLAGS): void {
   try {
     Bun.listen({ hostname, port, exclusive: true, socket: { data() {} } }).stop(true);
   } catch (error) {
-    throw portFault(error, hostname, port);
+    throw portFault(error, hostname, port, flags);
   }
 }
 
-function portFault(error: unknown, hostname: string, port: number): Fault {
+interface AddressFlags {
+  readonly host: string;
+  readonly port: string;
+}
+
+const USUAL_FLAGS: AddressFlags = { host: "--host", port: "--port" };
+
+function portFault(error: unknown, hostname: string, port: number, flags: AddressFlags): Fault {
   const because = { cause: error };
   switch ((error as NodeJS.ErrnoException).code) {
     case "EADDRINUSE": {
@@ -72,7 +80,7 @@ function portFault(error: unknown, hostname: string, port: number): Fault {
       return new Fault(
         "conflict",
         `port ${port} is taken${who}`,
-        "stop it, or choose another with --port",
+        `stop it, or choose another with ${flags.port}`,
         because,
       );
     }
@@ -85,10 +93,12 @@ function portFault(error: unknown, hostname: string, port: number): Fault {
       );
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
+    // Bun has no code for a name that is somebody else's, or nobody's.
+    case undefined:
       return new Fault(
         "usage",
         `${quote(hostname)} is no address of this machine`,
-        "correct --host",
+        `correct ${flags.host}`,
         because,
       );
     default:

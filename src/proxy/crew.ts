@@ -61,7 +61,7 @@ async function findWorker(options: CrewOptions, word: string): Promise<WorkerLin
 
 /** Makes sure that nobody but these listens there; they may, until others do in their place. Throws a Fault. */
 export function claimPort({ host, port }: Address, found: readonly WorkerLink[]): void {
-  if (port > 0 && !found.some(({ hello }) => portOf(hello.url) === port)) probePort(host, port);
+  if (!found.some(({ hello }) => portOf(hello.url) === port)) probePort(host, port);
 }
 
 function portOf(url: string | null): number | undefined {

@@ -78,7 +78,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(claimDirectory(paths.root, { program: "slum" }));
   const slumId = identityIn(paths);
   opened.use(guardAccepting(clock, log.warn));
-  if (options.port > 0) probePort(options.host, options.port);
+  probePort(options.host, options.port);
   const last = readSnapshot(paths.snapshot);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
   resolver.remember(last?.addresses ?? {});

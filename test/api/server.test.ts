@@ -1,5 +1,6 @@
 // What an admin API answers to requests, right ones and wrong ones, over a real connection.
 import { expect, test } from "bun:test";
+import { listenAdmin } from "../../src/api/listen.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { ADMIN, serveTcp, TENANT } from "./fixture.ts";
 
@@ -115,6 +116,14 @@ test.each(["LOCALHOST", "localhost.", "LocalHost.:8080"])("%s is a host of the A
   await using server = await serveTcp();
   expect((await ask(server.url, "/api/things", { headers: { ...bearer(ADMIN), Host } })).status).toBe(200);
 });
+
+test.each(["127.0.0.1", "::1"])(
+  "an address of its own, %s, is told as a URL that leads there",
+  async (host) => {
+    await using listener = listenAdmin({ fetch: async () => new Response("here") }, { host, port: 0 });
+    expect(await (await fetch(listener.url)).text()).toBe("here");
+  },
+);
 
 test("lines of progress end with the result", async () => {
   await using server = await serveTcp();

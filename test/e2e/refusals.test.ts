@@ -245,6 +245,7 @@ describe("a second server", () => {
     ]);
     expect(exit).toBe(4);
     expect(stderr).toContain(`port ${ten.port} is taken`);
+    expect(stderr).toContain("choose another with --admin");
   });
 });
 

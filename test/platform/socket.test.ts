@@ -188,11 +188,17 @@ describe("probePort", () => {
     },
   );
 
-  test("an address of another machine is told", async () => {
-    expect((await faultOf(() => probePort("192.0.2.1", 0))).message).toBe(
-      '"192.0.2.1" is no address of this machine',
-    );
-  });
+  test.each(["192.0.2.1", "nobody.invalid", "nonsense"])(
+    "%s is told to be no address of ours",
+    async (host) => {
+      const { code, message, hint } = await faultOf(() => probePort(host, 0));
+      expect([code, message, hint]).toEqual([
+        "usage",
+        `"${host}" is no address of this machine`,
+        "correct --host",
+      ]);
+    },
+  );
 
   test("a listener of node without sharing is noticed too", async () => {
     const server = createServer().listen(0, "::");
