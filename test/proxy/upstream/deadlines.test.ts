@@ -112,18 +112,25 @@ describe("a body that stands still", () => {
       socket: { open: (socket) => void socket.pause(), data() {} },
     });
     const origin = { host: "127.0.0.1", port: deaf.port };
+    let pulled = 0;
     const endless = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.enqueue(new Uint8Array(1_000_000)),
+      pull(controller) {
+        pulled += 1;
+        controller.enqueue(new Uint8Array(1_000_000));
+      },
     });
     const unread = client.send(
       origin,
       { method: "POST", body: { stream: endless, length: undefined } },
       options,
     );
-    await until("the kernel takes no more", async () => {
-      await clock.advance(500);
-      return unread.ends.length > 0;
+    let before = 0;
+    await until("the kernel takes no more", () => {
+      const isStill = pulled === before && pulled > 2;
+      before = pulled;
+      return isStill;
     });
+    await clock.advance(1_200);
     expect(await failureOf(unread.response)).toMatchObject({ kind: "stream_timeout", requestSent: true });
   });
 
