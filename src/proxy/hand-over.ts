@@ -1,13 +1,14 @@
 // Requests for the program's own hosts on their way from a worker to the supervisor, over a socket that only we can open.
-import { answerFields, readFields } from "../core/header.ts";
+import { messageOf } from "../core/fault.ts";
+import { answerFields, type Field } from "../core/header.ts";
 import type { Clock } from "../platform/clock.ts";
 import { claimSocket } from "../platform/socket.ts";
 import { bodyToSend } from "./answer-body.ts";
-import { ownAnswer } from "./answers.ts";
-import type { ProgramHooks } from "./data-plane.ts";
+import { goneAnswer, ownAnswer } from "./answers.ts";
+import type { OwnInfo, ProgramHooks } from "./data-plane.ts";
 import { type Origin, type Upstream, UpstreamFailure } from "./exchange.ts";
 import { pathOf } from "./front.ts";
-import { announcedLength, hasNoBody, readBody } from "./request-body.ts";
+import { hasNoBody, type OutgoingBody, readBody } from "./request-body.ts";
 
 /** Say for whom a request is handed over. A visitor's own are overwritten, and nobody else can reach the socket. */
 const PEER = "x-own-peer";
@@ -17,6 +18,19 @@ const CONNECT_MS = 1_000;
 const ANSWER_MS = 3_600_000;
 /** On a unix socket too, though its type knows nothing of it, quiet handlers would be cut after 10 s. */
 const UNHURRIED: object = { idleTimeout: 0 };
+const OURS: ReadonlySet<string> = new Set([
+  PEER,
+  TRUSTED,
+  "connection",
+  "content-length",
+  "expect",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
 const NO_FIELDS: ReadonlySet<string> = new Set();
 
 type Own = ProgramHooks["own"];
@@ -29,15 +43,12 @@ export function createHandOver(socket: string, upstream: Upstream, away: Own): O
     const { method } = request;
     info.holdOpen();
     try {
-      const said = readFields(request.headers, undefined);
-      const length = announcedLength(said);
-      const body = hasNoBody(method) ? null : await readBody(request, length, 0, () => {});
-      const fields = said.goingOn.filter(([name]) => name !== PEER && name !== TRUSTED);
-      fields.push([PEER, info.peer], [TRUSTED, String(info.peerTrusted)]);
-      // Under which host and scheme the visitor sees us; whether that counts is the supervisor's to say.
-      if (said.forwardedHost !== undefined) fields.push(["x-forwarded-host", said.forwardedHost]);
-      if (said.forwardedProto !== undefined) fields.push(["x-forwarded-proto", said.forwardedProto]);
-      const sent = { method, path: pathOf(request.url), fields, body };
+      const sent = {
+        method,
+        path: pathOf(request.url),
+        fields: fieldsOf(request, info),
+        body: await bodyOf(request),
+      };
       const answer = await upstream.send(origin, sent, {
         connectTimeoutMs: CONNECT_MS,
         requestTimeoutMs: ANSWER_MS,
@@ -51,6 +62,7 @@ export function createHandOver(socket: string, upstream: Upstream, away: Own): O
       return new Response(toSend, { status: answer.status, headers: headers.map(([...field]) => field) });
     } catch (thrown) {
       if (!(thrown instanceof UpstreamFailure)) throw thrown;
+      if (thrown.kind === "aborted") return goneAnswer();
       // What it has begun to do must not be asked for again.
       const isRepeatable = !thrown.requestSent || hasNoBody(method);
       return isRepeatable
@@ -58,6 +70,22 @@ export function createHandOver(socket: string, upstream: Upstream, away: Own): O
         : ownAnswer("bad_gateway", request.headers.get("accept"), undefined);
     }
   };
+}
+
+/** All but what concerns one connection only, or is framed anew. */
+function fieldsOf({ headers }: Request, { peer, peerTrusted }: OwnInfo): Field[] {
+  const said = [...headers].filter(([name]) => !OURS.has(name));
+  return [...said, [PEER, peer], [TRUSTED, String(peerTrusted)]];
+}
+
+async function bodyOf(request: Request): Promise<OutgoingBody> {
+  if (hasNoBody(request.method)) return null;
+  const length = request.headers.get("content-length");
+  try {
+    return await readBody(request, length === null ? undefined : Number(length), 0, () => {});
+  } catch (thrown) {
+    throw new UpstreamFailure("aborted", messageOf(thrown), false, false);
+  }
 }
 
 /** The supervisor's end of it: answers what workers hand over. Disposing cuts what is under way. */

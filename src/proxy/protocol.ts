@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Route } from "../core/route.ts";
 import type { DataPlaneOptions, Wanted } from "./data-plane.ts";
+import type { FailureKind } from "./exchange.ts";
 
 /** Counted up when a message changes its meaning. `hello` and `close` never do: any two versions understand those. */
 export const PROTOCOL = 1;
@@ -20,6 +21,7 @@ export interface WorkerSettings
 
 const whole = z.int().nonnegative();
 const isObject = (value: unknown) => typeof value === "object" && value !== null;
+const isWord = (value: unknown) => typeof value === "string";
 /** Both ends are the same build (`hello` says so), so what was typed on one side is not taken apart again on the other. */
 const route = z.custom<Route>(isObject);
 const settings = z.custom<WorkerSettings>(isObject);
@@ -70,16 +72,11 @@ const fromWorker = z.discriminatedUnion("kind", [
   }),
   /** What has changed; empty when nothing has, and then a sign of life. */
   z.object({ kind: z.literal("traffic"), targets: z.array(report) }),
-  z.object({ kind: z.literal("trouble"), target: z.string(), failure: z.custom<FailureWord>(isWord) }),
+  z.object({ kind: z.literal("trouble"), target: z.string(), failure: z.custom<FailureKind>(isWord) }),
   z.object({ kind: z.literal("wanted"), id: whole, wanted: z.custom<Wanted>(isObject) }),
   z.object({ kind: z.literal("defect"), message: z.string() }),
   z.object({ kind: z.literal("warning"), message: z.string() }),
 ]);
-
-type FailureWord = Parameters<DataPlaneOptions["hooks"]["onTrouble"]>[1];
-function isWord(value: unknown): boolean {
-  return typeof value === "string";
-}
 
 export type ToWorker = z.infer<typeof toWorker>;
 export type FromWorker = z.infer<typeof fromWorker>;

@@ -9,6 +9,7 @@ import { readProcess } from "../platform/proc.ts";
 import { claimSocket } from "../platform/socket.ts";
 import { createTimers } from "../platform/timers.ts";
 import type { ProgramHooks } from "./data-plane.ts";
+import type { FailureKind } from "./exchange.ts";
 import { createHandOver } from "./hand-over.ts";
 import { createInProcessPlane, type InProcessPlane } from "./in-process.ts";
 import { createPetitions } from "./petition.ts";
@@ -87,6 +88,7 @@ function createWorker(options: WorkerOptions): Worker {
   const ended = Promise.withResolvers<void>();
   const handedOver = createUpstream({ clock });
   const routes = new Map<string, Route>();
+  const complained = new Set<string>();
   let supervisor: Channel | undefined;
   let plane: InProcessPlane | undefined;
   let key: string | null = null;
@@ -113,6 +115,14 @@ function createWorker(options: WorkerOptions): Worker {
 
   const publish = () => plane?.publish([...routes.values()], defaultRoute);
 
+  /** At once, and then not again before the next report: a target that is down fails thousands of requests a second. */
+  function complain(target: string, failure: FailureKind): void {
+    const trouble = `${failure} ${target}`;
+    if (complained.has(trouble)) return;
+    complained.add(trouble);
+    say({ kind: "trouble", target, failure });
+  }
+
   /** Everything in one step: no request meets a listener without routes. */
   function open(settings: WorkerSettings, port: number): URL {
     const own = createHandOver(settings.ownSocket, handedOver, options.away);
@@ -127,7 +137,7 @@ function createWorker(options: WorkerOptions): Worker {
         hooks: {
           own: (request, info) =>
             supervisor === undefined ? options.away(request, info) : own(request, info),
-          onTrouble: (target, failure) => say({ kind: "trouble", target, failure }),
+          onTrouble: complain,
           onWanted: petitions.ask,
           onDefect: (error) => say({ kind: "defect", message: error.stack ?? error.message }),
         },
@@ -220,6 +230,7 @@ function createWorker(options: WorkerOptions): Worker {
   });
 
   function tell(): void {
+    complained.clear();
     if (supervisor === undefined || supervisor.isBehind) return;
     const targets = report();
     quiet = targets.length === 0 ? quiet + 1 : 0;

@@ -107,6 +107,24 @@ describe("two workers", () => {
     expect(workersOf(path)).not.toContain(victim);
   });
 
+  test("one that gets SIGTERM finishes what it has, while another takes its place", async () => {
+    using origin = wireOrigin((request) => request.head.includes("/hang") || ok(request));
+    const path = directory("told");
+    await using front = await begin({ directory: path });
+    await front.plane.publish([route("api", [target("api:v1", { address: origin.address })], HOSTS)]);
+    const ask = "GET /hang HTTP/1.1\r\nHost: api.example.com\r\n\r\n";
+    const clients = await Promise.all(Array.from({ length: 10 }, () => wireClient(front.plane.url, ask)));
+    await until("all have arrived", () => origin.seen.length === 10);
+    const before = workersOf(path);
+    for (const pid of before) process.kill(pid, "SIGTERM");
+    await until("others have come", () => workersOf(path).length === 4);
+    for (const request of origin.seen) reply(request, "late");
+    for (const client of clients) await client.until((text) => text.endsWith("late"));
+    await until("they have ended", () => workersOf(path).every((pid) => !before.includes(pid)));
+    expect((await front.get("api.example.com")).status).toBe(200);
+    await front.counted({ requests: 11, inFlight: 0 });
+  });
+
   test("a drain waits for both, and says what is left in all", async () => {
     using origin = wireOrigin(() => {});
     await using front = await begin({});
@@ -206,6 +224,18 @@ describe("workers without a supervisor", () => {
     expect(workersOf(path)).toHaveLength(3);
   });
 
+  test("are ended by the next one when they hang", async () => {
+    const path = directory("hung");
+    await using first = await begin({ directory: path });
+    const before = workersOf(path);
+    await first.plane.leave(0);
+    for (const pid of before) process.kill(pid, "SIGSTOP");
+    await using next = await begin({ directory: path });
+    expect(workersOf(path)).toHaveLength(2);
+    expect(workersOf(path).some((pid) => before.includes(pid))).toBe(false);
+    expect((await next.get("example.com")).status).toBe(200);
+  });
+
   test("refuse in a few seconds what only a supervisor could start", async () => {
     using origin = wireOrigin(ok);
     const path = directory("asleep");
@@ -247,6 +277,33 @@ describe("workers without a supervisor", () => {
 });
 
 describe("what is handed over to the supervisor", () => {
+  test("an upload that its visitor gives up is no defect", async () => {
+    const defects: string[] = [];
+    let aborted = 0;
+    const hooks = {
+      own: async (request: Request) => {
+        await request.bytes().catch(() => {
+          aborted += 1;
+        });
+        return new Response("ok");
+      },
+      onTrouble() {},
+      onWanted() {},
+      onDefect: ({ message }: Error) => void defects.push(message),
+    };
+    await using front = await begin({ workers: 1 }, { hooks });
+    const head = "POST /api/x HTTP/1.1\r\nHost: example.com\r\n";
+    for (const length of [10, 1_000_000]) {
+      const client = await wireClient(front.plane.url, `${head}Content-Length: ${length}\r\n\r\nabc`);
+      // What comes later is answered later.
+      await (await front.get("example.com")).text();
+      client[Symbol.dispose]();
+    }
+    await until("the one that had begun is cut", () => aborted === 1);
+    expect((await front.get("example.com", "/", { method: "POST", body: "x" })).status).toBe(200);
+    expect(defects).toEqual([]);
+  });
+
   test("bodies and streams go both ways as they come, and who asked is told", async () => {
     const said = Promise.withResolvers<void>();
     let left = false;
