@@ -71,7 +71,7 @@ function removeFile(path: string): void {
   }
 }
 
-interface Worker {
+export interface Worker {
   readonly finished: Promise<void>;
   /** A supervisor has connected. */
   meet(channel: Channel): { heard(message: unknown): void; closed(): void };
@@ -81,7 +81,8 @@ interface Worker {
   dispose(): Promise<void>;
 }
 
-function createWorker(options: WorkerOptions): Worker {
+/** All of a worker but its process. */
+export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   const { clock } = options;
   const timers = createTimers<"hope" | "alone">(clock);
   const petitions = createPetitions();

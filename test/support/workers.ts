@@ -1,13 +1,16 @@
 // Planes whose workers are the compiled binary, each in a directory of its own unless it is to take over another's.
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import type { Route } from "../../src/core/route.ts";
 import { systemClock } from "../../src/platform/clock.ts";
+import { readProcesses, readVariable } from "../../src/platform/proc.ts";
 import { createProcesses } from "../../src/platform/process.ts";
 import { buildMark } from "../../src/platform/self.ts";
 import { findCrew } from "../../src/proxy/crew.ts";
 import type { DataPlane, DataPlaneOptions } from "../../src/proxy/data-plane.ts";
 import { createMultiProcessPlane, type MultiProcessOptions } from "../../src/proxy/multi-process.ts";
+import { startPlane, type TestPlane } from "./plane.ts";
 import { createTempDir } from "./temp-dir.ts";
 
 const BINARY = join(import.meta.dir, "../../dist/ten");
@@ -43,4 +46,22 @@ export async function startWorkers(
       temp?.[Symbol.dispose]();
     },
   });
+}
+
+/** Two of them, unless said otherwise, with everything that a program would give. */
+export function startPair(
+  changes: Partial<MultiProcessOptions>,
+  options: Partial<DataPlaneOptions> = {},
+  routes: readonly Route[] = [],
+): Promise<TestPlane> {
+  return startPlane((all) => startWorkers(all, { workers: 2, ...changes }, routes), options);
+}
+
+/** The workers whose sockets lie in a directory, by pid. */
+export function workersOf(directory: string): number[] {
+  const words = readdirSync(directory).flatMap((name) => /^w_(.+)$/.exec(name)?.[1] ?? []);
+  return readProcesses()
+    .filter(({ pid, zombie }) => !zombie && words.includes((readVariable(pid, "TEN_NONCE") ?? "").slice(7)))
+    .map(({ pid }) => pid)
+    .sort();
 }
