@@ -1,6 +1,6 @@
 // The one entrypoint: picks the program, runs it, and is the only place that ends the process.
 import { basename } from "node:path";
-import { runProgram } from "./cli/run.ts";
+import { COMPLETE, runProgram } from "./cli/run.ts";
 import { createSink } from "./cli/sink.ts";
 import { messageOf } from "./core/fault.ts";
 import { readEnvironment } from "./platform/environment.ts";
@@ -14,10 +14,12 @@ const stderr = createSink(2);
 
 /** Called `slum` it is slum; else its first word may be the program (`ten slum ps`, and in development either). */
 function choose(argv: readonly string[]) {
-  const [first, ...rest] = argv;
   if (basename(process.argv0) === "slum") return { program: slum, argv };
-  if (first === "slum") return { program: slum, argv: rest };
-  return { program: ten, argv: first === "ten" ? rest : argv };
+  // A shell that asks what may follow puts that first, and the last word is still being written.
+  const asks = argv[0] === COMPLETE ? [COMPLETE] : [];
+  const [first = "", ...rest] = argv.slice(asks.length);
+  const named = rest.length >= asks.length ? { ten, slum }[first] : undefined;
+  return { program: named ?? ten, argv: named ? [...asks, ...rest] : argv };
 }
 
 /** A server's worker is the same executable, with a first word that no person types. */

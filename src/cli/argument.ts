@@ -16,6 +16,8 @@ export interface Arg<T> {
   readonly required: boolean;
   /** All values that there are: for help and completion. */
   readonly choices?: readonly string[];
+  /** What a running server knows by name and belongs here, one of the keys of the program's `names`: for completion. */
+  readonly names?: string;
   /** What is used when nothing is given, as help shows it. */
   readonly fallback?: string;
   /** The value of what was written, none or one text, or any number for `many`. Throws a `usage` fault. */
@@ -34,6 +36,7 @@ export type Read<T> = (text: string, label: string) => T;
 interface Written {
   readonly hint?: string;
   readonly letter?: string;
+  readonly names?: string;
 }
 
 const asText: Read<string> = (text) => text;
@@ -49,7 +52,7 @@ export function option(description: string, written?: Written): Arg<string | und
 export function option<T>(description: string, written: Written & { read: Read<T> }): Arg<T | undefined>;
 export function option(
   description: string,
-  { hint = "TEXT", letter, read = asText }: Written & { read?: Read<unknown> } = {},
+  { hint = "TEXT", letter, names, read = asText }: Written & { read?: Read<unknown> } = {},
 ): Arg<unknown> {
   return {
     type: "string",
@@ -57,6 +60,7 @@ export function option(
     valueHint: hint,
     required: false,
     ...(letter && { letter }),
+    ...(names && { names }),
     read: ([text]: readonly string[], label: string) => (text === undefined ? undefined : read(text, label)),
   };
 }
@@ -116,7 +120,10 @@ export function choice<const C extends string>(
 }
 
 /** `--failover fra,syd`, or the option several times: all its values in order, none when it is not given. */
-export function list(description: string, { hint = "LIST", letter }: Written = {}): Arg<readonly string[]> {
+export function list(
+  description: string,
+  { hint = "LIST", letter, names }: Written = {},
+): Arg<readonly string[]> {
   return {
     type: "string",
     description,
@@ -124,6 +131,7 @@ export function list(description: string, { hint = "LIST", letter }: Written = {
     many: true,
     required: false,
     ...(letter && { letter }),
+    ...(names && { names }),
     read: (texts, label) => {
       const values = texts.flatMap((text) => text.split(",").map((value) => value.trim()));
       if (values.includes(""))
@@ -137,6 +145,7 @@ interface Word<T> {
   readonly hint?: string;
   readonly read?: Read<T>;
   readonly choices?: readonly string[];
+  readonly names?: string;
 }
 
 /** A word that has to be there. */
@@ -151,7 +160,7 @@ export function maybeWord(description: string, more?: Omit<Word<string>, "read">
 export function maybeWord<T>(description: string, more: Word<T> & { read: Read<T> }): Arg<T | undefined>;
 export function maybeWord(
   description: string,
-  { hint, read = asText, choices }: Word<unknown> = {},
+  { hint, read = asText, choices, names }: Word<unknown> = {},
 ): Arg<unknown> {
   return {
     type: "positional",
@@ -159,6 +168,7 @@ export function maybeWord(
     required: false,
     ...(hint && { valueHint: hint }),
     ...(choices && { choices }),
+    ...(names && { names }),
     read: ([text]: readonly string[], label: string) => (text === undefined ? undefined : read(text, label)),
   };
 }

@@ -68,8 +68,25 @@ export interface Program {
   readonly sections: Readonly<Record<string, Commands>>;
   /** Commands that the program starts itself: neither help nor completion knows them. */
   readonly hidden?: Commands;
+  /** What may stand for a command and is another program, with what it is: completion offers it. */
+  readonly beside?: Readonly<Record<string, string>>;
+  /** Looks up what a running server knows by name, for arguments that say so. */
+  readonly names?: () => Promise<{ readonly names: Readonly<Record<string, Lookup>> }>;
   /** The global options that this program has, with the environment variable of each. */
   readonly globals: Readonly<Partial<Record<Exclude<keyof Globals, "json">, GlobalOption>>>;
+}
+
+/** Rejects, for whatever reason, where nothing can be found; then nothing is offered. */
+export type Lookup = (asking: Asking) => Promise<readonly Name[]>;
+
+/** A command line that is still being written: its context, and its words so far. */
+export interface Asking extends Context {
+  readonly words: readonly string[];
+}
+
+export interface Name {
+  readonly text: string;
+  readonly about: string;
 }
 
 export interface GlobalOption {

@@ -1,9 +1,19 @@
 // Which command a line of words means: the walk down a program's tree, loading only the files on the way.
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/name.ts";
+import type { Environment } from "../platform/environment.ts";
 import { advice } from "./advice.ts";
 import { type Args, flag, option } from "./argument.ts";
-import { type Command, type Commands, type Group, isGroup, labelOf, type Program } from "./command.ts";
+import {
+  type Command,
+  type Commands,
+  type Globals,
+  type Group,
+  isGroup,
+  labelOf,
+  type Program,
+} from "./command.ts";
+import type { Checked } from "./strict.ts";
 
 /** What was found, and the words that are left: global flags stay among them, wherever they were. */
 export interface Found {
@@ -24,6 +34,21 @@ export function globalArgs({ globals }: Program): Args {
     ...Object.fromEntries(options),
     json: flag("Print JSON and nothing else"),
     help: flag("Show how it is used", { letter: "h" }),
+  };
+}
+
+/** The values of the global options: flags win over the environment. */
+export function readGlobals({ globals }: Program, options: Checked["options"], env: Environment): Globals {
+  const given = (name: keyof Program["globals"]) => {
+    const variable = globals[name]?.variable;
+    return options.get(name)?.[0] ?? (variable === undefined ? undefined : env[variable]);
+  };
+  return {
+    server: given("server"),
+    token: given("token"),
+    dataDir: given("dataDir"),
+    config: given("config"),
+    json: options.has("json"),
   };
 }
 

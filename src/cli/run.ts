@@ -3,11 +3,11 @@ import { runCommand } from "citty";
 import { Fault, messageOf } from "../core/fault.ts";
 import type { Environment } from "../platform/environment.ts";
 import { flag } from "./argument.ts";
-import { type Command, type Globals, isGroup, type Program } from "./command.ts";
-import { type Found, find, globalArgs } from "./find.ts";
+import { type Command, isGroup, type Program } from "./command.ts";
+import { type Found, find, globalArgs, readGlobals } from "./find.ts";
 import { createOutput, type Output } from "./output.ts";
 import type { Sink } from "./sink.ts";
-import { type Checked, canonical, check } from "./strict.ts";
+import { canonical, check } from "./strict.ts";
 
 interface RunOptions {
   readonly program: Program;
@@ -18,10 +18,18 @@ interface RunOptions {
   readonly stderr: Sink;
 }
 
+/** The first word of shells that ask what may follow; the last word is the one being written. */
+export const COMPLETE = "__complete";
+
 /** Never throws and never ends the process; a second signal makes it answer though the command still runs. */
 export async function runProgram({ program, argv, env, stdout, stderr }: RunOptions): Promise<number> {
   if (argv.length === 1 && argv[0] === "--version") {
     stdout.write(`${program.name} ${program.version}\n`);
+    return 0;
+  }
+  if (argv[0] === COMPLETE) {
+    const { complete } = await import("./complete.ts");
+    stdout.write(await complete(program, argv.slice(1), env));
     return 0;
   }
   const flags = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
@@ -75,20 +83,6 @@ async function runFound(
   const running = runCommand(command.citty, { rawArgs: canonical({ options: own, words }), data: context });
   const result = await Promise.race([running, interrupt.insisted]);
   return typeof result.result === "number" ? result.result : 0;
-}
-
-function readGlobals({ globals }: Program, options: Checked["options"], env: Environment): Globals {
-  const given = (name: keyof Program["globals"]) => {
-    const variable = globals[name]?.variable;
-    return options.get(name)?.[0] ?? (variable === undefined ? undefined : env[variable]);
-  };
-  return {
-    server: given("server"),
-    token: given("token"),
-    dataDir: given("dataDir"),
-    config: given("config"),
-    json: options.has("json"),
-  };
 }
 
 interface Interrupt extends Disposable {

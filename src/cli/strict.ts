@@ -66,7 +66,8 @@ export function canonical({ options, words }: Checked): string[] {
   return [...flags, "--", ...words];
 }
 
-function knownOptions(args: Args): Map<string, Known> {
+/** Options and flags by all the ways to write them, `--force` and `-f`. */
+export function knownOptions(args: Args): Map<string, Known> {
   const known = new Map<string, Known>();
   for (const [name, arg] of Object.entries(args)) {
     if (arg.type === "positional") continue;

@@ -16,10 +16,15 @@ export const readInstance: Read<InstanceName> = (text) => parseInstance(text);
 /** Checked here and kept as written: the server turns it into hundredths. */
 export const readWeight: Read<number> = (text) => parseWeight(text) / 100;
 
-export const service = word("The service", { read: readService });
-export const instance = word("The instance, as service:id", { hint: "service:id", read: readInstance });
-export const instances = words("The instances, as service:id", {
+export const service = word("The service", { read: readService, names: "service" });
+export const instance = word("The instance, as service:id", {
   hint: "service:id",
+  read: readInstance,
+  names: "running",
+});
+export const stopped = words("The instances, as service:id", {
+  hint: "service:id",
+  names: "stopped",
   read: readInstance,
   required: true,
 });

@@ -42,6 +42,8 @@ export const ten: Program = {
       completion: () => import("../cli/completion-command.ts"),
     },
   },
+  beside: { slum: "A router for many such servers" },
+  names: () => import("./names.ts"),
   hidden: { "demo-app": () => import("./commands/demo-app.ts") },
   globals: {
     server: { hint: "URL", variable: "TENEMENT_SERVER", description: "Talk to a server over HTTP" },

@@ -10,7 +10,7 @@ import {
   word,
   words,
 } from "../../src/cli/argument.ts";
-import { command, type Program } from "../../src/cli/command.ts";
+import { type Asking, command, type Name, type Program } from "../../src/cli/command.ts";
 import { runProgram } from "../../src/cli/run.ts";
 import { createSink } from "../../src/cli/sink.ts";
 import { Fault } from "../../src/core/fault.ts";
@@ -31,7 +31,8 @@ const echo = command({
     limit: withDefault(number("How many", { min: 1, max: 100, letter: "n" }), 10),
     weight: number("Percent", { max: 100, decimals: 2 }),
     level: choice("Which stream", ["stdout", "stderr"]),
-    stopOld: list("What to stop", { hint: "IDS" }),
+    stopOld: list("What to stop", { hint: "IDS", names: "animal" }),
+    out: option("Where to", { hint: "FILE" }),
   },
   run({ args, globals, out }) {
     out.data({ args, globals }, () => JSON.stringify(args));
@@ -43,7 +44,7 @@ const show = command({
   name: "show",
   summary: "Exactly one instance",
   examples: [["{program} show api:v1", "one"]],
-  args: { instance: word("Which one", { hint: "service:id", read: parseInstance }) },
+  args: { instance: word("Which one", { hint: "service:id", read: parseInstance, names: "animal" }) },
   run({ args, out }) {
     out.data({ ...args.instance }, () => `${args.instance.service} ${args.instance.id}`);
     return 0;
@@ -94,6 +95,13 @@ const wait = command({
   },
 });
 
+/** Those of a server that `--server` names. */
+async function animals({ globals, signal }: Asking): Promise<Name[]> {
+  if (globals.server === "hangs") await sleep(systemClock, 60_000, signal);
+  if (globals.server !== "ark") throw new Fault("unreachable", "no server");
+  return ["lion:v1", "lion:v2", "bear:old"].map((text) => ({ text, about: `a ${text}` }));
+}
+
 export const zoo: Program = {
   name: "zoo",
   version: "1.2.3",
@@ -120,6 +128,8 @@ export const zoo: Program = {
       completion: () => import("../../src/cli/completion-command.ts"),
     },
   },
+  beside: { circus: "Another program" },
+  names: async () => ({ names: { animal: animals } }),
   globals: {
     server: { hint: "URL", variable: "ZOO_SERVER", description: "Where" },
     token: { hint: "T", variable: "ZOO_TOKEN", description: "Who" },

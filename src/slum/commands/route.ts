@@ -11,7 +11,7 @@ export default command({
   summary: "Show which server would serve a domain now, and why",
   description: "Exits 3 when no tenant has the domain, and 5 when nothing would serve it.",
   examples: [["slum route acme.example.com", "the server, the reason, and all candidates in order"]],
-  args: { domain: word("The domain", { hint: "DOMAIN", read: parseTenantDomain }) },
+  args: { domain: word("The domain", { hint: "DOMAIN", read: parseTenantDomain, names: "domain" }) },
   async run(context) {
     const { args, out, signal } = context;
     const route = await connect(context).route({ query: { domain: args.domain } }, { signal });

@@ -27,7 +27,7 @@ export default command({
   args: {
     id: word("The id that the tenant gets", { hint: "TENANT", read: readLabel }),
     domain: word("Its domain; *.acme.com covers one label", { hint: "DOMAIN", read: parseTenantDomain }),
-    server: word("The home server", { hint: "SERVER", read: readLabel }),
+    server: word("The home server", { hint: "SERVER", read: readLabel, names: "server" }),
     service: word("The service that serves it there", {
       hint: "SERVICE",
       read: (text: string) => parseService(text),
@@ -38,6 +38,7 @@ export default command({
     }),
     failover: list("Servers that take over, in this order, or none; all unless given", {
       hint: "SERVERS|none",
+      names: "server",
     }),
     writes: choice("Where other methods than GET, HEAD and OPTIONS may go; any unless given", [
       "home",

@@ -12,7 +12,9 @@ export default command({
     ["slum tenant list", "all of them"],
     ["slum tenant list --home iad", "those whose home server is iad"],
   ],
-  args: { home: option("Only those of this home server", { hint: "SERVER", read: readLabel }) },
+  args: {
+    home: option("Only those of this home server", { hint: "SERVER", read: readLabel, names: "server" }),
+  },
   async run(context) {
     const { args, out, signal } = context;
     const query = args.home === undefined ? {} : { server: args.home };

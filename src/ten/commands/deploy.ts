@@ -19,7 +19,11 @@ export default command({
     ["ten deploy api:v2 --promote --stop-old", "for CI: all traffic to v2, then stop the others"],
   ],
   args: {
-    service: word("The service, or the instance as service:id", { hint: "service[:id]", read: readSubject }),
+    service: word("The service, or the instance as service:id", {
+      hint: "service[:id]",
+      read: readSubject,
+      names: "service",
+    }),
     version: option("The version to deploy, also the id of its instance", { hint: "V", read: readLabel }),
     weight,
     timeout,

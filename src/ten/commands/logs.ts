@@ -24,6 +24,7 @@ export default command({
     subject: maybeWord("The instance, the version or the service; all unless given", {
       hint: "service[:id]",
       read: readSubject,
+      names: "subject",
     }),
     follow: flag("Go on with every further line", { letter: "f" }),
     limit: withDefault(number("How many of the last lines", { letter: "n", max: 10_000 }), 100),

@@ -1,14 +1,14 @@
 // `ten rm`: removes stopped instances with their directories and logs.
 import { command } from "../../cli/command.ts";
 import { instanceName } from "../../core/name.ts";
-import { instances } from "../arguments.ts";
+import { stopped } from "../arguments.ts";
 import { connect } from "../connect.ts";
 
 export default command({
   name: "rm",
   summary: "Remove stopped instances with their directories and logs",
   examples: [["ten rm api:v1", "after ten stop api:v1"]],
-  args: { instances },
+  args: { instances: stopped },
   async run(context) {
     const { args, out, signal } = context;
     const client = connect(context);

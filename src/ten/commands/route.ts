@@ -20,8 +20,8 @@ export default command({
   ],
   args: {
     service,
-    from: option("The instance that loses its traffic", { hint: "ID", read: readLabel }),
-    to: option("The instance that gets it", { hint: "ID", read: readLabel }),
+    from: option("The instance that loses its traffic", { hint: "ID", read: readLabel, names: "id" }),
+    to: option("The instance that gets it", { hint: "ID", read: readLabel, names: "id" }),
     wait: flag("Wait for a target that starts or sleeps"),
     timeout,
     force,

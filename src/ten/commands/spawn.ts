@@ -18,6 +18,7 @@ export default command({
     instance: word("The instance, as service:id, or the service with --id", {
       hint: "service[:id]",
       read: readSubject,
+      names: "subject",
     }),
     id: option("The id, when only the service is named", { hint: "ID", read: readLabel }),
     weight,

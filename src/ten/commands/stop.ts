@@ -22,6 +22,7 @@ export default command({
     instances: words("The instances, as service:id, or services with --all", {
       hint: "service[:id]",
       read: readSubject,
+      names: "running",
       required: true,
     }),
     all: flag("All running instances of the named services"),

@@ -21,6 +21,7 @@ export default command({
   args: {
     words: words("service, or service:id N, or service:id=N ...", {
       hint: "service[:id[=N]]",
+      names: "running",
       required: true,
     }),
     force,
