@@ -4,6 +4,11 @@ import type { Output } from "../cli/output.ts";
 import { formatTable } from "../cli/table.ts";
 import type { ServerView, TenantView } from "./shapes.ts";
 
+interface Checked {
+  readonly healthy: boolean;
+  readonly warnings: readonly string[];
+}
+
 const COLOURS = { unknown: "yellow", online: "green", offline: "red" } as const;
 
 export function serverTable(out: Output, servers: readonly ServerView[]): string {
@@ -49,6 +54,11 @@ export function tenantTable(out: Output, tenants: readonly TenantView[]): string
 /** `api`, or `api:prod`. */
 export function targetOf({ service, instance }: Pick<TenantView, "service" | "instance">): string {
   return instance === null ? service : `${service}:${instance}`;
+}
+
+/** The same of a check whose result was told: the first warning of one that failed says just that. */
+export function warnBesides(out: Output, { healthy, warnings }: Checked): void {
+  warn(out, healthy ? warnings : warnings.slice(1));
 }
 
 /** What a person ought to know besides the result. */

@@ -30,7 +30,7 @@ export function explain(thrown: unknown): string {
 /** The usage fault that tells all problems of one file, each on its own line when there are several. */
 export function configFault(file: string, problems: readonly Problem[]): Fault {
   const lines = problems.map(({ path, message }) => `${keyPath(path)}: ${message}`);
-  const hint = "correct the file; nothing of it was applied";
+  const hint = "correct the file";
   if (lines.length === 1) return new Fault("usage", `${file}: ${lines[0]}`, hint);
   const more = lines.length - PROBLEMS_SHOWN;
   const shown = [...lines.slice(0, PROBLEMS_SHOWN), ...(more > 0 ? [`and ${more} more`] : [])];

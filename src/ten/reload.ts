@@ -51,13 +51,23 @@ export function createReload(parts: ReloadParts) {
     return service !== undefined && launched !== undefined && launched !== launchOf(service);
   }
 
+  /** The server goes on with what it has, and whoever wrote the file ought to know. */
+  function readWhole(): Config {
+    try {
+      return parts.read();
+    } catch (thrown) {
+      if (!(thrown instanceof Fault)) throw thrown;
+      throw new Fault(thrown.code, thrown.message, `${thrown.hint}; nothing of it was applied`);
+    }
+  }
+
   return async (
     restartChanged: boolean,
     progress: (message: string) => void,
     signal: AbortSignal,
   ): Promise<ReloadReport> => {
     const before = parts.current();
-    const after = parts.read();
+    const after = readWhole();
     const differences = differencesOf(besides(before, after), besides(after, before));
     const later = differences
       .map(({ key }) => key)

@@ -167,9 +167,11 @@ describe("an instance", () => {
     expect(row?.reason).toStartWith("exited with code 7, next try in ");
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 10 });
     expect((await ten.ok("ps")).stdout).not.toContain("api:crash");
-    expect((await ten.ok("ps", "--all")).stdout).toMatch(
-      /api:crash +crash +failed .*exited with code 7[\s\S]*api:crash wrote last:\n[\s\S]* no database\n/,
+    const { stdout } = await ten.ok("ps", "--all");
+    expect(stdout).toMatch(
+      /^api:crash +crash +failed [\s\S]*\napi:crash: exited with code 7, .*\napi:crash wrote last:\n[\s\S]* no database\n/m,
     );
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
     expect((await ten.ok("logs", "api:crash", "--limit", "2")).stdout).toContain("no database");
     await ten.ok("stop", "api:crash");
     await ten.ok("rm", "api:crash");

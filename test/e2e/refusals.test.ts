@@ -128,7 +128,9 @@ describe("a name that is none", () => {
     ["spawn api:v1:v2", 2, '"v1:v2" is not a valid name', "allowed"],
     ["spawn api", 2, "which instance of api?", "write api:v1"],
     ["spawn api:v1 --id v2", 2, "name different instances", "give one"],
-    ["stop api", 2, "which instance of api?", "api --all"],
+    ["stop api", 2, "which instance of api?", "write api:v1, or api --all"],
+    ["stop v2", 2, '"v2" is not an instance', "did you mean api:v2?"],
+    ["stop nosuch", 2, "which instance of nosuch?", "nosuch --all"],
     ["stop api:-x", 2, '"-x" is not a valid name', "allowed"],
     ["route api --to api:v1", 2, '"api:v1" is an instance, and here belongs its id alone', 'write "v1"'],
     ["rollback api:v2", 2, '"api:v2" is an instance, and here belongs its service alone', 'write "api"'],
@@ -287,6 +289,7 @@ describe("a configuration", () => {
         expect([exit, stdout]).toEqual([2, ""]);
         expect(stderr).toContain(message);
         expect(stderr).toContain(near);
+        expect(stderr).toEndWith("hint: correct the file\n");
       }
     },
   );

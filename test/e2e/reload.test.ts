@@ -47,6 +47,7 @@ describe("a reload", () => {
     await configure(ten, tomlFor("bun", 'domians = ["shop.example.org"]'));
     const { exit, stderr } = await ten.run("reload");
     expect([exit, stderr]).toEqual([2, expect.stringContaining("service.api.domians")]);
+    expect(stderr).toContain("hint: correct the file; nothing of it was applied");
     expect((await ten.get(HOST)).status).toBe(200);
     ten.kill("SIGHUP");
     await until("the log says why", async () => (await ten.log()).includes("nothing was changed"));

@@ -21,8 +21,10 @@ async function shown(slum: Slum, id: string): Promise<Shown | undefined> {
 test("a name that never resolves is told, and takes no requests, not even as the last resort", async () => {
   await using fra = startOrigin(() => new Response("fra"));
   await using slum = await startSlum();
+  expect(await slum.ok("events")).toMatchObject({ stdout: "", stderr: "nothing has happened yet\n" });
   const added = await slum.ok("server", "add", "iad", "http://iad.invalid:8080");
   expect(added.stdout).toContain("it does not answer: name not found");
+  expect(added.stderr).toBe("");
   await slum.ok("server", "add", "fra", fra.url);
   await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
   await slum.ok("tenant", "add", "solo", "solo.example.com", "iad", "api", "--failover", "none");

@@ -23,6 +23,7 @@ export default command({
     if (!args.follow) {
       const { events } = await client.events({ query }, { signal });
       out.data({ events }, () => events.map((event) => format(out, event)).join(""));
+      if (events.length === 0) out.info("nothing has happened yet");
       return 0;
     }
     for await (const event of client.followEvents({ query }, { signal })) {

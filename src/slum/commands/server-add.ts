@@ -4,7 +4,7 @@ import { command } from "../../cli/command.ts";
 import { formatMillis } from "../../cli/format.ts";
 import { readLabel } from "../arguments.ts";
 import { connect } from "../connect.ts";
-import { warn } from "../report.ts";
+import { warnBesides } from "../report.ts";
 import { parseServerUrl } from "../server-url.ts";
 
 export default command({
@@ -46,7 +46,7 @@ export default command({
       ? `it answers: ${found.detail}${latency}`
       : `it does not answer: ${found.detail}`;
     out.data(found, () => `added ${id} ${url}; ${text}\n`);
-    warn(out, found.warnings);
+    warnBesides(out, found);
     return 0;
   },
 });

@@ -3,7 +3,7 @@ import { command } from "../../cli/command.ts";
 import { FAULTS } from "../../core/fault.ts";
 import { server } from "../arguments.ts";
 import { connect } from "../connect.ts";
-import { warn } from "../report.ts";
+import { warnBesides } from "../report.ts";
 
 export default command({
   name: "check",
@@ -17,7 +17,7 @@ export default command({
     const found = await connect(context).checkServer({ params: { id: args.server } }, { signal });
     const verdict = found.healthy ? "passed" : "failed";
     out.data(found, () => `${args.server} is ${found.server.status}; check ${verdict}: ${found.detail}\n`);
-    warn(out, found.healthy ? found.warnings : found.warnings.slice(1));
+    warnBesides(out, found);
     return found.healthy ? 0 : FAULTS.unhealthy.exit;
   },
 });

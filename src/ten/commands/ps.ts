@@ -34,8 +34,8 @@ export default command({
         : instances.filter(({ state }) => state !== "stopped" && state !== "failed");
       const hidden = instances.length - shown.length;
       const text = () =>
-        (shown.length > 0 ? table(out, shown, args.all) : empty(hidden)) +
-        shown.map((one) => lastOutput(out, one)).join("") +
+        (shown.length > 0 ? table(out, shown) : empty(hidden)) +
+        shown.map((one) => reason(one) + lastOutput(out, one)).join("") +
         maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("");
       return { value: { instances: shown, maintenance }, text };
     };
@@ -54,15 +54,13 @@ function empty(hidden: number): string {
     : "nothing runs; start something: ten deploy SERVICE --version v1\n";
 }
 
-function table(out: Output, instances: readonly InstanceView[], all: boolean): string {
-  const reasons = all || instances.some(({ state }) => state !== "healthy");
+function table(out: Output, instances: readonly InstanceView[]): string {
   const right = (heading: string) => ({ heading, align: "right" as const });
   const columns = [
     { heading: "INSTANCE" },
     { heading: "VERSION" },
     { heading: "STATE" },
     ...["WEIGHT", "SHARE", "REQ/S", "ERR %", "P95", "CPU", "MEM", "UPTIME", "RESTARTS"].map(right),
-    ...(reasons ? [{ heading: "REASON" }] : []),
   ];
   const rows = instances.map((one) => [
     one.id,
@@ -77,9 +75,13 @@ function table(out: Output, instances: readonly InstanceView[], all: boolean): s
     one.memory_bytes === null ? "-" : formatBytes(one.memory_bytes),
     one.uptime_secs === null ? "-" : formatSeconds(one.uptime_secs),
     String(one.restarts),
-    one.reason,
   ]);
   return formatTable(columns, rows, out.paint);
+}
+
+/** Below the table, which would be wider than a terminal with it; who is well needs none. */
+function reason({ id, state, reason: why }: InstanceView): string {
+  return state === "healthy" ? "" : `${id}: ${why}\n`;
 }
 
 function lastOutput(out: Output, { id, last_output = [] }: InstanceView): string {

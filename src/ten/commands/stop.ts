@@ -2,9 +2,10 @@
 import { flag, words } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { instanceName } from "../../core/name.ts";
+import { instanceName, parseInstance, quote } from "../../core/name.ts";
 import { force, readSubject } from "../arguments.ts";
 import { connect } from "../connect.ts";
+import type { TenClient } from "../contract.ts";
 import { reportChanges } from "../report.ts";
 
 export default command({
@@ -33,9 +34,7 @@ export default command({
     const client = connect(context);
     const instances: string[] = [];
     for (const { service, id } of args.instances) {
-      if (id === undefined && !args.all) {
-        throw new Fault("usage", `which instance of ${service}?`, `write ${service}:v1, or ${service} --all`);
-      }
+      if (id === undefined && !args.all) throw await whichOne(client, service, signal);
       if (id !== undefined) instances.push(instanceName(service, id));
       else
         instances.push(
@@ -52,3 +51,15 @@ export default command({
     return 0;
   },
 });
+
+/** A service alone was written; or an id alone, as people do who have one service. */
+async function whichOne(client: TenClient, written: string, signal: AbortSignal): Promise<Fault> {
+  const { instances } = await client.listInstances({}, { signal });
+  const running = instances.filter(({ state }) => state !== "stopped").map(({ id }) => id);
+  const named = (part: "service" | "id") => running.filter((name) => parseInstance(name)[part] === written);
+  const [first = `${written}:v1`] = named("service");
+  const meant = named("service").length === 0 ? named("id") : [];
+  if (meant.length > 0)
+    return new Fault("usage", `${quote(written)} is not an instance`, `did you mean ${meant.join(" or ")}?`);
+  return new Fault("usage", `which instance of ${written}?`, `write ${first}, or ${written} --all`);
+}
