@@ -169,9 +169,13 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
         traffic.route(service, from, to, { force, signal, ...(wait > 0 && { waitMs: wait * 1000 }) }),
       );
     },
-    rollback({ body, signal }) {
+    async rollback({ body, signal }) {
       control.requireKnown(body.process);
-      return withSplit(traffic.rollback(body.process, { last: body.last, signal }));
+      const { process: service, last } = body;
+      if (!body.dry_run) return withSplit(traffic.rollback(service, { last, signal }));
+      const { message, weights } = traffic.foreseeRollback(service, last);
+      const split = view.foreseen(service, weights);
+      return { ...splitOf(service), split, message, changed: false, undo: null };
     },
     async logs({ query, principal }) {
       requireLogs(principal, query.process);

@@ -190,7 +190,8 @@ export const contract = defineContract({
     method: "POST",
     path: "/api/rollback",
     scope: "admin",
-    body: z.strictObject({ process: service, last: flag }),
+    /** `dry_run`: nothing is done, and the answer has the split as it would be. */
+    body: z.strictObject({ process: service, last: flag, dry_run: flag }),
     answer: changeAnswer,
     timeoutMs: patient,
   },

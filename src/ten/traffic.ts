@@ -37,6 +37,8 @@ export interface Traffic {
   ): Promise<TrafficChange>;
   /** Starts what it needs and waits for its health first. Aborts a deploy of the service that is under way. */
   rollback(service: string, options: { last: boolean; signal?: AbortSignal }): Promise<TrafficChange>;
+  /** What it would do now; nothing is done. */
+  foreseeRollback(service: string, last: boolean): { readonly message: string; readonly weights: Weights };
   /** For other commands that change weights in a transaction of their own. */
   change(service: string, command: string, decide: Decide): Promise<TrafficChange>;
 }
@@ -133,6 +135,11 @@ export function createTraffic(parts: TrafficParts): Traffic {
     throw failed.reason;
   }
 
+  function planBack(service: Service, last: boolean): Plan {
+    const history: readonly Change[] = registry.history(service.name);
+    return last ? planUndo(service, history[0]) : planRollback(service, history);
+  }
+
   return {
     change,
     setShare: (name, id, share, { force = false, signal }) =>
@@ -174,23 +181,27 @@ export function createTraffic(parts: TrafficParts): Traffic {
         name,
         new Fault("conflict", `the deploy of ${name} was aborted by a rollback`),
       );
-      const history = (): readonly Change[] => registry.history(name);
       return changeAfterStart(
         name,
         last ? `rollback ${name} --last` : `rollback ${name}`,
-        (service) => (last ? planUndo(service, history()[0]) : planRollback(service, history())),
-        (weights) =>
-          `rolled back to ${[...weights]
-            .filter(([, weight]) => weight > 0)
-            .map(([id]) => id)
-            .join(", ")}`,
+        (service) => planBack(service, last),
+        (weights) => `rolled back to ${takers(weights)}`,
         signal,
       ).catch((thrown) => {
         if (!aborted || !(thrown instanceof Fault)) throw thrown;
         throw new Fault(thrown.code, `the deploy was aborted, but ${thrown.message}`, thrown.hint);
       });
     },
+    foreseeRollback(name, last) {
+      const { weights } = planBack(serviceOf(registry.list(name), name), last);
+      return { message: `would roll back to ${takers(weights)}`, weights };
+    },
   };
+}
+
+/** The ids that take traffic, as people list them. */
+function takers(weights: Weights): string {
+  return [...positive(weights).keys()].join(", ");
 }
 
 /** The rows of one service as the plans of core/rollout see them. */

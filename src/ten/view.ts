@@ -2,7 +2,7 @@
 import { instanceName } from "../core/name.ts";
 import { usable } from "../core/pick.ts";
 import type { Route } from "../core/route.ts";
-import { shareOf, sum } from "../core/weight.ts";
+import { at, shareOf, sum, type Weights } from "../core/weight.ts";
 import { olderByMs } from "../platform/proc.ts";
 import type { Usage } from "../platform/stats.ts";
 import type { TargetTraffic } from "../proxy/metrics.ts";
@@ -17,6 +17,8 @@ export interface View {
   one(service: string, id: string): InstanceView;
   /** The instances of a service that should run, newest last. */
   split(service: string): SplitView;
+  /** The same as it would be with these weights, and all that has some healthy. */
+  foreseen(service: string, weights: Weights): SplitView;
   /** Since when a service is under maintenance; null when it is not. */
   maintenance(service: string): string | null;
   underMaintenance(): { readonly service: string; readonly since: string }[];
@@ -113,6 +115,19 @@ export function createView(parts: ViewParts): View {
     maintenance: (service) => isoOf(registry.maintenance.get(service)),
     underMaintenance: () =>
       Array.from(registry.maintenance, ([service, since]) => ({ service, since: isoOf(since) })),
+    foreseen(service, weights) {
+      const total = sum(weights.values());
+      return registry
+        .list(service)
+        .filter(({ id, desired }) => desired === "running" || at(weights, id) > 0)
+        .map(({ id, version, state }) => ({
+          id: instanceName(service, id),
+          version,
+          state,
+          weight: at(weights, id) / 100,
+          share: shareOf(at(weights, id), total),
+        }));
+    },
     split(service) {
       const rows = registry.list(service).filter((row) => row.desired === "running");
       return show(rows).map(({ id, version, state, weight, share }) => ({

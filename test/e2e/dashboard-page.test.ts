@@ -112,6 +112,18 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
     await tab.sees("no dialog", "!document.querySelector('dialog')");
   });
 
+  test("a rollback shows what only the server can foresee", async () => {
+    await ten.ok("weight", "api:v2", "40");
+    await shows("v2 40 %", ".legend");
+    await click(".service header button", "Roll back");
+    await tab.sees(
+      "the consequence",
+      "[...document.querySelectorAll('dialog .change tr')].some((row) => /v2.*40 %.*0 %/.test(row.textContent))",
+    );
+    await confirm("Roll back");
+    await shows("ten weight api:v1=60 api:v2=40", ".outcomes");
+  });
+
   test("a log is followed and searched, and nothing in it is more than text", async () => {
     await click(".name", "v1");
     await shows("<script>document.title='owned'</script>", ".lines");

@@ -34,6 +34,27 @@ describe("the undo that is printed", () => {
     });
   });
 
+  test("by a rollback is foreseen by --dry-run, which changes nothing", async () => {
+    await using ten = await startTen();
+    await ten.ok("deploy", "api:v1");
+    await ten.ok("deploy", "api:v2", "--promote", "--stop-old");
+    const ahead = await ten.json<{ split: { id: string; weight: number; share: number }[] }>(
+      "rollback",
+      "api",
+      "--dry-run",
+    );
+    expect(ahead).toMatchObject({ changed: false, undo: null, message: "would roll back to v1" });
+    expect(ahead.split.map(({ id, weight, share }) => [id, weight, share])).toEqual([
+      ["api:v1", 100, 100],
+      ["api:v2", 0, 0],
+    ]);
+    expect(await weights(ten)).toEqual({ "api:v2": 100 });
+    await ten.ok("rollback", "api");
+    expect(await weights(ten)).toEqual({ "api:v1": 100, "api:v2": 0 });
+    const none = await ten.run("rollback", "api", "--dry-run");
+    expect([none.exit, none.stderr]).toEqual([4, expect.stringContaining("nothing older than v1")]);
+  });
+
   test("by a stop of all brings all back", async () => {
     await using ten = await startTen();
     await ten.ok("deploy", "api:v1");

@@ -13,12 +13,17 @@ export default command({
   examples: [
     ["ten rollback api", "away from the newest version"],
     ["ten rollback api --last", "undo only the last change of weights"],
+    ["ten rollback api --dry-run", "the split that it would lead to"],
   ],
-  args: { service, last: flag("Undo only the last change") },
+  args: {
+    service,
+    last: flag("Undo only the last change"),
+    dryRun: flag("Change nothing, and show the split as it would be"),
+  },
   async run(context) {
     const { args, out, signal } = context;
-    using _ = out.progress(`rolling back ${args.service}`);
-    const body = { process: args.service, last: args.last };
+    using _ = args.dryRun ? undefined : out.progress(`rolling back ${args.service}`);
+    const body = { process: args.service, last: args.last, dry_run: args.dryRun };
     reportChange(out, await connect(context).rollback({ body }, { signal }));
     return 0;
   },

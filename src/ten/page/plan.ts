@@ -43,6 +43,15 @@ export function outlook(name: string, split: SplitView, planned: Planned): Outlo
   }
 }
 
+/** A split and what the server says it would be, where only the server can say it. */
+export function compare(now: SplitView, then: SplitView): Line[] {
+  const before = new Map(now.map((one) => [one.id, one]));
+  return then.map(({ id, version, weight, share }) => {
+    const { weight: was = 0, share: had = 0 } = before.get(id) ?? {};
+    return { id, version, before: { weight: was, share: had }, after: { weight, share } };
+  });
+}
+
 /** The same when nobody minds; nothing changes where not even that is possible. */
 function forced(service: Service, split: SplitView, planned: Planned): readonly Line[] {
   try {
