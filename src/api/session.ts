@@ -25,8 +25,8 @@ export interface Sessions<P extends Principal> extends Disposable {
 
 export const SESSION_MS = 12 * 3600_000;
 export const CODE_MS = 120_000;
-/** Sessions at once; the oldest ends first. */
-const SESSIONS_MAX = 100;
+/** Sessions of one token at once; its oldest ends first, so that nobody logs out anybody else. */
+const SESSIONS_MAX = 10;
 const CODES_MAX = 10;
 
 interface Entry {
@@ -71,7 +71,8 @@ export function createSessions<P extends Principal>(access: Access<P>, clock: Cl
   return {
     begin(secret, address) {
       const token = tokenOf(secret, address);
-      if (sessions.size >= SESSIONS_MAX) for (const oldest of [...sessions.keys()].slice(0, 1)) end(oldest);
+      const others = [...sessions].filter(([, entry]) => entry.token === token);
+      for (const [oldest] of others.slice(0, Math.max(0, others.length + 1 - SESSIONS_MAX))) end(oldest);
       const id = newToken();
       const key = hashToken(id);
       const forget = clock.after(SESSION_MS, () => end(key));

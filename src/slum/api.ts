@@ -1,5 +1,6 @@
 // The handlers of slum's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
-import type { Principal } from "../api/access.ts";
+import type { Peer, Principal } from "../api/access.ts";
+import type { LoginCode } from "../api/login-link.ts";
 import type { Handlers } from "../api/server.ts";
 import { Fault } from "../core/fault.ts";
 import type { SlumContract } from "./contract.ts";
@@ -13,6 +14,7 @@ export interface HandlerParts {
   readonly view: View;
   readonly slumId: string;
   metrics(): string;
+  loginCode(peer: Peer): LoginCode;
 }
 
 export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Principal> {
@@ -105,6 +107,7 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Prin
       const { ok, status = null, body, error = null } = await webhooks.test(params.id, signal);
       return { id: params.id, ok, status, body, error };
     },
+    loginCode: ({ peer }) => parts.loginCode(peer),
     metrics: () => parts.metrics(),
   };
 }

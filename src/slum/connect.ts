@@ -1,12 +1,10 @@
 // How a command reaches its slum: the URL it was given, or the unix socket in the data directory.
-import { type Client, createClient } from "../api/client.ts";
+import { createClient } from "../api/client.ts";
 import { type Endpoint, parseServerUrl } from "../api/dial.ts";
 import type { Context } from "../cli/command.ts";
 import { Fault } from "../core/fault.ts";
-import { contract, type SlumContract } from "./contract.ts";
+import { contract, type SlumClient } from "./contract.ts";
 import { dataDirOf, dataPaths } from "./paths.ts";
-
-export type SlumClient = Client<SlumContract>;
 
 /** The client of the slum that the flags or the environment point to. Does not dial yet. */
 export function connect({ globals, out, program, env }: Context): SlumClient {

@@ -1,5 +1,7 @@
 // The contract of slum's admin API: one table that feeds the server, the client and the documentation.
 import { z } from "zod";
+import type { Client } from "../api/client.ts";
+import { loginCode } from "../api/login-link.ts";
 import { defineContract } from "../api/operation.ts";
 import {
   ALERT_TYPES,
@@ -203,6 +205,7 @@ export const contract = defineContract({
     params,
     answer: webhookReply,
   },
+  loginCode,
   metrics: {
     summary: "Metrics in the Prometheus text format",
     method: "GET",
@@ -214,3 +217,4 @@ export const contract = defineContract({
 });
 
 export type SlumContract = typeof contract;
+export type SlumClient = Client<SlumContract>;

@@ -10,6 +10,7 @@ export const slum: Program = {
   sections: {
     "Run it": {
       serve: () => import("./commands/serve.ts"),
+      dashboard: () => import("./commands/dashboard.ts"),
       ps: () => import("./commands/ps.ts"),
       route: () => import("./commands/route.ts"),
       events: () => import("./commands/events.ts"),

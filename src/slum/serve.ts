@@ -1,7 +1,10 @@
 // `slum serve` put together: what is opened in which order, and how it all ends.
 import { isIP } from "node:net";
+import { createBrowser } from "../api/browser.ts";
 import { listenAdmin, listenApi } from "../api/listen.ts";
+import { giveLoginCode } from "../api/login-link.ts";
 import { createApi } from "../api/server.ts";
+import { createSessions } from "../api/session.ts";
 import { messageOf } from "../core/fault.ts";
 import { guardAccepting } from "../platform/accepting.ts";
 import { atMost, type Clock } from "../platform/clock.ts";
@@ -16,6 +19,7 @@ import { createHandlers } from "./api.ts";
 import { createAuth, ensureAdminToken, writeSecret } from "./auth.ts";
 import { contract } from "./contract.ts";
 import { createControl } from "./control.ts";
+import { dashboard } from "./dashboard.ts";
 import { metricsPage } from "./metrics.ts";
 import { identityIn, openRegistryAt } from "./open-registry.ts";
 import { type DataPaths, dataPaths } from "./paths.ts";
@@ -135,10 +139,20 @@ export async function serve(options: ServeOptions): Promise<Server> {
   }
 
   const view = createView({ control, clock, snapshot, traffic: () => plane.traffic() });
+  const access = createAuth(registry, clock);
+  const sessions = opened.use(createSessions(access, clock));
+  const dashboardUrl = () => new URL(`http://${domain}:${plane.url.port}/`).href;
   const api = createApi({
     contract,
-    handlers: createHandlers({ control, view, slumId, metrics: () => metricsPage(view, version) }),
-    authorise: createAuth(registry, clock).authorise,
+    handlers: createHandlers({
+      control,
+      view,
+      slumId,
+      metrics: () => metricsPage(view, version),
+      loginCode: (peer) => giveLoginCode(peer, sessions.newCode, dashboardUrl()),
+    }),
+    authorise: access.authorise,
+    browser: createBrowser({ name: "slum", files: dashboard, sessions }),
     product: `slum/${version}`,
     ownHost: (host) => ownHosts.has(host) || isIP(host.replace(/^\[|\]$/g, "")) > 0,
     onDefect: (error, operation) =>
@@ -195,6 +209,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     socket: paths.socket,
     adminUrl: admin?.url,
     async close() {
+      sessions[Symbol.dispose]();
       await plane.close(CLOSE_MS);
       await owned.disposeAsync();
     },

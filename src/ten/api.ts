@@ -1,4 +1,6 @@
 // The handlers of ten's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
+import type { Peer } from "../api/access.ts";
+import type { LoginCode } from "../api/login-link.ts";
 import type { Handlers } from "../api/server.ts";
 import { Fault } from "../core/fault.ts";
 import { type InstanceName, instanceName, parseInstance } from "../core/name.ts";
@@ -16,7 +18,7 @@ export interface HandlerParts {
   describeConfig(): Record<string, unknown>;
   metrics(): string;
   /** A login link for the dashboard, in parts. */
-  loginCode(): { readonly code: string; readonly url: string; readonly expires_secs: number };
+  loginCode(peer: Peer): LoginCode;
 }
 
 /** Lines of output beside each instance that has failed. */
@@ -207,14 +209,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       };
     },
     metrics: () => parts.metrics(),
-    loginCode({ peer }) {
-      if (peer.door === "socket") return parts.loginCode();
-      throw new Fault(
-        "forbidden",
-        "login links are made on the server's machine only",
-        "log in at the dashboard with a token",
-      );
-    },
+    loginCode: ({ peer }) => parts.loginCode(peer),
   };
 }
 

@@ -1,6 +1,7 @@
 // The contract of ten's admin API: one table that feeds the server, the client and the documentation.
 import { z } from "zod";
 import type { Client } from "../api/client.ts";
+import { loginCode } from "../api/login-link.ts";
 import { defineContract } from "../api/operation.ts";
 import {
   changeAnswer,
@@ -237,13 +238,7 @@ export const contract = defineContract({
     answer: reloadAnswer,
     timeoutMs: patient,
   },
-  loginCode: {
-    summary: "A code that logs one browser in to the dashboard, once and soon; over the unix socket only",
-    method: "POST",
-    path: "/api/login-code",
-    scope: "admin",
-    answer: z.object({ code: z.string(), url: z.string(), expires_secs: z.number() }),
-  },
+  loginCode,
   metrics: {
     summary: "Metrics in the Prometheus text format",
     method: "GET",

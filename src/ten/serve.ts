@@ -3,8 +3,9 @@ import { isIP } from "node:net";
 import { availableParallelism } from "node:os";
 import { createBrowser } from "../api/browser.ts";
 import { listenAdmin, listenApi } from "../api/listen.ts";
+import { giveLoginCode } from "../api/login-link.ts";
 import { createApi } from "../api/server.ts";
-import { CODE_MS, createSessions } from "../api/session.ts";
+import { createSessions } from "../api/session.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { guardAccepting } from "../platform/accepting.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -121,7 +122,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       view,
       describeConfig: () => ({ ...describe(control.config()), domain, url: plane?.url.href }),
       metrics: () => metricsPage(view.list(), traffic(), version),
-      loginCode: () => ({ code: sessions.newCode(), expires_secs: CODE_MS / 1000, url: dashboardUrl() }),
+      loginCode: (peer) => giveLoginCode(peer, sessions.newCode, dashboardUrl()),
     }),
     authorise: access.authorise,
     browser: createBrowser({ name: ADMIN_LABEL, files: dashboard, sessions }),
@@ -169,7 +170,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   /** As this machine sees it: what stands in front of the server is not known. */
   function dashboardUrl(): string {
     const isDefault = control.config().routing.default !== undefined;
-    return `http://${isDefault ? `${ADMIN_LABEL}.` : ""}${domain}:${plane?.url.port ?? options.port}/`;
+    const host = isDefault ? `${ADMIN_LABEL}.${domain}` : domain;
+    return new URL(`http://${host}:${plane?.url.port ?? options.port}/`).href;
   }
 
   const open = plane;

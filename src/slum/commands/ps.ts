@@ -3,11 +3,12 @@ import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { watch } from "../../cli/watch.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { connect, type SlumClient } from "../connect.ts";
+import { connect } from "../connect.ts";
+import type { SlumClient } from "../contract.ts";
 import { serverTable } from "../report.ts";
+import { troublesOf } from "../troubles.ts";
 
 const WATCH_MS = 1_000;
-const NAMES_SHOWN = 5;
 
 export default command({
   name: "ps",
@@ -43,14 +44,5 @@ function countsOf({ tenants, registry: { slums } }: Status): string[] {
   return [
     tenants === 1 ? "1 tenant" : `${tenants} tenants`,
     ...(slums > 1 ? [`${slums} slums on this registry`] : []),
-  ];
-}
-
-function troublesOf({ registry, unroutable, unroutable_total: total, webhooks }: Status): string[] {
-  const names = unroutable.slice(0, NAMES_SHOWN).join(", ");
-  return [
-    ...(registry.ok ? [] : [`the registry cannot be used, routing goes on without it: ${registry.trouble}`]),
-    ...(total > 0 ? [`${total} without a server: ${names}${total > NAMES_SHOWN ? ", ..." : ""}`] : []),
-    ...(webhooks.waiting > 0 ? [`${webhooks.waiting} webhook messages wait for their receivers`] : []),
   ];
 }

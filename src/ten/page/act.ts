@@ -1,4 +1,5 @@
 // What the page can do, each the operation of a command: what it is called, what it asks, and how it is sent.
+import type { Outcome } from "../../api/page/frame.tsx";
 import type { TenClient } from "../contract.ts";
 
 /** What somebody wants to do, before it is confirmed. */
@@ -14,12 +15,6 @@ export interface Choice {
   readonly from: string | undefined;
   readonly to: string;
   readonly force: boolean;
-}
-
-/** What came of it, in the server's words. */
-export interface Outcome {
-  readonly message: string;
-  readonly undo: string | null;
 }
 
 export async function perform(client: TenClient, act: Act, choice: Choice): Promise<Outcome> {

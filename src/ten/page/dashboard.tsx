@@ -1,15 +1,13 @@
 // The page itself: all services with their splits and instances, what happened, and the dialogs that act.
 import { useState } from "preact/hooks";
-import { CommandLine } from "../../api/page/copy.tsx";
-import { Failure } from "../../api/page/failure.tsx";
+import { Events, Frame, type Outcome, Outcomes } from "../../api/page/frame.tsx";
 import type { Visitor } from "../../api/page/server.ts";
 import type { Caller } from "../caller.ts";
 import type { TenClient } from "../contract.ts";
-import type { Act, Outcome } from "./act.ts";
+import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Detail } from "./detail.tsx";
-import { Events } from "./events.tsx";
-import { type Instances, type Live, useLive } from "./live.ts";
+import { type EventView, type Instances, useTen } from "./live.ts";
 import { Service } from "./service.tsx";
 
 interface DashboardProps {
@@ -18,9 +16,12 @@ interface DashboardProps {
   readonly onLeave: () => void;
 }
 
-export function Dashboard({ visitor, client, onLeave }: DashboardProps) {
-  const isAdmin = visitor.principal.scope === "admin";
-  const live = useLive(client, isAdmin);
+/** As many outcomes as fit above the services. */
+const OUTCOMES_KEPT = 3;
+
+export function Dashboard({ visitor: { principal, product }, client, onLeave }: DashboardProps) {
+  const isAdmin = principal.scope === "admin";
+  const live = useTen(client, isAdmin);
   const [filter, setFilter] = useState("");
   const [openId, setOpenId] = useState<string>();
   const [act, setAct] = useState<Act>();
@@ -28,102 +29,42 @@ export function Dashboard({ visitor, client, onLeave }: DashboardProps) {
   const open = live.seen?.instances.find(({ id }) => id === openId);
   const done = (outcome: Outcome) => {
     setAct(undefined);
-    setOutcomes((before) => [outcome, ...before].slice(0, 3));
+    setOutcomes((before) => [outcome, ...before].slice(0, OUTCOMES_KEPT));
     live.refresh();
   };
   const notes = <Outcomes outcomes={outcomes} onDismiss={() => setOutcomes([])} />;
+  const frame = {
+    name: "ten",
+    filters: "services, instances, versions, states",
+    filter,
+    product,
+    live,
+    onLeave,
+  };
+  const common = { client, isAdmin, onAct: setAct };
   return (
     <>
-      <header class="top">
-        <h1>
-          <img src="/page.svg" alt="" width="24" height="24" /> ten
-        </h1>
-        <span class="host">{location.host}</span>
-        <Pulse live={live} />
-        <input
-          type="search"
-          placeholder="Filter services, instances, versions, states"
-          aria-label="Filter services, instances, versions and states"
-          value={filter}
-          onInput={(event) => setFilter(event.currentTarget.value)}
-        />
-        <span class="who" title={visitor.product}>
-          {visitor.principal.tenant ?? "admin"}
-        </span>
-        <button type="button" onClick={onLeave}>
-          Log out
-        </button>
-      </header>
-      <div class={isAdmin ? "columns" : "columns alone"}>
-        <main>
-          <Failure fault={live.fault} />
-          {!open && notes}
-          {live.seen && (
-            <Services seen={live.seen} filter={filter} isAdmin={isAdmin} onAct={setAct} onOpen={setOpenId} />
-          )}
-        </main>
-        {isAdmin && <Events events={live.events} />}
-      </div>
+      <Frame
+        {...frame}
+        who={principal.tenant ?? "admin"}
+        onFilter={setFilter}
+        events={isAdmin ? <Events events={live.events} subject={subjectOf} /> : null}
+      >
+        {!open && notes}
+        {live.seen && <Services seen={live.seen} filter={filter} onOpen={setOpenId} {...common} />}
+      </Frame>
       {open && (
-        <Detail
-          one={open}
-          client={client}
-          isAdmin={isAdmin}
-          onAct={setAct}
-          onClose={() => setOpenId(undefined)}
-        >
+        <Detail one={open} onClose={() => setOpenId(undefined)} {...common}>
           {notes}
         </Detail>
       )}
-      {act && (
-        <Confirm
-          act={act}
-          client={client}
-          isAdmin={isAdmin}
-          onClose={() => setAct(undefined)}
-          onDone={done}
-        />
-      )}
+      {act && <Confirm act={act} onClose={() => setAct(undefined)} onDone={done} {...common} />}
     </>
   );
 }
 
-function Pulse({ live }: { readonly live: Live }) {
-  const text = live.fault ? `no answer since ${live.at?.toLocaleTimeString() ?? "the start"}` : "live";
-  return (
-    <span class={live.fault ? "pulse lost" : "pulse"} role="status">
-      {text}
-    </span>
-  );
-}
-
-/** What the last commands led to, and how to undo them. */
-function Outcomes({
-  outcomes,
-  onDismiss,
-}: {
-  readonly outcomes: readonly Outcome[];
-  readonly onDismiss: () => void;
-}) {
-  return (
-    <div class="outcomes" role="status">
-      {outcomes.map(({ message, undo }, place) => (
-        <p key={place}>
-          <strong>{message}</strong>
-          {undo !== null && (
-            <span>
-              undo with <CommandLine key={undo} line={undo} />
-            </span>
-          )}
-          {place === 0 && (
-            <button type="button" class="quiet" aria-label="Dismiss" onClick={onDismiss}>
-              ✕
-            </button>
-          )}
-        </p>
-      ))}
-    </div>
-  );
+function subjectOf({ service, instance }: EventView): string {
+  return instance === null || instance.includes(":") ? (instance ?? service) : `${service}:${instance}`;
 }
 
 interface ServicesProps {

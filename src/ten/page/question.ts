@@ -1,9 +1,10 @@
 // What a dialog asks before a change: the choice so far, what it would lead to, and what came of it.
 import { useEffect, useState } from "preact/hooks";
+import type { Outcome } from "../../api/page/frame.tsx";
 import { Fault } from "../../core/fault.ts";
 import type { TenClient } from "../contract.ts";
 import type { SplitView } from "../shapes.ts";
-import { type Act, type Choice, type Outcome, perform } from "./act.ts";
+import { type Act, type Choice, perform } from "./act.ts";
 import { compare, type Line, outlook, type Planned } from "./plan.ts";
 
 export interface Question {

@@ -1,5 +1,6 @@
 // One service: its split, what can be done with it, and its instances.
 import { useState } from "preact/hooks";
+import { Cards, Cell } from "../../api/page/cards.tsx";
 import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
 import type { InstanceView } from "../shapes.ts";
 import type { Act } from "./act.ts";
@@ -86,29 +87,11 @@ const HEADINGS = ["Weight", "Share", "Req/s", "Err %", "p95", "CPU", "Memory", "
 
 function Table({ rows, versions, ...rest }: TableProps) {
   return (
-    // The roles are said because the phone's layout takes them away.
-    <table class="instances" role="table">
-      <thead role="rowgroup">
-        <tr role="row">
-          <th scope="col" role="columnheader">
-            Instance
-          </th>
-          <th scope="col" role="columnheader">
-            State
-          </th>
-          {HEADINGS.map((heading) => (
-            <th key={heading} scope="col" role="columnheader" class="number">
-              {heading}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {rows.map((one) => (
-          <Row key={one.id} one={one} colour={colourOf(versions, one.version)} {...rest} />
-        ))}
-      </tbody>
-    </table>
+    <Cards words={["Instance", "State"]} numbers={HEADINGS}>
+      {rows.map((one) => (
+        <Row key={one.id} one={one} colour={colourOf(versions, one.version)} {...rest} />
+      ))}
+    </Cards>
   );
 }
 
@@ -166,20 +149,6 @@ function Row({ one, colour, isAdmin, onAct, onOpen }: RowProps) {
         <span title={one.last_exit === null ? "" : `last exit: ${one.last_exit}`}>{one.restarts}</span>
       </Cell>
     </tr>
-  );
-}
-
-interface CellProps {
-  readonly heading: string;
-  readonly isBad?: boolean;
-  readonly children: preact.ComponentChildren;
-}
-
-function Cell({ heading, isBad = false, children }: CellProps) {
-  return (
-    <td role="cell" class={isBad ? "number bad" : "number"} data-heading={heading}>
-      {children}
-    </td>
   );
 }
 

@@ -1,0 +1,84 @@
+// The page itself: servers, tenants, what is wrong anywhere, and what happened.
+import { useState } from "preact/hooks";
+import type { Principal } from "../../api/access.ts";
+import type { Answer } from "../../api/operation.ts";
+import { Failure } from "../../api/page/failure.tsx";
+import { Events, Frame, type Outcome, Outcomes } from "../../api/page/frame.tsx";
+import { useLive } from "../../api/page/live.ts";
+import type { Visitor } from "../../api/page/server.ts";
+import type { SlumClient, SlumContract } from "../contract.ts";
+import type { EventView } from "../shapes.ts";
+import { troublesOf } from "../troubles.ts";
+import type { Act } from "./act.ts";
+import { Confirm } from "./confirm.tsx";
+import { Servers } from "./servers.tsx";
+import { Tenants } from "./tenants.tsx";
+
+interface DashboardProps {
+  readonly visitor: Visitor<Principal>;
+  readonly client: SlumClient;
+  readonly onLeave: () => void;
+}
+
+type Status = Answer<SlumContract["status"]>;
+
+export function Dashboard({ visitor: { product }, client, onLeave }: DashboardProps) {
+  const live = useLive<Status, EventView>({
+    state: (signal) => client.status({}, { signal }),
+    events: async (query, signal) => (await client.events({ query }, { signal })).events,
+  });
+  const [filter, setFilter] = useState("");
+  const [act, setAct] = useState<Act>();
+  const [outcomes, setOutcomes] = useState<readonly Outcome[]>([]);
+  const { seen } = live;
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const servers = (seen?.servers ?? []).filter(({ id, url, region, status }) =>
+    words.every((word) => `${id} ${url} ${region ?? ""} ${status}`.includes(word)),
+  );
+  const done = (outcome: Outcome) => {
+    setAct(undefined);
+    setOutcomes((before) => [outcome, ...before].slice(0, 3));
+    live.refresh();
+  };
+  const frame = {
+    name: "slum",
+    who: "admin",
+    filters: "servers, tenants, domains",
+    filter,
+    product,
+    live,
+    onLeave,
+  };
+  return (
+    <>
+      <Frame {...frame} onFilter={setFilter} events={<Events events={live.events} subject={subjectOf} />}>
+        <Outcomes outcomes={outcomes} onDismiss={() => setOutcomes([])} />
+        {seen &&
+          troublesOf(seen).map((message) => <Failure key={message} fault={{ message, hint: undefined }} />)}
+        {seen && <Servers servers={servers} onAct={setAct} />}
+        {seen && (
+          <Tenants
+            client={client}
+            words={words}
+            total={seen.tenants}
+            change={outcomes.length}
+            onAct={setAct}
+          />
+        )}
+      </Frame>
+      {act && seen && (
+        <Confirm
+          act={act}
+          client={client}
+          servers={seen.servers}
+          onClose={() => setAct(undefined)}
+          onDone={done}
+        />
+      )}
+    </>
+  );
+}
+
+function subjectOf({ server, tenant }: EventView): string {
+  return tenant ?? server ?? "slum";
+}

@@ -1,0 +1,32 @@
+// The dashboard of slum in the browser: log in, then what `slum ps`, `tenant list` and `events` show, and draining and moving.
+import { render } from "preact";
+import type { Principal } from "../../api/access.ts";
+import { Gate } from "../../api/page/gate.tsx";
+import { createPageServer } from "../../api/page/server.ts";
+import type { SlumContract } from "../contract.ts";
+import { Dashboard } from "./dashboard.tsx";
+import { ways } from "./ways.ts" with { type: "macro" };
+
+const operations = ways();
+const advice = (
+  <>
+    <p>
+      Without a token: run <code>slum dashboard</code> on the server's machine, and open the link that it
+      prints.
+    </p>
+    <p>
+      <code>slum token-gen</code> makes tokens.
+    </p>
+  </>
+);
+
+render(
+  <Gate
+    name="slum"
+    advice={advice}
+    connect={(onLoggedOut) => createPageServer<SlumContract, Principal>(operations, onLoggedOut)}
+  >
+    {(visitor, { client }, leave) => <Dashboard visitor={visitor} client={client} onLeave={leave} />}
+  </Gate>,
+  document.body,
+);

@@ -1,0 +1,7 @@
+// Slum's operations as the page needs them: a macro.
+import { waysOf } from "../../api/page/ways.ts";
+import { contract } from "../contract.ts";
+
+export function ways() {
+  return waysOf(contract);
+}
