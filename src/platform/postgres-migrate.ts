@@ -7,8 +7,8 @@ import { isCollision, type Postgres, sqlState } from "./postgres.ts";
 const LIMIT_MS = 10_000;
 const TRIES = 10;
 const RETRY_MS = 200;
-/** What a database says to one of two that create the same thing at the same moment: unique, duplicate table, internal. */
-const RACES = ["23505", "42P07", "XX000"];
+/** What a database says to one of two that create the same thing at the same moment: unique, duplicate table or type, internal. */
+const RACES = ["23505", "42P07", "42710", "XX000"];
 const NO_SUCH_TABLE = "42P01";
 
 /**
