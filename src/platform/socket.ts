@@ -64,6 +64,28 @@ export function probePort(hostname: string, port: number, flags: AddressFlags = 
   }
 }
 
+/** Longer than a start takes; what comes after that is for the probe to say. */
+const TURN_MS = 20_000;
+const TURN_STEP_MS = 10;
+
+/**
+ * Between a probe and a listener with `reusePort` another start would find the port free too, and share it. So such starts
+ * take turns: a name that only one process of the network namespace can listen on, and that goes with it. Linux only.
+ */
+export async function portTurn(port: number, clock: Clock): Promise<Disposable> {
+  const deadline = clock.monotonic() + (port > 0 && process.platform === "linux" ? TURN_MS : 0);
+  while (clock.monotonic() < deadline) {
+    try {
+      const held = Bun.listen({ unix: `\0ten-port-${port}`, socket: { data() {} } });
+      return { [Symbol.dispose]: () => held.stop(true) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") break;
+      await sleep(clock, TURN_STEP_MS);
+    }
+  }
+  return { [Symbol.dispose]() {} };
+}
+
 interface AddressFlags {
   readonly host: string;
   readonly port: string;

@@ -7,7 +7,7 @@ import { type Clock, sleep } from "../platform/clock.ts";
 import { bootId } from "../platform/proc.ts";
 import { findByNonce, type ManagedProcess, type Processes } from "../platform/process.ts";
 import { WORKER_WORD } from "../platform/self.ts";
-import { probePort } from "../platform/socket.ts";
+import { portTurn, probePort } from "../platform/socket.ts";
 import type { FromWorker, Hello } from "./protocol.ts";
 import { linkWorker, type WorkerLink } from "./worker-link.ts";
 
@@ -59,9 +59,23 @@ async function findWorker(options: CrewOptions, word: string): Promise<WorkerLin
   }
 }
 
-/** Makes sure that nobody but these listens there; they may, until others do in their place. Throws a Fault. */
-export function claimPort({ host, port }: Address, found: readonly WorkerLink[]): void {
-  if (!found.some(({ hello }) => portOf(hello.url) === port)) probePort(host, port);
+/**
+ * Makes sure that nobody but these listens there; they may, until others do in their place. Another start of this kind
+ * has to wait until the claim is disposed: then somebody listens. Throws a Fault.
+ */
+export async function claimPort(
+  { host, port }: Address,
+  found: readonly WorkerLink[],
+  clock: Clock,
+): Promise<Disposable> {
+  const claim = await portTurn(port, clock);
+  try {
+    if (!found.some(({ hello }) => portOf(hello.url) === port)) probePort(host, port);
+    return claim;
+  } catch (thrown) {
+    claim[Symbol.dispose]();
+    throw thrown;
+  }
 }
 
 function portOf(url: string | null): number | undefined {
@@ -70,8 +84,8 @@ function portOf(url: string | null): number | undefined {
   return port === "" ? 80 : Number(port);
 }
 
-/** Starts one, which waits to be told what to do. Rejects when it does not get that far. */
-export async function startWorker(options: CrewOptions): Promise<WorkerLink> {
+/** Starts one, which waits to be told what to do. Rejects when it does not get that far, or is not wanted any more. */
+export async function startWorker(options: CrewOptions, isWanted: () => boolean): Promise<WorkerLink> {
   const { clock, directory, processes, program } = options;
   const word = crypto.randomUUID().slice(0, 8);
   const socket = join(directory, `w_${word}`);
@@ -86,7 +100,8 @@ export async function startWorker(options: CrewOptions): Promise<WorkerLink> {
     nonce: nonceOf(word),
   });
   try {
-    return await untilLinked(options, socket, process, clock.monotonic() + START_MS);
+    const deadline = clock.monotonic() + START_MS;
+    return await untilLinked(options, socket, process, () => isWanted() && clock.monotonic() < deadline);
   } catch (thrown) {
     await process.stop(0);
     rmSync(socket, { force: true });
@@ -98,13 +113,14 @@ async function untilLinked(
   { clock, heard }: CrewOptions,
   socket: string,
   process: ManagedProcess,
-  deadline: number,
+  isAwaited: () => boolean,
 ): Promise<WorkerLink> {
+  const identify = () => (isAwaited() ? process : undefined);
   for (;;) {
     try {
-      return await linkWorker({ socket, clock, isAdopted: false, identify: () => process }, heard);
+      return await linkWorker({ socket, clock, isAdopted: false, identify }, heard);
     } catch (thrown) {
-      if (clock.monotonic() >= deadline || !process.alive()) throw thrown;
+      if (!isAwaited() || !process.alive()) throw thrown;
       await sleep(clock, STEP_MS);
     }
   }

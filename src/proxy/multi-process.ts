@@ -83,7 +83,7 @@ class MultiProcessPlane implements DataPlane {
     this.#book.take(routes, defaultRoute);
     const found = await findCrew(this.#crew);
     try {
-      claimPort(this.#options, found);
+      using _claimed = await claimPort(this.#options, found, this.#clock);
       this.#door = await openOwnDoor(this.#ownSocket, this.#clock, this.#options.hooks);
       await this.#seats.fillAll(found);
     } catch (thrown) {
@@ -144,7 +144,7 @@ class MultiProcessPlane implements DataPlane {
 
   async drain(target: string, deadlineMs: number) {
     const message = JSON.stringify({ kind: "drain", target, deadlineMs });
-    const drained = this.#seats.speaking().map((link) =>
+    const drained = this.#seats.draining().map((link) =>
       link.ask(message, deadlineMs + DRAIN_GRACE_MS).then(
         ({ left = 0 }) => left,
         () => 0,
@@ -162,23 +162,22 @@ class MultiProcessPlane implements DataPlane {
   }
 
   async close(deadlineMs: number): Promise<void> {
-    this.#seats.close();
     const end = (link: WorkerLink) => (deadlineMs > 0 ? link.dismiss(deadlineMs) : link.kill());
-    await Promise.all([...this.#seats.links].map(end));
+    await Promise.all([this.#seats.close(), ...[...this.#seats.links].map(end)]);
     await this.#door?.[Symbol.asyncDispose]();
   }
 
   async leave(): Promise<void> {
-    this.#seats.close();
+    const closed = this.#seats.close();
     for (const link of this.#seats.links) link.release();
+    await closed;
     await this.#door?.[Symbol.asyncDispose]();
   }
 
   /** Ends what was started here; workers that were found serve on alone: whoever gives up has not done their work. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#seats.close();
     const started = [...this.#seats.links].filter(({ isAdopted }) => !isAdopted);
-    await Promise.all(started.map((link) => link.kill()));
+    await Promise.all([this.#seats.close(), ...started.map((link) => link.kill())]);
     await this.leave();
   }
 }

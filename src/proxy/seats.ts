@@ -41,6 +41,7 @@ export class Seats {
   url: URL | undefined;
   readonly #options: SeatsOptions;
   readonly #seats: readonly Seat[];
+  readonly #filling = new Set<Promise<void>>();
   #isClosed = false;
 
   constructor(options: SeatsOptions) {
@@ -58,6 +59,11 @@ export class Seats {
     return [...this.links].filter((link) => this.#isOurBuild(link));
   }
 
+  /** Those too that finish for a successor of another build: what they have open counts. */
+  draining(): WorkerLink[] {
+    return [...this.links].filter(({ hello }) => hello.protocol === PROTOCOL);
+  }
+
   /** Gives the workers that were found their seats back, fills those that are left, and lets others finish. */
   async fillAll(found: readonly WorkerLink[]): Promise<void> {
     for (const link of found) this.#admit(link);
@@ -69,9 +75,10 @@ export class Seats {
     for (const link of found) if (this.#seatOf(link) === undefined) void link.dismiss(FINISH_MS);
   }
 
-  /** No seat is filled any more. */
-  close(): void {
+  /** No seat is filled any more; resolves when nothing is left of what was to fill one. Those that have a link are others' to end. */
+  async close(): Promise<void> {
     this.#isClosed = true;
+    await Promise.allSettled(this.#filling);
   }
 
   /** The seat of a worker that has ended, or is about to, is filled again. */
@@ -124,10 +131,16 @@ export class Seats {
     if (url !== null) this.url ??= new URL(url);
   }
 
+  #fill(seat: Seat): Promise<void> {
+    const filling = this.#start(seat);
+    this.#filling.add(filling);
+    return filling.finally(() => this.#filling.delete(filling));
+  }
+
   /** A new worker: it listens when it has the routes of this moment, and hears of all that come. */
-  async #fill(seat: Seat): Promise<void> {
+  async #start(seat: Seat): Promise<void> {
     const { crew, book } = this.#options;
-    const link = await startWorker(crew);
+    const link = await startWorker(crew, () => !this.#isClosed);
     this.#admit(link);
     const port = Number(this.url?.port || seat.settings.port);
     const { url = null, error } = await link.ask(book.opening(seat.settings, port), OPEN_MS);

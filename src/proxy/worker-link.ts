@@ -59,6 +59,8 @@ export async function linkWorker(
   let link: Link | undefined;
   const channel = await openChannel(parts.socket, () => ({
     heard(message) {
+      // Of another protocol than ours the rest is not for us to read.
+      if (link !== undefined && link.hello.protocol !== PROTOCOL) return;
       const read = readFromWorker(message);
       if (link !== undefined) link.hear(read, heard);
       else if (read.kind === "hello") greeting.resolve(read);
@@ -144,8 +146,9 @@ class Link implements WorkerLink {
     return this.gone;
   }
 
-  /** Ticks, not times: while this process itself stands still nobody falls silent. */
+  /** Ticks, not times: while this process itself stands still nobody falls silent. One that was told nothing owes nothing. */
   #look(): void {
+    if (this.#seq === 0) return;
     this.#silentLooks += 1;
     if (this.#silentLooks > SILENT_LOOKS && this.hello.protocol === PROTOCOL) void this.kill();
   }

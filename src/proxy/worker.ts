@@ -168,6 +168,8 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
         break;
       case "publish":
         take(message);
+        // The counters of targets that are no more go with them.
+        tell();
         void publish();
         done(message.seq);
         break;
@@ -232,7 +234,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
 
   function tell(): void {
     complained.clear();
-    if (supervisor === undefined || supervisor.isBehind) return;
+    if (supervisor === undefined) return;
     const targets = report();
     quiet = targets.length === 0 ? quiet + 1 : 0;
     if (targets.length === 0 && quiet < QUIET_REPORTS) return;
@@ -240,7 +242,9 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     say({ kind: "traffic", targets });
   }
 
-  const stopTelling = clock.every(REPORT_EVERY_MS, tell);
+  const stopTelling = clock.every(REPORT_EVERY_MS, () => {
+    if (supervisor?.isBehind === false) tell();
+  });
   timers.start("alone", UNOPENED_MS, ended.resolve);
 
   return {

@@ -31,7 +31,7 @@ export async function openPlane(options: PlaneOptions, first: FirstRoutes): Prom
   const found = await findCrew({ ...options, program, heard() {} });
   // They let the port go only when somebody else accepts there.
   const reusePort = found.length > 0;
-  claimPort(options, found);
+  using _claimed = await claimPort(options, found, clock);
   const plane = createInProcessPlane({ ...options, reusePort }, createUpstream({ clock }));
   await plane.publish(first.routes, first.defaultRoute);
   for (const link of found) void link.dismiss(FINISH_MS);

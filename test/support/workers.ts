@@ -13,7 +13,7 @@ import { createMultiProcessPlane, type MultiProcessOptions } from "../../src/pro
 import { startPlane, type TestPlane } from "./plane.ts";
 import { createTempDir } from "./temp-dir.ts";
 
-const BINARY = join(import.meta.dir, "../../dist/ten");
+export const BINARY = join(import.meta.dir, "../../dist/ten");
 
 /** Disposing ends the workers too, those that were taken over among them. */
 export async function startWorkers(
