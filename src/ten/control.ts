@@ -77,6 +77,7 @@ export function createControl(parts: ControlParts): Control {
   let config = parts.config;
   const paths: DataPaths = dataPaths(config.settings.dataDir);
   const restartingSick = new Set<string>();
+  const opened = Promise.withResolvers<DataPlane>();
   let plane: DataPlane | undefined;
   let scheduled = false;
 
@@ -104,8 +105,10 @@ export function createControl(parts: ControlParts): Control {
     });
   }
 
+  /** What workers ask before the plane is open is not done before it has the routes. */
   async function publish(): Promise<void> {
-    await plane?.publish(routes(), config.routing.default);
+    const open = plane ?? (await opened.promise);
+    await open.publish(routes(), config.routing.default);
   }
 
   const drain = async (target: string, deadlineMs: number) => plane?.drain(target, deadlineMs);
@@ -237,9 +240,8 @@ export function createControl(parts: ControlParts): Control {
     wanted(wanted) {
       const { route, label, client } = wanted;
       const template = config.services.get(route);
-      if (label === undefined || !template?.policy.onDemand || registry.find(route, label))
-        return idle.wake(wanted);
-      return createOnDemandInstance(template, label, client);
+      const isOnDemand = label !== undefined && template?.policy.onDemand;
+      return (isOnDemand && createOnDemandInstance(template, label, client)) || idle.wake(wanted);
     },
     publish,
     [Symbol.dispose]() {
@@ -251,6 +253,7 @@ export function createControl(parts: ControlParts): Control {
     async open(openPlane) {
       supervisor.adopt();
       plane = await openPlane({ routes: routes(), defaultRoute: config.routing.default });
+      opened.resolve(plane);
       // Much may have happened meanwhile.
       await publish();
     },

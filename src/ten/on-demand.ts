@@ -19,17 +19,18 @@ const CLIENTS_MAX = 10_000;
 
 /**
  * Creates the instance that a request names, without weight. Settles when it has been spawned (its health is the
- * request's to wait for) or need not be; rejects when it may not be made now. Never revives what an operator stopped.
+ * request's to wait for); rejects when it may not be made now. Undefined when there is one: what an operator stopped is
+ * never revived. There is none before the routes to it are in force: who asks meanwhile would find no such instance.
  */
 export function createOnDemand({ registry, lifecycle, clock }: OnDemandParts) {
   const lastByClient = new Map<string, number>();
   const making = new Map<string, Promise<void>>();
 
-  return (service: Service, id: string, client: string): Promise<void> => {
+  return (service: Service, id: string, client: string): Promise<void> | undefined => {
     const name = instanceName(service.name, id);
     const known = making.get(name);
     if (known) return known;
-    if (registry.find(service.name, id)) return Promise.resolve();
+    if (registry.find(service.name, id)) return undefined;
     const made = make(service, id, client).finally(() => making.delete(name));
     making.set(name, made);
     return made;

@@ -68,6 +68,24 @@ describe("kill -9 of ten serve with two workers", () => {
     60_000,
   );
 
+  test("and of one of them makes no visitor of the other think that what it waits for does not exist", async () => {
+    await using ten = await startFleet({ ...TWO, service: "on_demand = true\nmax_instances = 5" });
+    await kill(ten, "SIGKILL");
+    const open = () => workersOf(ten).reduce((sum, pid) => sum + (readDescriptors(pid)?.size ?? 0), 0);
+    const before = open();
+    const asked = Array.from({ length: 10 }, () =>
+      ten.get("v1.api.localhost").then(
+        ({ status }) => status,
+        () => "cut" as const,
+      ),
+    );
+    await until("all are in", () => open() >= before + asked.length);
+    process.kill(workersOf(ten)[0] ?? 0, "SIGKILL");
+    await ten.start();
+    const answers = await Promise.all(asked);
+    expect(answers.filter((one) => one !== "cut" && one !== 200)).toEqual([]);
+  });
+
   test("leaves a server that answers for itself, and takes no command", async () => {
     await using ten = await startFleet(TWO);
     await ten.ok("deploy", "api:v1");
