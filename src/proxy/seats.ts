@@ -20,6 +20,8 @@ export interface SeatsOptions {
 interface Seat {
   readonly settings: WorkerSettings;
   worker: WorkerLink | undefined;
+  /** Its next worker is on its way. */
+  filling: Promise<void> | undefined;
   filledAtMs: number;
   failures: number;
 }
@@ -41,7 +43,6 @@ export class Seats {
   url: URL | undefined;
   readonly #options: SeatsOptions;
   readonly #seats: readonly Seat[];
-  readonly #filling = new Set<Promise<void>>();
   #isClosed = false;
 
   constructor(options: SeatsOptions) {
@@ -49,6 +50,7 @@ export class Seats {
     this.#seats = options.settings.map((settings) => ({
       settings,
       worker: undefined,
+      filling: undefined,
       filledAtMs: 0,
       failures: 0,
     }));
@@ -78,7 +80,7 @@ export class Seats {
   /** No seat is filled any more; resolves when nothing is left of what was to fill one. Those that have a link are others' to end. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.allSettled(this.#filling);
+    await Promise.allSettled(this.#seats.map(({ filling }) => filling));
   }
 
   /** The seat of a worker that has ended, or is about to, is filled again. */
@@ -132,9 +134,10 @@ export class Seats {
   }
 
   #fill(seat: Seat): Promise<void> {
-    const filling = this.#start(seat);
-    this.#filling.add(filling);
-    return filling.finally(() => this.#filling.delete(filling));
+    seat.filling ??= this.#start(seat).finally(() => {
+      seat.filling = undefined;
+    });
+    return seat.filling;
   }
 
   /** A new worker: it listens when it has the routes of this moment, and hears of all that come. */
