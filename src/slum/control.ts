@@ -160,8 +160,9 @@ export function createControl(parts: ControlParts): Control {
   async function tell(): Promise<void> {
     const told = await registry.tryWrite((writer) => {
       const due = alerts.step(situation(), registry.alerts).slice(0, ALERTS_AT_ONCE);
-      for (const alert of due) write(writer, alert);
+      // Before the new ones: what ended long ago may be what begins now.
       if (due.length > 0) forgetOldAlerts(writer);
+      for (const alert of due) write(writer, alert);
       return due.length;
     });
     if (told) webhooks.kick();

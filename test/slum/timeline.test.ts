@@ -4,6 +4,8 @@ import { createClient } from "../../src/api/client.ts";
 import { Fault } from "../../src/core/fault.ts";
 import { createLog } from "../../src/platform/log.ts";
 import { contract } from "../../src/slum/contract.ts";
+import { openRegistryAt } from "../../src/slum/open-registry.ts";
+import { dataPaths } from "../../src/slum/paths.ts";
 import { serve } from "../../src/slum/serve.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { startOrigin } from "../support/origin.ts";
@@ -15,10 +17,19 @@ const STEP_MS = 500;
 /** One line of the timeline: how many seconds after the start, what, and about whom. */
 type Line = readonly [atSecs: number, what: string];
 
-async function start() {
+/** `told`: things whose trouble began and ended so long ago. */
+async function start(told: Readonly<Record<string, number>> = {}) {
   await using opened = new AsyncDisposableStack();
   const temp = opened.use(createTempDir());
   const clock = createManualClock();
+  {
+    const { database } = dataPaths(temp.path);
+    await using registry = await openRegistryAt({ database, slumId: "one", clock, fallback: undefined });
+    await registry.write((writer) => {
+      for (const [thing, agoMs] of Object.entries(told))
+        writer.alerts.add({ thing, begunAt: registry.now() - agoMs, open: false });
+    });
+  }
   const heard: Line[] = [];
   let startedMs = 0;
   const secs = (ms: number) => (ms - startedMs) / 1000;
@@ -154,4 +165,15 @@ test("a fleet that is down is told after 10 s, its servers after five minutes, a
   expect((await slum.written(/^webhook\./)).map(([, what]) => what.replace("webhook.", ""))).toEqual(
     slum.heard.map(([, what]) => what),
   );
+}, 20_000);
+
+test("trouble that ended long ago is told once when it begins again", async () => {
+  await using iad = startOrigin(() => new Response("iad"));
+  await using slum = await start({ fleet: 7_200_000 });
+  await slum.api.addServer({ body: { id: "iad", url: iad.url } });
+  await iad.stop();
+  await slum.begin();
+  await slum.api.checkServer({ params: { id: "iad" } });
+  await slum.to(20);
+  expect(slum.heard.map(([, what]) => what)).toEqual(["fleet.down"]);
 }, 20_000);
