@@ -111,7 +111,11 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
   }
 
   async function migrate(): Promise<void> {
-    if (!isMigrated) await migratePostgres(postgres, "slum_schema", postgresMigrations, clock);
+    if (isMigrated) return;
+    await migratePostgres(postgres, "slum_schema", postgresMigrations, clock).catch((thrown) => {
+      if (thrown instanceof Fault) ours.add(thrown);
+      throw thrown;
+    });
     isMigrated = true;
   }
 

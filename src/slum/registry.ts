@@ -208,6 +208,7 @@ export async function openRegistry({
   }
 
   await noting(store.open).catch(async (thrown) => {
+    trouble ??= messageOf(thrown);
     if (fallback) return;
     await store[Symbol.asyncDispose]();
     throw thrown;

@@ -1,0 +1,39 @@
+// What a slum makes of a shared registry that is not as it should be: newer than the program, cut off in the middle of a write.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { SQL } from "bun";
+import { systemClock } from "../../src/platform/clock.ts";
+import { openRegistryAt } from "../../src/slum/open-registry.ts";
+import type { Known, Registry } from "../../src/slum/registry.ts";
+import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+const iad = {
+  ...{ seq: 1, id: "iad", url: "http://h:1", region: null, healthPath: "/health", addressing: "header" },
+  ...{ drained: false, createdAt: 1, status: "unknown", statusAt: 1, latencyMs: null, lastError: null },
+} as const;
+
+function open(database: string, fallback?: Known): Promise<Registry> {
+  return openRegistryAt({ database, slumId: "one", clock: systemClock, fallback });
+}
+
+describe.skipIf(!hasPostgres)(`a shared registry ${NEEDS_POSTGRES}`, () => {
+  let postgres: TestPostgres;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+  });
+  afterAll(() => postgres[Symbol.asyncDispose]());
+
+  test("that is newer than the program is not used, and what is known goes on to serve", async () => {
+    const database = await postgres.createDatabase();
+    await (await open(database))[Symbol.asyncDispose]();
+    await using sql = new SQL({ url: database, max: 1, prepare: false });
+    await sql`UPDATE slum_schema SET version = 99`;
+    await using registry = await open(database, { servers: [iad], tenants: [] });
+    expect([registry.trouble, [...registry.servers.keys()]]).toEqual([
+      expect.stringContaining("is of version 99, this program knows up to"),
+      ["iad"],
+    ]);
+    expect(await registry.tryWrite((writer) => writer.token("x"))).toBeUndefined();
+    await registry.poll(new Map());
+    expect(registry.servers.size).toBe(1);
+  });
+});
