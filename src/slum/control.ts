@@ -160,9 +160,8 @@ export function createControl(parts: ControlParts): Control {
   async function tell(): Promise<void> {
     const told = await registry.tryWrite((writer) => {
       const due = alerts.step(situation(), registry.alerts).slice(0, ALERTS_AT_ONCE);
-      // Before the new ones: what ended long ago may be what begins now.
-      if (due.length > 0) forgetOldAlerts(writer);
       for (const alert of due) write(writer, alert);
+      if (due.length > 0) forgetOldAlerts(writer, new Set(due.flatMap(({ things }) => things)));
       return due.length;
     });
     if (told) webhooks.kick();
@@ -170,7 +169,7 @@ export function createControl(parts: ControlParts): Control {
 
   /** Into the registry with what has begun or ended, and into the outbox of who wants to know. */
   function write(writer: Writer, alert: Alert): void {
-    for (const thing of alert.things) remember(writer, thing, isBeginning(alert.type));
+    remember(writer, alert.things, isBeginning(alert.type));
     const [first = ""] = alert.things;
     const about = first.startsWith("server ") ? { server: first.slice("server ".length) } : {};
     const more = alert.things.length > 1 ? ` and ${alert.things.length - 1} more` : "";
@@ -178,18 +177,21 @@ export function createControl(parts: ControlParts): Control {
     webhooks.enqueue(writer, alert);
   }
 
-  function remember({ alerts: rows }: Writer, thing: string, open: boolean): void {
-    const row = { thing, open, begunAt: Math.round(registry.now()) };
-    if (open) {
-      rows.remove(row);
-      rows.add(row);
-    } else rows.change(row, { open });
+  /** Rows that become the same one after the other are one statement: there may be a hundred thousand. */
+  function remember({ alerts: rows }: Writer, things: readonly string[], open: boolean): void {
+    const change = { open, ...(open && { begunAt: Math.round(registry.now()) }) };
+    for (const thing of things) {
+      const known = registry.alerts.get(thing);
+      if (known) rows.change(known, change);
+      else rows.add({ thing, begunAt: 0, ...change });
+    }
   }
 
-  /** What has ended long ago may begin again without a look back. */
-  function forgetOldAlerts(writer: Writer): void {
+  /** What has ended long ago may begin again without a look back; `but` what begins or ends just now. */
+  function forgetOldAlerts(writer: Writer, but: ReadonlySet<string>): void {
     for (const row of registry.alerts.values())
-      if (!row.open && registry.now() - row.begunAt > ALERT_MEMORY_MS) writer.alerts.remove(row);
+      if (!row.open && registry.now() - row.begunAt > ALERT_MEMORY_MS && !but.has(row.thing))
+        writer.alerts.remove(row);
   }
 
   /** One poll after the other; not those of all slums at the same moment. */

@@ -2,26 +2,28 @@
 import { and, asc, desc, gt, gte, inArray, lt, lte } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { leanTenants } from "./lean.ts";
-import { COPIED, type Drizzle, firstSeq } from "./postgres-record.ts";
+import { ALL, COPIED, type Drizzle, firstSeq } from "./postgres-record.ts";
 import * as tables from "./postgres-schema.ts";
 import type { EventRow } from "./schema.ts";
 import type { Changes, Contents, EventFilter } from "./store.ts";
 
 /** Rows in one statement: an answer is to come well within its deadline. */
 const PIECE = 2_000;
+/** Changes that can be followed within one deadline. */
+const FOLLOWED_MAX = 10_000;
 
 /** Asks the database something, within a deadline of its own. */
 export type Ask = <T>(question: (db: Drizzle) => Promise<T>) => Promise<T>;
 
 /** Everything, as it is while it is read: what changes meanwhile is among the changes since the revision before. */
 export async function readAll(ask: Ask): Promise<Contents> {
-  const { servers, webhooks, deliveries, alerts } = tables;
+  const { servers, webhooks, deliveries } = tables;
   return {
     servers: await ask((db) => db.select().from(servers).orderBy(asc(servers.seq))),
     tenants: await readTenants(ask),
     webhooks: await ask((db) => db.select().from(webhooks).orderBy(asc(webhooks.seq))),
     deliveries: await ask((db) => db.select().from(deliveries).orderBy(asc(deliveries.seq))),
-    alerts: await ask((db) => db.select().from(alerts)),
+    alerts: await readAlerts(ask),
   };
 }
 
@@ -40,15 +42,40 @@ async function readTenants(ask: Ask): Promise<Contents["tenants"]> {
   }
 }
 
-/** The rows that later revisions have touched, as they are now. `tokens` tells whether tokens were among them. */
+/** As many as there are tenants, when all their servers are offline. */
+async function readAlerts(ask: Ask): Promise<Contents["alerts"]> {
+  const { thing } = tables.alerts;
+  const rows = [];
+  for (let last = ""; ; ) {
+    const from = gt(thing, last);
+    const piece = await ask((db) =>
+      db.select().from(tables.alerts).where(from).orderBy(asc(thing)).limit(PIECE),
+    );
+    rows.push(...piece);
+    if (piece.length < PIECE) return rows;
+    last = piece.at(-1)?.thing ?? last;
+  }
+}
+
+/**
+ * The rows that later revisions have touched, as they are now, in the order in which they were touched; undefined when they are
+ * too many, and everything is to be read. `tokens` tells whether tokens were among them.
+ */
 export async function readChanges(
   db: Drizzle,
   seen: number,
-): Promise<Changes & { readonly tokens: boolean }> {
+): Promise<(Changes & { readonly tokens: boolean }) | undefined> {
   const { changes } = tables;
   const keys = new Map<string, Set<string>>();
-  for (const { table, key } of await db.select().from(changes).where(gt(changes.revision, seen)))
-    keys.set(table, (keys.get(table) ?? new Set()).add(key));
+  const isLater = gt(changes.revision, seen);
+  const found = await db
+    .select()
+    .from(changes)
+    .where(isLater)
+    .orderBy(asc(changes.revision), asc(changes.table), asc(changes.key))
+    .limit(FOLLOWED_MAX + 1);
+  if (found.length > FOLLOWED_MAX || found.some(({ key }) => key === ALL)) return undefined;
+  for (const { table, key } of found) keys.set(table, (keys.get(table) ?? new Set()).add(key));
 
   async function rowsOf<Row, Key>(
     name: keyof typeof COPIED,

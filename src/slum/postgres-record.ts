@@ -1,6 +1,6 @@
 // What one transaction writes, noted down first: the work of a transaction is synchronous, the way to the database is not.
 
-import { eq, getTableColumns, inArray } from "drizzle-orm";
+import { getTableColumns, inArray } from "drizzle-orm";
 import type { BunSQLDatabase } from "drizzle-orm/bun-sql";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import type { Statements } from "./copy.ts";
@@ -21,6 +21,10 @@ export const COPIED = {
 
 /** Rows in one statement. */
 const PIECE = 500;
+/** So many changed rows of a table are not named: others read everything anew. */
+const NAMED_MAX = 2_000;
+/** The key of a change that does not say which rows. */
+export const ALL = "*";
 /** Rows of one transaction, at most: a seq is the revision times this, plus the row's place. */
 const PLACES = 2 ** 20;
 
@@ -49,7 +53,7 @@ interface Part {
 /** `now` is for the tokens' date. */
 export function createRecord(revision: number, now: () => number): Record {
   const parts = new Map<string, Part>();
-  const changed = new Set<string>();
+  const changed = new Map<string, Set<string>>();
   const madeTokens: string[] = [];
   let place = 0;
 
@@ -59,11 +63,15 @@ export function createRecord(revision: number, now: () => number): Record {
     return part;
   }
 
+  function touched(table: string, key: string): void {
+    changed.set(table, (changed.get(table) ?? new Set()).add(key));
+  }
+
   function statementsOf<Row, New extends object, Key>(name: keyof typeof COPIED): Statements<Row, New, Key> {
     const { table, key: column, property } = COPIED[name];
     const part = partOf(name, table, column);
     const columns = Object.keys(getTableColumns(table as PgTable));
-    const touch = (key: unknown) => changed.add(JSON.stringify([name, String(key)]));
+    const touch = (key: unknown) => touched(name, String(key));
     return {
       insert(values) {
         const row = wholeRow(columns, { seq: firstSeq(revision) + place++, ...values });
@@ -100,7 +108,7 @@ export function createRecord(revision: number, now: () => number): Record {
       insertToken(hash) {
         madeTokens.push(hash);
         tokens.inserted.push({ hash, createdAt: Math.round(now()) });
-        changed.add(JSON.stringify(["tokens", hash]));
+        touched("tokens", hash);
       },
     },
     tokens: madeTokens,
@@ -117,16 +125,12 @@ export function createRecord(revision: number, now: () => number): Record {
         for (const piece of pieces(inserted)) await db.insert(table).values(piece as never);
       // A row may be changed by the transaction that makes it.
       for (const { table, key, updated } of parts.values())
-        for (const one of updated)
+        for (const { change, keys } of alike(updated))
           await db
             .update(table)
-            .set(one.change as never)
-            .where(eq(key, one.key));
-      const rows = [...changed].map((text) => {
-        const [table = "", key = ""] = JSON.parse(text) as string[];
-        return { revision, table, key };
-      });
-      for (const piece of pieces(rows)) await db.insert(tables.changes).values(piece);
+            .set(change as never)
+            .where(inArray(key, keys));
+      for (const piece of pieces(changesOf(revision, changed))) await db.insert(tables.changes).values(piece);
     },
   };
 }
@@ -135,6 +139,25 @@ export function createRecord(revision: number, now: () => number): Record {
 function wholeRow(columns: readonly string[], values: object): { [column: string]: unknown } {
   const given = values as { readonly [column: string]: unknown };
   return Object.fromEntries(columns.map((column) => [column, given[column] ?? null]));
+}
+
+/** What others are told: which rows, or that they are too many to name. */
+function changesOf(revision: number, changed: ReadonlyMap<string, ReadonlySet<string>>) {
+  return [...changed].flatMap(([table, keys]) =>
+    (keys.size > NAMED_MAX ? [ALL] : [...keys]).map((key) => ({ revision, table, key })),
+  );
+}
+
+/** Updates that follow each other with the same change, each piece of them together. */
+function alike(updated: Part["updated"]): { readonly change: object; readonly keys: unknown[] }[] {
+  const found: { readonly change: object; readonly keys: unknown[] }[] = [];
+  for (const { key, change } of updated) {
+    const last = found.at(-1);
+    const isAlike = last && (last.change === change || Bun.deepEquals(last.change, change));
+    if (isAlike && last.keys.length < PIECE) last.keys.push(key);
+    else found.push({ change, keys: [key] });
+  }
+  return found;
 }
 
 function* pieces<T>(rows: readonly T[]): Generator<T[]> {

@@ -134,15 +134,18 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     return seen !== undefined && seen <= number && seen >= since;
   }
 
-  /** Brings the copy, which is of a revision that can be followed, to this one. */
-  async function follow(db: Drizzle, number: number): Promise<void> {
-    if (seen === undefined || seen === number) return;
-    const { tokens, ...changes } = await readChanges(db, seen);
+  /** Brings the copy, which is of a revision that can be followed, to this one. False when too much is other. */
+  async function follow(db: Drizzle, number: number): Promise<boolean> {
+    if (seen === undefined || seen === number) return seen === number;
+    const found = await readChanges(db, seen);
+    if (!found) return false;
+    const { tokens, ...changes } = found;
     const events = feed.wantsEvents ? await readEventsOf(db, seen, number) : [];
     if (tokens) await readTokens(db);
     seen = number;
     feed.apply(changes);
     feed.events(events);
+    return true;
   }
 
   async function readTokens(db: Drizzle): Promise<void> {
@@ -159,7 +162,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
       await listen(db, found);
       return found;
     });
-    if (canFollow(mark)) return withDb((db) => follow(db, mark.number));
+    if (canFollow(mark) && (await withDb((db) => follow(db, mark.number)))) return;
     const contents = await readAll(withDb);
     await withDb(readTokens);
     seen = mark.number;
@@ -191,9 +194,8 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
         revision = mark.number;
         await listen(db, mark);
         const before = { ...mark, number: revision - 1 };
-        if (!canFollow(before)) throw BEHIND;
         // Nobody else can write now: what `work` sees is what there is.
-        await follow(db, before.number);
+        if (!canFollow(before) || !(await follow(db, before.number))) throw BEHIND;
         const record = createRecord(revision, now);
         result = work(record.tables);
         made = record.tokens;

@@ -4,12 +4,13 @@ import { SQL } from "bun";
 import { systemClock } from "../../src/platform/clock.ts";
 import { openRegistryAt } from "../../src/slum/open-registry.ts";
 import type { Known, Registry } from "../../src/slum/registry.ts";
+import type { ServerRow } from "../../src/slum/schema.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../support/postgres.ts";
 
-const iad = {
+const iad: ServerRow = {
   ...{ seq: 1, id: "iad", url: "http://h:1", region: null, healthPath: "/health", addressing: "header" },
   ...{ drained: false, createdAt: 1, status: "unknown", statusAt: 1, latencyMs: null, lastError: null },
-} as const;
+};
 
 function open(database: string, fallback?: Known): Promise<Registry> {
   return openRegistryAt({ database, slumId: "one", clock: systemClock, fallback });
@@ -36,4 +37,20 @@ describe.skipIf(!hasPostgres)(`a shared registry ${NEEDS_POSTGRES}`, () => {
     await registry.poll(new Map());
     expect(registry.servers.size).toBe(1);
   });
+
+  test("takes the beginning and the end of trouble for as many tenants as one server may have", async () => {
+    const database = await postgres.createDatabase();
+    await using registry = await open(database);
+    await using other = await open(database);
+    const things = Array.from({ length: 40_000 }, (_, index) => `tenant t${index}`);
+    await registry.write((writer) => {
+      for (const thing of things) writer.alerts.add({ thing, begunAt: 1, open: true });
+    });
+    await other.write((writer) => {
+      for (const row of other.alerts.values()) writer.alerts.change(row, { open: false });
+    });
+    await registry.poll(new Map());
+    const shown = [...registry.alerts.values()];
+    expect([shown.length, shown.filter(({ open }) => open).length]).toEqual([things.length, 0]);
+  }, 20_000);
 });
