@@ -30,15 +30,20 @@ export function isPostgresUrl(text: string): boolean {
 
 /** The URL as it may be shown: who, where, which. */
 export function withoutPassword(text: string): string {
-  if (!URL.canParse(text)) return text.replace(/:\/\/.*@/, "://").replace(/\?.*/, "");
+  if (!isPlain(text)) return text.replace(/:\/\/.*@/, "://").replace(/[?#].*/, "");
   const url = new URL(text);
-  url.password = url.search = "";
+  url.password = url.search = url.hash = "";
   return url.href;
+}
+
+/** Whether what is before the last @ is what the URL takes for user and password: `/`, `?` and `#` in them have to be escaped. */
+function isPlain(text: string): boolean {
+  return URL.canParse(text) && !new URL(text).pathname.includes("@") && !/[?#].*@/.test(text);
 }
 
 /** Whether a URL has something that nobody is to see; when in doubt it has. */
 export function hasPassword(text: string): boolean {
-  return !URL.canParse(text) || new URL(text).password !== "" || /[?&](ssl)?pass/i.test(text);
+  return !isPlain(text) || new URL(text).password !== "" || /[?&](ssl)?pass/i.test(text);
 }
 
 /** Connects with the first use. Throws a usage fault for a URL that no database could have. */
