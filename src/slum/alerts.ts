@@ -129,7 +129,7 @@ export class Alerts {
     const fleetIsDown =
       this.#isOpen(FLEET) ||
       (servers.length > 0 && servers.every(({ isOffline, drained }) => isOffline || drained));
-    const doubtful = new Set(unsure.map((id) => `tenant ${id}`));
+    const doubtful = unsure === unroutable ? now : new Set(unsure.map((id) => `tenant ${id}`));
     const back = this.#openOnes("tenant ").filter((thing) => !doubtful.has(thing));
     if (back.length > 0) yield this.#end("tenants.routable", back, listTenants(back));
     for (const thing of this.#heldMs.keys())

@@ -67,13 +67,13 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
     return opened;
   }
 
-  function tablesOf(db: Drizzle): Tables {
+  function tablesOf({ raw, db }: Opened): Tables {
     return {
       servers: statementsOf(db, tables.servers, tables.servers.id),
       tenants: statementsOf(db, tables.tenants, tables.tenants.id),
       webhooks: statementsOf(db, tables.webhooks, tables.webhooks.id),
       deliveries: statementsOf(db, tables.deliveries, tables.deliveries.seq),
-      alerts: statementsOf(db, tables.alerts, tables.alerts.thing),
+      alerts: alertStatements(raw),
       insertEvent(values) {
         const row = db.insert(tables.events).values(values).returning().get();
         if (++written % PRUNE_EVERY === 0)
@@ -97,8 +97,8 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
       const giveUpAt = clock.monotonic() + patienceMs;
       for (;;) {
         try {
-          const { raw, db } = usable();
-          const result = raw.transaction(() => work(tablesOf(db))).immediate();
+          const now = usable();
+          const result = now.raw.transaction(() => work(tablesOf(now))).immediate();
           committed();
           return result;
         } catch (thrown) {
@@ -174,6 +174,23 @@ function statementsOf<Row, New, Key>(
         .where(eq(key, at))
         .run(),
     remove: (at) => void db.delete(table).where(eq(key, at)).run(),
+  };
+}
+
+/** Prepared, and nothing but: there may be a hundred thousand in a transaction, for which all traffic waits. */
+function alertStatements(raw: Database): Statements<tables.AlertRow, tables.AlertRow, string> {
+  return {
+    insert(row) {
+      raw
+        .query("INSERT INTO alerts (thing, begun_at, open) VALUES (?, ?, ?)")
+        .run(row.thing, row.begunAt, row.open);
+      return row;
+    },
+    update: (thing, { begunAt = null, open = null }) =>
+      void raw
+        .query("UPDATE alerts SET begun_at = coalesce(?, begun_at), open = coalesce(?, open) WHERE thing = ?")
+        .run(begunAt, open, thing),
+    remove: (thing) => void raw.query("DELETE FROM alerts WHERE thing = ?").run(thing),
   };
 }
 
