@@ -106,11 +106,15 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
 
   async function send(row: WebhookRow, id: string, body: string, signal = ended.signal): Promise<Reply> {
     const url = new URL(row.url);
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(SEND_MAX_MS)]);
+    const beganMs = clock.monotonic();
     const address = await addressOf(url, row.allowPrivate);
+    // A process that was stopped meanwhile may be told of the address before its timer.
+    if (inTime.aborted || clock.monotonic() - beganMs >= SEND_MAX_MS)
+      throw new Fault("unreachable", `${url.host} was not found in time`);
     const timestampSecs = Math.floor(clock.now() / 1000);
     const isRotating = row.oldSecret !== null && (row.oldSecretUntil ?? 0) > clock.now();
     const secrets = isRotating && row.oldSecret !== null ? [row.secret, row.oldSecret] : [row.secret];
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(SEND_MAX_MS)]);
     return post(upstream, url, address, body, signedHeaders({ id, timestampSecs, body }, secrets), inTime);
   }
 
@@ -140,6 +144,8 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
     log.warn(`webhook ${row.id}: ${delivery.type} not taken (try ${attempts}): ${error}`);
     const isOver = registry.now() - delivery.createdAt >= GIVE_UP_AFTER_MS;
     await registry.tryWrite((writer) => {
+      // Whose claim has lapsed meanwhile: the message is another's now.
+      if (registry.deliveries.get(delivery.seq)?.claimedBy !== self) return;
       const nextAt = Math.round(registry.now() + waitMs);
       const free = { claimedBy: null, claimedUntil: null };
       if (!isOver) return writer.deliveries.change(delivery, { attempts, nextAt, lastError: error, ...free });

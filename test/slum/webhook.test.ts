@@ -111,6 +111,26 @@ describe("the outbox of a receiver", () => {
     expect(hook.registry.deliveries.size).toBe(0);
   });
 
+  test("leaves a message to the slum that has claimed it since, whatever comes of the try", async () => {
+    let claim = () => {};
+    await using hook = await start(() => {
+      claim();
+      return 500;
+    });
+    claim = () =>
+      void hook.registry.write((writer) => {
+        for (const one of hook.registry.deliveries.values())
+          writer.deliveries.change(one, { claimedBy: "another", claimedUntil: hook.registry.now() + 12_000 });
+      });
+    await hook.put("server.offline");
+    await hook.put("server.online");
+    hook.webhooks.kick();
+    await until("it was sent", () => hook.taken.length === 1);
+    await secondsUntil(hook.clock, () => hook.taken.length === 2, 20);
+    const [first] = hook.registry.deliveries.values();
+    expect(first).toMatchObject({ claimedBy: "another", attempts: 0 });
+  });
+
   test("does not follow redirects", async () => {
     await using hook = await start(() => 302);
     await hook.put("server.offline");
