@@ -275,8 +275,9 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     poll: (sightings) =>
       inTurn("the poll", async () => {
         await migrate();
-        await look();
+        // First: a database that takes no word, as it only reads or is full, is not read anew every second.
         await withDb((db) => leaveWord(db, sightings));
+        await look();
       }),
     events: (filter) => guarded(() => withDb((db) => readEvents(db, filter))),
     get hearsAll() {
