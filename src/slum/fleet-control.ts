@@ -8,7 +8,7 @@ import type { Upstream } from "../proxy/exchange.ts";
 import type { Servers } from "./fleet.ts";
 import type { Registry } from "./registry.ts";
 import { targetOf } from "./routes.ts";
-import type { ServerRow, TenantRow } from "./schema.ts";
+import type { ServerRow } from "./schema.ts";
 import { parseServerUrl } from "./server-url.ts";
 import { portraitOf, type SelfPortrait } from "./tenement.ts";
 
@@ -135,9 +135,17 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
     ];
   }
 
-  function usersOf(id: string): TenantRow[] {
-    return [...registry.tenants.values()].filter(
+  function refuseUsed(id: string): void {
+    const users = [...registry.tenants.values()].filter(
       ({ server, failover }) => server === id || failover?.includes(id),
+    );
+    if (users.length === 0) return;
+    const names = users.slice(0, NAMES_SHOWN).map((tenant) => tenant.id);
+    const more = users.length > names.length ? ` and ${users.length - names.length} more` : "";
+    throw new Fault(
+      "conflict",
+      `server ${id} is used by ${users.length === 1 ? "tenant" : "tenants"} ${names.join(", ")}${more}`,
+      `move them first: slum tenant move ${names[0]} OTHER-SERVER`,
     );
   }
 
@@ -168,30 +176,20 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
       return check(row.id);
     },
     async remove(id) {
-      const row = get(id);
-      const users = usersOf(id);
-      if (users.length > 0) {
-        const names = users.slice(0, NAMES_SHOWN).map((tenant) => tenant.id);
-        const more = users.length > names.length ? ` and ${users.length - names.length} more` : "";
-        throw new Fault(
-          "conflict",
-          `server ${id} is used by ${users.length === 1 ? "tenant" : "tenants"} ${names.join(", ")}${more}`,
-          `move them first: slum tenant move ${names[0]} OTHER-SERVER`,
-        );
-      }
       await registry.write((writer) => {
+        const row = get(id);
+        refuseUsed(id);
         writer.event("server.deleted", { server: id }, row.url);
         writer.servers.remove(row);
       });
     },
-    async setDrained(id, drained) {
-      const row = get(id);
-      if (row.drained === drained) return false;
-      await registry.write((writer) => {
+    setDrained: (id, drained) =>
+      registry.write((writer) => {
+        const row = get(id);
+        if (row.drained === drained) return false;
         writer.event(drained ? "server.drained" : "server.undrained", { server: id }, "");
         writer.servers.change(row, { drained });
-      });
-      return true;
-    },
+        return true;
+      }),
   };
 }

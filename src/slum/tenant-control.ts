@@ -104,24 +104,25 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
       return { row, warnings: await warningsOf(row) };
     },
     async remove(id) {
-      const row = get(id);
       await registry.write((writer) => {
+        const row = get(id);
         writer.event("tenant.deleted", { server: row.server, tenant: id }, row.domain);
         writer.tenants.remove(row);
       });
     },
     async move(id, server) {
-      const before = get(id);
-      servers.get(server);
-      if (before.server === server) return { row: before, warnings: [] };
-      // The new home is no failover any more; the old one takes its place there.
-      const failover = before.failover?.map((other) => (other === server ? before.server : other)) ?? null;
-      await registry.write((writer) => {
+      const hasMoved = await registry.write((writer) => {
+        const before = get(id);
+        servers.get(server);
+        if (before.server === server) return false;
+        // The new home is no failover any more; the old one takes its place there.
+        const failover = before.failover?.map((other) => (other === server ? before.server : other)) ?? null;
         writer.event("tenant.moved", { server, tenant: id }, `from ${before.server} to ${server}`);
         writer.tenants.change(before, { server, failover });
+        return true;
       });
       const row = get(id);
-      return { row, warnings: await warningsOf(row) };
+      return { row, warnings: hasMoved ? await warningsOf(row) : [] };
     },
   };
 }

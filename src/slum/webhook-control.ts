@@ -50,35 +50,40 @@ export function createWebhookControl(
     );
   }
 
+  function refuse(id: string): void {
+    if (registry.webhooks.has(id))
+      throw new Fault("conflict", `there is a webhook ${id} already`, `first: slum webhook delete ${id}`);
+    if (registry.webhooks.size >= RECEIVERS_MAX)
+      throw new Fault("conflict", `there are ${RECEIVERS_MAX} webhooks already`, "delete one first");
+  }
+
   return {
     get,
     async add({ id, url, types = null, allowPrivate }) {
-      if (registry.webhooks.has(id))
-        throw new Fault("conflict", `there is a webhook ${id} already`, `first: slum webhook delete ${id}`);
-      if (registry.webhooks.size >= RECEIVERS_MAX)
-        throw new Fault("conflict", `there are ${RECEIVERS_MAX} webhooks already`, "delete one first");
+      refuse(id);
       await addressOf(new URL(url), allowPrivate).catch((thrown) => {
         // A name that does not resolve yet may do so later.
         if (!(thrown instanceof Fault) || thrown.code !== "unreachable") throw thrown;
       });
       return registry.write((writer) => {
+        refuse(id);
         writer.event("webhook.added", {}, `${id} ${url}`);
         const values = { id, url, types, allowPrivate, secret: newSecret(), createdAt: now() };
         return writer.webhooks.add(values);
       });
     },
     async remove(id) {
-      const row = get(id);
       await registry.write((writer) => {
+        const row = get(id);
         for (const one of registry.deliveries.values()) if (one.webhook === id) writer.deliveries.remove(one);
         writer.event("webhook.deleted", {}, id);
         writer.webhooks.remove(row);
       });
     },
     async rotate(id) {
-      const row = get(id);
-      const change = { secret: newSecret(), oldSecret: row.secret, oldSecretUntil: now() + OLD_SECRET_MS };
       await registry.write((writer) => {
+        const row = get(id);
+        const change = { secret: newSecret(), oldSecret: row.secret, oldSecretUntil: now() + OLD_SECRET_MS };
         writer.event("webhook.rotated", {}, id);
         writer.webhooks.change(row, change);
       });

@@ -2,10 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { SQL } from "bun";
 import { systemClock } from "../../src/platform/clock.ts";
+import { createFleetControl, type FleetControlParts } from "../../src/slum/fleet-control.ts";
 import { openRegistryAt } from "../../src/slum/open-registry.ts";
 import type { Known, Registry } from "../../src/slum/registry.ts";
 import type { ServerRow } from "../../src/slum/schema.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { createTempDir } from "../support/temp-dir.ts";
 
 const iad: ServerRow = {
   ...{ seq: 1, id: "iad", url: "http://h:1", region: null, healthPath: "/health", addressing: "header" },
@@ -53,4 +55,50 @@ describe.skipIf(!hasPostgres)(`a shared registry ${NEEDS_POSTGRES}`, () => {
     const shown = [...registry.alerts.values()];
     expect([shown.length, shown.filter(({ open }) => open).length]).toEqual([things.length, 0]);
   }, 20_000);
+
+  test("is not read anew again and again while it takes no word of who lives", async () => {
+    const database = await postgres.createDatabase();
+    await using registry = await open(database);
+    await using sql = new SQL({ url: database, max: 1, prepare: false });
+    const name = new URL(database).pathname.slice(1);
+    await sql.unsafe(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${name} AND pid <> pg_backend_pid()`;
+    let loads = 0;
+    registry.onChange(({ tenants }) => {
+      if (tenants === undefined) loads += 1;
+    });
+    for (let turn = 0; turn < 4; turn += 1) await registry.poll(new Map());
+    expect([registry.trouble, loads]).toEqual([expect.stringContaining("only reads at the moment"), 0]);
+  });
+
+  test("keeps a server that a tenant uses whom another slum has added a moment ago", async () => {
+    const database = await postgres.createDatabase();
+    await using here = await open(database);
+    await using there = await open(database);
+    await here.write((writer) => writer.servers.add(iad));
+    await there.poll(new Map());
+    const tenant = { id: "acme", domain: "acme.example.com", server: "iad", service: "api" };
+    await here.write((writer) => writer.tenants.add({ ...tenant, writes: "any", createdAt: 1 }));
+    const control = createFleetControl({ registry: there } as FleetControlParts);
+    const failed = await control.remove("iad").catch((thrown) => thrown);
+    expect([failed.message, there.servers.size]).toEqual(["server iad is used by tenant acme", 1]);
+  });
+});
+
+test("the end of trouble of forty thousand tenants holds up a slum with a file no longer than a moment", async () => {
+  using temp = createTempDir();
+  await using registry = await open(temp.file("slum.db"));
+  const before = process.cpuUsage();
+  await registry.write((writer) => {
+    for (let index = 0; index < 40_000; index += 1)
+      writer.alerts.add({ thing: `tenant t${index}`, begunAt: 1, open: true });
+  });
+  await registry.write((writer) => {
+    for (const row of registry.alerts.values()) writer.alerts.change(row, { open: false });
+  });
+  const { user, system } = process.cpuUsage(before);
+  expect([...registry.alerts.values()].filter(({ open, begunAt }) => !open && begunAt === 1).length).toBe(
+    40_000,
+  );
+  expect((user + system) / 1000).toBeLessThan(700);
 });
