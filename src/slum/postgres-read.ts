@@ -1,8 +1,8 @@
 // Reads the registry out of a PostgreSQL-compatible database: all of it, or what has changed since a revision.
-import { and, asc, desc, gt, gte, inArray, lt, lte } from "drizzle-orm";
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { leanTenants } from "./lean.ts";
-import { ALL, COPIED, type Drizzle, firstSeq } from "./postgres-record.ts";
+import { ALL, COPIED, type Drizzle, firstSeq, MARK } from "./postgres-record.ts";
 import * as tables from "./postgres-schema.ts";
 import type { EventRow } from "./schema.ts";
 import type { Changes, Contents, EventFilter } from "./store.ts";
@@ -106,6 +106,14 @@ export async function readChanges(
     alerts: await rowsOf("alerts", ({ thing }: typeof tables.alerts.$inferSelect) => thing, String),
     tokens: keys.has("tokens"),
   };
+}
+
+/** By what a revision is told apart from one of the same number; undefined for none. */
+export async function markOf(db: Drizzle, revision: number): Promise<string | undefined> {
+  const { changes } = tables;
+  const isMark = and(eq(changes.revision, revision), eq(changes.table, MARK));
+  const [found] = await db.select({ key: changes.key }).from(changes).where(isMark);
+  return found?.key;
 }
 
 /** Those that revisions after `seen` and up to `last` have written, oldest first. */

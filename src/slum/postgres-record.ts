@@ -25,6 +25,8 @@ const PIECE = 500;
 const NAMED_MAX = 2_000;
 /** The key of a change that does not say which rows. */
 export const ALL = "*";
+/** In place of a table: the key is no other revision's, so that two of the same number are told apart. */
+export const MARK = "mark";
 /** Rows of one transaction, at most: a seq is the revision times this, plus the row's place. */
 const PLACES = 2 ** 20;
 
@@ -38,6 +40,7 @@ export interface Record {
   readonly isEmpty: boolean;
   /** Hashes of the tokens that it makes. */
   readonly tokens: readonly string[];
+  readonly mark: string;
   /** Sends everything, in the transaction of `db`. */
   send(db: Drizzle): Promise<void>;
 }
@@ -55,6 +58,8 @@ export function createRecord(revision: number, now: () => number): Record {
   const parts = new Map<string, Part>();
   const changed = new Map<string, Set<string>>();
   const madeTokens: string[] = [];
+  const mark = crypto.randomUUID();
+  touched(MARK, mark);
   let place = 0;
 
   function partOf(name: string, table: PgTable, key: PgColumn): Part {
@@ -112,6 +117,7 @@ export function createRecord(revision: number, now: () => number): Record {
       },
     },
     tokens: madeTokens,
+    mark,
     get isEmpty() {
       return [...parts.values()].every(
         ({ removed, updated, inserted }) => removed.length + updated.length + inserted.length === 0,

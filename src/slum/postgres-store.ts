@@ -7,8 +7,8 @@ import { isCollision, isDisconnected, type Postgres } from "../platform/postgres
 import { migratePostgres } from "../platform/postgres-migrate.ts";
 import { createSerial } from "../platform/serial.ts";
 import { postgresMigrations } from "./postgres-migrations.ts";
-import { prune, readAll, readChanges, readEvents, readEventsOf } from "./postgres-read.ts";
-import { createRecord, type Drizzle } from "./postgres-record.ts";
+import { markOf, prune, readAll, readChanges, readEvents, readEventsOf } from "./postgres-read.ts";
+import { createRecord, type Drizzle, type Record } from "./postgres-record.ts";
 import * as tables from "./postgres-schema.ts";
 import { type Peer, parseSightings, type Sightings, writeSightings } from "./sightings.ts";
 import type { Feed, Store, Tables } from "./store.ts";
@@ -30,6 +30,7 @@ const WAIT_MS = 5_000;
 const WAITING_MAX = 1_000;
 const RETRY_MS = 50;
 const STALE_MS = 500;
+const ANEW_MAX = 2;
 /** Who does not want to wait still tries again where slums have only met. */
 const COLLISION_MS = 1_000;
 /** How often word is left that has not changed, and how long it counts. */
@@ -42,15 +43,12 @@ const KEPT_REVISIONS = 10_000;
 const KEPT_EVENTS = 10_000;
 
 const databaseMs = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`.mapWith(Number);
-
 /** Where the registry stands: the number of its last write, and the database's time. */
 interface Mark {
   readonly number: number;
   readonly since: number;
   readonly ms: number;
 }
-
-const ANEW_MAX = 2;
 const RETRY = "routing goes on; try again";
 const RESTORE = "restore the table slum_revision";
 
@@ -64,8 +62,9 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
   const turns = createSerial(clock, WAITING_MAX);
   const ours = new WeakSet<Fault>();
   let isMigrated = false;
-  /** The revision that the copy is of; undefined: none, everything has to be read. */
+  /** The revision that the copy is of, and its mark; undefined: none, everything has to be read. */
   let seen: number | undefined;
+  let seenMark: string | undefined;
   /** The database's time at a moment of the monotonic clock. */
   let anchor = { databaseMs: clock.now(), monotonicMs: clock.monotonic() };
   let peers: readonly Peer[] = [];
@@ -73,7 +72,6 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
   let left = { text: "", atMs: Number.NEGATIVE_INFINITY };
   /** Since when word has been left without a break. */
   let inTouchSinceMs: number | undefined;
-
   const now = () => anchor.databaseMs + (clock.monotonic() - anchor.monotonicMs);
 
   const withDb = <T>(work: (db: Drizzle) => Promise<T>, limitMs = LIMIT_MS) =>
@@ -129,19 +127,20 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
       .map(({ id, sightings }) => ({ id, sightings: parseSightings(sightings) }));
   }
 
-  /** Whether it is still known what has changed since the copy was made. */
-  function canFollow({ number, since }: Mark): boolean {
-    return seen !== undefined && seen <= number && seen >= since;
-  }
-
-  /** Brings the copy, which is of a revision that can be followed, to this one. False when too much is other. */
-  async function follow(db: Drizzle, number: number): Promise<boolean> {
-    if (seen === undefined || seen === number) return seen === number;
+  /**
+   * Brings the copy to this revision. False when it is not known any more what has changed, or too much has. A cluster may have
+   * lost the last writes in a failover, and taken others of the same number: then the mark is another.
+   */
+  async function follow(db: Drizzle, { number, since }: Mark): Promise<boolean> {
+    if (seen === undefined || seen > number || seen < since) return false;
+    if ((await markOf(db, seen)) !== seenMark) return false;
+    if (seen === number) return true;
     const found = await readChanges(db, seen);
     if (!found) return false;
     const { tokens, ...changes } = found;
     const events = feed.wantsEvents ? await readEventsOf(db, seen, number) : [];
     if (tokens) await readTokens(db);
+    seenMark = await markOf(db, number);
     seen = number;
     feed.apply(changes);
     feed.events(events);
@@ -162,9 +161,10 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
       await listen(db, found);
       return found;
     });
-    if (canFollow(mark) && (await withDb((db) => follow(db, mark.number)))) return;
+    if (await withDb((db) => follow(db, mark))) return;
     const contents = await readAll(withDb);
     await withDb(readTokens);
+    seenMark = await withDb((db) => markOf(db, mark.number));
     seen = mark.number;
     feed.replace(contents);
   }
@@ -184,7 +184,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
     let result: T | undefined;
     let revision = 0;
     let isSent = false;
-    let made: readonly string[] = [];
+    let made: Pick<Record, "tokens" | "mark"> = { tokens: [], mark: "" };
     try {
       await migrate();
       if (seen === undefined) await look();
@@ -195,17 +195,18 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
         await listen(db, mark);
         const before = { ...mark, number: revision - 1 };
         // Nobody else can write now: what `work` sees is what there is.
-        if (!canFollow(before) || !(await follow(db, before.number))) throw BEHIND;
+        if (!(await follow(db, before))) throw BEHIND;
         const record = createRecord(revision, now);
         result = work(record.tables);
-        made = record.tokens;
+        made = record;
         if (record.isEmpty) throw NOTHING;
         await record.send(db);
         if (revision % PRUNE_EVERY === 0) await forget(db, revision - KEPT_REVISIONS);
         isSent = true;
       });
       seen = revision;
-      knownTokens = [...knownTokens, ...made];
+      seenMark = made.mark;
+      knownTokens = [...knownTokens, ...made.tokens];
     } catch (thrown) {
       if (thrown === BEHIND) seen = undefined;
       if (thrown !== NOTHING) throw isSent && isDisconnected(thrown) ? unknownOutcome() : thrown;

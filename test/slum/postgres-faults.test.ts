@@ -9,10 +9,11 @@ import type { ServerRow } from "../../src/slum/schema.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 
-const iad: ServerRow = {
-  ...{ seq: 1, id: "iad", url: "http://h:1", region: null, healthPath: "/health", addressing: "header" },
+const fresh: Omit<ServerRow, "seq"> = {
+  ...{ id: "iad", url: "http://h:1", region: null, healthPath: "/health", addressing: "header" },
   ...{ drained: false, createdAt: 1, status: "unknown", statusAt: 1, latencyMs: null, lastError: null },
 };
+const iad: ServerRow = { seq: 1, ...fresh };
 
 function open(database: string, fallback?: Known): Promise<Registry> {
   return openRegistryAt({ database, slumId: "one", clock: systemClock, fallback });
@@ -71,11 +72,29 @@ describe.skipIf(!hasPostgres)(`a shared registry ${NEEDS_POSTGRES}`, () => {
     expect([registry.trouble, loads]).toEqual([expect.stringContaining("only reads at the moment"), 0]);
   });
 
+  test("is followed when it has lost the last writes, and others have come in their place unseen", async () => {
+    const database = await postgres.createDatabase();
+    await using registry = await open(database);
+    await using sql = new SQL({ url: database, max: 1, prepare: false });
+    const add = (to: Registry, id: string) =>
+      to.write((writer) => writer.servers.add({ ...fresh, id, url: `http://${id}:1` }));
+    await add(registry, "iad");
+    await add(registry, "lost");
+    await sql`DELETE FROM slum_servers WHERE id = 'lost'`;
+    await sql`DELETE FROM slum_changes WHERE revision = 2`;
+    await sql`UPDATE slum_revision SET number = 1`;
+    await using other = await open(database);
+    await add(other, "fra");
+    await add(other, "syd");
+    await registry.poll(new Map());
+    expect([...registry.servers.keys()]).toEqual(["iad", "fra", "syd"]);
+  });
+
   test("keeps a server that a tenant uses whom another slum has added a moment ago", async () => {
     const database = await postgres.createDatabase();
     await using here = await open(database);
     await using there = await open(database);
-    await here.write((writer) => writer.servers.add(iad));
+    await here.write((writer) => writer.servers.add(fresh));
     await there.poll(new Map());
     const tenant = { id: "acme", domain: "acme.example.com", server: "iad", service: "api" };
     await here.write((writer) => writer.tenants.add({ ...tenant, writes: "any", createdAt: 1 }));
