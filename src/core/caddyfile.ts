@@ -33,7 +33,7 @@ export function caddyfile(site: CaddySite): string {
     "",
     ...snippet(site),
     "",
-    `# ${site.hasDefault ? "The default service, ten itself" : "ten itself"} (API and metrics, with a token), then services by weight.`,
+    `# ${site.hasDefault ? "The default service, ten itself" : "ten itself"} (dashboard, API and metrics, with a token), then services by weight.`,
     `${hostsOf(site).join(", ")} {`,
     "\timport ten",
     "}",
