@@ -36,9 +36,9 @@ export function withoutPassword(text: string): string {
   return url.href;
 }
 
-/** Whether what is before the last @ is what the URL takes for user and password: `/`, `?` and `#` in them have to be escaped. */
+/** Whether a password is where a URL has one: with a `/`, `?` or `#` in it, its beginning passes for a port. */
 function isPlain(text: string): boolean {
-  return URL.canParse(text) && !new URL(text).pathname.includes("@") && !/[?#].*@/.test(text);
+  return URL.canParse(text) && !/:\/\/[^/?#@]*:[^/?#@]*[/?#].*@/.test(text);
 }
 
 /** Whether a URL has something that nobody is to see; when in doubt it has. */

@@ -11,6 +11,8 @@ test.each([
   ["postgres://slum:12?geheim@h/db", "postgres://h/db", true],
   ["postgres://slum:12#geheim@h/db", "postgres://h/db", true],
   ["postgres://slum@h/db#geheim", "postgres://slum@h/db", false],
+  ["https://hooks.example.com/@team", "https://hooks.example.com/@team", false],
+  ["postgres://slum:geheim@h/db?sslrootcert=/a@b", "postgres://slum@h/db", true],
 ])("%s is shown as %s", (text, shown, isSecret) => {
   expect([withoutPassword(text), hasPassword(text)]).toEqual([shown, isSecret]);
 });
