@@ -38,6 +38,17 @@ async function kill(ten: Ten, signal: NodeJS.Signals): Promise<void> {
   await ten.exited;
 }
 
+test("SIGTERM while ten serve starts leaves no worker behind", async () => {
+  await using ten = await startFleet(TWO);
+  await kill(ten, "SIGTERM");
+  const starting = ten.begin("serve", "--port", "0");
+  await until("a worker starts", () => readdirSync(ten.dataDir).some((name) => name.startsWith("w_")));
+  starting.kill("SIGTERM");
+  const { exit, stderr } = await starting.done;
+  expect({ exit, workers: workersOf(ten) }).toEqual({ exit: 0, workers: [] });
+  expect(stderr).toContain("SIGTERM: finishing requests, ending the instances");
+});
+
 describe("kill -9 of ten serve with two workers", () => {
   test.each(["GET", "POST"] as const)(
     "fails no %s, and the next start takes over all of it",

@@ -44,7 +44,7 @@ export default command({
     const { serve } = await import("../serve.ts");
     const host = args.host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0");
     const log = createLog(systemClock);
-    const server = await serve({
+    const opening = serve({
       config,
       readConfig,
       host,
@@ -57,7 +57,9 @@ export default command({
       log,
     });
     const manager = createNotifier(env.NOTIFY_SOCKET);
-    const ended = untilSignal(server, manager, log);
+    const ended = untilSignal(opening, manager, log);
+    const server = await Promise.race([opening, ended]);
+    if (typeof server === "number") return server;
     out.data(
       { url: server.url.href, socket: server.socket, admin: server.adminUrl ?? null, pid: process.pid },
       () =>
@@ -69,29 +71,37 @@ export default command({
           "",
         ].join("\n"),
     );
-    manager.ready();
     await server.settled;
     return ended;
   },
 });
 
-/** The exit code of whatever ends the server: 0 after a clean end, 1 after a second signal. */
-function untilSignal(server: Server, manager: Notifier, log: Log): Promise<number> {
+/**
+ * Tells the service manager how far the server is, and resolves with the exit code of whatever ends it: 0 after a clean end,
+ * 1 after a second signal. A first one during the start ends the server when it is open, for what has been started by then
+ * must be ended too; a second one does not wait for that.
+ */
+function untilSignal(opening: Promise<Server>, manager: Notifier, log: Log): Promise<number> {
   return new Promise((resolve) => {
     let ending = false;
-    const end = (signal: NodeJS.Signals) => {
-      if (ending) {
-        log.warn(`${signal} again: ending everything at once`);
-        server.kill().finally(() => resolve(1));
-        return;
-      }
-      ending = true;
+    let opened: Server | undefined;
+    const end = async (signal: NodeJS.Signals) => {
       const leave = signal === "SIGQUIT";
-      manager.stopping(server.longestEndMs());
       log.info(
         `${signal}: finishing requests, ${leave ? "leaving the instances running" : "ending the instances"}`,
       );
-      server.close(leave ? "leave" : "end").then(
+      const server = await opening;
+      manager.stopping(server.longestEndMs());
+      await server.close(leave ? "leave" : "end");
+    };
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (ending) {
+        log.warn(`${signal} again: ending everything at once`);
+        Promise.resolve(opened?.kill()).finally(() => resolve(1));
+        return;
+      }
+      ending = true;
+      end(signal).then(
         () => resolve(0),
         (thrown) => {
           log.error(`while ending: ${thrown instanceof Error ? thrown.message : thrown}`);
@@ -99,13 +109,20 @@ function untilSignal(server: Server, manager: Notifier, log: Log): Promise<numbe
         },
       );
     };
-    const reload = async () => {
+    const reload = async (server: Server) => {
       manager.reloading();
       await server.reload();
       if (!ending) manager.ready();
     };
-    process.on("SIGHUP", () => void reload());
-    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, end);
+    opening.then(
+      (server) => {
+        opened = server;
+        if (!ending) manager.ready();
+      },
+      () => {},
+    );
+    process.on("SIGHUP", () => void opening.then(reload, () => {}));
+    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, onSignal);
   });
 }
 
