@@ -177,7 +177,11 @@ class Link implements WorkerLink {
       await sleep(this.#clock, STEP_MS);
     }
     await this.process.stop(0).catch(() => {});
-    rmSync(this.socket, { force: true });
+    try {
+      rmSync(this.socket, { force: true });
+    } catch {
+      // A disk that has become read-only keeps the name; the next start removes it.
+    }
     this.#gone.resolve();
   }
 

@@ -1,8 +1,9 @@
 // What workers and their supervisor owe each other when two things happen at once.
 import { afterEach, describe, expect, test } from "bun:test";
-import { readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { listenForChannels } from "../../src/platform/channel.ts";
+import { readVariable } from "../../src/platform/proc.ts";
 import { findByNonce, type ManagedProcess } from "../../src/platform/process.ts";
 import { PROTOCOL } from "../../src/proxy/protocol.ts";
 import { linkWorker } from "../../src/proxy/worker-link.ts";
@@ -50,6 +51,20 @@ describe("planes that begin at once", () => {
     expect(refused).toHaveLength(2);
     for (const why of refused) expect(why).toContain(`port ${port} is taken by ten worker`);
   });
+});
+
+test("a worker whose socket cannot be removed is replaced as any other", async () => {
+  const path = directory();
+  const { plane } = await begin({ directory: path });
+  const [killed = 0, other = 0] = workersOf(path);
+  const socket = join(path, `w_${readVariable(killed, "TEN_NONCE")?.slice("worker.".length)}`);
+  rmSync(socket);
+  mkdirSync(socket);
+  process.kill(killed, "SIGKILL");
+  await until("its successor is there", () => workersOf(path).filter((pid) => pid !== killed).length === 2);
+  await plane.publish([]);
+  expect(workersOf(path)).toContain(other);
+  rmdirSync(socket);
 });
 
 describe("a target that goes", () => {
