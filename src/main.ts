@@ -12,13 +12,18 @@ const env = readEnvironment();
 const stdout = createSink(1);
 const stderr = createSink(2);
 
+const PROGRAMS = new Map([
+  ["ten", ten],
+  ["slum", slum],
+]);
+
 /** Called `slum` it is slum; else its first word may be the program (`ten slum ps`, and in development either). */
 function choose(argv: readonly string[]) {
   if (basename(process.argv0) === "slum") return { program: slum, argv };
   // A shell that asks what may follow puts that first, and the last word is still being written.
   const asks = argv[0] === COMPLETE ? [COMPLETE] : [];
   const [first = "", ...rest] = argv.slice(asks.length);
-  const named = rest.length >= asks.length ? { ten, slum }[first] : undefined;
+  const named = rest.length >= asks.length ? PROGRAMS.get(first) : undefined;
   return { program: named ?? ten, argv: named ? [...asks, ...rest] : argv };
 }
 

@@ -44,8 +44,12 @@ test("it runs no code from where it is started", async () => {
   expect((await run("ten", ["--version"])).stdout).toBe(`ten ${version}\n`);
 });
 
-test("an unknown command exits 2 and says so on stderr alone", async () => {
-  const { code, stdout, stderr } = await run("slum", ["servre"]);
+test.each([
+  ["slum", "servre"],
+  ["ten", "constructor"],
+  ["slum", "__proto__"],
+])("an unknown command exits 2 and says so on stderr alone: %s %s", async (name, word) => {
+  const { code, stdout, stderr } = await run(name, [word]);
   expect([code, stdout]).toEqual([2, ""]);
-  expect(stderr).toStartWith('error: slum has no command "servre"\nhint: ');
+  expect(stderr).toStartWith(`error: ${name} has no command "${word}"\nhint: `);
 });
