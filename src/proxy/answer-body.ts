@@ -1,4 +1,5 @@
 // The body of an answer in the shape in which Bun.serve sends it faithfully and in the fewest writes.
+import type { Field } from "../core/header.ts";
 import type { UpstreamResponse } from "./exchange.ts";
 
 /**
@@ -7,8 +8,23 @@ import type { UpstreamResponse } from "./exchange.ts";
  */
 const COLLECTED_MOST_BYTES = 15_000;
 
+/** The answer to a visitor. Throws on a status or a value that Bun cannot write. */
+export function toResponse(
+  status: number,
+  fields: readonly Field[],
+  body: UpstreamResponse["body"],
+  method: string,
+): Response {
+  const isTyped = fields.some(([name]) => name === "content-type");
+  const hasLength = fields.some(([name]) => name === "content-length");
+  const response = new Response(bodyToSend(body, method, isTyped, hasLength), { status });
+  // Appended here, fields cost two thirds of what they do in the constructor (0.34 of 0.55 us, measured with four).
+  for (const [name, value] of fields) response.headers.append(name, value);
+  return response;
+}
+
 /** `isTyped`: the answer names its Content-Type; to bytes without one Bun would add its own. */
-export function bodyToSend(
+function bodyToSend(
   body: UpstreamResponse["body"],
   method: string,
   isTyped: boolean,

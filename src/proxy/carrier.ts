@@ -3,7 +3,7 @@ import { messageOf } from "../core/fault.ts";
 import { answerFields } from "../core/header.ts";
 import type { Target } from "../core/route.ts";
 import type { Clock } from "../platform/clock.ts";
-import { bodyToSend } from "./answer-body.ts";
+import { toResponse } from "./answer-body.ts";
 import type { AnswerName } from "./answers.ts";
 import { connectTimeoutMs } from "./connect-deadline.ts";
 import type { ProductFields, ProgramHooks } from "./data-plane.ts";
@@ -166,12 +166,7 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
       if (cookie !== undefined) headers.push(["set-cookie", cookie]);
       if (parts.endsConnection(visit)) headers.push(["connection", "close"]);
       try {
-        const isTyped = headers.some(([name]) => name === "content-type");
-        const hasLength = headers.some(([name]) => name === "content-length");
-        const response = new Response(bodyToSend(body, visit.method, isTyped, hasLength), { status });
-        // Appended here, fields cost two thirds of what they do in the constructor (0.34 of 0.55 us, measured with four).
-        for (const [name, value] of headers) response.headers.append(name, value);
-        return response;
+        return toResponse(status, headers, body, visit.method);
       } catch {
         // A status or a value that Bun cannot write.
         if (body instanceof ReadableStream) void body.cancel().catch(() => {});

@@ -3,12 +3,12 @@ import { messageOf } from "../core/fault.ts";
 import { answerFields, type Field } from "../core/header.ts";
 import type { Clock } from "../platform/clock.ts";
 import { claimSocket } from "../platform/socket.ts";
-import { bodyToSend } from "./answer-body.ts";
+import { toResponse } from "./answer-body.ts";
 import { goneAnswer, ownAnswer } from "./answers.ts";
 import type { OwnInfo, ProgramHooks } from "./data-plane.ts";
 import { type Origin, type Upstream, UpstreamFailure } from "./exchange.ts";
 import { pathOf } from "./front.ts";
-import { hasNoBody, type OutgoingBody, readBody } from "./request-body.ts";
+import { announcedLength, hasNoBody, type OutgoingBody, readBody } from "./request-body.ts";
 
 /** Say for whom a request is handed over. A visitor's own are overwritten, and nobody else can reach the socket. */
 const PEER = "x-own-peer";
@@ -56,10 +56,8 @@ export function createHandOver(socket: string, upstream: Upstream, away: Own): O
         signal: () => request.signal,
         onEnd: info.letIdle,
       });
-      const headers = answerFields(answer.fields, NO_FIELDS, answer.body === null);
-      const has = (field: string) => headers.some(([name]) => name === field);
-      const toSend = bodyToSend(answer.body, method, has("content-type"), has("content-length"));
-      return new Response(toSend, { status: answer.status, headers: headers.map(([...field]) => field) });
+      const { status, body } = answer;
+      return toResponse(status, answerFields(answer.fields, NO_FIELDS, body === null), body, method);
     } catch (thrown) {
       if (!(thrown instanceof UpstreamFailure)) throw thrown;
       if (thrown.kind === "aborted") return goneAnswer();
@@ -80,9 +78,9 @@ function fieldsOf({ headers }: Request, { peer, peerTrusted }: OwnInfo): Field[]
 
 async function bodyOf(request: Request): Promise<OutgoingBody> {
   if (hasNoBody(request.method)) return null;
-  const length = request.headers.get("content-length");
+  const contentLength = request.headers.get("content-length") ?? undefined;
   try {
-    return await readBody(request, length === null ? undefined : Number(length), 0, () => {});
+    return await readBody(request, announcedLength({ contentLength }), 0, () => {});
   } catch (thrown) {
     throw new UpstreamFailure("aborted", messageOf(thrown), false, false);
   }

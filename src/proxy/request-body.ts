@@ -13,7 +13,7 @@ export class BodyTooLarge extends Error {
 }
 
 /** The announced length in bytes; undefined when there is none. Bun has refused values that are no number. */
-export function announcedLength({ contentLength }: Said): number | undefined {
+export function announcedLength({ contentLength }: Pick<Said, "contentLength">): number | undefined {
   return contentLength === undefined ? undefined : Number(contentLength);
 }
 
