@@ -6,19 +6,27 @@ import type { Report } from "./protocol.ts";
 
 /** Answers the targets whose counters have moved since it was last asked; all of them the first time. */
 export function createReporter(loads: () => Iterable<Load>): () => Report[] {
-  const told = new WeakMap<Load, { readonly counted: number; readonly open: number }>();
+  const told = new WeakMap<Load, TargetTraffic>();
   return () => {
     const moved: Report[] = [];
     for (const load of loads()) {
-      const { meter, open } = load;
-      const counted = meter.statuses.reduce((sum, count) => sum + count, meter.requests + meter.failures);
-      const before = told.get(load);
-      if (before?.counted === counted && before.open === open) continue;
-      told.set(load, { counted, open });
-      moved.push(reportOf(load.traffic()));
+      const now = load.traffic();
+      if (!hasMoved(now, told.get(load))) continue;
+      told.set(load, now);
+      moved.push(reportOf(now));
     }
     return moved;
   };
+}
+
+/** An answer makes `statuses` another array: see Meter. */
+function hasMoved(now: TargetTraffic, then: TargetTraffic | undefined): boolean {
+  return (
+    now.statuses !== then?.statuses ||
+    now.requests !== then.requests ||
+    now.failures !== then.failures ||
+    now.inFlight !== then.inFlight
+  );
 }
 
 function reportOf(traffic: TargetTraffic): Report {
