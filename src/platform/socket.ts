@@ -39,6 +39,15 @@ async function clearSocket(path: string, clock: Clock): Promise<void> {
   unlinkSync(path);
 }
 
+/** Removes the name of a socket that nobody uses any more. One that stays, on a disk that has become read-only, is in nobody's way. */
+export function removeSocket(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It is gone already, or stays.
+  }
+}
+
 /** Whether somebody accepts connections there. Only a refusal says no: what does not answer in time may be just busy. */
 async function answers(path: string, clock: Clock): Promise<boolean> {
   const connecting = Bun.connect({ unix: path, socket: { data() {} } }).then(

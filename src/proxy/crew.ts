@@ -1,5 +1,5 @@
 // Where workers come from: those that outlived the last supervisor are found by their sockets, others are started.
-import { readdirSync, rmSync, statSync, truncateSync } from "node:fs";
+import { readdirSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../core/fault.ts";
 import type { Address } from "../core/route.ts";
@@ -7,7 +7,7 @@ import { type Clock, sleep } from "../platform/clock.ts";
 import { bootId } from "../platform/proc.ts";
 import { findByNonce, type ManagedProcess, type Processes } from "../platform/process.ts";
 import { WORKER_WORD } from "../platform/self.ts";
-import { portTurn, probePort } from "../platform/socket.ts";
+import { portTurn, probePort, removeSocket } from "../platform/socket.ts";
 import type { FromWorker, Hello } from "./protocol.ts";
 import { linkWorker, type WorkerLink } from "./worker-link.ts";
 
@@ -54,7 +54,7 @@ async function findWorker(options: CrewOptions, word: string): Promise<WorkerLin
       options.say(`worker ${hanging.pid} of an earlier server is ended: ${messageOf(thrown)}`);
       await processes.remains(hanging.session, nonce).stop(0);
     }
-    rmSync(socket, { force: true });
+    removeSocket(socket);
     return undefined;
   }
 }
@@ -104,7 +104,7 @@ export async function startWorker(options: CrewOptions, isWanted: () => boolean)
     return await untilLinked(options, socket, process, () => isWanted() && clock.monotonic() < deadline);
   } catch (thrown) {
     await process.stop(0);
-    rmSync(socket, { force: true });
+    removeSocket(socket);
     throw new Error(`a proxy worker did not start: ${messageOf(thrown)}; see ${log}`);
   }
 }

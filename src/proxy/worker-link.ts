@@ -1,8 +1,8 @@
 // The supervisor's end of one worker: its process, its channel, and what has been asked over it and not been answered.
-import { rmSync } from "node:fs";
 import { type Channel, openChannel } from "../platform/channel.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
 import type { ManagedProcess } from "../platform/process.ts";
+import { removeSocket } from "../platform/socket.ts";
 import { type Done, type FromWorker, type Hello, PROTOCOL, readFromWorker } from "./protocol.ts";
 
 export interface WorkerLink {
@@ -177,11 +177,7 @@ class Link implements WorkerLink {
       await sleep(this.#clock, STEP_MS);
     }
     await this.process.stop(0).catch(() => {});
-    try {
-      rmSync(this.socket, { force: true });
-    } catch {
-      // A disk that has become read-only keeps the name; the next start removes it.
-    }
+    removeSocket(this.socket);
     this.#gone.resolve();
   }
 

@@ -1,12 +1,11 @@
 // A proxy worker: the in-process plane in a process of its own, told what to do over its socket, and serving on when nobody does.
-import { unlinkSync } from "node:fs";
 import { messageOf } from "../core/fault.ts";
 import type { Route, Target } from "../core/route.ts";
 import { guardAccepting } from "../platform/accepting.ts";
 import { type Channel, listenForChannels } from "../platform/channel.ts";
 import type { Clock } from "../platform/clock.ts";
 import { readProcess } from "../platform/proc.ts";
-import { claimSocket } from "../platform/socket.ts";
+import { claimSocket, removeSocket } from "../platform/socket.ts";
 import { createTimers } from "../platform/timers.ts";
 import type { ProgramHooks } from "./data-plane.ts";
 import type { FailureKind } from "./exchange.ts";
@@ -55,20 +54,12 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const worker = createWorker(options);
   held.defer(worker.dispose);
   held.use(await claimSocket(socket, clock, (path) => listenForChannels(path, worker.meet)));
-  held.defer(() => removeFile(socket));
+  held.defer(() => removeSocket(socket));
   process.on("SIGTERM", () => worker.finish(FINISH_MS));
   // It is in a session of its own; what a terminal or a shell sends the supervisor is not for it.
   for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
   await worker.finished;
   return 0;
-}
-
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // Whoever took over has removed it.
-  }
 }
 
 export interface Worker {
