@@ -30,7 +30,7 @@ interface Seat {
 export const PUBLISH_MS = 2_000;
 const OPEN_MS = 10_000;
 /** What a worker without a seat has in flight may take so long. */
-const FINISH_MS = 30_000;
+export const FINISH_MS = 30_000;
 /** The successor of one that lived shorter comes later and later. */
 const LIVED_MS = 10_000;
 const BACKOFF_BASE_MS = 100;

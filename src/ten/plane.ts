@@ -6,6 +6,7 @@ import { claimPort, findCrew } from "../proxy/crew.ts";
 import type { DataPlane, DataPlaneOptions } from "../proxy/data-plane.ts";
 import { createInProcessPlane } from "../proxy/in-process.ts";
 import { createMultiProcessPlane, type FirstRoutes } from "../proxy/multi-process.ts";
+import { FINISH_MS } from "../proxy/seats.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
 
 export interface PlaneOptions extends DataPlaneOptions {
@@ -18,9 +19,6 @@ export interface PlaneOptions extends DataPlaneOptions {
   readonly version: string;
   say(text: string): void;
 }
-
-/** What workers of an earlier start have in flight may take so long. */
-const FINISH_MS = 30_000;
 
 /** Throws a Fault when the port is somebody else's. */
 export async function openPlane(options: PlaneOptions, first: FirstRoutes): Promise<DataPlane> {
