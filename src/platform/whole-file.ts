@@ -28,3 +28,13 @@ export function readIfThere(path: string): string | undefined {
     throw thrown;
   }
 }
+
+/** A line that only its owner reads, with the right mode from the first byte. */
+export function writeSecret(path: string, secret: string): void {
+  writeWhole(path, `${secret}\n`, 0o600);
+}
+
+/** Undefined when there is none. */
+export function readSecret(path: string): string | undefined {
+  return readIfThere(path)?.trim() || undefined;
+}

@@ -1,8 +1,9 @@
 // Tokens of one slum: the admin's in a file only its owner reads, all as hashes in the registry.
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { type Access, createAccess, type Principal } from "../api/access.ts";
 import { hashToken, newToken, sameHash, tokenMatches } from "../api/token.ts";
 import type { Clock } from "../platform/clock.ts";
+import { readSecret, writeSecret } from "../platform/whole-file.ts";
 import type { DataPaths } from "./paths.ts";
 import type { Registry } from "./registry.ts";
 
@@ -23,20 +24,14 @@ export async function generateToken(registry: Registry): Promise<string> {
   return token;
 }
 
-/** The admin's token, made if there is none. The file is written whole or not at all, with the right mode from the first byte. */
+/** The admin's token, made if there is none. */
 export async function ensureAdminToken(registry: Registry, { adminToken }: DataPaths): Promise<void> {
-  const known = existsSync(adminToken) ? readFileSync(adminToken, "utf8").trim() : "";
-  if (known !== "" && registry.tokens().some((hash) => tokenMatches(known, hash))) {
+  const known = readSecret(adminToken);
+  if (known !== undefined && registry.tokens().some((hash) => tokenMatches(known, hash))) {
     chmodSync(adminToken, 0o600);
     return;
   }
-  const token = known === "" ? newToken() : known;
+  const token = known ?? newToken();
   await registry.write((writer) => writer.token(hashToken(token)));
   writeSecret(adminToken, token);
-}
-
-/** A file that only its owner reads, whole or not there. */
-export function writeSecret(path: string, secret: string): void {
-  writeFileSync(`${path}.new`, `${secret}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
 }

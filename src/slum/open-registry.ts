@@ -1,9 +1,8 @@
 // Opens the registry that `--db` names: a SQLite file, or a PostgreSQL-compatible database that several slums share.
-import { existsSync, readFileSync } from "node:fs";
 import type { Clock } from "../platform/clock.ts";
 import { openDatabase } from "../platform/database.ts";
 import { createPostgres, isPostgresUrl } from "../platform/postgres.ts";
-import { writeSecret } from "./auth.ts";
+import { readSecret, writeSecret } from "../platform/whole-file.ts";
 import { migrations } from "./migrations.ts";
 import type { DataPaths } from "./paths.ts";
 import { createPostgresStore } from "./postgres-store.ts";
@@ -43,8 +42,8 @@ export function openRegistryAt({ database, slumId, clock, fallback }: Whereabout
 
 /** Who this slum is to the others, and to itself when it meets itself: the same for as long as its data directory. */
 export function identityIn({ identity }: DataPaths): string {
-  const known = existsSync(identity) ? readFileSync(identity, "utf8").trim() : "";
-  if (known !== "") return known;
+  const known = readSecret(identity);
+  if (known !== undefined) return known;
   const fresh = crypto.randomUUID();
   writeSecret(identity, fresh);
   return fresh;

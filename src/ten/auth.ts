@@ -1,9 +1,10 @@
 // Tokens of one server: the admin's in a file only its owner reads, the tenants' as hashes in the registry.
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { type Access, createAccess } from "../api/access.ts";
 import { hashToken, newToken, sameHash, tokenMatches } from "../api/token.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { openDatabase } from "../platform/database.ts";
+import { readSecret, writeSecret } from "../platform/whole-file.ts";
 import type { Caller } from "./caller.ts";
 import { migrations } from "./migrations.ts";
 import { type DataPaths, dataPaths } from "./paths.ts";
@@ -41,15 +42,13 @@ export function generateTokenIn(dataDir: string, tenant: string | null): string 
   );
 }
 
-/** The file is written whole or not at all, with the right mode from the first byte. */
 function ensureAdminToken(registry: Registry, { adminToken }: DataPaths): void {
-  const known = existsSync(adminToken) ? readFileSync(adminToken, "utf8").trim() : "";
-  if (known !== "" && registry.tokens().some(({ hash }) => tokenMatches(known, hash))) {
+  const known = readSecret(adminToken);
+  if (known !== undefined && registry.tokens().some(({ hash }) => tokenMatches(known, hash))) {
     chmodSync(adminToken, 0o600);
     return;
   }
-  const token = known === "" ? newToken() : known;
+  const token = known ?? newToken();
   registry.addToken(hashToken(token), null);
-  writeFileSync(`${adminToken}.new`, `${token}\n`, { mode: 0o600 });
-  renameSync(`${adminToken}.new`, adminToken);
+  writeSecret(adminToken, token);
 }
