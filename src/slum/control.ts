@@ -4,12 +4,12 @@ import type { Log } from "../platform/log.ts";
 import type { Resolver } from "../platform/resolver.ts";
 import type { Upstream } from "../proxy/exchange.ts";
 import type { RelayPlane } from "../proxy/relay-plane.ts";
-import { type Alert, Alerts, isBeginning, type Situation, type Watched } from "./alerts.ts";
+import { type Alert, Alerts, isBeginning, type Situation } from "./alerts.ts";
 import { createFleet, type Server, type Servers } from "./fleet.ts";
 import { createFleetControl, type FleetControl } from "./fleet-control.ts";
 import type { Registry, RoutingChange, Writer } from "./registry.ts";
 import { createRoutes, type Routes, targetOf } from "./routes.ts";
-import { agreedOn, fleetIf, type Sightings, sightingsOf } from "./sightings.ts";
+import { agreedOn, fleetIf, type Known, type Sightings, sightingsOf } from "./sightings.ts";
 import type { SnapshotKeeper } from "./snapshot.ts";
 import type { Status } from "./status.ts";
 import { createTenantControl, type TenantControl } from "./tenant-control.ts";
@@ -255,6 +255,6 @@ export function createControl(parts: ControlParts): Control {
   };
 }
 
-function describe({ id, url, row, drained }: Server): Pick<Watched, "id" | "url" | "region" | "drained"> {
+function describe({ id, url, row, drained }: Server): Known {
   return { id, url: url.origin, region: row.region ?? undefined, drained };
 }

@@ -23,9 +23,11 @@ const REOPEN_PATIENCE_MS = 20;
 export function openRegistryAt({ database, slumId, clock, fallback }: Whereabouts): Promise<Registry> {
   if (isPostgresUrl(database)) {
     const postgres = createPostgres(database, clock);
-    const store = (feed: Parameters<typeof createPostgresStore>[0]["feed"]) =>
-      createPostgresStore({ postgres, clock, slumId, feed });
-    return openRegistry({ store, clock, fallback });
+    return openRegistry({
+      store: (feed) => createPostgresStore({ postgres, clock, slumId, feed }),
+      clock,
+      fallback,
+    });
   }
   let isFirst = true;
   const open = () => {
