@@ -2,7 +2,7 @@
 import { and, asc, desc, eq, gt, gte, inArray, lt, lte } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { leanTenants } from "./lean.ts";
-import { ALL, COPIED, type Drizzle, firstSeq, MARK } from "./postgres-record.ts";
+import { ALL, COPIED, type Drizzle, firstSeq, MARK, pieces } from "./postgres-record.ts";
 import * as tables from "./postgres-schema.ts";
 import type { EventRow } from "./schema.ts";
 import type { Changes, Contents, EventFilter } from "./store.ts";
@@ -27,33 +27,42 @@ export async function readAll(ask: Ask): Promise<Contents> {
   };
 }
 
-async function readTenants(ask: Ask): Promise<Contents["tenants"]> {
+function readTenants(ask: Ask): Promise<Contents["tenants"]> {
   const { seq } = tables.tenants;
   const lean = leanTenants();
-  const rows = [];
-  for (let last = -1; ; ) {
+  const read = async (last: number) => {
     const from = gt(seq, last);
     const piece = await ask((db) =>
       db.select().from(tables.tenants).where(from).orderBy(asc(seq)).limit(PIECE),
     );
-    rows.push(...piece.map(lean));
-    if (piece.length < PIECE) return rows;
-    last = piece.at(-1)?.seq ?? last;
-  }
+    return piece.map(lean);
+  };
+  return readPieces(-1, read, (row) => row.seq);
 }
 
 /** As many as there are tenants, when all their servers are offline. */
-async function readAlerts(ask: Ask): Promise<Contents["alerts"]> {
+function readAlerts(ask: Ask): Promise<Contents["alerts"]> {
   const { thing } = tables.alerts;
-  const rows = [];
-  for (let last = ""; ; ) {
+  const read = (last: string) => {
     const from = gt(thing, last);
-    const piece = await ask((db) =>
-      db.select().from(tables.alerts).where(from).orderBy(asc(thing)).limit(PIECE),
-    );
+    return ask((db) => db.select().from(tables.alerts).where(from).orderBy(asc(thing)).limit(PIECE));
+  };
+  return readPieces("", read, (row) => row.thing);
+}
+
+/** All that `read` answers, a piece at a time, each from the key on with which the one before has ended. */
+async function readPieces<Row, Key>(
+  first: Key,
+  read: (last: Key) => Promise<Row[]>,
+  keyOf: (row: Row) => Key,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (let last = first; ; ) {
+    const piece = await read(last);
     rows.push(...piece);
-    if (piece.length < PIECE) return rows;
-    last = piece.at(-1)?.thing ?? last;
+    const end = piece.at(-1);
+    if (end === undefined || piece.length < PIECE) return rows;
+    last = keyOf(end);
   }
 }
 
@@ -84,12 +93,9 @@ export async function readChanges(
   ): Promise<Map<Key, Row | undefined>> {
     const wanted = [...(keys.get(name) ?? [])].map(read);
     const found = new Map<Key, Row | undefined>(wanted.map((key) => [key, undefined]));
-    for (let at = 0; at < wanted.length; at += PIECE) {
+    for (const piece of pieces(wanted, PIECE)) {
       const { table, key }: { table: PgTable; key: PgColumn } = COPIED[name];
-      const rows = await db
-        .select()
-        .from(table)
-        .where(inArray(key, wanted.slice(at, at + PIECE)));
+      const rows = await db.select().from(table).where(inArray(key, piece));
       for (const row of rows as Row[]) found.set(keyOf(row), row);
     }
     return found;

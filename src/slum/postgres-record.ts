@@ -126,9 +126,9 @@ export function createRecord(revision: number, now: () => number): Record {
     async send(db) {
       // Removals make room for rows of the same name.
       for (const { table, key, removed } of parts.values())
-        for (const piece of pieces(removed)) await db.delete(table).where(inArray(key, piece));
+        for (const piece of pieces(removed, PIECE)) await db.delete(table).where(inArray(key, piece));
       for (const { table, inserted } of parts.values())
-        for (const piece of pieces(inserted)) await db.insert(table).values(piece as never);
+        for (const piece of pieces(inserted, PIECE)) await db.insert(table).values(piece as never);
       // A row may be changed by the transaction that makes it.
       for (const { table, key, updated } of parts.values())
         for (const { change, keys } of alike(updated))
@@ -136,7 +136,8 @@ export function createRecord(revision: number, now: () => number): Record {
             .update(table)
             .set(change as never)
             .where(inArray(key, keys));
-      for (const piece of pieces(changesOf(revision, changed))) await db.insert(tables.changes).values(piece);
+      for (const piece of pieces(changesOf(revision, changed), PIECE))
+        await db.insert(tables.changes).values(piece);
     },
   };
 }
@@ -166,6 +167,6 @@ function alike(updated: Part["updated"]): { readonly change: object; readonly ke
   return found;
 }
 
-function* pieces<T>(rows: readonly T[]): Generator<T[]> {
-  for (let at = 0; at < rows.length; at += PIECE) yield rows.slice(at, at + PIECE);
+export function* pieces<T>(rows: readonly T[], size: number): Generator<T[]> {
+  for (let at = 0; at < rows.length; at += size) yield rows.slice(at, at + size);
 }
