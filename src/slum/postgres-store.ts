@@ -8,7 +8,7 @@ import { migratePostgres } from "../platform/postgres-migrate.ts";
 import { createSerial } from "../platform/serial.ts";
 import { postgresMigrations } from "./postgres-migrations.ts";
 import { markOf, prune, readAll, readChanges, readEvents, readEventsOf } from "./postgres-read.ts";
-import { createRecord, type Drizzle, type Record } from "./postgres-record.ts";
+import { createRecord, type Drizzle } from "./postgres-record.ts";
 import * as tables from "./postgres-schema.ts";
 import { type Peer, parseSightings, type Sightings, writeSightings } from "./sightings.ts";
 import type { Feed, Store, Tables } from "./store.ts";
@@ -182,31 +182,29 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
 
   async function attempt<T>(work: (tables: Tables) => T, committed: () => void): Promise<T> {
     let result: T | undefined;
-    let revision = 0;
     let isSent = false;
-    let made: Pick<Record, "tokens" | "mark"> = { tokens: [], mark: "" };
     try {
       await migrate();
       if (seen === undefined) await look();
-      await postgres.transaction(LIMIT_MS, async (transaction) => {
+      const { revision, record } = await postgres.transaction(LIMIT_MS, async (transaction) => {
         const db = drizzle(transaction as never, { casing: "snake_case" }) as Drizzle;
         const mark = await hold(db);
-        revision = mark.number;
+        const revision = mark.number;
         await listen(db, mark);
         const before = { ...mark, number: revision - 1 };
         // Nobody else can write now: what `work` sees is what there is.
         if (!(await follow(db, before))) throw BEHIND;
         const record = createRecord(revision, now);
         result = work(record.tables);
-        made = record;
         if (record.isEmpty) throw NOTHING;
         await record.send(db);
         if (revision % PRUNE_EVERY === 0) await forget(db, revision - KEPT_REVISIONS);
         isSent = true;
+        return { revision, record };
       });
       seen = revision;
-      seenMark = made.mark;
-      knownTokens = [...knownTokens, ...made.tokens];
+      seenMark = record.mark;
+      knownTokens = [...knownTokens, ...record.tokens];
     } catch (thrown) {
       if (thrown === BEHIND) seen = undefined;
       if (thrown !== NOTHING) throw isSent && isDisconnected(thrown) ? unknownOutcome() : thrown;
