@@ -1,14 +1,12 @@
 // Three slums on one PostgreSQL: what one is told all know, and of what all three see the world hears once.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { SQL } from "bun";
-import { testKey } from "../support/certificate.ts";
 import { startOrigin } from "../support/origin.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres } from "../support/postgres.ts";
 import { localhostCertificate, privateRoot } from "../support/private-ca.ts";
+import { startSecure } from "../support/secure-origin.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { type Slum, startSlumWith } from "./slum.ts";
@@ -34,20 +32,6 @@ async function startThree(database: string, root: string, webhook: string) {
 
 async function countOfSlums(slum: Slum): Promise<number> {
   return (await slum.json<{ registry: { slums: number } }>("ps")).registry.slums;
-}
-
-async function startSecure() {
-  const server = createServer({ cert: localhostCertificate, key: testKey }, (_, response) =>
-    response.end("ok"),
-  );
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  return {
-    url: `https://localhost:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((closed) => server.close(closed));
-    },
-  };
 }
 
 /** Takes webhooks, each with its id; while it holds, it answers none. */
@@ -122,13 +106,13 @@ test.skipIf(!hasPostgres)(
     const database = await postgres.createDatabase();
     await using iad = startOrigin(() => new Response("iad"));
     await using fra = startOrigin(() => new Response("fra"));
-    await using zrh = await startSecure();
+    await using zrh = await startSecure(localhostCertificate);
     await using receiver = startReceiver();
     await using slums = await startThree(database, temp.file("root.pem"), receiver.url);
     const { a, b, c, all } = slums;
     await a.ok("server", "add", "iad", iad.url);
     await a.ok("server", "add", "fra", fra.url);
-    await a.ok("server", "add", "zrh", zrh.url);
+    await a.ok("server", "add", "zrh", `https://localhost:${zrh.port}`);
     await changesAreEverybodys(slums);
     for (const slum of all)
       await until("it has looked", async () => (await slum.status("iad")) === "online", 5_000);

@@ -1,35 +1,17 @@
 // slum in front of https servers: what it sends, whose certificates it takes, and how it tells of those that it does not.
 import { describe, expect, test } from "bun:test";
-import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
-import type { TLSSocket } from "node:tls";
-import { testCertificate, testKey } from "../support/certificate.ts";
+import { testCertificate } from "../support/certificate.ts";
 import {
   addressCertificate,
   expiredCertificate,
   localhostCertificate,
   privateRoot,
 } from "../support/private-ca.ts";
+import { startSecure } from "../support/secure-origin.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { type Slum, startSlum, startSlumWith } from "./slum.ts";
 
 const HOST = "acme.example.com";
-
-/** An https server on 127.0.0.1 that answers with the server name and the host that it was asked for. */
-async function startSecure(cert: string) {
-  const server = createServer({ cert, key: testKey }, ({ headers, socket }, response) => {
-    const { servername } = socket as TLSSocket & { readonly servername: string | false };
-    response.end(`${servername || "no name"} ${headers.host} ${headers["x-forwarded-host"] ?? ""}`.trim());
-  });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((closed) => server.close(closed));
-    },
-  };
-}
 
 async function lastErrors(slum: Slum): Promise<Record<string, string | null>> {
   const { servers } = await slum.json<{ servers: { id: string; last_error: string | null }[] }>(
