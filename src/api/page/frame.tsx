@@ -1,5 +1,6 @@
 // The frame of a dashboard: who and where one is, whether the server answers, what the last commands led to, and what happened.
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import { CommandLine } from "./copy.tsx";
 import { Failure } from "./failure.tsx";
 import type { Live, Numbered } from "./live.ts";
@@ -72,13 +73,40 @@ function Pulse({ live }: Pick<FrameProps, "live">) {
   );
 }
 
-interface OutcomesProps {
+/** As many as fit above the rest of the page. */
+const OUTCOMES_KEPT = 3;
+
+/** What the commands given on the page led to. */
+export interface Said {
+  /** The last of them, newest first. */
   readonly outcomes: readonly Outcome[];
-  readonly onDismiss: () => void;
+  /** How many there were in all. */
+  readonly count: number;
+  add(outcome: Outcome): void;
+  dismiss(): void;
+}
+
+export function useOutcomes(): Said {
+  const [{ outcomes, count }, set] = useState({ outcomes: [] as readonly Outcome[], count: 0 });
+  return {
+    outcomes,
+    count,
+    add: (outcome) =>
+      set((before) => ({
+        outcomes: [outcome, ...before.outcomes].slice(0, OUTCOMES_KEPT),
+        count: before.count + 1,
+      })),
+    dismiss: () => set((before) => ({ ...before, outcomes: [] })),
+  };
+}
+
+/** The words of a filter, in lower case, that all have to occur. */
+export function wordsOf(filter: string): readonly string[] {
+  return filter.toLowerCase().split(/\s+/).filter(Boolean);
 }
 
 /** What the last commands led to, and how to undo them. */
-export function Outcomes({ outcomes, onDismiss }: OutcomesProps) {
+export function Outcomes({ outcomes, dismiss }: Said) {
   return (
     <div class="outcomes" role="status">
       {outcomes.map(({ message, undo }, place) => (
@@ -90,7 +118,7 @@ export function Outcomes({ outcomes, onDismiss }: OutcomesProps) {
             </span>
           )}
           {place === 0 && (
-            <button type="button" class="quiet" aria-label="Dismiss" onClick={onDismiss}>
+            <button type="button" class="quiet" aria-label="Dismiss" onClick={dismiss}>
               ✕
             </button>
           )}

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Principal } from "../../api/access.ts";
 import type { Answer } from "../../api/operation.ts";
 import { Failure } from "../../api/page/failure.tsx";
-import { Events, Frame, type Outcome, Outcomes } from "../../api/page/frame.tsx";
+import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import { useLive } from "../../api/page/live.ts";
 import type { Visitor } from "../../api/page/server.ts";
 import type { SlumClient, SlumContract } from "../contract.ts";
@@ -29,15 +29,15 @@ export function Dashboard({ visitor: { product }, client, onLeave }: DashboardPr
   });
   const [filter, setFilter] = useState("");
   const [act, setAct] = useState<Act>();
-  const [outcomes, setOutcomes] = useState<readonly Outcome[]>([]);
+  const said = useOutcomes();
   const { seen } = live;
-  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(filter);
   const servers = (seen?.servers ?? []).filter(({ id, url, region, status }) =>
     words.every((word) => `${id} ${url} ${region ?? ""} ${status}`.includes(word)),
   );
   const done = (outcome: Outcome) => {
     setAct(undefined);
-    setOutcomes((before) => [outcome, ...before].slice(0, 3));
+    said.add(outcome);
     live.refresh();
   };
   const frame = {
@@ -52,18 +52,12 @@ export function Dashboard({ visitor: { product }, client, onLeave }: DashboardPr
   return (
     <>
       <Frame {...frame} onFilter={setFilter} events={<Events events={live.events} subject={subjectOf} />}>
-        <Outcomes outcomes={outcomes} onDismiss={() => setOutcomes([])} />
+        <Outcomes {...said} />
         {seen &&
           troublesOf(seen).map((message) => <Failure key={message} fault={{ message, hint: undefined }} />)}
         {seen && <Servers servers={servers} onAct={setAct} />}
         {seen && (
-          <Tenants
-            client={client}
-            words={words}
-            total={seen.tenants}
-            change={outcomes.length}
-            onAct={setAct}
-          />
+          <Tenants client={client} words={words} total={seen.tenants} change={said.count} onAct={setAct} />
         )}
       </Frame>
       {act && seen && (

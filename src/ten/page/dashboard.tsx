@@ -1,6 +1,6 @@
 // The page itself: all services with their splits and instances, what happened, and the dialogs that act.
 import { useState } from "preact/hooks";
-import { Events, Frame, type Outcome, Outcomes } from "../../api/page/frame.tsx";
+import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import type { Visitor } from "../../api/page/server.ts";
 import type { Caller } from "../caller.ts";
 import type { TenClient } from "../contract.ts";
@@ -16,23 +16,20 @@ interface DashboardProps {
   readonly onLeave: () => void;
 }
 
-/** As many outcomes as fit above the services. */
-const OUTCOMES_KEPT = 3;
-
 export function Dashboard({ visitor: { principal, product }, client, onLeave }: DashboardProps) {
   const isAdmin = principal.scope === "admin";
   const live = useTen(client, isAdmin);
   const [filter, setFilter] = useState("");
   const [openId, setOpenId] = useState<string>();
   const [act, setAct] = useState<Act>();
-  const [outcomes, setOutcomes] = useState<readonly Outcome[]>([]);
+  const said = useOutcomes();
   const open = live.seen?.instances.find(({ id }) => id === openId);
   const done = (outcome: Outcome) => {
     setAct(undefined);
-    setOutcomes((before) => [outcome, ...before].slice(0, OUTCOMES_KEPT));
+    said.add(outcome);
     live.refresh();
   };
-  const notes = <Outcomes outcomes={outcomes} onDismiss={() => setOutcomes([])} />;
+  const notes = <Outcomes {...said} />;
   const frame = {
     name: "ten",
     filters: "services, instances, versions, states",
@@ -76,7 +73,7 @@ interface ServicesProps {
 }
 
 function Services({ seen, filter, ...rest }: ServicesProps) {
-  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(filter);
   const found = seen.instances.filter(({ id, version, state }) =>
     words.every((word) => `${id} ${version} ${state}`.includes(word)),
   );
