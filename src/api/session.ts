@@ -36,8 +36,15 @@ interface Entry {
   readonly forget: () => void;
 }
 
-/** By the hash of the id: what is in memory opens nothing. A restart of the server ends all sessions. */
-export function createSessions<P extends Principal>(access: Access<P>, clock: Clock): Sessions<P> {
+/**
+ * By the hash of the id: what is in memory opens nothing. A restart of the server ends all sessions. `program` is whose
+ * command makes login links.
+ */
+export function createSessions<P extends Principal>(
+  access: Access<P>,
+  clock: Clock,
+  program: string,
+): Sessions<P> {
   const sessions = new Map<string, Entry>();
   const codes = new Map<string, number>();
 
@@ -61,7 +68,7 @@ export function createSessions<P extends Principal>(access: Access<P>, clock: Cl
       if (redeem(secret.code)) return undefined;
       const { code, message } = access.guessed(address);
       if (code === "too_many") throw new Fault(code, message, "wait a minute");
-      throw new Fault(code, "that login link was used or is too old", "make a new one: ten dashboard");
+      throw new Fault(code, "that login link was used or is too old", `make a new one: ${program} dashboard`);
     }
     const hash = hashToken(secret.token);
     if (!access.find(hash)) throw access.guessed(address);

@@ -141,7 +141,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
 
   const view = createView({ control, clock, snapshot, traffic: () => plane.traffic() });
   const access = createAuth(registry, clock);
-  const sessions = opened.use(createSessions(access, clock));
+  const sessions = opened.use(createSessions(access, clock, "slum"));
   const dashboardUrl = () => new URL(`http://${domain}:${plane.url.port}/`).href;
   const api = createApi({
     contract,

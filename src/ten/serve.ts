@@ -114,7 +114,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     urlOf: (service, id) => `http://${id}.${service}.${domain}:${plane?.url.port ?? options.port}/`,
   });
   const access = createAuth(registry, paths, clock);
-  const sessions = opened.use(createSessions(access, clock));
+  const sessions = opened.use(createSessions(access, clock, ADMIN_LABEL));
   const api = createApi({
     contract,
     handlers: createHandlers({

@@ -136,7 +136,7 @@ function testApi(options: Options, defects: unknown[]) {
     contract,
     handlers: { ...handlers, ...options.handlers },
     authorise: access.authorise,
-    browser: createBrowser({ name: "test", files: FILES, sessions: createSessions(access, clock) }),
+    browser: createBrowser({ name: "test", files: FILES, sessions: createSessions(access, clock, "test") }),
     product: options.product ?? "ten/1.0.0",
     ownHost: (host: string, _peer: Peer) => host === "localhost" || host === "127.0.0.1",
     onDefect: (error) => defects.push(error),

@@ -22,7 +22,7 @@ function setUp() {
     owner: { scope: "admin" },
     clock,
   });
-  return { clock, tokens, sessions: createSessions(access, clock) };
+  return { clock, tokens, sessions: createSessions(access, clock, "test") };
 }
 
 function codeOf(call: () => unknown): string {

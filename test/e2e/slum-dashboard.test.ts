@@ -45,6 +45,8 @@ test("the page and its session are at slum's own hosts, never at a tenant's", as
 test("a session does what commands do, from its own origin", async () => {
   const cookie = await logIn();
   expect(cookie).toStartWith(`slum-session-${slum.port}=`);
+  const stale = await ask("POST", "/session", "", { code: "used" });
+  expect(await stale.json()).toMatchObject({ error: { hint: "make a new one: slum dashboard" } });
   const drained = await ask("PUT", "/api/servers/iad/drained", cookie, { drained: true });
   expect(await drained.json()).toMatchObject({ changed: true, server: { id: "iad", drained: true } });
   const evil = await ask("PUT", "/api/servers/iad/drained", cookie, { drained: false }, "http://acme.test");
