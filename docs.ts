@@ -5,11 +5,11 @@ import type { Arg } from "./src/cli/argument.ts";
 import { type Command, type Commands, isGroup, labelOf, type Program } from "./src/cli/command.ts";
 import { globalArgs } from "./src/cli/find.ts";
 import { FAULTS } from "./src/core/fault.ts";
-import { contract as slumContract } from "./src/slum/contract.ts";
+import { contract as slumContract } from "./src/slum/api/contract.ts";
 import { slum } from "./src/slum/program.ts";
-import { contract as tenContract } from "./src/ten/contract.ts";
+import { contract as tenContract } from "./src/ten/api/contract.ts";
+import { changeAnswer, instanceAnswer, splitAnswer } from "./src/ten/api/shapes.ts";
 import { ten } from "./src/ten/program.ts";
-import { changeAnswer, instanceAnswer, splitAnswer } from "./src/ten/shapes.ts";
 
 /** Answers that come in several places, each written once; those that others contain come first. */
 const SHAPES: Readonly<Record<string, z.ZodType>> = {

@@ -4,7 +4,7 @@ import { COMPLETE, runProgram } from "./cli/run.ts";
 import { createSink } from "./cli/sink.ts";
 import { messageOf } from "./core/fault.ts";
 import { readEnvironment } from "./platform/environment.ts";
-import { WORKER_WORD } from "./platform/self.ts";
+import { WORKER_WORD } from "./platform/executable.ts";
 import { slum } from "./slum/program.ts";
 import { ten } from "./ten/program.ts";
 
@@ -32,7 +32,7 @@ async function run(argv: readonly string[]): Promise<number> {
   const [word, socket] = argv;
   if (word !== WORKER_WORD || socket === undefined)
     return runProgram({ ...choose(argv), env, stdout, stderr });
-  const { runTenWorker } = await import("./ten/worker.ts");
+  const { runTenWorker } = await import("./ten/routing/worker-entry.ts");
   return runTenWorker(socket);
 }
 

@@ -1,9 +1,11 @@
 // The rules of the house that a program can check: layers, sizes, and who may do what.
 import { describe, expect, test } from "bun:test";
-import { dirname, join, normalize } from "node:path";
+import { join } from "node:path";
+import { layerOf, readImports, roomOf } from "./rooms.ts";
 
 const SRC = join(import.meta.dir, "../src");
-const files = [...new Bun.Glob("**/*.{ts,tsx}").scanSync(SRC)].sort();
+const imports = await readImports(SRC);
+const files = [...imports.keys()];
 const text = new Map(
   await Promise.all(files.map(async (file) => [file, await Bun.file(join(SRC, file)).text()] as const)),
 );
@@ -20,17 +22,47 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["core", "platform", "proxy", "api", "cli", "ten", "slum"],
 };
 
-function layerOf(file: string): string {
-  return file.split("/")[0] ?? "";
-}
-
-/** The files that a file imports, types and lazy imports included, relative to src. */
-function importsOf(file: string): string[] {
-  const found = (text.get(file) ?? "").matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g);
-  return [...found]
-    .map(([, path]) => normalize(join(dirname(file), path ?? "")))
-    .filter((path) => !path.startsWith(".."));
-}
+/** The rooms of the layers that have several floors, lowest first: a file imports from its own room and from those before it. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  platform: [
+    "libc",
+    "environment",
+    "time",
+    "log",
+    "executable",
+    "process",
+    "net",
+    "storage",
+    "logs",
+    "systemd",
+  ],
+  proxy: [
+    "traffic-counters",
+    "http-client",
+    "answers",
+    "data-plane",
+    "upstream",
+    "forward",
+    "front",
+    "failover",
+    "workers",
+  ],
+  ten: [
+    "config",
+    "registry",
+    "routing",
+    "logs",
+    "supervisor",
+    "operations",
+    "api",
+    "page",
+    "serve",
+    "demo",
+    "commands",
+    "program",
+  ],
+  slum: ["registry", "fleet", "webhooks", "operations", "api", "page", "serve", "commands", "program"],
+};
 
 function offenders(pattern: RegExp, allowed: (file: string) => boolean): string[] {
   return files.filter((file) => !allowed(file) && pattern.test(text.get(file) ?? ""));
@@ -42,9 +74,27 @@ describe("the source", () => {
   test("imports only from its own layer or from layers to the left", () => {
     const wrong = files.flatMap((file) => {
       const layer = layerOf(file);
-      return importsOf(file)
+      return (imports.get(file) ?? [])
         .filter((path) => layerOf(path) !== layer && !(MAY[layer] ?? []).includes(layerOf(path)))
         .map((path) => `${file} imports ${path}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("imports only from its own room or from rooms below", () => {
+    const wrong = Object.entries(ROOMS).flatMap(([layer, order]) => {
+      const here = files.filter((file) => layerOf(file) === layer);
+      const unknown = here
+        .filter((file) => !order.includes(roomOf(file)))
+        .map((file) => `${file} is in no room`);
+      const against = here.flatMap((file) =>
+        (imports.get(file) ?? [])
+          .filter(
+            (path) => layerOf(path) === layer && order.indexOf(roomOf(path)) > order.indexOf(roomOf(file)),
+          )
+          .map((path) => `${file} imports ${path}`),
+      );
+      return [...unknown, ...against];
     });
     expect(wrong).toEqual([]);
   });
@@ -55,15 +105,15 @@ describe("the source", () => {
     const visit = (file: string, trail: readonly string[]): void => {
       if (trail.includes(file)) cycles.push([...trail.slice(trail.indexOf(file)), file].join(" -> "));
       if (done.has(file) || trail.includes(file)) return;
-      for (const next of importsOf(file)) visit(next, [...trail, file]);
+      for (const next of imports.get(file) ?? []) visit(next, [...trail, file]);
       done.add(file);
     };
     for (const file of files) visit(file, []);
     expect(cycles).toEqual([]);
   });
 
-  test("has no file over 300 lines", () => {
-    expect(files.filter((file) => (text.get(file) ?? "").split("\n").length > 301)).toEqual([]);
+  test("has no file over 450 lines", () => {
+    expect(files.filter((file) => (text.get(file) ?? "").split("\n").length > 451)).toEqual([]);
   });
 
   test("opens every file with a sentence that says what it is", () => {
@@ -86,8 +136,7 @@ describe("the source", () => {
 
   test("only the registries and the database module speak SQL", () => {
     const sql = /from "(bun:sqlite|drizzle-orm[^"]*)"/;
-    const mayKnow =
-      /(^platform\/(database|data-directory)\.ts|\/(registry|schema|(sqlite|postgres)-[a-z]+)\.ts|\/serve\.ts)$/;
+    const mayKnow = /(^platform\/storage\/(database|data-directory)\.ts|\/registry\/|\/serve\.ts$)/;
     expect(offenders(sql, (file) => mayKnow.test(file))).toEqual([]);
   });
 
@@ -95,8 +144,8 @@ describe("the source", () => {
     const wrong = files
       .filter((file) => file.includes("/commands/") && !file.endsWith("/commands/serve.ts"))
       .flatMap((file) =>
-        importsOf(file)
-          .filter((path) => /^(proxy)\/|\/(control|registry|supervisor)\.ts$/.test(path))
+        (imports.get(file) ?? [])
+          .filter((path) => /^proxy\/|^(ten|slum)\/(operations|supervisor)\/|\/registry\.ts$/.test(path))
           .map((path) => `${file} imports ${path}`),
       );
     expect(wrong).toEqual([]);

@@ -4,9 +4,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { apiPage, commandsPage } from "../docs.ts";
 import { FAULTS } from "../src/core/fault.ts";
-import { parseConfig } from "../src/ten/config.ts";
-import { knownKeys } from "../src/ten/document.ts";
-import { metricsPage } from "../src/ten/metrics.ts";
+import { metricsPage } from "../src/ten/api/metrics.ts";
+import { parseConfig } from "../src/ten/config/config.ts";
+import { knownKeys } from "../src/ten/config/toml-schema.ts";
 import { ten } from "../src/ten/program.ts";
 
 const ROOT = join(import.meta.dir, "..");

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { commandOf } from "../src/ten/command.ts";
-import { loadConfig } from "../src/ten/config.ts";
+import { loadConfig } from "../src/ten/config/config.ts";
+import { commandOf } from "../src/ten/supervisor/process-spec.ts";
 import { freePort } from "./support/free-port.ts";
 import { lacks } from "./support/installed.ts";
 import { until } from "./support/until.ts";

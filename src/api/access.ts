@@ -1,6 +1,6 @@
 // Who is calling: bearer tokens, and a limit on guessing them.
 import { Fault } from "../core/fault.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Clock } from "../platform/time/clock.ts";
 import { hashToken } from "./token.ts";
 
 /** Where a request came in: the unix socket is its owner's, the network is anybody's. */

@@ -1,5 +1,5 @@
 // A listener of its own for an admin API: a unix socket, or a TCP address beside the proxy.
-import { probePort } from "../platform/socket.ts";
+import { probePort } from "../platform/net/unix-socket.ts";
 import { type Peer, SOCKET_PEER } from "./access.ts";
 import type { Api } from "./server.ts";
 

@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { Fault, messageOf } from "../core/fault.ts";
 import { canonicalHost } from "../core/host.ts";
 import { quote } from "../core/name.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Clock } from "../platform/time/clock.ts";
 import type { Authorise, Peer, Principal } from "./access.ts";
 import type { Browser, Env } from "./browser.ts";
 import {

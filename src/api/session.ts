@@ -1,6 +1,6 @@
 // Sessions of a browser that has logged in: made from a token or from a one-time code, kept in memory, ended by whatever comes first.
 import { Fault } from "../core/fault.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Clock } from "../platform/time/clock.ts";
 import type { Access, Principal } from "./access.ts";
 import { hashToken, newToken } from "./token.ts";
 

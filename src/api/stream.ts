@@ -1,5 +1,5 @@
 // Answers that take their time: lines of JSON that end with a result, and server-sent events.
-import type { Clock } from "../platform/clock.ts";
+import type { Clock } from "../platform/time/clock.ts";
 import type { Progress } from "./operation.ts";
 
 /** How often an idle stream says that it is there; a client gives up after missing several. */

@@ -4,11 +4,11 @@ import { dirname, join, resolve } from "node:path";
 import { Fault, messageOf } from "../core/fault.ts";
 import { parseLabel, quote } from "../core/name.ts";
 import { dataDirOfUnit, type UnitSpec, unitText } from "../core/unit-file.ts";
-import { userEntry } from "../platform/account.ts";
-import { hasPassword } from "../platform/postgres.ts";
-import { readWords } from "../platform/proc.ts";
-import { createSystemd, lingers, type Scope, type Systemd } from "../platform/systemd.ts";
-import { readIfThere, writeWhole } from "../platform/whole-file.ts";
+import { userEntry } from "../platform/process/account.ts";
+import { readWords } from "../platform/process/proc.ts";
+import { readIfThere, writeWhole } from "../platform/storage/atomic-file.ts";
+import { hasPassword } from "../platform/storage/postgres.ts";
+import { createSystemd, lingers, type Scope, type Systemd } from "../platform/systemd/systemd.ts";
 import { type Args, flag, option, type Values } from "./argument.ts";
 import { type Context, labelOf } from "./command.ts";
 

@@ -2,8 +2,8 @@
 import { styleText } from "node:util";
 import { createConsola, LogLevels, type LogType } from "consola/core";
 import type { Fault } from "../core/fault.ts";
-import { type Clock, systemClock } from "../platform/clock.ts";
 import type { Environment } from "../platform/environment.ts";
+import { type Clock, systemClock } from "../platform/time/clock.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import type { Sink } from "./sink.ts";
 

@@ -1,5 +1,5 @@
 // A sign of life on stderr while something takes its time: a spinner on a terminal, plain lines in a pipe.
-import type { Clock } from "../platform/clock.ts";
+import type { Clock } from "../platform/time/clock.ts";
 import type { Sink } from "./sink.ts";
 
 export interface Progress extends Disposable {

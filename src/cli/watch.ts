@@ -1,5 +1,5 @@
 // The same answer again and again: drawn over itself on a terminal, one after the other in a pipe.
-import { type Clock, sleep } from "../platform/clock.ts";
+import { type Clock, sleep } from "../platform/time/clock.ts";
 import type { Output } from "./output.ts";
 
 export interface Frame {

@@ -1,5 +1,5 @@
 // Stickiness: which version of a route a returning visitor belongs to, from nothing but its cookie and the weights.
-import { usable } from "./pick.ts";
+import { usable } from "./round-robin.ts";
 import type { Route, Target } from "./route.ts";
 import { sum } from "./weight.ts";
 

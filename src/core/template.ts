@@ -1,6 +1,7 @@
 // Placeholders such as {port}, filled in after a command is split into words, so that no value can add an argument.
+
+import { isNear, nearest } from "./did-you-mean.ts";
 import { Fault } from "./fault.ts";
-import { isNear, nearest } from "./nearest.ts";
 
 export const PLACEHOLDERS = [
   "name",

@@ -1,6 +1,6 @@
 // The program's own log: one line for people at a time; a log that cannot be written never stops the program.
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./time/clock.ts";
 
 export type LogLevel = "info" | "warn" | "error";
 

@@ -1,8 +1,8 @@
 // The data plane as a program sees it: routes go in, requests are served, numbers come out.
 import type { Route } from "../core/route.ts";
-import type { Clock } from "../platform/clock.ts";
-import type { FailureKind } from "./exchange.ts";
-import type { TargetTraffic } from "./metrics.ts";
+import type { Clock } from "../platform/time/clock.ts";
+import type { FailureKind } from "./http-client.ts";
+import type { TargetTraffic } from "./traffic-counters.ts";
 
 export interface DataPlane extends AsyncDisposable {
   readonly url: URL;

@@ -30,7 +30,7 @@ export const slum: Program = {
       completion: () => import("../cli/completion-command.ts"),
     },
   },
-  names: () => import("./names.ts"),
+  names: () => import("./commands/completion-names.ts"),
   globals: {
     server: { hint: "URL", variable: "SLUM_SERVER", description: "Talk to a slum over HTTP" },
     token: { hint: "TOKEN", variable: "SLUM_TOKEN", description: "The bearer token for it" },

@@ -43,7 +43,7 @@ export const ten: Program = {
     },
   },
   beside: { slum: "A router for many such servers" },
-  names: () => import("./names.ts"),
+  names: () => import("./commands/completion-names.ts"),
   hidden: { "demo-app": () => import("./commands/demo-app.ts") },
   globals: {
     server: { hint: "URL", variable: "TENEMENT_SERVER", description: "Talk to a server over HTTP" },

@@ -12,8 +12,8 @@ import { createApi, type Handlers } from "../../src/api/server.ts";
 import { createSessions } from "../../src/api/session.ts";
 import { hashToken, sameHash } from "../../src/api/token.ts";
 import { Fault } from "../../src/core/fault.ts";
-import type { Clock } from "../../src/platform/clock.ts";
-import { systemClock } from "../../src/platform/clock.ts";
+import type { Clock } from "../../src/platform/time/clock.ts";
+import { systemClock } from "../../src/platform/time/clock.ts";
 
 export const contract = defineContract({
   hello: {

@@ -15,8 +15,8 @@ import { runProgram } from "../../src/cli/run.ts";
 import { createSink } from "../../src/cli/sink.ts";
 import { Fault } from "../../src/core/fault.ts";
 import { parseInstance } from "../../src/core/name.ts";
-import { sleep, systemClock } from "../../src/platform/clock.ts";
 import { readEnvironment } from "../../src/platform/environment.ts";
+import { sleep, systemClock } from "../../src/platform/time/clock.ts";
 
 const echo = command({
   name: "echo",

@@ -1,6 +1,6 @@
 // Stickiness: new visitors split exactly by counting, returning ones kept, and moved only towards a version that grew.
 import { expect, test } from "bun:test";
-import { createSelection } from "../../src/core/pick.ts";
+import { createSelection } from "../../src/core/round-robin.ts";
 import type { Target } from "../../src/core/route.ts";
 import { createSticky, formatMark, type Mark, parseMark } from "../../src/core/sticky.ts";
 import { withShare } from "../../src/core/weight.ts";

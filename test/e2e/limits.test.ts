@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { createCgroups } from "../../src/platform/cgroup.ts";
-import { systemClock } from "../../src/platform/clock.ts";
+import { createCgroups } from "../../src/platform/process/cgroup.ts";
+import { systemClock } from "../../src/platform/time/clock.ts";
 import { APPS } from "../support/apps.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten, tomlFor, untilState } from "./ten.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readDescriptors, readProcesses } from "../../src/platform/proc.ts";
+import { readDescriptors, readProcesses } from "../../src/platform/process/proc.ts";
 import { startLoad } from "../support/constant-load.ts";
 import { until } from "../support/until.ts";
 import { startFleet } from "./fleet.ts";

@@ -6,7 +6,7 @@ import { createManualClock } from "../support/manual-clock.ts";
 
 /** A program that logs 20,000 lines and then says on stdout how many were dropped. */
 const chatty = `
-  import { systemClock } from ${JSON.stringify(require.resolve("../../src/platform/clock.ts"))};
+  import { systemClock } from ${JSON.stringify(require.resolve("../../src/platform/time/clock.ts"))};
   import { createLog } from ${JSON.stringify(require.resolve("../../src/platform/log.ts"))};
   const log = createLog(systemClock);
   for (let line = 0; line < 20_000; line++) log.info("x".repeat(60));
@@ -65,7 +65,7 @@ describe("a log that cannot be written", () => {
 
   test("shares a file with what else goes to it, losing nothing", async () => {
     const script = `
-      import { systemClock } from ${JSON.stringify(require.resolve("../../src/platform/clock.ts"))};
+      import { systemClock } from ${JSON.stringify(require.resolve("../../src/platform/time/clock.ts"))};
       import { createLog } from ${JSON.stringify(require.resolve("../../src/platform/log.ts"))};
       const log = createLog(systemClock);
       for (const n of [1, 2, 3]) { log.info("log " + n); process.stdout.write("out " + n + "\\n"); }`;

@@ -1,7 +1,7 @@
 // What Bun.serve cannot do: each test passes while that is so, and fails, saying what to do, when Bun has learned it.
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/platform/clock.ts";
-import { createInProcessPlane } from "../../src/proxy/in-process.ts";
+import { systemClock } from "../../src/platform/time/clock.ts";
+import { createInProcessPlane } from "../../src/proxy/front/in-process.ts";
 import { createUpstream } from "../../src/proxy/upstream/upstream.ts";
 import { startPlane } from "../support/plane.ts";
 import { route, target } from "../support/routes.ts";
@@ -45,7 +45,7 @@ test("the length of a body that is not there with its head is not kept", async (
   ).toBe(true);
   stillLimited(
     fieldOf(head, "content-length") === String(body.length),
-    "drop keepLength from answerFields (src/core/header.ts), and bodyOf from src/proxy/carrier.ts.",
+    "drop keepLength from answerFields (src/core/forwarding-headers.ts), and bodyOf from src/proxy/forward/http-transport.ts.",
   );
 });
 
@@ -75,7 +75,7 @@ test.each([
   await headOf(client);
   const sent = proxy.origin.seen[0]?.head.split(" ")[1];
   expect(sent === written || sent === changed).toBe(true);
-  stillLimited(sent === written, "pathOf in src/proxy/front.ts may have to change.");
+  stillLimited(sent === written, "pathOf in src/proxy/front/handler.ts may have to change.");
 });
 
 test("a host in the request line is not shown, so Host decides, and says the same to the target", async () => {
@@ -187,7 +187,7 @@ test.each(["GET", "HEAD"])(
     );
     stillLimited(
       fieldOf(await headOf(direct), "x-body") === "true",
-      "drop hasNoBody and hasLostBody from src/proxy/request-body.ts, and the answer unread_body.",
+      "drop hasNoBody and hasLostBody from src/proxy/forward/request-body.ts, and the answer unread_body.",
     );
   },
 );
@@ -237,7 +237,7 @@ test("100 Continue is said before any target has been asked", async () => {
   });
   using client = await proxy.ask("POST /", "Expect: 100-continue\r\nContent-Length: 3\r\n");
   const text = await headOf(client);
-  stillLimited(!text.startsWith("HTTP/1.1 100 "), "let Expect pass in REQUEST_ROLE (src/core/header.ts).");
+  stillLimited(!text.startsWith("HTTP/1.1 100 "), "let Expect pass in REQUEST_ROLE (src/core/forwarding-headers.ts).");
 });
 
 test("of a refused WebSocket only the status comes back, and of an opened one not the target's fields", async () => {
@@ -258,6 +258,6 @@ test("of a refused WebSocket only the status comes back, and of an opened one no
   expect(await headOf(opened)).toStartWith("HTTP/1.1 101 ");
   stillLimited(
     fieldOf(await headOf(refused), "x-why") !== undefined || fieldOf(opened.text(), "x-theirs") !== undefined,
-    "src/proxy/upgrade.ts can hand them on.",
+    "src/proxy/forward/websocket.ts can hand them on.",
   );
 });

@@ -1,11 +1,11 @@
 // The small parts of the data plane, each by itself, with a clock moved by hand.
 import { expect, test } from "bun:test";
-import { createRouteTable } from "../../src/core/decide.ts";
-import { UpstreamFailure } from "../../src/proxy/exchange.ts";
-import { createInFlight } from "../../src/proxy/in-flight.ts";
-import { bucketLimitMs, Meter, quantileMs } from "../../src/proxy/metrics.ts";
-import { RetryBudget, retryAfter } from "../../src/proxy/retry.ts";
-import { createWaitingRoom } from "../../src/proxy/waiting.ts";
+import { createRouteTable } from "../../src/core/route-table.ts";
+import { createInFlight } from "../../src/proxy/forward/in-flight.ts";
+import { RetryBudget, retryAfter } from "../../src/proxy/forward/retry.ts";
+import { createWaitingRoom } from "../../src/proxy/forward/waiting.ts";
+import { UpstreamFailure } from "../../src/proxy/http-client.ts";
+import { bucketLimitMs, Meter, quantileMs } from "../../src/proxy/traffic-counters.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { route } from "../support/routes.ts";
 

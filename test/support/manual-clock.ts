@@ -1,5 +1,5 @@
 // A clock that only moves when a test moves it.
-import type { Clock } from "../../src/platform/clock.ts";
+import type { Clock } from "../../src/platform/time/clock.ts";
 
 export interface ManualClock extends Clock {
   /** Moves time forward, running due timers in their order and letting promises settle between them. */

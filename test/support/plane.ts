@@ -1,6 +1,6 @@
 // A data plane for tests, with everything a program would give it, and what it told the program.
 import type { DataPlane, DataPlaneOptions, Wanted } from "../../src/proxy/data-plane.ts";
-import type { TargetTraffic } from "../../src/proxy/metrics.ts";
+import type { TargetTraffic } from "../../src/proxy/traffic-counters.ts";
 import { until } from "./until.ts";
 
 export type PlaneFactory = (options: DataPlaneOptions) => DataPlane | Promise<DataPlane>;

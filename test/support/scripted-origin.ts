@@ -1,6 +1,6 @@
 // A server on a raw socket that answers exactly what a test says, byte for byte.
 import type { Socket } from "bun";
-import type { Origin } from "../../src/proxy/exchange.ts";
+import type { Origin } from "../../src/proxy/http-client.ts";
 import { testCertificate, testKey } from "./certificate.ts";
 
 /** A request as it came over the wire. */

@@ -1,6 +1,6 @@
 // How the page talks to its server: the admin API with the cookie of its session, and logging in and out.
 import { Fault, messageOf } from "../../core/fault.ts";
-import type { Clock } from "../../platform/clock.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import type { Principal } from "../access.ts";
 import { type Client, clientOver, type Way } from "../client.ts";
 import type { Dial } from "../dial.ts";

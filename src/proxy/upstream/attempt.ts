@@ -1,8 +1,8 @@
 // One exchange on its way: the request out, the answer in, and each of their ends exactly once.
 import { messageOf } from "../../core/fault.ts";
-import type { Clock } from "../../platform/clock.ts";
-import type { SendOptions, UpstreamRequest, UpstreamResponse } from "../exchange.ts";
-import { type FailureKind, UpstreamFailure } from "../exchange.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import type { SendOptions, UpstreamRequest, UpstreamResponse } from "../http-client.ts";
+import { type FailureKind, UpstreamFailure } from "../http-client.ts";
 import type { AnswerReader } from "./answer-reader.ts";
 import { AnswerStream } from "./answer-stream.ts";
 import type { Connection, Occupant } from "./connection.ts";

@@ -1,6 +1,6 @@
 // One socket to a target: its life, what waits to be written to it, and whom its events are for.
 import type { Socket, SocketHandler } from "bun";
-import type { FailureKind, Origin } from "../exchange.ts";
+import type { FailureKind, Origin } from "../http-client.ts";
 import { AnswerReader, type HeadLimits } from "./answer-reader.ts";
 import { giveBack } from "./give-back.ts";
 

@@ -1,5 +1,5 @@
 // What a head says about its connection and body (RFC 9112 sections 6 and 9), and which fields go on to the visitor.
-import type { Fields } from "../exchange.ts";
+import type { Fields } from "../http-client.ts";
 import { Garbage, type Head } from "./head.ts";
 
 /** How the end of a body is found. */

@@ -1,5 +1,5 @@
 // The parser of an answer's head (RFC 9112 sections 4 and 5): strict, over bytes, without knowledge of sockets.
-import type { Fields } from "../exchange.ts";
+import type { Fields } from "../http-client.ts";
 
 /** The answer is not HTTP as RFC 9112 defines it: nothing on its connection can be trusted any more. */
 export class Garbage extends Error {

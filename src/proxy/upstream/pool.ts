@@ -1,5 +1,5 @@
 // The connections to one origin: idle ones used again, the most recent first, new ones opened, and a queue beyond the bound.
-import type { FailureKind, Origin } from "../exchange.ts";
+import type { FailureKind, Origin } from "../http-client.ts";
 import { Connection, type Occupant, type Owner } from "./connection.ts";
 import type { Limits } from "./limits.ts";
 import type { IsStale } from "./stale.ts";

@@ -1,6 +1,6 @@
 // Sends a streamed request body: framed, counted, and only as fast as the connection takes it.
 import { messageOf } from "../../core/fault.ts";
-import type { StreamBody } from "../exchange.ts";
+import type { StreamBody } from "../http-client.ts";
 import type { Connection } from "./connection.ts";
 import { giveBack } from "./give-back.ts";
 

@@ -1,5 +1,5 @@
 // Writes the head of a request (RFC 9112 section 3), and refuses whatever could be read as more than one request.
-import { UpstreamFailure, type UpstreamRequest } from "../exchange.ts";
+import { UpstreamFailure, type UpstreamRequest } from "../http-client.ts";
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;

@@ -1,6 +1,6 @@
 // The proxy's HTTP/1.1 client: one pool of connections per origin, and one timer that keeps all deadlines.
-import type { Clock } from "../../platform/clock.ts";
-import { type Origin, type Upstream, UpstreamFailure, type UpstreamResponse } from "../exchange.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import { type Origin, type Upstream, UpstreamFailure, type UpstreamResponse } from "../http-client.ts";
 import { Attempt, type AttemptContext } from "./attempt.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { Pool } from "./pool.ts";

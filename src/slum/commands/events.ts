@@ -2,8 +2,8 @@
 import { flag, number, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import type { Output } from "../../cli/output.ts";
-import { connect } from "../connect.ts";
-import type { EventView } from "../shapes.ts";
+import type { EventView } from "../api/shapes.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "events",

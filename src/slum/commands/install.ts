@@ -2,8 +2,8 @@
 import { userInfo } from "node:os";
 import { command } from "../../cli/command.ts";
 import { asWritten, flagWords, install, installArgs, isLowPort, written } from "../../cli/install.ts";
-import { selfWords } from "../../platform/self.ts";
-import { dataDirOf } from "../paths.ts";
+import { selfWords } from "../../platform/executable.ts";
+import { dataDirOf } from "../registry/paths.ts";
 import serve from "./serve.ts";
 
 export default command({

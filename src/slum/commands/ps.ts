@@ -2,11 +2,11 @@
 import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { watch } from "../../cli/watch.ts";
-import { systemClock } from "../../platform/clock.ts";
-import { connect } from "../connect.ts";
-import type { SlumClient } from "../contract.ts";
-import { serverTable } from "../report.ts";
-import { troublesOf } from "../troubles.ts";
+import { systemClock } from "../../platform/time/clock.ts";
+import type { SlumClient } from "../api/contract.ts";
+import { troublesOf } from "../api/describe-status.ts";
+import { connect } from "./connect.ts";
+import { serverTable } from "./report.ts";
 
 const WATCH_MS = 1_000;
 

@@ -3,8 +3,8 @@ import { word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatTable } from "../../cli/table.ts";
 import { FAULTS } from "../../core/fault.ts";
-import { connect } from "../connect.ts";
-import { parseTenantDomain } from "../tenant-domain.ts";
+import { parseTenantDomain } from "../fleet/tenant-domain.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "route",

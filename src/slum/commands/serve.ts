@@ -4,13 +4,13 @@ import { command } from "../../cli/command.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
-import { systemClock } from "../../platform/clock.ts";
-import { createNotifier, type Notifier } from "../../platform/notify.ts";
-import { hasPassword, isPostgresUrl } from "../../platform/postgres.ts";
-import { beginAgain } from "../../platform/self.ts";
-import { dataDirOf } from "../paths.ts";
-import { parseReceiverUrl } from "../receiver.ts";
+import { beginAgain } from "../../platform/executable.ts";
+import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres.ts";
+import { createNotifier, type Notifier } from "../../platform/systemd/notify.ts";
+import { systemClock } from "../../platform/time/clock.ts";
+import { dataDirOf } from "../registry/paths.ts";
 import type { Server } from "../serve.ts";
+import { parseReceiverUrl } from "../webhooks/post-webhook.ts";
 
 export default command({
   name: "serve",

@@ -2,10 +2,10 @@
 import { choice, option, withDefault, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatMillis } from "../../cli/format.ts";
-import { readLabel } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { warnBesides } from "../report.ts";
-import { parseServerUrl } from "../server-url.ts";
+import { parseServerUrl } from "../fleet/server-url.ts";
+import { readLabel } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { warnBesides } from "./report.ts";
 
 export default command({
   name: "add",

@@ -1,9 +1,9 @@
 // `slum server check`: checks a server now.
 import { command } from "../../cli/command.ts";
 import { FAULTS } from "../../core/fault.ts";
-import { server } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { warnBesides } from "../report.ts";
+import { server } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { warnBesides } from "./report.ts";
 
 export default command({
   name: "check",

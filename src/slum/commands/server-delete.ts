@@ -1,7 +1,7 @@
 // `slum server delete`: forgets a server that no tenant uses.
 import { command } from "../../cli/command.ts";
-import { server } from "../arguments.ts";
-import { connect } from "../connect.ts";
+import { server } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "delete",

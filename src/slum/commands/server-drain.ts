@@ -1,7 +1,7 @@
 // `slum server drain`: sends a server no new requests.
 import { command } from "../../cli/command.ts";
-import { server } from "../arguments.ts";
-import { connect } from "../connect.ts";
+import { server } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "drain",

@@ -1,7 +1,7 @@
 // `slum server list`: all servers with their health.
 import { command } from "../../cli/command.ts";
-import { connect } from "../connect.ts";
-import { serverTable } from "../report.ts";
+import { connect } from "./connect.ts";
+import { serverTable } from "./report.ts";
 
 export default command({
   name: "list",

@@ -3,10 +3,10 @@ import { choice, list, maybeWord, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { parseLabel, parseService } from "../../core/name.ts";
-import { readLabel } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { targetOf, warn } from "../report.ts";
-import { parseTenantDomain } from "../tenant-domain.ts";
+import { parseTenantDomain } from "../fleet/tenant-domain.ts";
+import { readLabel } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { targetOf, warn } from "./report.ts";
 
 export default command({
   name: "add",

@@ -1,7 +1,7 @@
 // `slum tenant delete`: forgets a tenant; its domain is nobody's then.
 import { command } from "../../cli/command.ts";
-import { tenant } from "../arguments.ts";
-import { connect } from "../connect.ts";
+import { tenant } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "delete",

@@ -1,9 +1,9 @@
 // `slum tenant list`: all tenants, or those of one server.
 import { option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { readLabel } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { tenantTable } from "../report.ts";
+import { readLabel } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { tenantTable } from "./report.ts";
 
 export default command({
   name: "list",

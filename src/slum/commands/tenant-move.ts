@@ -1,8 +1,8 @@
 // `slum tenant move`: gives a tenant another home server.
 import { command } from "../../cli/command.ts";
-import { server, tenant } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { warn } from "../report.ts";
+import { server, tenant } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { warn } from "./report.ts";
 
 export default command({
   name: "move",

@@ -3,8 +3,8 @@ import { mkdirSync } from "node:fs";
 import { option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { systemClock } from "../../platform/clock.ts";
-import { dataDirOf, dataPaths } from "../paths.ts";
+import { systemClock } from "../../platform/time/clock.ts";
+import { dataDirOf, dataPaths } from "../registry/paths.ts";
 
 export default command({
   name: "token-gen",
@@ -23,8 +23,8 @@ export default command({
         "run it on slum's machine, without --server",
       );
     }
-    const { generateToken } = await import("../auth.ts");
-    const { openRegistryAt } = await import("../open-registry.ts");
+    const { generateToken } = await import("../api/auth.ts");
+    const { openRegistryAt } = await import("../registry/open-registry.ts");
     const paths = dataPaths(dataDirOf(globals.dataDir, env));
     const database = args.db ?? env.SLUM_DB ?? paths.database;
     mkdirSync(paths.root, { recursive: true, mode: 0o700 });

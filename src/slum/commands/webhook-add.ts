@@ -1,10 +1,10 @@
 // `slum webhook add`: adds a receiver, and shows its signing secret once.
 import { flag, list, oneOf, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { readLabel } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { parseReceiverUrl } from "../receiver.ts";
-import { ALERT_TYPES } from "../shapes.ts";
+import { ALERT_TYPES } from "../api/shapes.ts";
+import { parseReceiverUrl } from "../webhooks/post-webhook.ts";
+import { readLabel } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "add",

@@ -1,7 +1,7 @@
 // `slum webhook delete`: removes a receiver with all that waits for it.
 import { command } from "../../cli/command.ts";
-import { webhook } from "../arguments.ts";
-import { connect } from "../connect.ts";
+import { webhook } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "delete",

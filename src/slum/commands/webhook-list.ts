@@ -1,7 +1,7 @@
 // `slum webhook list`: the receivers, and what waits for them.
 import { command } from "../../cli/command.ts";
 import { formatTable } from "../../cli/table.ts";
-import { connect } from "../connect.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "list",

@@ -1,7 +1,7 @@
 // `slum webhook rotate`: makes a new signing secret; the old one signs too for a day.
 import { command } from "../../cli/command.ts";
-import { webhook } from "../arguments.ts";
-import { connect } from "../connect.ts";
+import { webhook } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "rotate",

@@ -2,8 +2,8 @@
 import { maybeWord } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { FAULTS, Fault } from "../../core/fault.ts";
-import { readLabel } from "../arguments.ts";
-import { connect } from "../connect.ts";
+import { readLabel } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "test",

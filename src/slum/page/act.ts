@@ -1,7 +1,7 @@
 // What the page can do, each the operation of a command.
 import type { Outcome } from "../../api/page/frame.tsx";
-import type { SlumClient } from "../contract.ts";
-import type { ServerView, TenantView } from "../shapes.ts";
+import type { SlumClient } from "../api/contract.ts";
+import type { ServerView, TenantView } from "../api/shapes.ts";
 
 export type Act =
   | { readonly kind: "drain" | "undrain" | "check"; readonly server: ServerView }

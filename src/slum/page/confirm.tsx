@@ -5,8 +5,8 @@ import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
 import type { Outcome } from "../../api/page/frame.tsx";
 import { Fault } from "../../core/fault.ts";
-import type { SlumClient } from "../contract.ts";
-import type { ServerView } from "../shapes.ts";
+import type { SlumClient } from "../api/contract.ts";
+import type { ServerView } from "../api/shapes.ts";
 import { type Act, commandFor, perform } from "./act.ts";
 
 interface ConfirmProps {

@@ -3,7 +3,7 @@ import { render } from "preact";
 import type { Principal } from "../../api/access.ts";
 import { Gate } from "../../api/page/gate.tsx";
 import { createPageServer } from "../../api/page/server.ts";
-import type { SlumContract } from "../contract.ts";
+import type { SlumContract } from "../api/contract.ts";
 import { Dashboard } from "./dashboard.tsx";
 import { ways } from "./ways.ts" with { type: "macro" };
 

@@ -1,7 +1,7 @@
 // The servers with their health, and what can be done with each.
 import { Cards, Cell } from "../../api/page/cards.tsx";
 import { formatMillis } from "../../cli/format.ts";
-import type { ServerView } from "../shapes.ts";
+import type { ServerView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 
 interface ServersProps {

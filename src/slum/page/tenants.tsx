@@ -2,8 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { Failure } from "../../api/page/failure.tsx";
 import { Fault } from "../../core/fault.ts";
-import type { SlumClient } from "../contract.ts";
-import type { TenantView } from "../shapes.ts";
+import type { SlumClient } from "../api/contract.ts";
+import type { TenantView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 
 interface TenantsProps {

@@ -7,12 +7,12 @@ import { CADDYFILE_MARK, type CaddySite, caddyfile, hostsOf } from "../../core/c
 import { parseDomain } from "../../core/domain.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
-import { createTrust } from "../../core/network.ts";
-import { readIfThere, writeWhole } from "../../platform/whole-file.ts";
-import { loadConfig } from "../config.ts";
-import { connect } from "../connect.ts";
-import { describe } from "../describe.ts";
-import type { Document } from "../document.ts";
+import { createTrust } from "../../core/trusted-proxies.ts";
+import { readIfThere, writeWhole } from "../../platform/storage/atomic-file.ts";
+import { loadConfig } from "../config/config.ts";
+import { describe } from "../config/describe.ts";
+import type { Document } from "../config/toml-schema.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "caddy",

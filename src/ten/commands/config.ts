@@ -1,7 +1,7 @@
 // `ten config`: the effective configuration of the tenement.toml here, with all defaults filled in.
 import { command } from "../../cli/command.ts";
-import { loadConfig } from "../config.ts";
-import { describe, describeAsToml } from "../describe.ts";
+import { loadConfig } from "../config/config.ts";
+import { describe, describeAsToml } from "../config/describe.ts";
 
 export default command({
   name: "config",

@@ -3,9 +3,9 @@ import { flag, number, option, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
-import { readLabel, readSubject, theInstance, timeout, weight } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { reportChange } from "../report.ts";
+import { readLabel, readSubject, theInstance, timeout, weight } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { reportChange } from "./report.ts";
 
 export default command({
   name: "deploy",

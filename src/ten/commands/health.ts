@@ -1,9 +1,9 @@
 // `ten health`: checks an instance now, or all that carry a version.
 import { command } from "../../cli/command.ts";
 import { FAULTS } from "../../core/fault.ts";
-import { instance } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { instancesOf } from "../selection.ts";
+import { instance } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { instancesOf } from "./selection.ts";
 
 export default command({
   name: "health",

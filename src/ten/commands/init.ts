@@ -1,7 +1,7 @@
 // `ten init`: writes a tenement.toml that works as it is.
 import { maybeWord } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { scaffold } from "../scaffold.ts";
+import { scaffold } from "../config/scaffold.ts";
 
 export default command({
   name: "init",

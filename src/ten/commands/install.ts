@@ -5,9 +5,9 @@ import { resolve } from "node:path";
 import { command } from "../../cli/command.ts";
 import { asWritten, flagWords, install, installArgs, isLowPort, written } from "../../cli/install.ts";
 import type { Output } from "../../cli/output.ts";
-import { userEntry } from "../../platform/account.ts";
-import { selfWords } from "../../platform/self.ts";
-import { type Config, loadConfig } from "../config.ts";
+import { selfWords } from "../../platform/executable.ts";
+import { userEntry } from "../../platform/process/account.ts";
+import { type Config, loadConfig } from "../config/config.ts";
 import serve from "./serve.ts";
 
 /** Where systemd looks for programs. */

@@ -4,9 +4,9 @@ import { command } from "../../cli/command.ts";
 import type { Output } from "../../cli/output.ts";
 import { instanceName } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
-import { readSubject } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import type { LogLine } from "../shapes.ts";
+import type { LogLine } from "../logs/log-line.ts";
+import { readSubject } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 /** As wide as a time. */
 const NO_TIME = "-".padEnd("2026-01-31T12:00:00.000Z".length);

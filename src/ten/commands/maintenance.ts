@@ -1,9 +1,9 @@
 // `ten maintenance`: closes a service to visitors, and opens it again.
 import { maybeWord, oneOf } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { service } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { maintenanceLine } from "../report.ts";
+import { service } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { maintenanceLine } from "./report.ts";
 
 const SWITCH = ["on", "off"] as const;
 

@@ -1,8 +1,8 @@
 // `ten prune`: removes the stopped instances of a service but the newest ones.
 import { number, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { service } from "../arguments.ts";
-import { connect } from "../connect.ts";
+import { service } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "prune",

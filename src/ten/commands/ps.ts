@@ -5,10 +5,10 @@ import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../c
 import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
 import { watch } from "../../cli/watch.ts";
-import { systemClock } from "../../platform/clock.ts";
-import { connect } from "../connect.ts";
-import { maintenanceLine } from "../report.ts";
-import type { InstanceView } from "../shapes.ts";
+import { systemClock } from "../../platform/time/clock.ts";
+import type { InstanceView } from "../api/shapes.ts";
+import { connect } from "./connect.ts";
+import { maintenanceLine } from "./report.ts";
 
 const WATCH_MS = 1_000;
 

@@ -1,7 +1,7 @@
 // `ten reload`: the running server reads its configuration again.
 import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { connect } from "../connect.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "reload",

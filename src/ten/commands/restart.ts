@@ -1,9 +1,9 @@
 // `ten restart`: drains, ends and starts an instance again, and waits until it is healthy; those of a version one by one.
 import { command } from "../../cli/command.ts";
-import { instance } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { instancesOf } from "../selection.ts";
-import type { InstanceView } from "../shapes.ts";
+import type { InstanceView } from "../api/shapes.ts";
+import { instance } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { instancesOf } from "./selection.ts";
 
 export default command({
   name: "restart",

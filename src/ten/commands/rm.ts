@@ -1,8 +1,8 @@
 // `ten rm`: removes stopped instances with their directories and logs.
 import { command } from "../../cli/command.ts";
 import { instanceName } from "../../core/name.ts";
-import { stopped } from "../arguments.ts";
-import { connect } from "../connect.ts";
+import { stopped } from "./arguments.ts";
+import { connect } from "./connect.ts";
 
 export default command({
   name: "rm",

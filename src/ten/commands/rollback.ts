@@ -1,9 +1,9 @@
 // `ten rollback`: takes all traffic from the newest version and restores what the others had before it got any.
 import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { service } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { reportChange } from "../report.ts";
+import { service } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { reportChange } from "./report.ts";
 
 export default command({
   name: "rollback",

@@ -2,9 +2,9 @@
 import { flag, option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { force, readLabel, service, timeout } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { reportChange } from "../report.ts";
+import { force, readLabel, service, timeout } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { reportChange } from "./report.ts";
 
 const DEFAULT_WAIT_SECS = 30;
 

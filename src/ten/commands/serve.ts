@@ -5,11 +5,11 @@ import { command } from "../../cli/command.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
-import { systemClock } from "../../platform/clock.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { createLog, type Log } from "../../platform/log.ts";
-import { createNotifier, type Notifier } from "../../platform/notify.ts";
-import { loadConfig } from "../config.ts";
+import { createNotifier, type Notifier } from "../../platform/systemd/notify.ts";
+import { systemClock } from "../../platform/time/clock.ts";
+import { loadConfig } from "../config/config.ts";
 import type { Server } from "../serve.ts";
 
 export default command({

@@ -1,9 +1,9 @@
 // `ten spawn`: starts an instance; traffic comes when it is healthy.
 import { option, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { readLabel, readSubject, theInstance, version, weight } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { reportChange } from "../report.ts";
+import { readLabel, readSubject, theInstance, version, weight } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { reportChange } from "./report.ts";
 
 export default command({
   name: "spawn",

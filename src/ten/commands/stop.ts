@@ -3,10 +3,10 @@ import { flag, words } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName, parseInstance, quote } from "../../core/name.ts";
-import { force, readSubject } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import type { TenClient } from "../contract.ts";
-import { reportChanges } from "../report.ts";
+import type { TenClient } from "../api/contract.ts";
+import { force, readSubject } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { reportChanges } from "./report.ts";
 
 export default command({
   name: "stop",

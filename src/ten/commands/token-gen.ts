@@ -2,8 +2,8 @@
 import { option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { readLabel } from "../arguments.ts";
-import { dataDirOf } from "../connect.ts";
+import { readLabel } from "./arguments.ts";
+import { dataDirOf } from "./connect.ts";
 
 export default command({
   name: "token-gen",
@@ -23,7 +23,7 @@ export default command({
         "run it on the server's machine, without --server",
       );
     }
-    const { generateTokenIn } = await import("../auth.ts");
+    const { generateTokenIn } = await import("../api/auth.ts");
     const dataDir = dataDirOf(process.cwd(), globals.dataDir, globals.config);
     const token = generateTokenIn(dataDir, args.tenant ?? null);
     const heading = args.tenant === undefined ? "Admin token" : `Token of tenant ${args.tenant}`;

@@ -3,9 +3,9 @@ import { words } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName, quote } from "../../core/name.ts";
-import { force, readInstance, readSubject, readWeight } from "../arguments.ts";
-import { connect } from "../connect.ts";
-import { reportChange, splitText } from "../report.ts";
+import { force, readInstance, readSubject, readWeight } from "./arguments.ts";
+import { connect } from "./connect.ts";
+import { reportChange, splitText } from "./report.ts";
 
 export default command({
   name: "weight",

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
-import { type Clock, sleep } from "../../platform/clock.ts";
 import type { Environment } from "../../platform/environment.ts";
-import { selfWords } from "../../platform/self.ts";
-import { CONFIG_NAME } from "../config.ts";
+import { selfWords } from "../../platform/executable.ts";
+import { type Clock, sleep } from "../../platform/time/clock.ts";
+import { CONFIG_NAME } from "../config/config.ts";
 
 export const SERVICE = "shop";
 

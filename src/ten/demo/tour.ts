@@ -1,7 +1,7 @@
 // The tour: a release from the first version to the last, step by step, under the eyes of visitors who never stop coming.
 import { formatMillis } from "../../cli/format.ts";
 import { Fault } from "../../core/fault.ts";
-import { type Clock, sleep } from "../../platform/clock.ts";
+import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { barLines } from "./bars.ts";
 import { type Sandbox, SERVICE } from "./sandbox.ts";
 import type { Stage } from "./stage.ts";

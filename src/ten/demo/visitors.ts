@@ -1,6 +1,6 @@
 // Visitors of the shop: real requests through the proxy, a few at a time, at an even pace.
 import { messageOf } from "../../core/fault.ts";
-import { type Clock, sleep } from "../../platform/clock.ts";
+import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { versionOn } from "./shop.ts";
 import type { Visit } from "./tally.ts";
 

@@ -3,7 +3,7 @@ import { CommandLine } from "../../api/page/copy.tsx";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
 import type { Outcome } from "../../api/page/frame.tsx";
-import type { TenClient } from "../contract.ts";
+import type { TenClient } from "../api/contract.ts";
 import { type Act, commandFor } from "./act.ts";
 import { RouteFields, WeightField } from "./fields.tsx";
 import { type Question, useQuestion } from "./question.ts";

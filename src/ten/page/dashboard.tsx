@@ -2,8 +2,8 @@
 import { useState } from "preact/hooks";
 import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import type { Visitor } from "../../api/page/server.ts";
-import type { Caller } from "../caller.ts";
-import type { TenClient } from "../contract.ts";
+import type { Caller } from "../api/caller.ts";
+import type { TenClient } from "../api/contract.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Detail } from "./detail.tsx";

@@ -2,8 +2,8 @@
 import type { ComponentChildren } from "preact";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
-import type { TenClient } from "../contract.ts";
-import type { InstanceView } from "../shapes.ts";
+import type { TenClient } from "../api/contract.ts";
+import type { InstanceView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { LogView } from "./log-view.tsx";
 import { labelOf } from "./plan.ts";

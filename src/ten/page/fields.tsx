@@ -1,6 +1,6 @@
 // The fields of the dialogs: a weight, and from where to where.
 import { useId } from "preact/hooks";
-import type { SplitView } from "../shapes.ts";
+import type { SplitView } from "../api/shapes.ts";
 import type { Choice } from "./act.ts";
 import { labelOf } from "./plan.ts";
 

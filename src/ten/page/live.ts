@@ -2,7 +2,7 @@
 
 import type { Answer } from "../../api/operation.ts";
 import { type Live, useLive } from "../../api/page/live.ts";
-import type { TenClient, TenContract } from "../contract.ts";
+import type { TenClient, TenContract } from "../api/contract.ts";
 
 export type Instances = Answer<TenContract["listInstances"]>;
 export type EventView = Answer<TenContract["events"]>["events"][number];

@@ -4,8 +4,8 @@ import { piecesOf } from "../../api/page/ansi.ts";
 import { Failure } from "../../api/page/failure.tsx";
 import { useWhileVisible } from "../../api/page/visible.ts";
 import { Fault } from "../../core/fault.ts";
-import type { TenClient } from "../contract.ts";
-import type { LogLine } from "../shapes.ts";
+import type { TenClient } from "../api/contract.ts";
+import type { LogLine } from "../logs/log-line.ts";
 
 interface LogViewProps {
   readonly client: TenClient;

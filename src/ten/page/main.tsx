@@ -2,8 +2,8 @@
 import { render } from "preact";
 import { Gate } from "../../api/page/gate.tsx";
 import { createPageServer } from "../../api/page/server.ts";
-import type { Caller } from "../caller.ts";
-import type { TenContract } from "../contract.ts";
+import type { Caller } from "../api/caller.ts";
+import type { TenContract } from "../api/contract.ts";
 import { Dashboard } from "./dashboard.tsx";
 import { ways } from "./ways.ts" with { type: "macro" };
 

@@ -1,11 +1,11 @@
 // What a command would do to a split, by the same arithmetic as the server's, to be shown before it is done.
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
-import { usable } from "../../core/pick.ts";
 import { type Plan, planRoute, planShare, planStop, type Service } from "../../core/rollout.ts";
+import { usable } from "../../core/round-robin.ts";
 import type { Readiness } from "../../core/route.ts";
 import { at, shareOf, sum, type Weights } from "../../core/weight.ts";
-import type { SplitView } from "../shapes.ts";
+import type { SplitView } from "../api/shapes.ts";
 
 /** One instance of a split as it is, and as it would be. */
 export interface Line {

@@ -2,8 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Outcome } from "../../api/page/frame.tsx";
 import { Fault } from "../../core/fault.ts";
-import type { TenClient } from "../contract.ts";
-import type { SplitView } from "../shapes.ts";
+import type { TenClient } from "../api/contract.ts";
+import type { SplitView } from "../api/shapes.ts";
 import { type Act, type Choice, perform } from "./act.ts";
 import { compare, type Line, outlook, type Planned } from "./plan.ts";
 

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { Cards, Cell } from "../../api/page/cards.tsx";
 import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
-import type { InstanceView } from "../shapes.ts";
+import type { InstanceView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { labelOf, type VersionShare, versionShares } from "./plan.ts";
 import { colourOf, SplitBar } from "./split.tsx";

@@ -1,6 +1,6 @@
 // What a target may answer, over real sockets.
 import { describe, expect, test } from "bun:test";
-import type { UpstreamRequest } from "../../../src/proxy/exchange.ts";
+import type { UpstreamRequest } from "../../../src/proxy/http-client.ts";
 import { scriptedOrigin } from "../../support/scripted-origin.ts";
 import { until } from "../../support/until.ts";
 import { createClient, failureOf, ok, text } from "./client.ts";

@@ -1,6 +1,6 @@
 // A client under test, and shorthands for what every test of it sends and reads.
-import type { Clock } from "../../../src/platform/clock.ts";
-import { systemClock } from "../../../src/platform/clock.ts";
+import type { Clock } from "../../../src/platform/time/clock.ts";
+import { systemClock } from "../../../src/platform/time/clock.ts";
 import type {
   Origin,
   SendOptions,
@@ -8,7 +8,7 @@ import type {
   UpstreamFailure,
   UpstreamRequest,
   UpstreamResponse,
-} from "../../../src/proxy/exchange.ts";
+} from "../../../src/proxy/http-client.ts";
 import type { Limits } from "../../../src/proxy/upstream/limits.ts";
 import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Fields } from "../../../src/proxy/exchange.ts";
+import type { Fields } from "../../../src/proxy/http-client.ts";
 import { frame } from "../../../src/proxy/upstream/framing.ts";
 import { Garbage } from "../../../src/proxy/upstream/head.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { UpstreamFailure, type UpstreamRequest } from "../../../src/proxy/exchange.ts";
+import { UpstreamFailure, type UpstreamRequest } from "../../../src/proxy/http-client.ts";
 import { encodeHead, isRepeatable } from "../../../src/proxy/upstream/request.ts";
 
 function request(about: Partial<UpstreamRequest> = {}): UpstreamRequest {

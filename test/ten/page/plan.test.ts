@@ -1,7 +1,7 @@
 // What the dashboard says a change would do, before it is done.
 import { expect, test } from "bun:test";
+import type { SplitView } from "../../../src/ten/api/shapes.ts";
 import { type Outlook, outlook, versionShares } from "../../../src/ten/page/plan.ts";
-import type { SplitView } from "../../../src/ten/shapes.ts";
 
 const one = (id: string, weight: number, share: number, state: SplitView[number]["state"] = "healthy") => ({
   id: `api:${id}`,

@@ -1,0 +1,213 @@
+// Who listens where: which process answers on a port of this machine, so that a stranger is never taken for an instance.
+import { closeSync, openSync, readSync } from "node:fs";
+import {
+  pids,
+  readCommandName,
+  readDescriptor,
+  readDescriptors,
+  readProcess,
+  readProcesses,
+} from "../process/proc.ts";
+import { withKeptBack } from "../process/spare-descriptors.ts";
+import type { Clock } from "../time/clock.ts";
+
+/** An address that a process accepts connections on. */
+export interface Listener {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** All answers are undefined where they cannot be known: no Linux, no /proc, or processes of another user. */
+export interface Listeners {
+  /** Where the processes of a session listen. */
+  listeningPorts(session: number): readonly Listener[] | undefined;
+  /**
+   * Whether a connection to 127.0.0.1:port is accepted by a process of the session and by no other. Asked again it costs
+   * a look at one process and one descriptor, 10 µs.
+   */
+  ownsListener(session: number, port: number): boolean | undefined;
+}
+
+interface Row extends Listener {
+  readonly inode: string;
+  /** Which listener the kernel prefers for 127.0.0.1, the highest first; 0 does not get it at all. */
+  readonly rank: number;
+}
+
+const LISTEN = "0A";
+/** The table of sockets costs 1 to 2 ms to read, as the kernel walks all its buckets. */
+const TABLE_MAX_AGE_MS = 1000;
+const CHUNK_BYTES = 64 * 1024;
+/** Larger than any number of listeners that makes sense, so that a strange table cannot hold us up. */
+const TABLE_MAX_BYTES = 4 * 1024 * 1024;
+
+export function createListeners(clock: Clock): Listeners {
+  /** Where a listening socket was found before; a socket's inode is its own as long as somebody holds it. */
+  const known = new Map<string, { readonly pid: number; readonly descriptor: string }>();
+  let seenAtMs = Number.NEGATIVE_INFINITY;
+  let seen: readonly Row[] | undefined;
+
+  function rowsFrom(sinceMs: number): readonly Row[] | undefined {
+    if (seenAtMs < sinceMs) {
+      seenAtMs = clock.monotonic();
+      seen = readRows();
+      const inodes = new Set(seen?.map((row) => row.inode));
+      for (const inode of known.keys()) if (!inodes.has(inode)) known.delete(inode);
+    }
+    return seen;
+  }
+
+  function stillHolds(session: number, inode: string): boolean {
+    const found = known.get(inode);
+    if (!found || readDescriptor(found.pid, found.descriptor) !== socketLink(inode)) return false;
+    return readProcess(found.pid)?.session === session;
+  }
+
+  function holds(session: number, inode: string): boolean | undefined {
+    if (stillHolds(session, inode)) return true;
+    let hidden = false;
+    for (const pid of membersOf(session)) {
+      const descriptors = readDescriptors(pid);
+      if (!descriptors && readProcess(pid)) hidden = true;
+      for (const [descriptor, link] of descriptors ?? []) {
+        if (link !== socketLink(inode)) continue;
+        known.set(inode, { pid, descriptor });
+        return true;
+      }
+    }
+    return hidden ? undefined : false;
+  }
+
+  return {
+    listeningPorts(session) {
+      const rows = rowsFrom(Number.POSITIVE_INFINITY);
+      if (!rows) return undefined;
+      const sockets = new Map<string, Row>(rows.map((row) => [socketLink(row.inode), row]));
+      const found = new Set<Row>();
+      for (const pid of membersOf(session)) {
+        const descriptors = readDescriptors(pid);
+        if (!descriptors && readProcess(pid)) return undefined;
+        for (const link of descriptors?.values() ?? []) {
+          const row = sockets.get(link);
+          if (row) found.add(row);
+        }
+      }
+      return [...found].map(({ address, port }) => ({ address, port })).sort((a, b) => a.port - b.port);
+    },
+    ownsListener(session, port) {
+      // While our socket listens the kernel gives the port to nobody else, so a yes may come from an older table: a hundred
+      // instances that are adopted together are found in one.
+      const recent = acceptors(rowsFrom(clock.monotonic() - TABLE_MAX_AGE_MS) ?? [], port);
+      if (recent.length > 0 && recent.every((row) => holds(session, row.inode) === true)) return true;
+      const rows = rowsFrom(Number.POSITIVE_INFINITY);
+      if (!rows) return undefined;
+      const answers = acceptors(rows, port).map((row) => holds(session, row.inode));
+      if (answers.length === 0 || answers.includes(false)) return false;
+      return answers.includes(undefined) ? undefined : true;
+    },
+  };
+}
+
+/** Who listens on a port that we could not bind, for messages: looks at every process, so it is not for hot paths. */
+export function portHolder(port: number): { readonly pid: number; readonly name: string } | undefined {
+  const inodes = new Set(
+    (readRows() ?? []).flatMap((row) => (row.port === port ? socketLink(row.inode) : [])),
+  );
+  if (inodes.size === 0) return undefined;
+  for (const pid of pids()) {
+    const links = [...(readDescriptors(pid)?.values() ?? [])];
+    if (links.some((link) => inodes.has(link))) return { pid, name: readCommandName(pid) ?? "?" };
+  }
+  return undefined;
+}
+
+/** The listeners that the kernel chooses from for 127.0.0.1:port; more than one share it by SO_REUSEPORT. */
+function acceptors(rows: readonly Row[], port: number): readonly Row[] {
+  const candidates = rows.filter((row) => row.port === port && row.rank > 0);
+  const best = Math.max(...candidates.map((row) => row.rank));
+  return candidates.filter((row) => row.rank === best);
+}
+
+/** The leader first: it nearly always is the one that listens, and finding it needs no look at all processes. */
+function* membersOf(session: number): Generator<number> {
+  yield session;
+  for (const info of readProcesses()) if (info.session === session && info.pid !== session) yield info.pid;
+}
+
+function socketLink(inode: string): string {
+  return `socket:[${inode}]`;
+}
+
+function readRows(): Row[] | undefined {
+  const v4 = readListening("/proc/net/tcp");
+  if (v4 === undefined) return undefined;
+  return [...v4, ...(readListening("/proc/net/tcp6") ?? [])].flatMap((line) => parseRow(line) ?? []);
+}
+
+/**
+ * The lines of listening sockets. The kernel lists them before all others, so reading stops at the first other one:
+ * a machine with 20,000 connections costs no more than an idle one.
+ */
+function readListening(path: string): string[] | undefined {
+  let descriptor: number;
+  try {
+    descriptor = withKeptBack(() => openSync(path, "r"));
+  } catch {
+    return undefined;
+  }
+  try {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    const lines: string[] = [];
+    let rest = "";
+    for (let total = 0; total < TABLE_MAX_BYTES; ) {
+      const length = readSync(descriptor, chunk);
+      if (length === 0) return lines;
+      total += length;
+      const parts = (rest + Buffer.from(chunk.buffer, 0, length).toString("latin1")).split("\n");
+      rest = parts.pop() ?? "";
+      for (const line of parts) {
+        if (stateOf(line) === LISTEN) lines.push(line);
+        else if (!line.startsWith("  sl")) return lines;
+      }
+    }
+    return lines;
+  } catch {
+    return undefined;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** `  0: 0100007F:07E8 00000000:0000 0A ...`: the state is the fourth word. */
+function stateOf(line: string): string | undefined {
+  return line.trimStart().split(/\s+/, 4)[3];
+}
+
+function parseRow(line: string): Row | undefined {
+  const words = line.trim().split(/\s+/);
+  const [hex = "", port = ""] = (words[1] ?? "").split(":");
+  const inode = words[9];
+  if (!inode || hex === "") return undefined;
+  return { address: addressOf(hex), port: Number.parseInt(port, 16), inode, rank: rankOf(hex) };
+}
+
+const RANKS: Readonly<Record<string, number>> = {
+  "0100007F": 4,
+  "0000000000000000FFFF00000100007F": 3,
+  "00000000": 2,
+  "00000000000000000000000000000000": 1,
+};
+
+/** A specific address wins over the wildcard, and IPv4 over an IPv6 socket that takes IPv4 as well. */
+function rankOf(hex: string): number {
+  return RANKS[hex] ?? 0;
+}
+
+/** Words of four bytes, each in the byte order of the machine: little-endian wherever Bun runs. */
+function addressOf(hex: string): string {
+  const bytes = Buffer.from(hex, "hex");
+  for (let at = 0; at < bytes.length; at += 4) bytes.subarray(at, at + 4).reverse();
+  if (bytes.length === 4) return bytes.join(".");
+  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16));
+  return new URL(`http://[${groups.join(":")}]`).hostname;
+}

@@ -1,0 +1,111 @@
+// The data directory belongs to one running server: private to its user, and locked for as long as the server lives.
+import { Database } from "bun:sqlite";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { Fault, messageOf } from "../../core/fault.ts";
+import { quote } from "../../core/name.ts";
+import { databaseFault, sqliteCode } from "./database.ts";
+
+export interface DataDirectory extends Disposable {
+  readonly path: string;
+}
+
+/** Which program's server holds a directory: `ten.lock` and `ten.pid` lie in it. */
+export interface Claimant {
+  /** `ten` or `slum`. */
+  readonly program: string;
+}
+
+/**
+ * Makes the directory (mode 0700) and locks it until disposed, or until this process dies in whatever way. Of any
+ * number of starts at once exactly one succeeds; the others get a conflict fault that names the holder.
+ *
+ * The lock is SQLite's, on an empty database: a POSIX record lock that the kernel drops with its process, that children
+ * do not inherit, and that needs no native code of ours. Nothing else may open that file in this process, since closing
+ * any descriptor of it would drop the lock.
+ */
+export function claimDirectory(path: string, { program }: Claimant): DataDirectory {
+  makePrivate(path, `${program}.lock`);
+  const pidPath = join(path, `${program}.pid`);
+  const lockPath = join(path, `${program}.lock`);
+  let lock: Database | undefined;
+  try {
+    lock = new Database(lockPath, { create: true, readwrite: true });
+    tryChmod(lockPath, 0o600);
+    lock.run("BEGIN EXCLUSIVE");
+  } catch (error) {
+    lock?.close();
+    if (sqliteCode(error).startsWith("SQLITE_BUSY")) throw held(path, program, pidPath);
+    throw databaseFault(error, lockPath);
+  }
+  notePid(pidPath);
+  return { path, [Symbol.dispose]: () => lock.close() };
+}
+
+/** For people and messages only, so a full disk is no reason not to start. */
+function notePid(path: string): void {
+  try {
+    writeFileSync(path, `${process.pid}\n`, { mode: 0o600 });
+  } catch {
+    // The message of a second start will not name us.
+  }
+}
+
+function held(path: string, program: string, pidPath: string): Fault {
+  const pid = readText(pidPath).trim();
+  const who = /^\d+$/.test(pid) ? ` (pid ${pid})` : "";
+  return new Fault(
+    "conflict",
+    `another ${program} serve${who} runs on the data directory ${quote(path)}`,
+    "stop it first, or choose another directory with --data-dir",
+  );
+}
+
+/**
+ * A directory that we made, or that is empty or already ours, is closed to others. One with other things in it is not
+ * touched, as `--data-dir /tmp` would otherwise take /tmp away from everybody.
+ */
+function makePrivate(path: string, mark: string): void {
+  let stats: Stats;
+  let names: string[];
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    stats = statSync(path);
+    names = readdirSync(path);
+  } catch (error) {
+    const hint = "choose a directory that this user may write to with --data-dir";
+    throw new Fault("usage", `cannot use the data directory ${quote(path)}: ${messageOf(error)}`, hint);
+  }
+  // Others may pass through where instances run as another user, but read and write nothing.
+  if ((stats.mode & 0o066) === 0) return;
+  const ours = names.length === 0 || names.includes(mark);
+  if (ours && tryChmod(path, 0o700)) return;
+  const mode = (stats.mode & 0o7777).toString(8);
+  const hint = `chmod 700 ${path}, or choose another directory with --data-dir`;
+  throw new Fault("usage", `the data directory ${quote(path)} is open to other users (mode ${mode})`, hint);
+}
+
+function tryChmod(path: string, mode: number): boolean {
+  try {
+    chmodSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,80 @@
+// Tells the service manager that started us how far we are: systemd's sd_notify protocol, datagrams to NOTIFY_SOCKET.
+import { FFIType, ptr } from "bun:ffi";
+import { openLibc } from "../libc.ts";
+
+/** Each is one datagram. That nobody listens, or not any more, is no error: the manager has a deadline of its own. */
+export interface Notifier {
+  /** Started, or through with reading the configuration again. */
+  ready(): void;
+  reloading(): void;
+  /** `patienceMs`: how long the end may take at most, where that may be longer than the unit says. */
+  stopping(patienceMs?: number): void;
+}
+
+const AF_UNIX = 1;
+const SOCK_DGRAM_CLOEXEC = 0x80002;
+const MSG_DONTWAIT_NOSIGNAL = 0x4040;
+const CLOCK_MONOTONIC = 1;
+/** The manager's queue may be full for a moment; waiting in the system call would have no end. */
+const TRIES = 10;
+const RETRY_MS = 5;
+
+/** `socket` is what NOTIFY_SOCKET says, a path or `@` and an abstract name; without it, or elsewhere than on Linux, nobody is told. */
+export function createNotifier(socket: string | undefined): Notifier {
+  const send = socket === undefined || process.platform !== "linux" ? undefined : openSender(socket);
+  return {
+    ready: () => send?.("READY=1\n"),
+    // systemd tells this reload from an earlier one by the time, which it measures with the same clock.
+    reloading: () => send?.(`RELOADING=1\nMONOTONIC_USEC=${send.nowUsec()}\n`),
+    stopping(patienceMs) {
+      const longer = patienceMs === undefined ? "" : `EXTEND_TIMEOUT_USEC=${Math.ceil(patienceMs * 1000)}\n`;
+      send?.(`STOPPING=1\n${longer}`);
+    },
+  };
+}
+
+function openSender(socket: string): (((message: string) => void) & { nowUsec(): bigint }) | undefined {
+  const { i32, i64_fast: size, u64_fast: count, ptr: pointer } = FFIType;
+  const libc = openLibc({
+    socket: { args: [i32, i32, i32], returns: i32 },
+    sendto: { args: [i32, pointer, count, i32, pointer, i32], returns: size },
+    close: { args: [i32], returns: i32 },
+    clock_gettime: { args: [i32, pointer], returns: i32 },
+  });
+  if (!libc) return undefined;
+  const address = addressOf(socket);
+
+  function send(message: string): void {
+    const descriptor = libc?.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0) ?? -1;
+    if (descriptor < 0) return;
+    const bytes = own(Buffer.from(message));
+    for (let tries = 0; tries < TRIES; tries++) {
+      const args = [ptr(bytes), bytes.length, MSG_DONTWAIT_NOSIGNAL, ptr(address), address.length] as const;
+      if (Number(libc?.sendto(descriptor, ...args)) === bytes.length) break;
+      Bun.sleepSync(RETRY_MS);
+    }
+    libc?.close(descriptor);
+  }
+
+  return Object.assign(send, {
+    nowUsec() {
+      const time = new BigInt64Array(new ArrayBuffer(16));
+      libc.clock_gettime(CLOCK_MONOTONIC, ptr(time));
+      const [seconds = 0n, nanos = 0n] = time;
+      return seconds * 1_000_000n + nanos / 1000n;
+    },
+  });
+}
+
+/** struct sockaddr_un: the family, then the path with its NUL, or a NUL and the abstract name without one. */
+function addressOf(socket: string): Uint8Array {
+  const name = socket.startsWith("@") ? `\0${socket.slice(1)}` : `${socket}\0`;
+  return own(Buffer.from([AF_UNIX, 0, ...Buffer.from(name)]));
+}
+
+/** The same bytes in memory that does not move. */
+function own(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new ArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}

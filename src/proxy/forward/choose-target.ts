@@ -1,0 +1,245 @@
+// One request under way, and the choice of where it goes next.
+
+import type { Field, Said } from "../../core/forwarding-headers.ts";
+import type { Selection } from "../../core/round-robin.ts";
+import type { Maintenance, Route, Target } from "../../core/route.ts";
+import type { RouteTable } from "../../core/route-table.ts";
+import type { Mark, Sticky } from "../../core/sticky.ts";
+import type { AnswerName } from "../answers.ts";
+import { hasNoBody, type OutgoingBody } from "./request-body.ts";
+import { readMark, writeMark } from "./sticky-cookie.ts";
+import type { Verdict } from "./waiting.ts";
+
+/** What a request brings and what has become of it so far. */
+export class Visit {
+  readonly request: Request;
+  readonly method: string;
+  readonly path: string;
+  /** What its fields say to us; those that go on are `fields`. */
+  readonly said: Said;
+  fields: readonly Field[];
+  readonly peer: string;
+  /** What ends a try, where that is more than the visitor's leaving. */
+  signalOf: (() => AbortSignal) | undefined;
+  route: Route;
+  /** The target asked for by name, past the weights. */
+  readonly label: string | undefined;
+  /** Undefined until it is read; null at once where Bun.serve never hands one out. */
+  body: OutgoingBody | undefined;
+  /** The sleeping target whose turn it was. */
+  picked: string | undefined;
+  /** Who knows where visitors of the route belong; undefined where they are not kept. */
+  sticky: Sticky | undefined;
+  /** The mark that the visitor brought. */
+  #mark: Mark | undefined;
+  /** Targets that failed this request, as they were then. */
+  tried: Map<string, Target> | undefined;
+  attempts = 0;
+  /** The reason of the last failure, as an answer. */
+  failure: AnswerName | undefined;
+  /** No byte of it has reached a target. */
+  untouched = true;
+  /** The first retry after a target's exit is free. */
+  hadFreeRetry = false;
+  isTooLarge = false;
+  /** When waiting ends, on the monotonic clock; undefined until it begins. */
+  waitUntil: number | undefined;
+  isLate = false;
+  /** The program has been asked to make the unknown target, and has answered. */
+  demand: "open" | "made" | "refused" = "open";
+
+  constructor(
+    request: Request,
+    method: string,
+    path: string,
+    said: Said,
+    fields: readonly Field[],
+    peer: string,
+    route: Route,
+    label: string | undefined,
+  ) {
+    this.request = request;
+    this.method = method;
+    this.body = hasNoBody(method) ? null : undefined;
+    this.path = path;
+    this.said = said;
+    this.fields = fields;
+    this.peer = peer;
+    this.route = route;
+    this.label = label;
+  }
+
+  /** The target that a returning visitor belongs to, if it has not failed this request. */
+  home(): Target | undefined {
+    const name = this.route.policy.sticky;
+    if (this.sticky === undefined || name === undefined) return undefined;
+    this.#mark ??= readMark(this.request.headers.get("cookie"), name);
+    return this.#mark && this.sticky.homeOf(this.#mark, this.tried);
+  }
+
+  /** The Set-Cookie that a visitor served by this target must be given; undefined when there is nothing to change. */
+  cookieFrom(target: Target): string | undefined {
+    const name = this.route.policy.sticky;
+    if (this.sticky === undefined || name === undefined) return undefined;
+    const mark = this.sticky.markFor(target, this.#mark, randomInteger);
+    if (mark === this.#mark) return undefined;
+    const proto = this.fields.find(([field]) => field === "x-forwarded-proto");
+    return writeMark(name, mark, /^https\b/i.test(proto?.[1] ?? ""));
+  }
+
+  /** Remembers a target that failed, so that the request goes elsewhere until a table shows the target changed. */
+  avoid(target: Target): void {
+    this.tried ??= new Map();
+    this.tried.set(target.id, target);
+  }
+}
+
+/** Below 2^32. */
+function randomInteger(): number {
+  return Math.floor(Math.random() * 2 ** 32);
+}
+
+/** A reason to wait, and how to tell from a table that it is over. */
+export class Pause {
+  /** `arrival` is a target that comes; `settling` is news about one that has just failed; `demand` is one to be made. */
+  readonly why: "arrival" | "settling" | "demand";
+  /** The label of the target waited for; undefined when any will do. */
+  readonly label: string | undefined;
+  readonly judge: (table: RouteTable) => Verdict;
+
+  constructor(why: Pause["why"], label: string | undefined, judge: (table: RouteTable) => Verdict) {
+    this.why = why;
+    this.label = label;
+    this.judge = judge;
+  }
+}
+
+/** The target to send to now, a reason to wait, or the answer when there is neither. Counts a weighted pick once. */
+export function choose(visit: Visit, table: RouteTable, selection: Selection): Target | Pause | AnswerName {
+  const entry = table.routes.get(visit.route.name);
+  if (entry === undefined) return visit.failure ?? "nothing_routable";
+  visit.route = entry.route;
+  if (visit.tried !== undefined) forgetChanged(visit.tried, visit.route);
+  if (visit.label === undefined) visit.sticky = entry.sticky;
+  const label = visit.label ?? visit.picked;
+  if (label === undefined) return chooseByWeight(visit, selection);
+  const target = entry.targets.get(label);
+  return visit.label === undefined ? choosePicked(visit, target, selection) : chooseNamed(visit, target);
+}
+
+function chooseByWeight(visit: Visit, selection: Selection): Target | Pause | AnswerName {
+  const { route, tried } = visit;
+  if (route.maintenance !== undefined && visit.attempts === 0 && !isOpen(visit, route.maintenance)) {
+    return "maintenance";
+  }
+  const isFirst = tried === undefined && visit.attempts === 0;
+  const target =
+    visit.home() ?? (isFirst ? selection.selectWeighted(route) : selection.alternative(route, tried ?? NONE));
+  if (target !== undefined) {
+    if (target.readiness !== "asleep") return target;
+    visit.picked = target.label;
+    return untilTarget(route.name, target.label);
+  }
+  if (route.targets.some(isComing)) return untilAny(route.name);
+  if (tried !== undefined && tried.size > 0) return untilChanged(visit, tried);
+  return visit.failure ?? (visit.waitUntil === undefined ? "nothing_routable" : "start_failed");
+}
+
+/** Whether a request is one that targets answer during maintenance too. */
+function isOpen({ path, method }: Visit, { openPath }: Maintenance): boolean {
+  if (openPath === undefined || (method !== "GET" && method !== "HEAD")) return false;
+  return path === openPath || path.startsWith(`${openPath}?`);
+}
+
+const NONE: ReadonlyMap<string, Target> = new Map();
+
+/** The sleeping target whose turn it was; when it does not wake, an awake sibling. */
+function choosePicked(
+  visit: Visit,
+  target: Target | undefined,
+  selection: Selection,
+): Target | Pause | AnswerName {
+  if (target !== undefined && target.weight > 0) {
+    if (serves(target)) {
+      visit.picked = undefined;
+      return target;
+    }
+    if (target.readiness !== "out" && !visit.isLate) return untilTarget(visit.route.name, target.label);
+  }
+  visit.picked = undefined;
+  const other = selection.alternative(visit.route, visit.tried ?? NONE);
+  return other !== undefined && serves(other) ? other : "start_failed";
+}
+
+function chooseNamed(visit: Visit, target: Target | undefined): Target | Pause | AnswerName {
+  const { route } = visit;
+  if (target === undefined) {
+    if (route.policy.onDemand !== true || visit.label === undefined) return "unknown_instance";
+    if (visit.demand === "refused") return "nothing_routable";
+    return visit.demand === "made" ? "unknown_instance" : untilMade(visit, visit.label);
+  }
+  if (visit.tried?.has(target.id)) return untilChanged(visit, visit.tried);
+  if (serves(target)) return target;
+  if (target.readiness !== "out") return untilTarget(route.name, target.label);
+  return visit.failure ?? (visit.waitUntil === undefined ? "nothing_routable" : "start_failed");
+}
+
+function serves({ readiness }: Target): boolean {
+  return readiness === "ready" || readiness === "unsure";
+}
+
+function isComing({ weight, readiness }: Target): boolean {
+  return weight > 0 && readiness === "coming";
+}
+
+function untilTarget(route: string, label: string): Pause {
+  return new Pause("arrival", label, (table) => {
+    const target = table.routes.get(route)?.targets.get(label);
+    if (target === undefined || target.readiness === "out") return "fail";
+    return serves(target) ? "go" : "stay";
+  });
+}
+
+function untilAny(route: string): Pause {
+  return new Pause("arrival", undefined, (table) => {
+    const targets = table.routes.get(route)?.route.targets ?? [];
+    if (targets.some((target) => target.weight > 0 && (serves(target) || target.readiness === "asleep")))
+      return "go";
+    return targets.some(isComing) ? "stay" : "fail";
+  });
+}
+
+function untilMade(visit: Visit, label: string): Pause {
+  return new Pause("demand", label, (table) => {
+    if (table.routes.get(visit.route.name)?.targets.has(label)) return "go";
+    return visit.demand === "open" ? "stay" : "go";
+  });
+}
+
+/** Until a target that failed the request is no longer as it was, or another serves. */
+function untilChanged(visit: Visit, tried: ReadonlyMap<string, Target>): Pause {
+  return new Pause("settling", undefined, (table) => {
+    const entry = table.routes.get(visit.route.name);
+    for (const target of tried.values()) if (isChanged(entry?.targets.get(target.label), target)) return "go";
+    if (visit.label !== undefined) return "stay";
+    const isOther = (target: Target) => target.weight > 0 && serves(target) && !tried.has(target.id);
+    return entry?.route.targets.some(isOther) ? "go" : "stay";
+  });
+}
+
+/** Whether a target that failed is gone, on its way back, or a new process at another address. */
+export function isChanged(now: Target | undefined, then: Target): boolean {
+  return (
+    now === undefined ||
+    !serves(now) ||
+    now.address.port !== then.address.port ||
+    now.address.host !== then.address.host
+  );
+}
+
+function forgetChanged(tried: Map<string, Target>, route: Route): void {
+  for (const target of route.targets) {
+    const then = tried.get(target.id);
+    if (then !== undefined && isChanged(target, then)) tried.delete(target.id);
+  }
+}

@@ -1,0 +1,110 @@
+// The data plane inside the program's own process: one listener, one table, one set of counters.
+
+import { createSelection } from "../../core/round-robin.ts";
+import type { Route } from "../../core/route.ts";
+import { createRouteTable } from "../../core/route-table.ts";
+import { clientAddress, createTrust } from "../../core/trusted-proxies.ts";
+import { systemClock } from "../../platform/time/clock.ts";
+import { ownAnswer } from "../answers.ts";
+import type { DataPlane, DataPlaneOptions } from "../data-plane.ts";
+import type { Visit } from "../forward/choose-target.ts";
+import { createForwarder } from "../forward/forward.ts";
+import { createHttpCarrier } from "../forward/http-transport.ts";
+import { createInFlight, type Load } from "../forward/in-flight.ts";
+import { createWaitingRoom } from "../forward/waiting.ts";
+import { createUpgrades } from "../forward/websocket.ts";
+import type { Upstream } from "../http-client.ts";
+import { createFront } from "./handler.ts";
+import { createListener } from "./listener.ts";
+
+export interface InProcessPlane extends DataPlane {
+  /** The counters themselves, of every target that has some. */
+  loads(): Iterable<Load>;
+}
+
+/** Listens at once, with an empty table. Owns and disposes the upstream client. Throws what listening throws. */
+export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstream): InProcessPlane {
+  const clock = options.clock ?? systemClock;
+  const isTrusted = createTrust(options.trustedProxies);
+  const selection = createSelection(options.phase);
+  const inFlight = createInFlight(clock);
+  const waiting = createWaitingRoom(clock);
+  let table = tableOf([], undefined);
+
+  function tableOf(routes: readonly Route[], defaultRoute: string | undefined) {
+    return createRouteTable(routes, { ...options, defaultRoute });
+  }
+
+  const endsConnection = ({ said }: Visit) => listener.endsConnection(said.connection);
+  const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
+  const { fields, hooks } = options;
+  const http = createHttpCarrier({ clock, upstream, fields, hooks, endsConnection, setIdleLimit });
+  const upgrades = createUpgrades({
+    clock,
+    fields,
+    hooks,
+    upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
+  });
+  const forwarder = createForwarder({
+    selection,
+    inFlight,
+    waiting,
+    clock,
+    hooks,
+    fields,
+    table: () => table,
+    endsConnection,
+    clientOf: (request, peer) => clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted),
+    setIdleLimit,
+  });
+  const viaName = options.viaName ?? `proxy-${crypto.randomUUID().slice(0, 13)}`;
+  const listener = createListener({
+    host: options.host,
+    port: options.port,
+    reusePort: options.reusePort ?? false,
+    clock,
+    handle: createFront({
+      options,
+      forwarder,
+      http,
+      websocket: upgrades.carrier,
+      viaName,
+      isTrusted,
+      table: () => table,
+    }),
+    onError(error) {
+      hooks.onDefect?.(error);
+      return ownAnswer("internal", null, undefined);
+    },
+  });
+
+  async function close(deadlineMs: number): Promise<void> {
+    waiting.close();
+    void upgrades.sendAway(undefined, deadlineMs / 2);
+    await listener.close(deadlineMs);
+    await upstream[Symbol.asyncDispose]();
+  }
+
+  return {
+    url: listener.url,
+    async publish(routes, defaultRoute) {
+      table = tableOf(routes, defaultRoute);
+      waiting.review(table);
+      const targets = routes.flatMap((route) => route.targets);
+      upstream.retain(targets.filter(({ readiness }) => readiness !== "out").map(({ address }) => address));
+      inFlight.retain(new Set(targets.map(({ id }) => id)));
+      selection.retain(table.routes);
+      forwarder.retain(table.routes);
+    },
+    async drain(targetId, deadlineMs) {
+      void upgrades.sendAway(targetId, deadlineMs / 2);
+      return { left: await inFlight.of(targetId).drained(deadlineMs) };
+    },
+    traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
+    busy: () => Array.from(inFlight.busy(), (load) => load.traffic()),
+    loads: inFlight.all,
+    close,
+    leave: close,
+    [Symbol.asyncDispose]: () => close(0),
+  };
+}

@@ -1,0 +1,183 @@
+// The data plane in worker processes beside the program: they are found or started, told the routes, and their counters added up.
+import { join } from "node:path";
+import type { Route } from "../../core/route.ts";
+import type { Processes } from "../../platform/process/process.ts";
+import { type Clock, systemClock } from "../../platform/time/clock.ts";
+import type { DataPlane, DataPlaneOptions, Wanted } from "../data-plane.ts";
+import { openOwnDoor } from "./admin-forwarding.ts";
+import { type CrewOptions, claimPort, findCrew } from "./find-workers.ts";
+import { createMergedTraffic } from "./merged-traffic.ts";
+import type { FromWorker, WorkerSettings } from "./protocol.ts";
+import { createRouteBook } from "./route-updates.ts";
+import type { WorkerLink } from "./worker-link.ts";
+import { PUBLISH_MS, Seats } from "./worker-pool.ts";
+
+export interface MultiProcessOptions extends DataPlaneOptions {
+  readonly workers: number;
+  /** Our own name in `Via`: the same for every supervisor of a directory, as workers outlive one. */
+  readonly viaName: string;
+  /** Private to us: the sockets of workers lie in it, and one of the supervisor's own. */
+  readonly directory: string;
+  readonly processes: Processes;
+  /** The words that start this program, and what tells its build from others. */
+  readonly program: readonly string[];
+  readonly build: string;
+  /** Told what went wrong with workers. */
+  say(text: string): void;
+}
+
+export interface FirstRoutes {
+  readonly routes: readonly Route[];
+  readonly defaultRoute: string | undefined;
+}
+
+/** An answer to a drain may come that much after its deadline. */
+const DRAIN_GRACE_MS = 5_000;
+
+/**
+ * Takes over the workers that outlived the last supervisor of the directory, replaces those that are of another build or
+ * were told other settings, and starts what is missing. Resolves when all of them serve the first routes. Throws a Fault when
+ * somebody else has the port; then those that it started are ended, and those that it found serve on.
+ */
+export async function createMultiProcessPlane(
+  options: MultiProcessOptions,
+  first: FirstRoutes,
+): Promise<DataPlane> {
+  const plane = new MultiProcessPlane(options);
+  await plane.open(first);
+  return plane;
+}
+
+class MultiProcessPlane implements DataPlane {
+  readonly #options: MultiProcessOptions;
+  readonly #clock: Clock;
+  readonly #crew: CrewOptions;
+  readonly #book = createRouteBook();
+  readonly #traffic;
+  readonly #seats: Seats;
+  readonly #ownSocket: string;
+  #door: AsyncDisposable | undefined;
+
+  constructor(options: MultiProcessOptions) {
+    const { build, workers, directory } = options;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#ownSocket = join(directory, "own.sock");
+    this.#crew = { ...options, clock: this.#clock, heard: (link, message) => this.#hear(link, message) };
+    this.#traffic = createMergedTraffic(this.#clock);
+    this.#seats = new Seats({
+      settings: Array.from({ length: workers }, (_, index) => this.#settingsOf(index / workers)),
+      crew: this.#crew,
+      build,
+      book: this.#book,
+      left: this.#traffic.leave,
+    });
+  }
+
+  get url(): URL {
+    if (this.#seats.url === undefined) throw new Error("no worker listens yet");
+    return this.#seats.url;
+  }
+
+  async open({ routes, defaultRoute }: FirstRoutes): Promise<void> {
+    this.#book.take(routes, defaultRoute);
+    const found = await findCrew(this.#crew);
+    try {
+      using _claimed = await claimPort(this.#options, found, this.#clock);
+      this.#door = await openOwnDoor(this.#ownSocket, this.#clock, this.#options.hooks);
+      await this.#seats.fillAll(found);
+    } catch (thrown) {
+      await this[Symbol.asyncDispose]();
+      for (const link of found) link.release();
+      throw thrown;
+    }
+  }
+
+  #settingsOf(phase: number): WorkerSettings {
+    const { host, port, domain, directHosts, adminHost, trustedProxies, fields, viaName } = this.#options;
+    const ownSocket = this.#ownSocket;
+    return { host, port, domain, directHosts, adminHost, trustedProxies, fields, viaName, phase, ownSocket };
+  }
+
+  #hear(link: WorkerLink, message: FromWorker): void {
+    const { hooks, say } = this.#options;
+    switch (message.kind) {
+      case "traffic":
+        this.#traffic.take(link, message.targets);
+        break;
+      case "trouble":
+        hooks.onTrouble(message.target, message.failure);
+        break;
+      case "wanted":
+        void this.#grant(link, message.id, message.wanted);
+        break;
+      case "defect":
+        hooks.onDefect?.(new Error(message.message));
+        break;
+      case "warning":
+        say(`worker ${link.hello.pid}: ${message.message}`);
+        break;
+      case "hello":
+        this.#seats.vacate(link, "was told to finish");
+    }
+  }
+
+  async #grant(link: WorkerLink, wanted: number, what: Wanted): Promise<void> {
+    const answer = (isGranted: boolean) => link.tell(JSON.stringify({ kind: "answered", wanted, isGranted }));
+    try {
+      await this.#options.hooks.onWanted(what);
+      answer(true);
+    } catch {
+      answer(false);
+    }
+  }
+
+  async publish(routes: readonly Route[], defaultRoute?: string): Promise<void> {
+    this.#book.take(routes, defaultRoute);
+    this.#traffic.retain(new Set(routes.flatMap(({ targets }) => targets.map(({ id }) => id))));
+    const news = this.#book.news();
+    // One that ends meanwhile, or is killed as it does not confirm, serves no old routes either.
+    await Promise.all(
+      this.#seats.speaking().map((link) => link.ask(news, PUBLISH_MS).catch(() => link.gone)),
+    );
+  }
+
+  async drain(target: string, deadlineMs: number) {
+    const message = JSON.stringify({ kind: "drain", target, deadlineMs });
+    const drained = this.#seats.draining().map((link) =>
+      link.ask(message, deadlineMs + DRAIN_GRACE_MS).then(
+        ({ left = 0 }) => left,
+        () => 0,
+      ),
+    );
+    return { left: (await Promise.all(drained)).reduce((sum, left) => sum + left, 0) };
+  }
+
+  traffic() {
+    return this.#traffic.all();
+  }
+
+  busy() {
+    return this.#traffic.busy();
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    const end = (link: WorkerLink) => (deadlineMs > 0 ? link.dismiss(deadlineMs) : link.kill());
+    await Promise.all([this.#seats.close(), ...[...this.#seats.links].map(end)]);
+    await this.#door?.[Symbol.asyncDispose]();
+  }
+
+  async leave(): Promise<void> {
+    const closed = this.#seats.close();
+    for (const link of this.#seats.links) link.release();
+    await closed;
+    await this.#door?.[Symbol.asyncDispose]();
+  }
+
+  /** Ends what was started here; workers that were found serve on alone: whoever gives up has not done their work. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const started = [...this.#seats.links].filter(({ isAdopted }) => !isAdopted);
+    await Promise.all([this.#seats.close(), ...started.map((link) => link.kill())]);
+    await this.leave();
+  }
+}

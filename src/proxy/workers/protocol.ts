@@ -1,0 +1,102 @@
+// What a supervisor and its proxy workers say to each other, and how either tells a message from garbage.
+import { z } from "zod";
+import type { Route } from "../../core/route.ts";
+import type { DataPlaneOptions, Wanted } from "../data-plane.ts";
+import type { FailureKind } from "../http-client.ts";
+
+/** Counted up when a message changes its meaning. `hello` and `close` never do: any two versions understand those. */
+export const PROTOCOL = 1;
+
+/** All that a worker is told once: it is replaced, not told anew, when any of it changes. */
+export interface WorkerSettings
+  extends Pick<DataPlaneOptions, "host" | "domain" | "directHosts" | "trustedProxies" | "fields"> {
+  /** As asked for: 0 is any free one. */
+  readonly port: number;
+  readonly adminHost: string | undefined;
+  readonly phase: number;
+  readonly viaName: string;
+  /** The socket where the supervisor answers for its own hosts. */
+  readonly ownSocket: string;
+}
+
+const whole = z.int().nonnegative();
+const isObject = (value: unknown) => typeof value === "object" && value !== null;
+const isWord = (value: unknown) => typeof value === "string";
+/** Both ends are the same build (`hello` says so), so what was typed on one side is not taken apart again on the other. */
+const route = z.custom<Route>(isObject);
+const settings = z.custom<WorkerSettings>(isObject);
+/** The routes in order, and those of them that differ from what was told before. */
+const routes = { names: z.array(z.string()), changed: z.array(route), defaultRoute: z.string().optional() };
+
+const toWorker = z.discriminatedUnion("kind", [
+  /** The first of all: listen, at `port`, with these routes. */
+  z.object({ kind: z.literal("open"), seq: whole, port: whole, settings, ...routes }),
+  z.object({ kind: z.literal("publish"), seq: whole, ...routes }),
+  z.object({ kind: z.literal("drain"), seq: whole, target: z.string(), deadlineMs: z.number() }),
+  /** Finish what is in flight, and end. */
+  z.object({ kind: z.literal("close"), seq: whole, deadlineMs: z.number() }),
+  /** What became of a `wanted`. */
+  z.object({ kind: z.literal("answered"), wanted: whole, isGranted: z.boolean() }),
+]);
+
+/** Cumulative counts of one target; `buckets` are the numbers of those that are not empty, each followed by its count. */
+const report = z.object({
+  id: z.string(),
+  inFlight: whole,
+  idleMs: z.number(),
+  requests: whole,
+  failures: whole,
+  statuses: z.array(whole),
+  buckets: z.array(whole),
+});
+
+const fromWorker = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("hello"),
+    protocol: whole,
+    build: z.string(),
+    pid: whole,
+    startTime: z.string(),
+    /** `settingsKey` of what it was opened with; null: it has not been. */
+    settings: z.string().nullable(),
+    url: z.string().nullable(),
+    isClosing: z.boolean(),
+  }),
+  /** The message of that number has been obeyed, or cannot be. */
+  z.object({
+    kind: z.literal("done"),
+    seq: whole,
+    left: whole.optional(),
+    url: z.string().optional(),
+    error: z.string().optional(),
+  }),
+  /** What has changed; empty when nothing has, and then a sign of life. */
+  z.object({ kind: z.literal("traffic"), targets: z.array(report) }),
+  z.object({ kind: z.literal("trouble"), target: z.string(), failure: z.custom<FailureKind>(isWord) }),
+  z.object({ kind: z.literal("wanted"), id: whole, wanted: z.custom<Wanted>(isObject) }),
+  z.object({ kind: z.literal("defect"), message: z.string() }),
+  z.object({ kind: z.literal("warning"), message: z.string() }),
+]);
+
+export type ToWorker = z.infer<typeof toWorker>;
+export type FromWorker = z.infer<typeof fromWorker>;
+export type Hello = Extract<FromWorker, { kind: "hello" }>;
+export type Done = Extract<FromWorker, { kind: "done" }>;
+export type Report = z.infer<typeof report>;
+/** The routes of an `open` or a `publish`. */
+export type RouteNews = Pick<Extract<ToWorker, { kind: "publish" }>, "names" | "changed" | "defaultRoute">;
+
+/** Throws when it is none. */
+export function readToWorker(message: unknown): ToWorker {
+  return toWorker.parse(message);
+}
+
+/** Throws when it is none. */
+export function readFromWorker(message: unknown): FromWorker {
+  return fromWorker.parse(message);
+}
+
+/** Equal for equal settings. */
+export function settingsKey(of: WorkerSettings): string {
+  return JSON.stringify(of);
+}

@@ -1,0 +1,272 @@
+// A proxy worker: the in-process plane in a process of its own, told what to do over its socket, and serving on when nobody does.
+import { messageOf } from "../../core/fault.ts";
+import type { Route, Target } from "../../core/route.ts";
+import { guardAccepting } from "../../platform/net/accept-guard.ts";
+import { type Channel, listenForChannels } from "../../platform/net/channel.ts";
+import { claimSocket, removeSocket } from "../../platform/net/unix-socket.ts";
+import { readProcess } from "../../platform/process/proc.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import { createTimers } from "../../platform/time/timers.ts";
+import type { ProgramHooks } from "../data-plane.ts";
+import { createInProcessPlane, type InProcessPlane } from "../front/in-process.ts";
+import type { FailureKind } from "../http-client.ts";
+import { createUpstream } from "../upstream/upstream.ts";
+import { createHandOver } from "./admin-forwarding.ts";
+import { createReporter } from "./merged-traffic.ts";
+import {
+  type FromWorker,
+  type Hello,
+  PROTOCOL,
+  type RouteNews,
+  readToWorker,
+  settingsKey,
+  type ToWorker,
+  type WorkerSettings,
+} from "./protocol.ts";
+import { createPetitions } from "./wanted.ts";
+
+export interface WorkerOptions {
+  /** Where it is to be found: the path of its socket, whose directory is private. */
+  readonly socket: string;
+  /** Differs when the executable does. */
+  readonly build: string;
+  readonly clock: Clock;
+  /** Answers requests for the own hosts while there is no supervisor. */
+  readonly away: ProgramHooks["own"];
+}
+
+const REPORT_EVERY_MS = 100;
+/** So many reports may be skipped when there is nothing to tell: the next is a sign of life. */
+const QUIET_REPORTS = 10;
+/** A supervisor that starts anew is back within this; until then visitors may wait for what only it can start. */
+const HOPE_MS = 3_000;
+/** How long it serves on alone, and how long what is in flight may take after that. */
+const ALONE_MS = 600_000;
+const FINISH_MS = 30_000;
+/** Nobody has come to open it. */
+const UNOPENED_MS = 10_000;
+
+/** Listens on its socket until it has finished; the answer is the exit code of its process. */
+export async function runWorker(options: WorkerOptions): Promise<number> {
+  const { clock, socket } = options;
+  await using held = new AsyncDisposableStack();
+  held.use(guardAccepting(clock, (message) => worker.say({ kind: "warning", message })));
+  const worker = createWorker(options);
+  held.defer(worker.dispose);
+  held.use(await claimSocket(socket, clock, (path) => listenForChannels(path, worker.meet)));
+  held.defer(() => removeSocket(socket));
+  process.on("SIGTERM", () => worker.finish(FINISH_MS));
+  // It is in a session of its own; what a terminal or a shell sends the supervisor is not for it.
+  for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
+  await worker.finished;
+  return 0;
+}
+
+export interface Worker {
+  readonly finished: Promise<void>;
+  /** A supervisor has connected. */
+  meet(channel: Channel): { heard(message: unknown): void; closed(): void };
+  say(message: FromWorker): void;
+  /** Stops accepting, and ends when what is in flight has. */
+  finish(deadlineMs: number): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** All of a worker but its process. */
+export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
+  const { clock } = options;
+  const timers = createTimers<"hope" | "alone">(clock);
+  const petitions = createPetitions();
+  const ended = Promise.withResolvers<void>();
+  const handedOver = createUpstream({ clock });
+  const routes = new Map<string, Route>();
+  const complained = new Set<string>();
+  let supervisor: Channel | undefined;
+  let plane: InProcessPlane | undefined;
+  let key: string | null = null;
+  let defaultRoute: string | undefined;
+  let finishing: Promise<void> | undefined;
+  let report = createReporter(() => []);
+  let quiet = 0;
+
+  const say = (message: FromWorker) => supervisor?.send(JSON.stringify(message));
+  const done = (seq: number, more: { left?: number; url?: string; error?: string } = {}) =>
+    say({ kind: "done", seq, ...more });
+
+  function take({ names, changed, ...news }: RouteNews): void {
+    const known = new Map(routes);
+    for (const route of changed) known.set(route.name, route);
+    routes.clear();
+    for (const name of names) {
+      const route = known.get(name);
+      if (route === undefined) throw new Error(`a route that was never told: ${name}`);
+      routes.set(name, route);
+    }
+    defaultRoute = news.defaultRoute;
+  }
+
+  const publish = () => plane?.publish([...routes.values()], defaultRoute);
+
+  /** At once, and then not again before the next report: a target that is down fails thousands of requests a second. */
+  function complain(target: string, failure: FailureKind): void {
+    const trouble = `${failure} ${target}`;
+    if (complained.has(trouble)) return;
+    complained.add(trouble);
+    say({ kind: "trouble", target, failure });
+  }
+
+  /** Everything in one step: no request meets a listener without routes. */
+  function open(settings: WorkerSettings, port: number): URL {
+    const own = createHandOver(settings.ownSocket, handedOver, options.away);
+    const { adminHost, ...rest } = settings;
+    plane = createInProcessPlane(
+      {
+        ...rest,
+        ...(adminHost !== undefined && { adminHost }),
+        port,
+        reusePort: true,
+        clock,
+        hooks: {
+          own: (request, info) =>
+            supervisor === undefined ? options.away(request, info) : own(request, info),
+          onTrouble: complain,
+          onWanted: petitions.ask,
+          onDefect: (error) => say({ kind: "defect", message: error.stack ?? error.message }),
+        },
+      },
+      createUpstream({ clock }),
+    );
+    key = settingsKey(settings);
+    void publish();
+    return plane.url;
+  }
+
+  /** Throws when it was told before: that is garbage. */
+  function begin({ seq, settings, port, ...news }: Extract<ToWorker, { kind: "open" }>): void {
+    if (plane !== undefined) throw new Error("it is open");
+    take(news);
+    try {
+      done(seq, { url: open(settings, port).href });
+    } catch (thrown) {
+      done(seq, { error: messageOf(thrown) });
+    }
+  }
+
+  function obey(message: ToWorker): void {
+    switch (message.kind) {
+      case "open":
+        begin(message);
+        break;
+      case "publish":
+        take(message);
+        // The counters of targets that are no more go with them.
+        tell();
+        void publish();
+        done(message.seq);
+        break;
+      case "drain":
+        void plane?.drain(message.target, message.deadlineMs).then(({ left }) => done(message.seq, { left }));
+        break;
+      case "answered":
+        petitions.answered(message.wanted, message.isGranted);
+        break;
+      case "close":
+        void finish(message.deadlineMs);
+    }
+  }
+
+  function attach(channel: Channel): void {
+    if (supervisor === channel) return;
+    supervisor?.terminate();
+    supervisor = channel;
+    timers.clear();
+    report = createReporter(() => plane?.loads() ?? []);
+    petitions.attach((id, wanted) => say({ kind: "wanted", id, wanted }));
+  }
+
+  function lose(channel: Channel): void {
+    if (supervisor !== channel) return;
+    supervisor = undefined;
+    if (plane === undefined) ended.resolve();
+    petitions.detach();
+    timers.start("hope", HOPE_MS, settleDown);
+    timers.start("alone", ALONE_MS, () => void finish(FINISH_MS));
+  }
+
+  /** Nobody will start anything: those who wait are refused, and awake siblings take what sleepers would have got. */
+  function settleDown(): void {
+    petitions.giveUp();
+    void plane?.publish([...routes.values()].map(withoutHope), defaultRoute);
+  }
+
+  function finish(deadlineMs: number): Promise<void> {
+    finishing ??= (async () => {
+      timers.clear();
+      say(hello());
+      await plane?.close(deadlineMs);
+      tell();
+      supervisor?.end();
+      ended.resolve();
+    })();
+    return finishing;
+  }
+
+  const startTime = readProcess(process.pid)?.startTime ?? "";
+  const hello = (): Hello => ({
+    kind: "hello",
+    protocol: PROTOCOL,
+    build: options.build,
+    pid: process.pid,
+    startTime,
+    settings: key,
+    url: plane?.url.href ?? null,
+    isClosing: finishing !== undefined,
+  });
+
+  function tell(): void {
+    complained.clear();
+    if (supervisor === undefined) return;
+    const targets = report();
+    quiet = targets.length === 0 ? quiet + 1 : 0;
+    if (targets.length === 0 && quiet < QUIET_REPORTS) return;
+    quiet = 0;
+    say({ kind: "traffic", targets });
+  }
+
+  const stopTelling = clock.every(REPORT_EVERY_MS, () => {
+    if (supervisor?.isBehind === false) tell();
+  });
+  timers.start("alone", UNOPENED_MS, ended.resolve);
+
+  return {
+    finished: ended.promise,
+    say,
+    finish,
+    meet(channel) {
+      channel.send(JSON.stringify(hello()));
+      return {
+        heard(message) {
+          const read = readToWorker(message);
+          // Only who holds the data directory speaks here, so whoever spoke before is dead.
+          attach(channel);
+          obey(read);
+        },
+        closed: () => lose(channel),
+      };
+    },
+    async dispose() {
+      stopTelling();
+      timers.clear();
+      await plane?.[Symbol.asyncDispose]();
+      await handedOver[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function withoutHope(route: Route): Route {
+  const isAwaited = ({ readiness }: Target) => readiness === "asleep" || readiness === "coming";
+  const targets = route.targets.map((target) =>
+    isAwaited(target) ? { ...target, readiness: "out" as const } : target,
+  );
+  return { ...route, targets };
+}

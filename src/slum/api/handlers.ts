@@ -1,0 +1,144 @@
+// The handlers of slum's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
+import type { Peer, Principal } from "../../api/access.ts";
+import type { LoginCode } from "../../api/login-link.ts";
+import type { Handlers } from "../../api/server.ts";
+import { Fault } from "../../core/fault.ts";
+import type { Control } from "../operations/control.ts";
+import type { Finding } from "../operations/servers.ts";
+import type { EventRow } from "../registry/schema.ts";
+import type { SlumContract } from "./contract.ts";
+import type { View } from "./view.ts";
+
+export interface HandlerParts {
+  readonly control: Control;
+  readonly view: View;
+  readonly slumId: string;
+  metrics(): string;
+  loginCode(peer: Peer): LoginCode;
+}
+
+export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Principal> {
+  const { control, view } = parts;
+  const { registry, fleet, routes, servers, tenants, webhooks } = control;
+
+  function serverOf(id: string) {
+    const server = fleet.find(id);
+    if (!server) throw new Fault("not_found", `there is no server ${id} any more`);
+    return view.server(server);
+  }
+
+  async function withServer(id: string, finding: Promise<Finding>) {
+    const { healthy, detail, trusted = null, warnings } = await finding;
+    return { server: serverOf(id), healthy, detail, trusted, warnings: [...warnings] };
+  }
+
+  return {
+    health: ({ peer }) => ({
+      status: "ok",
+      slum: parts.slumId,
+      peer: peer.address || null,
+      trusted: peer.trusted,
+    }),
+    status: () => view.status(),
+    listServers: () => ({ servers: view.servers() }),
+    addServer({ body: { health_path: healthPath, region, ...body } }) {
+      return withServer(body.id, servers.add({ ...body, region, healthPath }));
+    },
+    async deleteServer({ params }) {
+      await servers.remove(params.id);
+      return { id: params.id, deleted: true };
+    },
+    async drainServer({ params, body }) {
+      const changed = await servers.setDrained(params.id, body.drained);
+      return { server: serverOf(params.id), changed };
+    },
+    checkServer: ({ params }) => withServer(params.id, servers.check(params.id)),
+    listTenants({ query }) {
+      if (query.server !== undefined) servers.get(query.server);
+      const rows = [...registry.tenants.values()].filter(
+        ({ server }) => query.server === undefined || server === query.server,
+      );
+      return { tenants: rows.map(view.tenant) };
+    },
+    async addTenant({ body }) {
+      const { row, warnings } = await tenants.add({
+        ...body,
+        instance: body.instance,
+        failover: body.failover,
+      });
+      return { tenant: view.tenant(row), warnings: [...warnings] };
+    },
+    async deleteTenant({ params }) {
+      await tenants.remove(params.id);
+      return { id: params.id, deleted: true };
+    },
+    async moveTenant({ params, body }) {
+      const { row, warnings } = await tenants.move(params.id, body.server);
+      return { tenant: view.tenant(row), warnings: [...warnings] };
+    },
+    route({ query }) {
+      const tenant = routes.tenant(query.domain);
+      if (!tenant)
+        throw new Fault(
+          "not_found",
+          `no tenant has ${query.domain}`,
+          "see slum tenant list, or: slum tenant add",
+        );
+      return view.route(query.domain, tenant);
+    },
+    events: async ({ query }) => ({ events: (await registry.events(query)).map(view.event) }),
+    followEvents({ query, signal }) {
+      return map(follow(control, query.limit, signal), view.event);
+    },
+    listWebhooks: () => ({ webhooks: [...registry.webhooks.values()].map(view.webhook) }),
+    async addWebhook({ body: { allow_private: allowPrivate, ...body } }) {
+      const row = await webhooks.add({ ...body, types: body.types, allowPrivate });
+      return { webhook: view.webhook(row), secret: row.secret };
+    },
+    async deleteWebhook({ params }) {
+      await webhooks.remove(params.id);
+      return { id: params.id, deleted: true };
+    },
+    async rotateWebhook({ params }) {
+      const row = await webhooks.rotate(params.id);
+      return { webhook: view.webhook(row), secret: row.secret };
+    },
+    async testWebhook({ params, signal }) {
+      const { ok, status = null, body, error = null } = await webhooks.test(params.id, signal);
+      return { id: params.id, ok, status, body, error };
+    },
+    loginCode: ({ peer }) => parts.loginCode(peer),
+    metrics: () => parts.metrics(),
+  };
+}
+
+/** Events that a slow client may leave unread before the oldest are dropped. */
+const BACKLOG_MAX = 1_000;
+
+/** The last events, and every further one; ends with the signal. */
+async function* follow({ registry }: Control, limit: number, signal: AbortSignal): AsyncGenerator<EventRow> {
+  const waiting: EventRow[] = [];
+  let wake = () => {};
+  const stop = registry.onEvent((event) => {
+    waiting.push(event);
+    if (waiting.length > BACKLOG_MAX) waiting.shift();
+    wake();
+  });
+  signal.addEventListener("abort", () => wake(), { once: true });
+  try {
+    const past = limit > 0 ? await registry.events({ limit }) : [];
+    const last = past.at(-1)?.seq ?? 0;
+    yield* past;
+    while (!signal.aborted) {
+      const next = waiting.shift();
+      if (next === undefined) await new Promise<void>((resolve) => (wake = resolve));
+      else if (next.seq > last) yield next;
+    }
+  } finally {
+    stop();
+  }
+}
+
+async function* map<A, B>(source: AsyncIterable<A>, change: (value: A) => B): AsyncGenerator<B> {
+  for await (const value of source) yield change(value);
+}

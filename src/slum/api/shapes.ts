@@ -1,0 +1,151 @@
+// The shapes of slum's admin API: what a field may hold on the way in, and what an answer has.
+import { z } from "zod";
+import { Fault } from "../../core/fault.ts";
+import { parseLabel, parseService } from "../../core/name.ts";
+import { parseServerUrl } from "../fleet/server-url.ts";
+import { parseTenantDomain } from "../fleet/tenant-domain.ts";
+import { parseReceiverUrl } from "../webhooks/post-webhook.ts";
+
+/** A checked text: what the parser refuses becomes the message of the field. */
+function checked<T>(parse: (text: string) => T) {
+  return z.string().transform((text, context) => {
+    try {
+      return parse(text);
+    } catch (thrown) {
+      const message =
+        thrown instanceof Fault ? [thrown.message, thrown.hint].filter(Boolean).join("; ") : "invalid";
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }
+  });
+}
+
+/** The types of messages that a receiver can ask for. */
+export const ALERT_TYPES = [
+  "server.offline",
+  "server.online",
+  "fleet.down",
+  "fleet.up",
+  "tenants.unroutable",
+  "tenants.routable",
+] as const;
+
+const HEALTH_PATH = /^\/[\x21-\x7e]{0,500}$/;
+
+export const label = checked((text) => parseLabel(text));
+export const service = checked((text) => parseService(text));
+export const serverUrl = checked((text) => parseServerUrl(text).origin);
+export const domain = checked(parseTenantDomain);
+export const receiverUrl = checked((text) => parseReceiverUrl(text).href);
+export const healthPath = checked((text) => {
+  if (HEALTH_PATH.test(text)) return text;
+  throw new Fault("usage", "a health path begins with / and has no spaces", "write /health");
+});
+export const region = checked((text) => parseLabel(text, "region"));
+export const addressing = z.enum(["header", "host"]);
+export const writes = z.enum(["home", "any"]);
+export const params = z.strictObject({ id: label });
+export const count = (fallback: number, max: number) =>
+  z.coerce.number().int().min(0).max(max).default(fallback);
+
+export const serverAnswer = z.object({
+  id: z.string(),
+  url: z.string(),
+  region: z.string().nullable(),
+  health_path: z.string(),
+  addressing,
+  drained: z.boolean(),
+  status: z.enum(["unknown", "online", "offline"]),
+  /** Whether its own tenants go to it, and not only those of others. */
+  settled: z.boolean(),
+  since: z.string(),
+  latency_ms: z.number().nullable(),
+  checked_at: z.string().nullable(),
+  last_check: z.string().nullable(),
+  last_error: z.string().nullable(),
+  tenants: z.number(),
+  requests: z.number(),
+  in_flight: z.number(),
+  failures: z.number(),
+});
+export type ServerView = z.infer<typeof serverAnswer>;
+
+export const tenantAnswer = z.object({
+  id: z.string(),
+  domain: z.string(),
+  server: z.string(),
+  service: z.string(),
+  instance: z.string().nullable(),
+  /** Null: all other servers, lowest latency first. */
+  failover: z.array(z.string()).nullable(),
+  writes,
+  created_at: z.string(),
+});
+export type TenantView = z.infer<typeof tenantAnswer>;
+
+/** A change, with what the person ought to know about it. */
+export const serverChange = z.object({
+  server: serverAnswer,
+  healthy: z.boolean(),
+  detail: z.string(),
+  /** Whether the server is a tenement that heeds our forwarded headers; null when it does not say. */
+  trusted: z.boolean().nullable(),
+  warnings: z.array(z.string()),
+});
+export const tenantChange = z.object({ tenant: tenantAnswer, warnings: z.array(z.string()) });
+
+export const routeAnswer = z.object({
+  domain: z.string(),
+  tenant: z.string(),
+  /** The server for a request now; null when there is none. */
+  server: z.string().nullable(),
+  reason: z.string(),
+  target: z.string(),
+  candidates: z.array(z.object({ server: z.string(), status: z.string(), note: z.string() })),
+});
+
+export const statusAnswer = z.object({
+  servers: z.array(serverAnswer),
+  tenants: z.number(),
+  unroutable: z.array(z.string()),
+  unroutable_total: z.number(),
+  registry: z.object({
+    ok: z.boolean(),
+    trouble: z.string().nullable(),
+    age_secs: z.number().nullable(),
+    snapshot_age_secs: z.number().nullable(),
+    slums: z.number(),
+  }),
+  webhooks: z.object({ receivers: z.number(), waiting: z.number() }),
+  uptime_secs: z.number(),
+});
+
+export const webhookAnswer = z.object({
+  id: z.string(),
+  url: z.string(),
+  types: z.array(z.string()).nullable(),
+  allow_private: z.boolean(),
+  disabled: z.string().nullable(),
+  waiting: z.number(),
+  last_error: z.string().nullable(),
+  created_at: z.string(),
+});
+/** The secret is shown when it is made and never again. */
+export const webhookSecret = z.object({ webhook: webhookAnswer, secret: z.string() });
+export const webhookReply = z.object({
+  id: z.string(),
+  ok: z.boolean(),
+  status: z.number().nullable(),
+  body: z.string(),
+  error: z.string().nullable(),
+});
+
+export const event = z.object({
+  seq: z.number(),
+  at: z.string(),
+  kind: z.string(),
+  server: z.string().nullable(),
+  tenant: z.string().nullable(),
+  detail: z.string(),
+});
+export type EventView = z.infer<typeof event>;

@@ -1,0 +1,20 @@
+// What the running slum knows by name, for completion.
+import type { Asking, Lookup } from "../../cli/command.ts";
+import { connect } from "./connect.ts";
+
+export const names: Readonly<Record<string, Lookup>> = {
+  server: async (asking) => {
+    const { servers } = await connect(asking).listServers({}, asking);
+    return servers.map(({ id, status, url }) => ({ text: id, about: `${status}, ${url}` }));
+  },
+  tenant: async (asking) => (await tenants(asking)).map(({ id, domain }) => ({ text: id, about: domain })),
+  domain: async (asking) => (await tenants(asking)).map(({ id, domain }) => ({ text: domain, about: id })),
+  webhook: async (asking) => {
+    const { webhooks } = await connect(asking).listWebhooks({}, asking);
+    return webhooks.map(({ id, url }) => ({ text: id, about: url }));
+  },
+};
+
+async function tenants(asking: Asking) {
+  return (await connect(asking).listTenants({}, asking)).tenants;
+}

@@ -1,0 +1,37 @@
+// How a command reaches its slum: the URL it was given, or the unix socket in the data directory.
+import { createClient } from "../../api/client.ts";
+import { type Endpoint, parseServerUrl } from "../../api/dial.ts";
+import type { Context } from "../../cli/command.ts";
+import { Fault } from "../../core/fault.ts";
+import { contract, type SlumClient } from "../api/contract.ts";
+import { dataDirOf, dataPaths } from "../registry/paths.ts";
+
+/** The client of the slum that the flags or the environment point to. Does not dial yet. */
+export function connect({ globals, out, program, env }: Context): SlumClient {
+  const { server, token, dataDir } = globals;
+  const endpoint: Endpoint =
+    server === undefined
+      ? { socket: dataPaths(dataDirOf(dataDir, env)).socket }
+      : { url: parseServerUrl(server), token };
+  return createClient(contract, {
+    endpoint,
+    product: `slum/${program.version}`,
+    unreachable: (cause) => unreachable(endpoint, cause),
+    onOtherVersion: (product) => out.warn(`the server is ${product}, this is slum/${program.version}`),
+  });
+}
+
+function unreachable(endpoint: Endpoint, cause: string): Fault {
+  if ("url" in endpoint) {
+    return new Fault(
+      "unreachable",
+      `no answer from ${endpoint.url.origin}: ${cause}`,
+      "is slum running, and the URL right?",
+    );
+  }
+  return new Fault(
+    "unreachable",
+    `no slum at ${endpoint.socket}: ${cause}`,
+    "start one: slum serve; or name another with --data-dir or --server",
+  );
+}

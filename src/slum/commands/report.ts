@@ -1,0 +1,72 @@
+// How commands show servers, tenants and findings to a person.
+import { formatMillis, formatSeconds } from "../../cli/format.ts";
+import type { Output } from "../../cli/output.ts";
+import { formatTable } from "../../cli/table.ts";
+import type { ServerView, TenantView } from "../api/shapes.ts";
+
+interface Checked {
+  readonly healthy: boolean;
+  readonly warnings: readonly string[];
+}
+
+const COLOURS = { unknown: "yellow", online: "green", offline: "red" } as const;
+
+export function serverTable(out: Output, servers: readonly ServerView[]): string {
+  const right = (heading: string) => ({ heading, align: "right" as const });
+  const columns = [
+    { heading: "SERVER" },
+    { heading: "URL" },
+    { heading: "REGION" },
+    { heading: "STATUS" },
+    ...["LATENCY", "CHECKED", "SINCE", "TENANTS", "IN FLIGHT"].map(right),
+    { heading: "LAST ERROR" },
+  ];
+  const rows = servers.map((one) => [
+    one.id,
+    one.url,
+    one.region ?? "-",
+    out.paint(COLOURS[one.status], one.drained ? `${one.status}, drained` : one.status),
+    one.latency_ms === null ? "-" : formatMillis(one.latency_ms),
+    one.checked_at === null ? "-" : ago(one.checked_at),
+    ago(one.since),
+    String(one.tenants),
+    String(one.in_flight),
+    one.last_error ?? "-",
+  ]);
+  return formatTable(columns, rows, out.paint);
+}
+
+export function tenantTable(out: Output, tenants: readonly TenantView[]): string {
+  const columns = ["TENANT", "DOMAIN", "SERVER", "SERVES", "FAILOVER", "WRITES"].map((heading) => ({
+    heading,
+  }));
+  const rows = tenants.map((one) => [
+    one.id,
+    one.domain,
+    one.server,
+    targetOf(one),
+    one.failover === null ? "all" : one.failover.length === 0 ? "none" : one.failover.join(", "),
+    one.writes,
+  ]);
+  return formatTable(columns, rows, out.paint);
+}
+
+/** `api`, or `api:prod`. */
+export function targetOf({ service, instance }: Pick<TenantView, "service" | "instance">): string {
+  return instance === null ? service : `${service}:${instance}`;
+}
+
+/** The same of a check whose result was told: the first warning of one that failed says just that. */
+export function warnBesides(out: Output, { healthy, warnings }: Checked): void {
+  warn(out, healthy ? warnings : warnings.slice(1));
+}
+
+/** What a person ought to know besides the result. */
+export function warn(out: Output, warnings: readonly string[]): void {
+  for (const text of warnings) out.warn(text);
+}
+
+/** `2m 5s`: how long ago a date was. */
+function ago(date: string): string {
+  return formatSeconds((Date.now() - Date.parse(date)) / 1000);
+}

@@ -1,0 +1,96 @@
+// Asks a tenement about ourselves: whether it heeds our forwarded headers, and whether it has what a tenant needs.
+import { messageOf } from "../../core/fault.ts";
+import type { Fields, Upstream, UpstreamResponse } from "../../proxy/http-client.ts";
+import type { TenantRow } from "../registry/schema.ts";
+import type { Server } from "./fleet.ts";
+import type { Tenant } from "./routes.ts";
+
+/** What a server says of itself at /health, as far as it does. */
+export interface SelfPortrait {
+  /** Our address as the server sees it. */
+  readonly peer: string | undefined;
+  readonly trusted: boolean | undefined;
+  /** The name of the slum that answered: a server that is one. */
+  readonly slum: string | undefined;
+}
+
+const TIMEOUT_MS = 2_000;
+const NOTHING: SelfPortrait = { peer: undefined, trusted: undefined, slum: undefined };
+
+type Stop = NonNullable<ReturnType<Tenant["next"]>>;
+
+/** Never rejects: who does not answer says nothing. */
+export async function portraitOf(
+  upstream: Upstream,
+  server: Server,
+  target: Stop["target"],
+): Promise<SelfPortrait> {
+  try {
+    const answer = await get(upstream, target, "/health", [["host", server.url.hostHeader]]);
+    const said = JSON.parse(await textOf(answer)) as Record<string, unknown> | null;
+    return {
+      peer: typeof said?.peer === "string" ? said.peer : undefined,
+      trusted: typeof said?.trusted === "boolean" ? said.trusted : undefined,
+      slum: typeof said?.slum === "string" ? said.slum : undefined,
+    };
+  } catch {
+    return NOTHING;
+  }
+}
+
+/** A sentence about a tenement that does not serve the tenant, or undefined when all is well. */
+export async function objectionTo(
+  upstream: Upstream,
+  { service, instance, server }: TenantRow,
+  path: string,
+  { target, fields }: Stop,
+): Promise<string | undefined> {
+  const name = instance === null ? service : `${service}:${instance}`;
+  try {
+    const answer = await get(upstream, target, path, fields);
+    if (answer.body instanceof ReadableStream) void answer.body.cancel().catch(() => {});
+    const error = answer.fields.find(([field]) => field.toLowerCase() === "x-ten-error")?.[1];
+    if (error === undefined) return undefined;
+    return error === "unknown_instance"
+      ? `${server} does not know ${name}; start it there: ten spawn ${instance === null ? `${name}:v1` : name}`
+      : `${server} knows ${name}, but has nobody to serve it now (${error})`;
+  } catch (thrown) {
+    return `${server} could not be asked for ${name}: ${messageOf(thrown)}`;
+  }
+}
+
+function get(
+  upstream: Upstream,
+  target: Stop["target"],
+  path: string,
+  fields: Fields,
+): Promise<UpstreamResponse> {
+  return upstream.send(
+    target.address,
+    { method: "GET", path, fields: [...fields, ["user-agent", "slum"], ["accept", "*/*"]], body: null },
+    {
+      connectTimeoutMs: TIMEOUT_MS,
+      requestTimeoutMs: TIMEOUT_MS,
+      streamIdleTimeoutMs: TIMEOUT_MS,
+      signal: () => AbortSignal.timeout(2 * TIMEOUT_MS),
+      onEnd: () => {},
+    },
+  );
+}
+
+const TEXT_MAX_BYTES = 4_096;
+
+/** A short body; a longer one is nothing that we asked for. */
+async function textOf({ body }: UpstreamResponse): Promise<string> {
+  if (body === null) return "";
+  if (body instanceof Uint8Array) return Buffer.from(body.subarray(0, TEXT_MAX_BYTES)).toString("utf8");
+  const reader = body.getReader();
+  let text = "";
+  while (text.length < TEXT_MAX_BYTES) {
+    const { done, value } = await reader.read();
+    if (done) return text;
+    text += Buffer.from(value).toString("utf8");
+  }
+  await reader.cancel();
+  return text;
+}

@@ -1,0 +1,103 @@
+// Which server a request of a tenant goes to, and which are next: pure, read from what is known at that moment.
+import type { Standing } from "./server-health.ts";
+
+/** A server as routing sees it. */
+export interface Candidate {
+  readonly id: string;
+  readonly drained: boolean;
+  readonly standing: Standing;
+}
+
+/** What a tenant says about its servers. */
+export interface Preference {
+  readonly home: string;
+  /** In this order; undefined means all others, lowest latency first. */
+  readonly failover: readonly string[] | undefined;
+  /** From 0 up to 1: where in the time of return to a server this tenant's turn is. */
+  readonly turn: number;
+}
+
+export interface Fleet {
+  find(id: string): Candidate | undefined;
+  /** All servers, lowest latency first. */
+  readonly byLatency: readonly Candidate[];
+  /** Over how long the tenants of a server that has come back return to it. */
+  readonly returnMs: number;
+}
+
+/** Why a server was chosen: `fail_open` when none is online and the home server is tried all the same. */
+export type Reason = "home" | "failover" | "home_unsettled" | "fail_open";
+
+export interface Choice {
+  readonly candidate: Candidate;
+  readonly reason: Reason;
+}
+
+/**
+ * The next server for a request that `avoided` refuses some of: its home, else the failover list in order, else the
+ * others by latency; then the home server though it is not steady yet; and when none is online, the home server all
+ * the same. A drained server is never one.
+ */
+export function choose(
+  preference: Preference,
+  fleet: Fleet,
+  nowMs: number,
+  avoided: (id: string) => boolean,
+): Choice | undefined {
+  const home = fleet.find(preference.home);
+  const isFree = (candidate: Candidate) => !candidate.drained && !avoided(candidate.id);
+  const isHomeFree = home !== undefined && isFree(home);
+  if (isHomeFree && isOnline(home) && isTurn(home, preference, fleet, nowMs))
+    return { candidate: home, reason: "home" };
+  for (const candidate of others(preference, fleet)) {
+    if (candidate?.id === preference.home || candidate === undefined) continue;
+    if (isOnline(candidate) && isFree(candidate)) return { candidate, reason: "failover" };
+  }
+  if (!isHomeFree) return undefined;
+  return { candidate: home, reason: isOnline(home) ? "home_unsettled" : "fail_open" };
+}
+
+/** Whether any server of the tenant would take a request, drained ones and the last resort not counted. */
+export function isRoutable(preference: Preference, fleet: Fleet): boolean {
+  const serves = (candidate: Candidate | undefined) =>
+    candidate !== undefined && !candidate.drained && isOnline(candidate);
+  if (serves(fleet.find(preference.home))) return true;
+  for (const candidate of others(preference, fleet)) if (serves(candidate)) return true;
+  return false;
+}
+
+/** An unknown server is routable: nothing speaks against it. */
+export function isOnline({ standing }: Candidate): boolean {
+  return standing.status !== "offline";
+}
+
+/** Tenants return one after the other, so that a server that has just come up is not met by all of them at once. */
+function isTurn({ standing }: Candidate, preference: Preference, fleet: Fleet, nowMs: number): boolean {
+  if (standing.settledAtMs === undefined) return false;
+  const settledForMs = nowMs - standing.settledAtMs;
+  return settledForMs >= fleet.returnMs || settledForMs >= preference.turn * fleet.returnMs;
+}
+
+function* others({ failover }: Preference, fleet: Fleet): Generator<Candidate | undefined> {
+  if (failover === undefined) yield* fleet.byLatency;
+  else for (const id of failover) yield fleet.find(id);
+}
+
+/** A tenant's turn from its id: the same in every slum, and evenly spread (FNV-1a with a final mix). */
+export function turnOf(id: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < id.length; at += 1) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+}
+
+/** Latencies that hardly differ rank the same, so that their noise does not move tenants about. */
+export function byLatency<C extends Candidate & { readonly latencyMs: number | undefined }>(
+  list: Iterable<C>,
+): C[] {
+  const rank = ({ latencyMs }: C) =>
+    latencyMs === undefined ? Number.POSITIVE_INFINITY : Math.round(4 * Math.log2(Math.max(latencyMs, 1)));
+  const compare = (a: number, b: number) => (a === b ? 0 : a - b);
+  return [...list].sort((a, b) => compare(rank(a), rank(b)) || (a.id < b.id ? -1 : 1));
+}

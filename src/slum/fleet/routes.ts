@@ -1,0 +1,230 @@
+// From a Host header to the tenant and its servers: an index that changes one tenant at a time, at the cost of one.
+import type { Field } from "../../core/forwarding-headers.ts";
+import { canonicalHost, isIpLiteral } from "../../core/host.ts";
+import { instanceName } from "../../core/name.ts";
+import type { Target } from "../../core/route.ts";
+import type { Resolver } from "../../platform/net/resolver.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import type { Journey, Stop } from "../../proxy/failover/failover.ts";
+import type { Whereto } from "../../proxy/failover/failover-plane.ts";
+import type { TenantRow } from "../registry/schema.ts";
+import {
+  type Choice,
+  choose,
+  type Fleet,
+  isOnline,
+  isRoutable,
+  type Preference,
+  turnOf,
+} from "./choose-server.ts";
+import type { Server, Servers } from "./fleet.ts";
+import { PassedOver } from "./passed-over.ts";
+import { addressOf } from "./server-url.ts";
+
+export interface RoutesParts {
+  readonly fleet: Servers;
+  readonly resolver: Resolver;
+  readonly clock: Clock;
+  /** Hosts of slum itself besides IP addresses, canonical. */
+  readonly ownHosts: ReadonlySet<string>;
+  readonly ca: string | undefined;
+}
+
+interface TenantParts extends RoutesParts {
+  readonly berth: (server: Server) => Berth;
+  readonly passedOver: PassedOver;
+}
+
+export interface Routes {
+  set(row: TenantRow): void;
+  remove(row: TenantRow): void;
+  /** Replaces all tenants. */
+  load(rows: Iterable<TenantRow>): void;
+  /** Whose a Host header is. */
+  find(host: string | undefined): Whereto;
+  /** The tenant that has this very domain, or a wildcard that covers it. */
+  tenant(domain: string): Tenant | undefined;
+  /** Tenants that no server would take a request of; with a fleet other than its own: as that one sees it. */
+  unroutable(view?: Fleet): string[];
+}
+
+/** What a tenement is told by a field, lower case. */
+export const SELECTOR = "x-tenement-instance";
+
+export function createRoutes(parts: RoutesParts): Routes {
+  const { fleet, ownHosts } = parts;
+  const shared = { ...parts, berth: createBerths(parts), passedOver: new PassedOver(parts.clock) };
+  const exact = new Map<string, TenantRow>();
+  /** By the part after `*`: `.acme.com`. */
+  const wildcards = new Map<string, TenantRow>();
+
+  const wayOf = (row: TenantRow | undefined) => row && new Tenant(row, shared);
+
+  /** The row of a canonical host. */
+  function rowOf(host: string): TenantRow | undefined {
+    return (
+      exact.get(host) ?? (wildcards.size === 0 ? undefined : wildcards.get(host.slice(host.indexOf("."))))
+    );
+  }
+
+  function set(row: TenantRow): void {
+    if (row.domain.startsWith("*.")) wildcards.set(row.domain.slice(1), row);
+    else exact.set(row.domain, row);
+  }
+
+  return {
+    set,
+    remove({ domain }) {
+      if (domain.startsWith("*.")) wildcards.delete(domain.slice(1));
+      else exact.delete(domain);
+    },
+    load(rows) {
+      exact.clear();
+      wildcards.clear();
+      for (const row of rows) set(row);
+    },
+    find(host) {
+      if (host === undefined) return "bad_host";
+      const known = ownHosts.has(host) ? undefined : exact.get(host);
+      if (known !== undefined) return new Tenant(known, shared);
+      const canonical = canonicalHost(host);
+      if (canonical === undefined) return "bad_host";
+      if (ownHosts.has(canonical) || isIpLiteral(canonical)) return "own";
+      return wayOf(rowOf(canonical)) ?? "unknown";
+    },
+    tenant: (domain) =>
+      wayOf(exact.get(domain) ?? wildcards.get(domain.replace(/^\*(?=\.)/, "")) ?? rowOf(domain)),
+    unroutable(view = fleet) {
+      if (view.byLatency.every((server) => isOnline(server) && !server.drained)) return [];
+      const found: string[] = [];
+      const isAnyOnline = view.byLatency.some((server) => isOnline(server) && !server.drained);
+      for (const index of [exact, wildcards])
+        for (const row of index.values()) {
+          // Who may go anywhere is unroutable only when there is nowhere to go.
+          const isSo = row.failover === null ? isAnyOnline : isRoutable(new Tenant(row, shared), view);
+          if (!isSo) found.push(row.id);
+        }
+      return found;
+    },
+  };
+}
+
+/** One tenant's way to its servers: made for each request, as there may be a hundred thousand. */
+export class Tenant implements Journey, Preference {
+  readonly row: TenantRow;
+  readonly #parts: TenantParts;
+
+  constructor(row: TenantRow, parts: TenantParts) {
+    this.row = row;
+    this.#parts = parts;
+  }
+
+  get home(): string {
+    return this.row.server;
+  }
+
+  get failover(): readonly string[] | undefined {
+    return this.row.failover ?? undefined;
+  }
+
+  get turn(): number {
+    return turnOf(this.row.id);
+  }
+
+  next(avoided: ReadonlySet<string>, isSafe: boolean): Stop | undefined {
+    const choice = this.choose(avoided, isSafe);
+    const server = choice && this.#parts.fleet.find(choice.candidate.id);
+    return server && this.#stopAt(server);
+  }
+
+  /** The home server, whatever its health; undefined when there is none. */
+  homeStop(): Stop | undefined {
+    const home = this.#parts.fleet.find(this.home);
+    return home && this.#stopAt(home);
+  }
+
+  onRefusal(targetId: string): void {
+    this.#parts.passedOver.add(this.row.id, targetId);
+  }
+
+  /** The server for a request now: one whose address is known, as no request waits for DNS. */
+  choose(avoided: ReadonlySet<string>, isSafe: boolean): Choice | undefined {
+    let unusable = avoided;
+    for (;;) {
+      const choice = this.#chooseAny(unusable, isSafe);
+      const server = choice && this.#parts.fleet.find(choice.candidate.id);
+      if (!server || this.#parts.resolver.address(server.url.host) !== undefined) return choice;
+      unusable = new Set([...unusable, server.id]);
+    }
+  }
+
+  /** One that is passed over is still better than none. */
+  #chooseAny(avoided: ReadonlySet<string>, isSafe: boolean): Choice | undefined {
+    const { fleet, clock, passedOver } = this.#parts;
+    const nowMs = clock.monotonic();
+    if (!isSafe && this.row.writes === "home") return this.#chooseHome(avoided, nowMs);
+    const isAvoided = (id: string) => avoided.has(id);
+    if (passedOver.isEmpty) return choose(this, fleet, nowMs, isAvoided);
+    const isPassed = (id: string) => avoided.has(id) || this.isPassingOver(id);
+    const choice = choose(this, fleet, nowMs, isPassed);
+    return choice && choice.reason !== "fail_open" ? choice : choose(this, fleet, nowMs, isAvoided);
+  }
+
+  /** Whether that server had no app for this tenant a moment ago. */
+  isPassingOver(serverId: string): boolean {
+    return this.#parts.passedOver.has(this.row.id, serverId);
+  }
+
+  /** Writes stay at home; a home that is down while others serve is not even tried, as it could take a write and hang. */
+  #chooseHome(avoided: ReadonlySet<string>, nowMs: number): Choice | undefined {
+    const { fleet } = this.#parts;
+    const { home, turn } = this;
+    const isAvoided = (id: string) => avoided.has(id);
+    const choice = choose({ home, turn, failover: [] }, fleet, nowMs, isAvoided);
+    if (choice?.reason !== "fail_open") return choice;
+    return isRoutable({ home, turn, failover: undefined }, fleet) ? undefined : choice;
+  }
+
+  #stopAt(server: Server): Stop {
+    const { service, instance } = this.row;
+    const { target, host } = this.#parts.berth(server);
+    const isHome = server.id === this.home;
+    if (server.row.addressing === "header") {
+      const name = instance === null ? service : instanceName(service, instance);
+      return { target, fields: [host, [SELECTOR, name]], isHome };
+    }
+    const label = instance === null ? service : `${instance}.${service}`;
+    return { target, fields: [["host", `${label}.${server.url.hostHeader}`]], isHome };
+  }
+}
+
+/** What the stops of all tenants at one server have in common. */
+interface Berth {
+  readonly address: string | undefined;
+  readonly target: Target;
+  readonly host: Field;
+}
+
+/** Keeps the berth of a server as long as the server and its address are the same. */
+function createBerths(parts: Pick<RoutesParts, "resolver" | "ca">): (server: Server) => Berth {
+  const known = new WeakMap<Server, Berth>();
+  return (server) => {
+    const address = parts.resolver.address(server.url.host);
+    const before = known.get(server);
+    if (before !== undefined && before.address === address) return before;
+    const berth: Berth = { address, target: targetOf(server, parts), host: ["host", server.url.hostHeader] };
+    known.set(server, berth);
+    return berth;
+  };
+}
+
+/** A server as the proxy knows it; a name without an address yet fails as `unresolved`. */
+export function targetOf(
+  { id, url }: Server,
+  { resolver, ca }: Pick<RoutesParts, "resolver" | "ca">,
+): Target {
+  return { id, label: id, address: addressOf(url, resolver, ca), weight: 0, readiness: "ready" };
+}
+
+/** What every stop sets, so that a visitor's own never reaches a tenement. */
+export const OVERWRITTEN: ReadonlySet<string> = new Set<Field[0]>(["host", SELECTOR]);

@@ -1,9 +1,0 @@
-// The steps of the registry's schema in SQLite, embedded in the executable.
-import type { Migration } from "../platform/database.ts";
-import init from "./migrations/0000_init.sql" with { type: "text" };
-import claims from "./migrations/0001_claims.sql" with { type: "text" };
-
-export const migrations: readonly Migration[] = [
-  { name: "0000_init", sql: init },
-  { name: "0001_claims", sql: claims },
-];

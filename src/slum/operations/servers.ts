@@ -1,0 +1,195 @@
+// What commands do to servers: each change is one transaction, and in force when it has returned.
+import { Fault } from "../../core/fault.ts";
+import { quote } from "../../core/name.ts";
+import type { CheckResult } from "../../platform/net/health-check.ts";
+import type { Resolver } from "../../platform/net/resolver.ts";
+import { atMost, type Clock } from "../../platform/time/clock.ts";
+import type { Upstream } from "../../proxy/http-client.ts";
+import { portraitOf, type SelfPortrait } from "../fleet/ask-tenement.ts";
+import type { Servers } from "../fleet/fleet.ts";
+import { targetOf } from "../fleet/routes.ts";
+import { parseServerUrl } from "../fleet/server-url.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { ServerRow } from "../registry/schema.ts";
+
+export interface NewServer {
+  readonly id: string;
+  readonly url: string;
+  readonly region: string | undefined;
+  readonly healthPath: string;
+  readonly addressing: "header" | "host";
+}
+
+/** What one look at a server has shown. */
+export interface Finding {
+  readonly healthy: boolean;
+  readonly detail: string;
+  readonly trusted: boolean | undefined;
+  readonly warnings: readonly string[];
+}
+
+export interface FleetControl {
+  add(server: NewServer): Promise<Finding>;
+  remove(id: string): Promise<void>;
+  /** False when it was so already. */
+  setDrained(id: string, drained: boolean): Promise<boolean>;
+  check(id: string): Promise<Finding>;
+  /** The row, or a not_found fault that names those that there are. */
+  get(id: string): ServerRow;
+}
+
+export interface FleetControlParts {
+  readonly registry: Registry;
+  readonly fleet: Servers;
+  readonly resolver: Resolver;
+  readonly upstream: Upstream;
+  readonly ca: string | undefined;
+  readonly clock: Clock;
+  /** The name by which this slum knows itself at /health, and the hosts that are its own. */
+  readonly slumId: string;
+  readonly domain: string;
+}
+
+const NAMES_SHOWN = 10;
+const LOOKUP_MS = 2_000;
+
+const TRUST_IT =
+  "if the root of its certificate is your own: slum serve --ca FILE, or NODE_EXTRA_CA_CERTS=FILE to trust it besides the public ones";
+/** A certificate that no known root vouches for; a wrong name or date is the server's to mend. */
+const UNKNOWN_ROOT = /certificate not trusted: .*(verify|self.signed|issuer)/i;
+
+function warningsOf(id: string, result: CheckResult | undefined): string[] {
+  if (result === undefined || result.ok) return [];
+  const failure = `${id} does not answer as it should: ${result.detail}`;
+  return UNKNOWN_ROOT.test(result.detail) ? [failure, TRUST_IT] : [failure];
+}
+
+export function createFleetControl(parts: FleetControlParts): FleetControl {
+  const { registry, fleet, resolver, upstream } = parts;
+
+  function get(id: string): ServerRow {
+    const row = registry.servers.get(id);
+    if (row) return row;
+    const known = [...registry.servers.keys()].slice(0, NAMES_SHOWN).join(", ");
+    const hint = known === "" ? `add it: slum server add ${id} https://...` : `there are ${known}`;
+    throw new Fault("not_found", `there is no server ${quote(id)}`, hint);
+  }
+
+  /** Refuses what cannot be registered, before anything is asked or written. */
+  function refuse({ id, url }: NewServer): void {
+    const known = registry.servers.get(id);
+    if (known)
+      throw new Fault(
+        "conflict",
+        `there is a server ${id} already, ${known.url}`,
+        `another URL needs another id, or first: slum server delete ${id}`,
+      );
+    const same = [...registry.servers.values()].find((row) => row.url === url);
+    if (same) throw new Fault("conflict", `${url} is server ${same.id} already`, "one server has one URL");
+    const { host } = parseServerUrl(url);
+    if (host === parts.domain && host !== "localhost")
+      throw new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
+  }
+
+  /** Gives DNS a moment to know the server's name; the checks tell when it does not. */
+  function knownBy(url: string): Promise<void> {
+    return atMost(parts.clock, LOOKUP_MS, resolver.watch(parseServerUrl(url).host));
+  }
+
+  /** A name that came to no server would be looked up for ever. */
+  function forgetName(url: string): void {
+    const { host } = parseServerUrl(url);
+    const isNeeded = [...registry.servers.values()].some((row) => parseServerUrl(row.url).host === host);
+    if (!isNeeded) resolver.unwatch(host);
+  }
+
+  async function look(id: string): Promise<SelfPortrait> {
+    const server = fleet.find(id);
+    if (!server || resolver.address(server.url.host) === undefined)
+      return { peer: undefined, trusted: undefined, slum: undefined };
+    return portraitOf(upstream, server, targetOf(server, { resolver, ca: parts.ca }));
+  }
+
+  async function check(id: string): Promise<Finding> {
+    const row = get(id);
+    await knownBy(row.url);
+    const [result, portrait] = await Promise.all([fleet.check(id), look(id)]);
+    return {
+      healthy: result?.ok ?? false,
+      detail: result?.detail ?? "it was deleted meanwhile",
+      trusted: portrait.trusted,
+      warnings: [...warningsOf(id, result), ...objectionsTo(id, portrait)],
+    };
+  }
+
+  /** What a tenement's own word about us gives cause to say. */
+  function objectionsTo(id: string, { peer, trusted, slum }: SelfPortrait): string[] {
+    if (slum !== undefined)
+      return [`${id} is ${slum === parts.slumId ? "this slum itself" : "a slum"}, not a tenement`];
+    if (trusted !== false) return [];
+    const [seenAs, address] =
+      peer === undefined ? ["", "slum's address"] : [`, which it sees as ${peer}`, JSON.stringify(peer)];
+    return [
+      `${id} does not trust this slum${seenAs}: visitors' addresses and domains are lost there. ` +
+        `Add ${address} to trusted_proxies in its tenement.toml, and restart it`,
+    ];
+  }
+
+  function refuseUsed(id: string): void {
+    const users = [...registry.tenants.values()].filter(
+      ({ server, failover }) => server === id || failover?.includes(id),
+    );
+    if (users.length === 0) return;
+    const names = users.slice(0, NAMES_SHOWN).map((tenant) => tenant.id);
+    const more = users.length > names.length ? ` and ${users.length - names.length} more` : "";
+    throw new Fault(
+      "conflict",
+      `server ${id} is used by ${users.length === 1 ? "tenant" : "tenants"} ${names.join(", ")}${more}`,
+      `move them first: slum tenant move ${names[0]} OTHER-SERVER`,
+    );
+  }
+
+  return {
+    get,
+    check,
+    async add(server) {
+      refuse(server);
+      await knownBy(server.url);
+      const now = parts.clock.now();
+      const row = await registry
+        .write((writer) => {
+          refuse(server);
+          const { region = null, ...more } = server;
+          const status = { drained: false, status: "unknown" as const, statusAt: now, createdAt: now };
+          writer.event("server.added", { server: server.id }, server.url);
+          return writer.servers.add({ ...more, region, ...status });
+        })
+        .catch((thrown) => {
+          forgetName(server.url);
+          throw thrown;
+        });
+      // Asked when it is known how to reach it, and taken back before it can take a request of a tenant.
+      if ((await look(row.id)).slum === parts.slumId) {
+        await registry.write((writer) => writer.servers.remove(row));
+        throw new Fault("conflict", `${row.url} is this slum itself`, "give the URL of a tenement");
+      }
+      return check(row.id);
+    },
+    async remove(id) {
+      await registry.write((writer) => {
+        const row = get(id);
+        refuseUsed(id);
+        writer.event("server.deleted", { server: id }, row.url);
+        writer.servers.remove(row);
+      });
+    },
+    setDrained: (id, drained) =>
+      registry.write((writer) => {
+        const row = get(id);
+        if (row.drained === drained) return false;
+        writer.event(drained ? "server.drained" : "server.undrained", { server: id }, "");
+        writer.servers.change(row, { drained });
+        return true;
+      }),
+  };
+}

@@ -1,0 +1,53 @@
+// Opens the registry that `--db` names: a SQLite file, or a PostgreSQL-compatible database that several slums share.
+
+import { readSecret, writeSecret } from "../../platform/storage/atomic-file.ts";
+import { openDatabase } from "../../platform/storage/database.ts";
+import { createPostgres, isPostgresUrl } from "../../platform/storage/postgres.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import type { DataPaths } from "./paths.ts";
+import { createPostgresStore } from "./postgres/postgres-store.ts";
+import { type Known, openRegistry, type Registry } from "./registry.ts";
+import { migrations } from "./sqlite/migrations.ts";
+import { createSqliteStore } from "./sqlite/sqlite-store.ts";
+
+export interface Whereabouts {
+  /** A path, or a URL that begins with postgres://. */
+  readonly database: string;
+  readonly slumId: string;
+  readonly clock: Clock;
+  readonly fallback: Known | undefined;
+}
+
+/** How long a SQLite file may be waited for where the event loop carries traffic. */
+const REOPEN_PATIENCE_MS = 20;
+
+export function openRegistryAt({ database, slumId, clock, fallback }: Whereabouts): Promise<Registry> {
+  if (isPostgresUrl(database)) {
+    const postgres = createPostgres(database, clock);
+    return openRegistry({
+      store: (feed) => createPostgresStore({ postgres, clock, slumId, feed }),
+      clock,
+      fallback,
+    });
+  }
+  let isFirst = true;
+  const open = () => {
+    const patienceMs = isFirst ? undefined : REOPEN_PATIENCE_MS;
+    isFirst = false;
+    return openDatabase(database, migrations, patienceMs);
+  };
+  return openRegistry({
+    store: (feed) => createSqliteStore({ path: database, open, clock, feed }),
+    clock,
+    fallback,
+  });
+}
+
+/** Who this slum is to the others, and to itself when it meets itself: the same for as long as its data directory. */
+export function identityIn({ identity }: DataPaths): string {
+  const known = readSecret(identity);
+  if (known !== undefined) return known;
+  const fresh = crypto.randomUUID();
+  writeSecret(identity, fresh);
+  return fresh;
+}

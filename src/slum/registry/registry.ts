@@ -1,0 +1,270 @@
+// The registry: a store of rows and its copy in memory. Everything reads the copy; every write goes to the store first.
+import { messageOf } from "../../core/fault.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import type * as schema from "./schema.ts";
+import type { AlertRow, DeliveryRow, EventRow, ServerRow, TenantRow, WebhookRow } from "./schema.ts";
+import type { Peer, Sightings } from "./sightings.ts";
+import type { EventFilter, Feed, Store, Tables } from "./store.ts";
+import { Copy, type Rows } from "./table-copy.ts";
+
+/** Whom an event is about. */
+export interface Subject {
+  readonly server?: string;
+  readonly tenant?: string;
+}
+
+/** The writes that one transaction may make; the copy in memory follows when it has committed. */
+export interface Writer {
+  readonly servers: Rows<ServerRow, schema.NewServerRow>;
+  readonly tenants: Rows<TenantRow, schema.NewTenantRow>;
+  readonly webhooks: Rows<WebhookRow, schema.NewWebhookRow>;
+  readonly deliveries: Rows<DeliveryRow, schema.NewDeliveryRow>;
+  readonly alerts: Rows<AlertRow, AlertRow>;
+  event(kind: string, subject: Subject, detail: string): void;
+  token(hash: string): void;
+}
+
+/** What routing needs, for a start without the database. */
+export interface Known {
+  readonly servers: readonly ServerRow[];
+  readonly tenants: readonly TenantRow[];
+}
+
+export interface TenantChange {
+  readonly before: TenantRow | undefined;
+  readonly after: TenantRow | undefined;
+}
+
+/** What routing has to follow when the copy has changed, whoever changed it. */
+export interface RoutingChange {
+  /** Undefined: all of them may be others. */
+  readonly tenants: readonly TenantChange[] | undefined;
+  /** Whether servers are others, or only what their checks have shown. */
+  readonly servers: "changed" | "checked" | "unchanged";
+  /** Servers that were drained just now. */
+  readonly drained: readonly string[];
+}
+
+export interface Registry extends AsyncDisposable {
+  readonly servers: ReadonlyMap<string, ServerRow>;
+  readonly tenants: ReadonlyMap<string, TenantRow>;
+  readonly webhooks: ReadonlyMap<string, WebhookRow>;
+  /** By `seq`: oldest first. */
+  readonly deliveries: ReadonlyMap<number, DeliveryRow>;
+  readonly alerts: ReadonlyMap<string, AlertRow>;
+  /** What the other slums on this registry have seen of the servers lately. */
+  readonly peers: readonly Peer[];
+  /** Whether those have all had the time to tell. */
+  readonly hearsAll: boolean;
+  /** Why the database could not be used the last time; undefined while all is well. */
+  readonly trouble: string | undefined;
+  /** Monotonic time of the last moment at which the copy was known to be what the database says; undefined: not since the start. */
+  readonly currentMs: number | undefined;
+  readonly pollMs: number;
+  /** Runs one transaction. While others are in its way it is tried again, for 5 s; then a fault. `work` may run several times. */
+  write<T>(work: (writer: Writer) => T): Promise<T>;
+  /** One try without waiting. Undefined when it could not be written: nothing has changed then, and `trouble` says why. */
+  tryWrite<T>(work: (writer: Writer) => T): Promise<T | undefined>;
+  /** Tells whether the database can be used, and follows what others have changed. */
+  poll(sightings: Sightings): Promise<void>;
+  events(filter: EventFilter): Promise<readonly EventRow[]>;
+  /** Calls back for every event from now on, until the returned function is called. */
+  onEvent(call: (event: EventRow) => void): () => void;
+  /** Calls back for what routing has to follow; a change is in force for it before `write` has returned. */
+  onChange(call: (change: RoutingChange) => void): void;
+  /** Hashes of the tokens; the last ones read while the database cannot be. */
+  tokens(): readonly string[];
+  /** Milliseconds of the clock that all slums on this registry share. */
+  now(): number;
+}
+
+export interface RegistryOptions {
+  readonly store: (feed: Feed) => Store;
+  readonly clock: Clock;
+  /** What to go on with while the database cannot be opened; without it, a failure to open is thrown. */
+  readonly fallback: Known | undefined;
+}
+
+const PATIENCE_MS = 5_000;
+
+/** Opens the database; it is closed by disposing the registry. */
+export async function openRegistry({
+  store: createStore,
+  clock,
+  fallback,
+}: RegistryOptions): Promise<Registry> {
+  let changed: TenantChange[] = [];
+  let drained: string[] = [];
+  let changedServers: RoutingChange["servers"] = "unchanged";
+  const servers = new Copy<ServerRow, schema.NewServerRow, string>(
+    ({ id }) => id,
+    (before, after) => {
+      if (!isOnlyChecked(before, after)) changedServers = "changed";
+      else if (changedServers === "unchanged") changedServers = "checked";
+      if (before && after?.drained && !before.drained) drained.push(after.id);
+    },
+  );
+  const tenants = new Copy<TenantRow, schema.NewTenantRow, string>(
+    ({ id }) => id,
+    (before, after) => changed.push({ before, after }),
+  );
+  const webhooks = new Copy<WebhookRow, schema.NewWebhookRow, string>(({ id }) => id);
+  const deliveries = new Copy<DeliveryRow, schema.NewDeliveryRow, number>(({ seq }) => seq);
+  const alerts = new Copy<AlertRow, AlertRow, string>(({ thing }) => thing);
+  const listeners = new Set<(event: EventRow) => void>();
+  const followers = new Set<(change: RoutingChange) => void>();
+  let trouble: string | undefined;
+  let currentMs: number | undefined;
+
+  const tell = (row: EventRow) => {
+    for (const listener of listeners) listener(row);
+  };
+
+  /** Lets routing follow what has changed since the last time. */
+  function follow(isAll = false): void {
+    if (!isAll && changedServers === "unchanged" && changed.length === 0) return;
+    const servers = isAll ? "changed" : changedServers;
+    const change = { tenants: isAll ? undefined : changed, servers, drained };
+    changedServers = "unchanged";
+    changed = [];
+    drained = [];
+    for (const follower of followers) follower(change);
+  }
+
+  const store = createStore({
+    replace(contents) {
+      servers.load(contents.servers);
+      tenants.load(contents.tenants);
+      webhooks.load(contents.webhooks);
+      deliveries.load(contents.deliveries);
+      alerts.load(contents.alerts);
+      currentMs = clock.monotonic();
+      follow(true);
+    },
+    apply(changes) {
+      for (const [key, row] of changes.servers) servers.set(key, row);
+      for (const [key, row] of changes.tenants) tenants.set(key, row);
+      for (const [key, row] of changes.webhooks) webhooks.set(key, row);
+      for (const [key, row] of changes.deliveries) deliveries.set(key, row);
+      for (const [key, row] of changes.alerts) alerts.set(key, row);
+      follow();
+    },
+    events: (rows) => rows.forEach(tell),
+    get wantsEvents() {
+      return listeners.size > 0;
+    },
+  });
+
+  function writerTo(tables: Tables, effects: (() => void)[]): Writer {
+    return {
+      servers: servers.writer(tables.servers, effects),
+      tenants: tenants.writer(tables.tenants, effects),
+      webhooks: webhooks.writer(tables.webhooks, effects),
+      deliveries: deliveries.writer(tables.deliveries, effects),
+      alerts: alerts.writer(tables.alerts, effects),
+      event(kind, { server = null, tenant = null }, detail) {
+        const row = tables.insertEvent({ at: clock.now(), kind, server, tenant, detail });
+        effects.push(() => tell(row));
+      },
+      token: tables.insertToken,
+    };
+  }
+
+  /** All of `work` or nothing, in the database and in memory; notes whether the database is in order. */
+  async function attempt<T>(work: (writer: Writer) => T, patienceMs: number): Promise<T> {
+    let effects: (() => void)[] = [];
+    const run = (tables: Tables) => {
+      effects = [];
+      return work(writerTo(tables, effects));
+    };
+    return noting(() =>
+      store.transact(run, patienceMs, () => {
+        for (const effect of effects) effect();
+        follow();
+      }),
+    );
+  }
+
+  async function noting<T>(use: () => Promise<T>): Promise<T> {
+    try {
+      const result = await use();
+      trouble = undefined;
+      currentMs = clock.monotonic();
+      return result;
+    } catch (thrown) {
+      const fault = store.faultOf(thrown);
+      if (fault) trouble = messageOf(fault);
+      throw fault ?? thrown;
+    }
+  }
+
+  async function tryWrite<T>(work: (writer: Writer) => T): Promise<T | undefined> {
+    try {
+      return await attempt(work, 0);
+    } catch (thrown) {
+      if (store.faultOf(thrown)) return undefined;
+      throw thrown;
+    }
+  }
+
+  await noting(store.open).catch(async (thrown) => {
+    trouble ??= messageOf(thrown);
+    if (fallback) return;
+    await store[Symbol.asyncDispose]();
+    throw thrown;
+  });
+  if (trouble !== undefined && fallback) {
+    servers.load(fallback.servers);
+    tenants.load(fallback.tenants);
+  }
+
+  return {
+    servers: servers.rows,
+    tenants: tenants.rows,
+    webhooks: webhooks.rows,
+    deliveries: deliveries.rows,
+    alerts: alerts.rows,
+    get peers() {
+      return store.peers;
+    },
+    get hearsAll() {
+      return store.hearsAll;
+    },
+    get trouble() {
+      return trouble;
+    },
+    get currentMs() {
+      return currentMs;
+    },
+    pollMs: store.pollMs,
+    write: (work) => attempt(work, PATIENCE_MS),
+    tryWrite,
+    async poll(sightings) {
+      const before = trouble;
+      try {
+        await store.poll(sightings);
+        // A full disk, or a database that only reads, shows that it is over when it takes a write.
+        if (before !== undefined) await tryWrite((writer) => writer.event("registry.back", {}, before));
+        else currentMs = clock.monotonic();
+      } catch (thrown) {
+        trouble = messageOf(store.faultOf(thrown) ?? thrown);
+      }
+    },
+    events: store.events,
+    onEvent(call) {
+      listeners.add(call);
+      return () => listeners.delete(call);
+    },
+    onChange: (call) => void followers.add(call),
+    tokens: store.tokens,
+    now: store.now,
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+/** Whether nothing about a server is other than what its checks have shown. */
+function isOnlyChecked(before: ServerRow | undefined, after: ServerRow | undefined): boolean {
+  if (!before || !after) return false;
+  const { status, statusAt, latencyMs, lastError } = after;
+  return Bun.deepEquals({ ...before, status, statusAt, latencyMs, lastError }, after);
+}

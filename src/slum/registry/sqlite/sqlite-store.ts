@@ -1,0 +1,199 @@
+// The registry in a SQLite file, for one slum: each transaction is one synchronous step, so that nothing comes between it and the copy.
+import type { Database } from "bun:sqlite";
+import { existsSync, statSync } from "node:fs";
+import { desc, eq, gt, lt } from "drizzle-orm";
+import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import { Fault } from "../../../core/fault.ts";
+import { databaseFault, sqliteCode } from "../../../platform/storage/database.ts";
+import { type Clock, sleep } from "../../../platform/time/clock.ts";
+import { leanTenants } from "../intern-rows.ts";
+import * as tables from "../schema.ts";
+import type { Feed, Store, Tables } from "../store.ts";
+import type { Statements } from "../table-copy.ts";
+
+export interface SqliteStoreOptions {
+  readonly path: string;
+  /** Opens and migrates; may throw each time. */
+  readonly open: () => Database;
+  readonly clock: Clock;
+  readonly feed: Feed;
+}
+
+const POLL_MS = 5_000;
+const RETRY_MS = 50;
+const KEPT_EVENTS = 10_000;
+const PRUNE_EVERY = 1_000;
+const PIECE = 1_000;
+
+type Drizzle = BunSQLiteDatabase<Record<string, never>>;
+interface Opened {
+  readonly raw: Database;
+  readonly db: Drizzle;
+  readonly inode: number;
+}
+
+export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOptions): Store {
+  const startedAt = clock.now() - clock.monotonic();
+  let opened: Opened | undefined;
+  let knownTokens: readonly string[] = [];
+  let written = 0;
+
+  function openNow(): Opened {
+    const raw = open();
+    // The event loop carries the traffic, so SQLite itself must not wait long for a lock: `transact` does, in turns.
+    raw.run("PRAGMA busy_timeout = 20");
+    const db = drizzle(raw, { casing: "snake_case" });
+    feed.replace({
+      servers: db.select().from(tables.servers).orderBy(tables.servers.seq).all(),
+      tenants: readTenants(db),
+      webhooks: db.select().from(tables.webhooks).orderBy(tables.webhooks.seq).all(),
+      deliveries: db.select().from(tables.deliveries).orderBy(tables.deliveries.seq).all(),
+      alerts: db.select().from(tables.alerts).all(),
+    });
+    return { raw, db, inode: inodeOf(path) };
+  }
+
+  /** The open database, or the fault that says why there is none. */
+  function usable(): Opened {
+    // A file that was removed would take writes that nobody ever reads again.
+    if (opened && inodeOf(path) !== opened.inode)
+      throw new Fault(
+        "internal",
+        `the registry ${path} is gone from its place; nothing was changed`,
+        "put it back, or restart slum; routing goes on",
+      );
+    opened ??= openNow();
+    return opened;
+  }
+
+  function tablesOf({ raw, db }: Opened): Tables {
+    return {
+      servers: statementsOf(db, tables.servers, tables.servers.id),
+      tenants: statementsOf(db, tables.tenants, tables.tenants.id),
+      webhooks: statementsOf(db, tables.webhooks, tables.webhooks.id),
+      deliveries: statementsOf(db, tables.deliveries, tables.deliveries.seq),
+      alerts: alertStatements(raw),
+      insertEvent(values) {
+        const row = db.insert(tables.events).values(values).returning().get();
+        if (++written % PRUNE_EVERY === 0)
+          db.delete(tables.events)
+            .where(lt(tables.events.seq, row.seq - KEPT_EVENTS))
+            .run();
+        return row;
+      },
+      insertToken: (hash) => void db.insert(tables.tokens).values({ hash, createdAt: clock.now() }).run(),
+    };
+  }
+
+  return {
+    pollMs: POLL_MS,
+    peers: [],
+    hearsAll: true,
+    async open() {
+      usable();
+    },
+    async transact(work, patienceMs, committed) {
+      const giveUpAt = clock.monotonic() + patienceMs;
+      for (;;) {
+        try {
+          const now = usable();
+          const result = now.raw.transaction(() => work(tablesOf(now))).immediate();
+          committed();
+          return result;
+        } catch (thrown) {
+          const isBusy = /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(thrown));
+          if (!isBusy || clock.monotonic() >= giveUpAt) throw thrown;
+        }
+        await sleep(clock, RETRY_MS);
+      }
+    },
+    async poll() {
+      const { raw } = usable();
+      raw.transaction(() => {}).immediate();
+    },
+    async events({ after, limit }) {
+      const { db } = usable();
+      const where = after === undefined ? undefined : gt(tables.events.seq, after);
+      const found = db
+        .select()
+        .from(tables.events)
+        .where(where)
+        .orderBy(desc(tables.events.seq))
+        .limit(limit);
+      return found.all().reverse();
+    },
+    tokens() {
+      try {
+        const rows = usable().db.select().from(tables.tokens).all();
+        knownTokens = rows.map(({ hash }) => hash);
+      } catch {
+        // The last ones that were read go on to count.
+      }
+      return knownTokens;
+    },
+    now: () => startedAt + clock.monotonic(),
+    faultOf(thrown) {
+      if (sqliteCode(thrown) !== "") return databaseFault(thrown, path);
+      return thrown instanceof Fault && (thrown.code === "internal" || !opened) ? thrown : undefined;
+    },
+    async [Symbol.asyncDispose]() {
+      opened?.raw.close();
+    },
+  };
+}
+
+/** There may be a hundred thousand: read in pieces, and each kept as small as it can be. */
+function* readTenants(db: Drizzle): Generator<tables.TenantRow> {
+  const { seq } = tables.tenants;
+  const lean = leanTenants();
+  for (let last = 0; ; ) {
+    const piece = db.select().from(tables.tenants).where(gt(seq, last)).orderBy(seq).limit(PIECE).all();
+    yield* piece.map(lean);
+    if (piece.length < PIECE) return;
+    last = piece.at(-1)?.seq ?? last;
+  }
+}
+
+function statementsOf<Row, New, Key>(
+  db: Drizzle,
+  table: SQLiteTable,
+  key: SQLiteColumn,
+): Statements<Row, New, Key> {
+  return {
+    insert: (values) =>
+      db
+        .insert(table)
+        .values(values as never)
+        .returning()
+        .get() as Row,
+    update: (at, change) =>
+      void db
+        .update(table)
+        .set(change as never)
+        .where(eq(key, at))
+        .run(),
+    remove: (at) => void db.delete(table).where(eq(key, at)).run(),
+  };
+}
+
+/** Prepared, and nothing but: there may be a hundred thousand in a transaction, for which all traffic waits. */
+function alertStatements(raw: Database): Statements<tables.AlertRow, tables.AlertRow, string> {
+  return {
+    insert(row) {
+      raw
+        .query("INSERT INTO alerts (thing, begun_at, open) VALUES (?, ?, ?)")
+        .run(row.thing, row.begunAt, row.open);
+      return row;
+    },
+    update: (thing, { begunAt = null, open = null }) =>
+      void raw
+        .query("UPDATE alerts SET begun_at = coalesce(?, begun_at), open = coalesce(?, open) WHERE thing = ?")
+        .run(begunAt, open, thing),
+    remove: (thing) => void raw.query("DELETE FROM alerts WHERE thing = ?").run(thing),
+  };
+}
+
+function inodeOf(path: string): number {
+  return existsSync(path) ? statSync(path).ino : 0;
+}

@@ -1,0 +1,74 @@
+// Where the registry's rows are kept: what a SQLite file and a PostgreSQL-compatible database both do for it.
+import type { Fault } from "../../core/fault.ts";
+import type * as schema from "./schema.ts";
+import type { Peer, Sightings } from "./sightings.ts";
+import type { Statements } from "./table-copy.ts";
+
+/** The statements of one transaction. */
+export interface Tables {
+  readonly servers: Statements<schema.ServerRow, schema.NewServerRow, string>;
+  readonly tenants: Statements<schema.TenantRow, schema.NewTenantRow, string>;
+  readonly webhooks: Statements<schema.WebhookRow, schema.NewWebhookRow, string>;
+  readonly deliveries: Statements<schema.DeliveryRow, schema.NewDeliveryRow, number>;
+  readonly alerts: Statements<schema.AlertRow, schema.AlertRow, string>;
+  insertEvent(values: schema.NewEventRow): schema.EventRow;
+  insertToken(hash: string): void;
+}
+
+/** All rows of the tables that have a copy in memory, each in the order in which they came to be. */
+export interface Contents {
+  readonly servers: Iterable<schema.ServerRow>;
+  readonly tenants: Iterable<schema.TenantRow>;
+  readonly webhooks: Iterable<schema.WebhookRow>;
+  readonly deliveries: Iterable<schema.DeliveryRow>;
+  readonly alerts: Iterable<schema.AlertRow>;
+}
+
+/** Rows that another slum has changed, by key; undefined for those that are gone. */
+export interface Changes {
+  readonly servers: ReadonlyMap<string, schema.ServerRow | undefined>;
+  readonly tenants: ReadonlyMap<string, schema.TenantRow | undefined>;
+  readonly webhooks: ReadonlyMap<string, schema.WebhookRow | undefined>;
+  readonly deliveries: ReadonlyMap<number, schema.DeliveryRow | undefined>;
+  readonly alerts: ReadonlyMap<string, schema.AlertRow | undefined>;
+}
+
+/** How the registry hears of what is in the database: without an await in between, and never in the middle of a transaction's work. */
+export interface Feed {
+  /** The database was opened, or reached again: everything may be other than it was. */
+  replace(contents: Contents): void;
+  apply(changes: Changes): void;
+  /** Events that another slum has written; asked for only while somebody listens. */
+  events(rows: readonly schema.EventRow[]): void;
+  readonly wantsEvents: boolean;
+}
+
+export interface EventFilter {
+  readonly after?: number | undefined;
+  readonly limit: number;
+}
+
+export interface Store extends AsyncDisposable {
+  /** How often `poll` is due. */
+  readonly pollMs: number;
+  /** Opens the database, migrates it, and feeds what is in it. Throws a Fault each time that fails. */
+  open(): Promise<void>;
+  /**
+   * One transaction: all of `work` or nothing. `committed` is called at the moment in which it is in force, before anything
+   * else is fed. `work` may be run again when others were in its way, for `patienceMs`; what it throws is thrown on.
+   */
+  transact<T>(work: (tables: Tables) => T, patienceMs: number, committed: () => void): Promise<T>;
+  /** Tells whether the database can be used, feeds what others have changed, and leaves word of what this slum has seen. */
+  poll(sightings: Sightings): Promise<void>;
+  /** What the other slums have seen of the servers lately. */
+  readonly peers: readonly Peer[];
+  /** Whether all slums that live have had the time to leave word: not when the database was reached only just now. */
+  readonly hearsAll: boolean;
+  events(filter: EventFilter): Promise<readonly schema.EventRow[]>;
+  /** Hashes of the tokens; the last ones read while the database cannot be. */
+  tokens(): readonly string[];
+  /** Milliseconds of a clock that all slums on this database share, and that does not jump while they run. */
+  now(): number;
+  /** The Fault for what the database threw; undefined for anything else. */
+  faultOf(thrown: unknown): Fault | undefined;
+}

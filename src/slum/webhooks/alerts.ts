@@ -1,0 +1,189 @@
+// What is worth a webhook: beginnings and ends of trouble, from what is known at a moment of the registry's clock.
+import type { AlertRow } from "../registry/schema.ts";
+
+export type AlertType =
+  | "server.offline"
+  | "server.online"
+  | "fleet.down"
+  | "fleet.up"
+  | "tenants.unroutable"
+  | "tenants.routable";
+
+export interface Alert {
+  readonly type: AlertType;
+  readonly data: Readonly<Record<string, unknown>>;
+  /** The things that begin or end with it. */
+  readonly things: readonly string[];
+}
+
+/** A server, with how its checks went lately; times are of the registry's clock. */
+export interface Watched {
+  readonly id: string;
+  readonly url: string;
+  readonly region: string | undefined;
+  readonly drained: boolean;
+  readonly isOffline: boolean;
+  /** Time of the first of the failed checks in a row; undefined when the last one passed or there was none. */
+  readonly failingSinceMs: number | undefined;
+  readonly failures: number;
+  /** Whether a check has passed since the last failure. */
+  readonly isOnline: boolean;
+  readonly error: string | undefined;
+}
+
+export interface Situation {
+  readonly nowMs: number;
+  readonly servers: readonly Watched[];
+  /** Ids of the tenants all of whose servers are offline. */
+  readonly unroutable: readonly string[];
+  /** Those too of whose servers none is known to be online. */
+  readonly unsure: readonly string[];
+}
+
+export interface AlertOptions {
+  /** How long all checks of a server must have failed. */
+  readonly offlineAfterMs: number;
+}
+
+/** How long the fleet must have been down, or a tenant unroutable. */
+const HOLD_MS = 10_000;
+const CHECKS_MIN = 3;
+/** One thing's beginning comes at most once in this time. */
+const REPEAT_MS = 300_000;
+const LISTED_MAX = 1_000;
+
+const FLEET = "fleet";
+
+/** Things whose beginning was told, by name: the registry's, as other slums may have told it. */
+export type Told = ReadonlyMap<string, Pick<AlertRow, "begunAt" | "open">>;
+
+/** Pure but for since when conditions hold: time, and what was told so far, come with each step. */
+export class Alerts {
+  readonly #options: AlertOptions;
+  /** Since when the condition of a thing holds without a break. */
+  readonly #heldMs = new Map<string, number>();
+  #told: Told = new Map();
+  /** What this step has begun and ended. */
+  readonly #now = new Map<string, boolean>();
+
+  constructor(options: AlertOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * What begins or ends now, in the order in which it is to be told. It is told when it is in the registry: until then the next
+   * step says the same.
+   */
+  step(situation: Situation, told: Told): Alert[] {
+    this.#told = told;
+    this.#now.clear();
+    const alerts = [...this.#fleetDown(situation), ...this.#servers(situation), ...this.#fleetUp(situation)];
+    return [...alerts, ...this.#tenants(situation)];
+  }
+
+  *#servers({ nowMs, servers }: Situation): Generator<Alert> {
+    for (const server of servers) {
+      const thing = `server ${server.id}`;
+      const { failingSinceMs, failures } = server;
+      if (this.#isOpen(thing)) {
+        if (server.isOnline) yield this.#end("server.online", [thing], describe(server));
+      } else if (failingSinceMs !== undefined && failures >= CHECKS_MIN && server.isOffline) {
+        if (nowMs - failingSinceMs >= this.#options.offlineAfterMs && this.#mayBegin(thing, nowMs)) {
+          const data = {
+            ...describe(server),
+            error: server.error,
+            failing_for_secs: secs(nowMs - failingSinceMs),
+          };
+          yield this.#begin("server.offline", [thing], data);
+        }
+      }
+    }
+    const known = new Set(servers.map(({ id }) => `server ${id}`));
+    // A deleted server has no end that anybody waits for; told all the same, as its beginning was.
+    for (const thing of this.#openOnes("server ")) {
+      if (known.has(thing)) continue;
+      yield this.#end("server.online", [thing], { server: thing.slice("server ".length), deleted: true });
+    }
+  }
+
+  *#fleetDown({ nowMs, servers }: Situation): Generator<Alert> {
+    const fleet = servers.filter(({ drained }) => !drained);
+    const isDown = fleet.length > 0 && fleet.every(({ isOffline }) => isOffline);
+    if (!this.#holds(FLEET, isDown, nowMs) || this.#isOpen(FLEET) || !this.#mayBegin(FLEET, nowMs)) return;
+    const listed = fleet.slice(0, LISTED_MAX).map(describe);
+    yield this.#begin("fleet.down", [FLEET], { servers: listed, total: fleet.length });
+  }
+
+  *#fleetUp({ servers }: Situation): Generator<Alert> {
+    if (!this.#isOpen(FLEET)) return;
+    const online = servers.filter(({ isOnline, drained }) => isOnline && !drained);
+    if (online.length === 0) return;
+    yield this.#end("fleet.up", [FLEET], {
+      servers: online.slice(0, LISTED_MAX).map(describe),
+      total: online.length,
+    });
+  }
+
+  *#tenants({ nowMs, servers, unroutable, unsure }: Situation): Generator<Alert> {
+    const now = new Set(unroutable.map((id) => `tenant ${id}`));
+    const fleetIsDown =
+      this.#isOpen(FLEET) ||
+      (servers.length > 0 && servers.every(({ isOffline, drained }) => isOffline || drained));
+    const doubtful = unsure === unroutable ? now : new Set(unsure.map((id) => `tenant ${id}`));
+    const back = this.#openOnes("tenant ").filter((thing) => !doubtful.has(thing));
+    if (back.length > 0) yield this.#end("tenants.routable", back, listTenants(back));
+    for (const thing of this.#heldMs.keys())
+      if (thing.startsWith("tenant ") && (fleetIsDown || !now.has(thing))) this.#heldMs.delete(thing);
+    if (fleetIsDown) return;
+    const begun = [...now].filter(
+      (thing) => this.#holds(thing, true, nowMs) && !this.#isOpen(thing) && this.#mayBegin(thing, nowMs),
+    );
+    if (begun.length > 0) yield this.#begin("tenants.unroutable", begun, listTenants(begun));
+  }
+
+  /** Whether a condition has held for long enough. */
+  #holds(thing: string, isSo: boolean, nowMs: number): boolean {
+    if (!isSo) this.#heldMs.delete(thing);
+    else if (!this.#heldMs.has(thing)) this.#heldMs.set(thing, nowMs);
+    return isSo && nowMs - (this.#heldMs.get(thing) ?? nowMs) >= HOLD_MS;
+  }
+
+  #mayBegin(thing: string, nowMs: number): boolean {
+    return nowMs - (this.#told.get(thing)?.begunAt ?? Number.NEGATIVE_INFINITY) >= REPEAT_MS;
+  }
+
+  #isOpen(thing: string): boolean {
+    return this.#now.get(thing) ?? this.#told.get(thing)?.open ?? false;
+  }
+
+  #openOnes(prefix: string): string[] {
+    return [...this.#told.keys()].filter((thing) => thing.startsWith(prefix) && this.#isOpen(thing));
+  }
+
+  #begin(type: AlertType, things: readonly string[], data: Alert["data"]): Alert {
+    for (const thing of things) this.#now.set(thing, true);
+    return { type, things, data };
+  }
+
+  #end(type: AlertType, things: readonly string[], data: Alert["data"]): Alert {
+    for (const thing of things) this.#now.set(thing, false);
+    return { type, things, data };
+  }
+}
+
+export function isBeginning(type: AlertType): boolean {
+  return type === "server.offline" || type === "fleet.down" || type === "tenants.unroutable";
+}
+
+function describe({ id, url, region }: Watched) {
+  return { server: id, url, ...(region !== undefined && { region }) };
+}
+
+function listTenants(things: readonly string[]) {
+  const ids = things.map((thing) => thing.slice("tenant ".length));
+  return { tenants: ids.slice(0, LISTED_MAX), total: ids.length };
+}
+
+function secs(ms: number): number {
+  return Math.round(ms / 1000);
+}

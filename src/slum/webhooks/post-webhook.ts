@@ -1,0 +1,128 @@
+// One HTTP request to a receiver of webhooks: to an address that was checked, without redirects, and bounded in time.
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { Fault, messageOf } from "../../core/fault.ts";
+import { isIpLiteral } from "../../core/host.ts";
+import { quote } from "../../core/name.ts";
+import { createTrust } from "../../core/trusted-proxies.ts";
+import { type Fields, type Upstream, UpstreamFailure } from "../../proxy/http-client.ts";
+
+/** Networks that nobody on the internet is in (RFC 6890 and its successors). */
+const isPrivate = createTrust([
+  ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"],
+  ...["192.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"],
+  ...["224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64"],
+  ...["2001:db8::/32", "2002::/16", "fc00::/7", "fe80::/10", "ff00::/8"],
+]);
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const ANSWER_TIMEOUT_MS = 10_000;
+const LOOKUP_TIMEOUT_MS = 5_000;
+const SHOWN_CHARS = 500;
+
+export interface Reply {
+  readonly status: number;
+  /** The beginning of its body. */
+  readonly text: string;
+}
+
+/** The URL of a receiver, or a usage fault. */
+export function parseReceiverUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new Fault("usage", `${quote(text)} is not the URL of a receiver`, "write https://host/path");
+  if (url.username !== "" || url.password !== "")
+    throw new Fault(
+      "usage",
+      "the URL of a receiver has no user name or password",
+      "messages are signed instead",
+    );
+  url.hash = "";
+  return url;
+}
+
+/** The address to send to. Throws a Fault when the name has none, or a private one that is not allowed. */
+export async function addressOf(url: URL, allowPrivate: boolean): Promise<string> {
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const found = isIP(host) ? [host] : await resolve(host);
+  const secret = allowPrivate ? undefined : found.find(isPrivate);
+  if (secret !== undefined)
+    throw new Fault(
+      "forbidden",
+      `${host}${host === secret ? "" : ` (${secret})`} is a private address`,
+      "if it is meant, allow it: --allow-private",
+    );
+  const [first] = found;
+  if (first === undefined) throw new Fault("unreachable", `${host} has no address`);
+  return first;
+}
+
+async function resolve(host: string): Promise<string[]> {
+  let timer: Timer | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no answer in time")), LOOKUP_TIMEOUT_MS);
+  });
+  try {
+    const found = await Promise.race([lookup(host, { all: true }), late]);
+    return found.map(({ address }) => address);
+  } catch (thrown) {
+    throw new Fault("unreachable", `${host} does not resolve: ${messageOf(thrown)}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Posts a JSON body and answers what came back, whatever its status. Rejects with a Fault when nothing did. */
+export async function post(
+  upstream: Upstream,
+  url: URL,
+  address: string,
+  body: string,
+  headers: Fields,
+  signal: AbortSignal,
+): Promise<Reply> {
+  const isTls = url.protocol === "https:";
+  const fields: Fields = [
+    ["host", url.host],
+    ["user-agent", "slum-webhook"],
+    ["content-type", "application/json"],
+    ["accept", "*/*"],
+    ...headers,
+  ];
+  try {
+    const answer = await upstream.send(
+      {
+        host: address,
+        port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
+        ...(isTls && { tls: { serverName: isIpLiteral(url.hostname) ? "" : url.hostname } }),
+      },
+      { method: "POST", path: `${url.pathname}${url.search}`, fields, body: Buffer.from(body) },
+      {
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        requestTimeoutMs: ANSWER_TIMEOUT_MS,
+        streamIdleTimeoutMs: ANSWER_TIMEOUT_MS,
+        signal: () => signal,
+        onEnd: () => {},
+      },
+    );
+    return { status: answer.status, text: await beginningOf(answer.body) };
+  } catch (thrown) {
+    if (!(thrown instanceof UpstreamFailure)) throw thrown;
+    throw new Fault("unreachable", `no answer from ${url.host}: ${thrown.message}`);
+  }
+}
+
+/** The first piece of a body; the rest is not waited for. */
+async function beginningOf(body: Uint8Array | ReadableStream<Uint8Array> | null): Promise<string> {
+  if (body === null) return "";
+  if (body instanceof Uint8Array) return Buffer.from(body).toString("utf8").slice(0, SHOWN_CHARS);
+  const reader = body.getReader();
+  try {
+    const { value } = await reader.read();
+    return value === undefined ? "" : Buffer.from(value).toString("utf8").slice(0, SHOWN_CHARS);
+  } catch {
+    return "";
+  } finally {
+    void reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,236 @@
+// The handlers of ten's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
+import type { Peer } from "../../api/access.ts";
+import type { LoginCode } from "../../api/login-link.ts";
+import type { Handlers } from "../../api/server.ts";
+import { Fault } from "../../core/fault.ts";
+import { type InstanceName, instanceName, parseInstance } from "../../core/name.ts";
+import { select } from "../../core/rollout.ts";
+import type { Control } from "../operations/control.ts";
+import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
+import type { Caller } from "./caller.ts";
+import type { TenContract } from "./contract.ts";
+import type { InstanceView, ServiceSplit } from "./shapes.ts";
+import type { View } from "./view.ts";
+
+export interface HandlerParts {
+  readonly control: Control;
+  readonly view: View;
+  describeConfig(): Record<string, unknown>;
+  metrics(): string;
+  /** A login link for the dashboard, in parts. */
+  loginCode(peer: Peer): LoginCode;
+}
+
+/** Lines of output beside each instance that has failed. */
+const SHOWN_LINES = 5;
+
+export function createHandlers(parts: HandlerParts): Handlers<TenContract, Caller> {
+  const { control, view } = parts;
+  const { traffic, lifecycle, deploys, registry, supervisor } = control;
+
+  /** The instance that a call names, of a service that there is, for a caller who may touch it. */
+  function own(caller: Caller, name: InstanceName): InstanceName {
+    requireTouch(caller, name);
+    // Without the hint that names the others. And what others deploy as a tenant's version is not the tenant's.
+    if (caller.tenant !== undefined && !registry.find(name.service, name.id)) throw absent(name);
+    control.requireKnown(name.service);
+    return name;
+  }
+
+  function requireLogs(caller: Caller, service: string | undefined): void {
+    if (service === undefined) return;
+    if (caller.tenant === undefined) control.requireKnown(service);
+    else own(caller, { service, id: caller.tenant });
+  }
+
+  /** Every change of traffic is answered with the split that it led to. */
+  async function withSplit<C extends TrafficChange>(change: Promise<C>): Promise<C & ServiceSplit> {
+    const done = await change;
+    return { ...done, ...splitOf(done.service) };
+  }
+
+  /** What has failed is shown with the last that it wrote. */
+  async function withOutput(one: InstanceView): Promise<InstanceView> {
+    if (one.state !== "failed") return one;
+    const output = await control.logs.lastOutput(parseInstance(one.id), SHOWN_LINES).catch(() => []);
+    return { ...one, last_output: [...output] };
+  }
+
+  function splitOf(service: string): ServiceSplit {
+    return { service, split: view.split(service), maintenance: view.maintenance(service) };
+  }
+
+  return {
+    health: ({ peer }) => ({ status: "ok", peer: peer.address || null, trusted: peer.trusted }),
+    async listInstances({ query, principal }) {
+      const instances = view
+        .list(query.process)
+        .filter((one) => mayTouch(principal, one.id.slice(one.service.length + 1)));
+      const isShown = (service: string) =>
+        principal.tenant === undefined
+          ? (query.process ?? service) === service
+          : instances.some((one) => one.service === service);
+      const shown: InstanceView[] = [];
+      // One after the other: each takes a descriptor, which visitors need as well.
+      for (const one of instances) shown.push(await withOutput(one));
+      return {
+        instances: shown,
+        maintenance: view.underMaintenance().filter(({ service }) => isShown(service)),
+      };
+    },
+    async spawn({ body, principal }) {
+      requireTouch(principal, { service: body.process, id: body.id });
+      const { process: service, id, version = id, weight } = body;
+      return withSplit(lifecycle.spawn({ service, id, version, weight }));
+    },
+    async stop({ params, query, principal }) {
+      const { service, id } = own(principal, params.id);
+      return withSplit(lifecycle.stop(service, [id], query.force));
+    },
+    async stopAll({ body, principal }) {
+      const names = body.instances.map((name) => own(principal, name));
+      for (const { service, id } of names) select(serviceOf(registry.list(service), service), id);
+      const byService = [...Map.groupBy(names, ({ service }) => service)];
+      const changes: (TrafficChange & ServiceSplit)[] = [];
+      for (const [service, those] of byService) {
+        const ids = [...new Set(those.map(({ id }) => id))];
+        changes.push(await withSplit(lifecycle.stop(service, ids, body.force)));
+      }
+      return { changes };
+    },
+    async removeAll({ body, principal }) {
+      const names = body.instances.map((name) => own(principal, name));
+      await lifecycle.remove(names);
+      return { removed: names.map(({ service, id }) => instanceName(service, id)) };
+    },
+    async restart({ params, principal, signal }) {
+      const { service, id } = own(principal, params.id);
+      await lifecycle.restart(service, id, signal);
+      return view.one(service, id);
+    },
+    setShare({ params, body, signal }) {
+      const { service, id } = params.id;
+      control.requireKnown(service);
+      return withSplit(traffic.setShare(service, id, body.weight, { force: body.force, signal }));
+    },
+    async check({ params, principal }) {
+      const { service, id } = own(principal, params.id);
+      const row = registry.get(service, id);
+      const outcome = await supervisor.check(row);
+      const { state } = registry.get(service, id);
+      return {
+        id: instanceName(service, id),
+        healthy: outcome?.ok ?? false,
+        state,
+        detail: outcome?.detail ?? `${state}: ${row.reason}`,
+        latency_ms: outcome ? Math.round(outcome.latencyMs * 10) / 10 : 0,
+      };
+    },
+    async prune({ body }) {
+      control.requireKnown(body.process);
+      return { service: body.process, removed: [...(await lifecycle.prune(body.process, body.keep))] };
+    },
+    setWeights({ body, signal }) {
+      control.requireKnown(body.process);
+      const weights = new Map(Object.entries(body.weights));
+      return withSplit(traffic.setRaw(body.process, weights, { force: body.force, signal }));
+    },
+    split({ params }) {
+      control.requireKnown(params.service);
+      return splitOf(params.service);
+    },
+    async maintenance({ params: { service }, body }) {
+      return { ...(await control.maintain(service, body.on)), maintenance: view.maintenance(service) };
+    },
+    async deploy({ body, signal }, report) {
+      const { startupTimeoutMs, instances: defaultInstances } = control.service(body.process);
+      const deploy = deploys.deploy(
+        {
+          service: body.process,
+          id: body.id ?? body.version,
+          version: body.version,
+          weight: body.weight,
+          timeoutMs: body.timeout === undefined ? startupTimeoutMs : body.timeout * 1000,
+          instances: body.instances,
+          defaultInstances,
+          queueMs: body.wait * 1000,
+          promote: body.promote,
+          stopOld: body.stop_old,
+          replace: body.replace,
+        },
+        (step, message) => report({ step, message }),
+        signal,
+      );
+      const { healthyAfterMs, stopped, ...change } = await withSplit(deploy);
+      return { ...change, healthy_after_ms: Math.round(healthyAfterMs), stopped: [...stopped] };
+    },
+    route({ body, signal }) {
+      const { process: service, from, to, force, wait } = body;
+      control.requireKnown(service);
+      return withSplit(
+        traffic.route(service, from, to, { force, signal, ...(wait > 0 && { waitMs: wait * 1000 }) }),
+      );
+    },
+    async rollback({ body, signal }) {
+      control.requireKnown(body.process);
+      const { process: service, last } = body;
+      if (!body.dry_run) return withSplit(traffic.rollback(service, { last, signal }));
+      const { message, weights } = traffic.foreseeRollback(service, last);
+      const split = view.foreseen(service, weights);
+      return { ...splitOf(service), split, message, changed: false, undo: null };
+    },
+    async logs({ query, principal }) {
+      requireLogs(principal, query.process);
+      return { lines: await control.logs.tail(ownLogs(principal, query)) };
+    },
+    followLogs({ query, principal, signal }) {
+      requireLogs(principal, query.process);
+      return control.logs.follow(ownLogs(principal, query), signal);
+    },
+    events: ({ query }) => ({
+      events: registry
+        .events({ limit: query.limit, ...(query.after !== undefined && { after: query.after }) })
+        .map((event) => ({ ...event, at: new Date(event.at).toISOString() })),
+    }),
+    config: () => parts.describeConfig(),
+    async reload({ body, signal }, report) {
+      const done = await control.reload(
+        body.restart_changed,
+        (message) => report({ step: "restarting", message }),
+        signal,
+      );
+      return {
+        ...done,
+        differences: [...done.differences],
+        later: [...done.later],
+        stale: [...done.stale],
+        orphaned: [...done.orphaned],
+        restarted: [...done.restarted],
+      };
+    },
+    metrics: () => parts.metrics(),
+    loginCode: ({ peer }) => parts.loginCode(peer),
+  };
+}
+
+function mayTouch(caller: Caller, id: string): boolean {
+  return caller.tenant === undefined || caller.tenant === id;
+}
+
+/** What a tenant may not touch does not exist for it. */
+function requireTouch(caller: Caller, name: InstanceName): void {
+  if (mayTouch(caller, name.id)) return;
+  throw absent(name);
+}
+
+function absent({ service, id }: InstanceName): Fault {
+  return new Fault("not_found", `there is no instance ${instanceName(service, id)}`);
+}
+
+/** What others deploy as a tenant's version is not the tenant's. */
+function ownLogs<Q extends { id?: string | undefined }>(caller: Caller, query: Q): Q & { exact?: true } {
+  if (caller.tenant === undefined) return query;
+  if (query.id !== undefined && query.id !== caller.tenant)
+    throw new Fault("not_found", `there is no instance ${query.id}`);
+  return { ...query, id: caller.tenant, exact: true };
+}

@@ -1,0 +1,156 @@
+// The shapes of ten's admin API: what a field may hold on the way in, and what an answer has.
+import { z } from "zod";
+import { Fault } from "../../core/fault.ts";
+import { parseInstance, parseLabel, parseService } from "../../core/name.ts";
+import { parseSince } from "../../core/since.ts";
+import { parseWeight } from "../../core/weight.ts";
+import type { LogLine, LogQuery } from "../logs/log-line.ts";
+
+/** A checked text: what the parser refuses becomes the message of the field. */
+function checked<T>(parse: (text: string) => T) {
+  return z.string().transform((text, context) => {
+    try {
+      return parse(text);
+    } catch (thrown) {
+      const message =
+        thrown instanceof Fault ? [thrown.message, thrown.hint].filter(Boolean).join("; ") : "invalid";
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }
+  });
+}
+
+export const service = checked((text) => parseService(text));
+export const label = checked((text) => parseLabel(text));
+const instance = checked(parseInstance);
+/** A weight as people write it, in percent; hundredths inside. */
+export const weight = z.union([z.number(), z.string()]).transform((value, context) => {
+  try {
+    return parseWeight(value);
+  } catch (thrown) {
+    context.addIssue({
+      code: "custom",
+      message: thrown instanceof Fault ? `${thrown.message}; ${thrown.hint}` : "invalid",
+    });
+    return z.NEVER;
+  }
+});
+export const flag = z.boolean().default(false);
+export const queryFlag = z
+  .enum(["true", "false", "1", "0"])
+  .default("false")
+  .transform((text) => text === "true" || text === "1");
+export const count = (fallback: number, max: number) =>
+  z.coerce.number().int().min(0).max(max).default(fallback);
+
+const percent = z.number();
+const state = z.enum(["starting", "healthy", "unhealthy", "draining", "sleeping", "stopped", "failed"]);
+
+export const instanceAnswer = z.object({
+  id: z.string(),
+  service: z.string(),
+  version: z.string(),
+  state,
+  health: z.enum(["healthy", "unhealthy", "unknown"]),
+  reason: z.string(),
+  weight: percent,
+  share: percent,
+  port: z.number().nullable(),
+  pid: z.number().nullable(),
+  uptime_secs: z.number().nullable(),
+  idle_secs: z.number().nullable(),
+  restarts: z.number(),
+  last_exit: z.string().nullable(),
+  /** In lists, of what has failed: its last lines. */
+  last_output: z.array(z.string()).optional(),
+  next_try_secs: z.number().nullable(),
+  in_flight: z.number(),
+  requests: z.number(),
+  errors: z.number(),
+  requests_per_sec: z.number(),
+  error_percent: percent,
+  p95_ms: z.number().nullable(),
+  cpu_percent: z.number().nullable(),
+  memory_bytes: z.number().nullable(),
+  url: z.string(),
+  created_at: z.string(),
+});
+export type InstanceView = z.infer<typeof instanceAnswer>;
+
+export const splitAnswer = z.array(
+  z.object({ id: z.string(), version: z.string(), state, weight: percent, share: percent }),
+);
+export type SplitView = z.infer<typeof splitAnswer>;
+
+/** Since when a service is under maintenance; null when it is not. */
+const maintenance = z.string().nullable();
+export const serviceSplit = { service: z.string(), split: splitAnswer, maintenance };
+const serviceSplitAnswer = z.object(serviceSplit);
+export type ServiceSplit = z.infer<typeof serviceSplitAnswer>;
+
+const change = {
+  ...serviceSplit,
+  changed: z.boolean(),
+  message: z.string(),
+  undo: z.string().nullable(),
+};
+export const changeAnswer = z.object(change);
+
+export const deployAnswer = z.object({
+  ...change,
+  instance: z.string(),
+  healthy_after_ms: z.number(),
+  stopped: z.array(z.string()),
+});
+
+export const maintenanceAnswer = z.object({
+  service: z.string(),
+  changed: z.boolean(),
+  message: z.string(),
+  maintenance,
+});
+
+export const checkAnswer = z.object({
+  id: z.string(),
+  healthy: z.boolean(),
+  state,
+  detail: z.string(),
+  latency_ms: z.number(),
+});
+
+const given = z.string().nullable();
+export const reloadAnswer = z.object({
+  differences: z.array(z.object({ key: z.string(), before: given, after: given })),
+  later: z.array(z.string()),
+  stale: z.array(z.string()),
+  orphaned: z.array(z.string()),
+  restarted: z.array(z.string()),
+});
+
+export const logLine = z.object({
+  instance: z.string(),
+  stream: z.enum(["stdout", "stderr"]),
+  at: z.string().nullable(),
+  text: z.string(),
+  base64: z.string().optional(),
+}) satisfies z.ZodType<LogLine>;
+export const event = z.object({
+  seq: z.number(),
+  at: z.string(),
+  service: z.string(),
+  instance: z.string().nullable(),
+  kind: z.string(),
+  detail: z.string(),
+});
+
+export const logQuery = z.strictObject({
+  process: service.optional(),
+  id: label.optional(),
+  limit: count(100, 10_000),
+  search: z.string().max(1_000).optional(),
+  level: z.enum(["stdout", "stderr"]).optional(),
+  since: checked(parseSince).optional(),
+}) satisfies z.ZodType<LogQuery>;
+
+export const instances = z.array(instance).min(1).max(1_000);
+export const params = z.strictObject({ id: instance });

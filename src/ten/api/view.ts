@@ -1,0 +1,152 @@
+// What is shown of instances: rows, lives and traffic put together for the API.
+import { instanceName } from "../../core/name.ts";
+import { usable } from "../../core/round-robin.ts";
+import type { Route } from "../../core/route.ts";
+import { at, shareOf, sum, type Weights } from "../../core/weight.ts";
+import { olderByMs } from "../../platform/process/proc.ts";
+import type { Usage } from "../../platform/process/usage.ts";
+import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
+import type { InstanceRow, Registry } from "../registry/registry.ts";
+import type { Instance } from "../supervisor/instance.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
+import { errorsOf, type Rates } from "./rates.ts";
+import type { InstanceView, SplitView } from "./shapes.ts";
+
+export interface View {
+  list(service?: string): InstanceView[];
+  one(service: string, id: string): InstanceView;
+  /** The instances of a service that should run, newest last. */
+  split(service: string): SplitView;
+  /** The same as it would be with these weights, and all that has some healthy. */
+  foreseen(service: string, weights: Weights): SplitView;
+  /** Since when a service is under maintenance; null when it is not. */
+  maintenance(service: string): string | null;
+  underMaintenance(): { readonly service: string; readonly since: string }[];
+}
+
+export interface ViewParts {
+  readonly registry: Registry;
+  readonly supervisor: Supervisor;
+  readonly rates: Rates;
+  /** The routes in force. */
+  routes(): readonly Route[];
+  traffic(): readonly TargetTraffic[];
+  /** By session, which is the pid of an instance's process. */
+  usage(): ReadonlyMap<number, Usage>;
+  monotonic(): number;
+  urlOf(service: string, id: string): string;
+}
+
+export function createView(parts: ViewParts): View {
+  const { registry, supervisor } = parts;
+
+  /** The share of every target of a service, as the proxy divides its traffic right now. */
+  function sharesOf(route: Route): [string, number][] {
+    const targets = usable(route);
+    const total = sum(targets.map(({ weight }) => weight));
+    return targets.map(({ id, weight }) => [id, shareOf(weight, total)]);
+  }
+
+  function show(rows: readonly InstanceRow[]): InstanceView[] {
+    const services = new Set(rows.map((row) => row.service));
+    const shares = new Map(
+      parts
+        .routes()
+        .filter(({ name }) => services.has(name))
+        .flatMap(sharesOf),
+    );
+    const traffic = new Map(parts.traffic().map((one) => [one.id, one]));
+    return rows.map((row) => {
+      const name = instanceName(row.service, row.id);
+      return toView(row, shares.get(name) ?? 0, traffic.get(name));
+    });
+  }
+
+  function toView(row: InstanceRow, share: number, traffic: TargetTraffic | undefined): InstanceView {
+    const name = instanceName(row.service, row.id);
+    const instance = supervisor.find(row);
+    const usage = instance?.process && parts.usage().get(instance.process.pid);
+    const rate = parts.rates.of(traffic);
+    const { nextTryMs } = supervisor.lifeOf(row) ?? {};
+    return {
+      id: name,
+      service: row.service,
+      version: row.version,
+      state: row.state,
+      health: row.state === "healthy" || row.state === "unhealthy" ? row.state : "unknown",
+      reason: row.reason,
+      weight: row.weight / 100,
+      share,
+      port: row.port,
+      pid: row.pid,
+      uptime_secs: secs(instance && uptimeOf(instance)),
+      idle_secs: traffic ? Math.round(traffic.idleMs / 100) / 10 : null,
+      restarts: row.restarts,
+      last_exit: row.lastExit,
+      next_try_secs: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
+      in_flight: traffic?.inFlight ?? 0,
+      requests: traffic?.requests ?? 0,
+      errors: traffic ? errorsOf(traffic) : 0,
+      requests_per_sec: rate.requestsPerSec,
+      error_percent: rate.errorPercent,
+      p95_ms: rate.p95Ms,
+      cpu_percent: usage?.cpuPercent === undefined ? null : Math.round(usage.cpuPercent * 10) / 10,
+      memory_bytes: usage?.rssBytes ?? null,
+      url: parts.urlOf(row.service, row.id),
+      created_at: new Date(row.createdAt).toISOString(),
+    };
+  }
+
+  /** Since its process began, also under an earlier server. */
+  function uptimeOf({ process, startedAtMs }: Instance): number | undefined {
+    if (!process || startedAtMs === undefined) return undefined;
+    const olderMs = olderByMs(process.startTime);
+    // The monotonic clock began with this program.
+    return parts.monotonic() + (olderMs === undefined ? -startedAtMs : Math.max(olderMs, -parts.monotonic()));
+  }
+
+  return {
+    list: (service) => show(registry.list(service)),
+    one(service, id) {
+      const [view] = show([registry.get(service, id)]);
+      if (!view) throw new Error("a row that exists has a view");
+      return view;
+    },
+    maintenance: (service) => isoOf(registry.maintenance.get(service)),
+    underMaintenance: () =>
+      Array.from(registry.maintenance, ([service, since]) => ({ service, since: isoOf(since) })),
+    foreseen(service, weights) {
+      const total = sum(weights.values());
+      return registry
+        .list(service)
+        .filter(({ id, desired }) => desired === "running" || at(weights, id) > 0)
+        .map(({ id, version, state }) => ({
+          id: instanceName(service, id),
+          version,
+          state,
+          weight: at(weights, id) / 100,
+          share: shareOf(at(weights, id), total),
+        }));
+    },
+    split(service) {
+      const rows = registry.list(service).filter((row) => row.desired === "running");
+      return show(rows).map(({ id, version, state, weight, share }) => ({
+        id,
+        version,
+        state,
+        weight,
+        share,
+      }));
+    },
+  };
+}
+
+function isoOf(ms: number): string;
+function isoOf(ms: number | undefined): string | null;
+function isoOf(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}
+
+function secs(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.round(ms / 100) / 10;
+}

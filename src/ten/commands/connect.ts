@@ -1,0 +1,72 @@
+// How a command reaches its server: the URL it was given, or the unix socket in the data directory.
+import { dirname, resolve } from "node:path";
+import { createClient } from "../../api/client.ts";
+import { type Endpoint, parseServerUrl } from "../../api/dial.ts";
+import type { Context } from "../../cli/command.ts";
+import { Fault } from "../../core/fault.ts";
+import { contract, type TenClient } from "../api/contract.ts";
+import { findConfig, readDocument } from "../config/config.ts";
+import { dataPaths } from "../config/paths.ts";
+
+/** The client of the server that the flags, the environment or the nearest tenement.toml point to. Does not dial yet. */
+export function connect({ globals, out, program }: Context): TenClient {
+  const endpoint = endpointOf(globals);
+  return createClient(contract, {
+    endpoint,
+    product: `ten/${program.version}`,
+    unreachable: (cause) => unreachable(endpoint, cause),
+    onOtherVersion: (product) => out.warn(`the server is ${product}, this is ten/${program.version}`),
+  });
+}
+
+function endpointOf({ server, token, dataDir, config }: Context["globals"]): Endpoint {
+  if (server !== undefined) return { url: parseServerUrl(server), token };
+  return { socket: dataPaths(dataDirOf(process.cwd(), dataDir, config)).socket };
+}
+
+/** The data directory by flag, else as the configuration says; only that key of the file is looked at. Absolute. */
+export function dataDirOf(cwd: string, flag: string | undefined, config: string | undefined): string {
+  if (flag !== undefined) return resolve(cwd, flag);
+  const file = findConfigFor(cwd, config);
+  const found = dataDirIn(file);
+  return resolve(dirname(file), typeof found === "string" ? found : "./tenement-data");
+}
+
+/** A server goes on with the file that it read, so a file that is broken since must not hide the way to it. */
+function dataDirIn(file: string): unknown {
+  try {
+    return (readDocument(file) as { settings?: { data_dir?: unknown } }).settings?.data_dir;
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    const hint = `${thrown.hint}; until then name the server's directory: --data-dir DIR`;
+    throw new Fault(thrown.code, thrown.message, hint);
+  }
+}
+
+function findConfigFor(cwd: string, config: string | undefined): string {
+  try {
+    return findConfig(cwd, config);
+  } catch (thrown) {
+    if (!(thrown instanceof Fault) || config !== undefined) throw thrown;
+    throw new Fault(
+      "unreachable",
+      `no server to talk to: ${thrown.message}`,
+      "go where tenement.toml is, name one with --config, --data-dir or --server, or begin with: ten init",
+    );
+  }
+}
+
+function unreachable(endpoint: Endpoint, cause: string): Fault {
+  if ("url" in endpoint) {
+    return new Fault(
+      "unreachable",
+      `no answer from ${endpoint.url.origin}: ${cause}`,
+      "is the server running, and the URL right?",
+    );
+  }
+  return new Fault(
+    "unreachable",
+    `no server at ${endpoint.socket}: ${cause}`,
+    "start one where tenement.toml is: ten serve",
+  );
+}

@@ -1,0 +1,66 @@
+// How a change of traffic is told: what happened, the new split of the service, and the command that undoes it.
+import type { Output } from "../../cli/output.ts";
+import { formatTable } from "../../cli/table.ts";
+import type { SplitView } from "../api/shapes.ts";
+
+interface Change {
+  readonly service: string;
+  readonly changed: boolean;
+  readonly message: string;
+  readonly split: SplitView;
+  readonly maintenance: string | null;
+  readonly undo: string | null;
+}
+
+export function reportChange(out: Output, change: Change): void {
+  reportChanges(out, [change]);
+}
+
+/** One change is one object for scripts, several are a list in one. */
+export function reportChanges(out: Output, changes: readonly Change[]): void {
+  for (const { changed, message } of changes) {
+    if (changed) out.success(message);
+    else out.info(message);
+  }
+  const [only] = changes;
+  const tables = () => changes.map((change) => splitText(out, change)).join("\n");
+  out.data(only && changes.length === 1 ? { ...only } : { changes }, tables);
+  for (const { undo } of changes) if (undo !== null) out.hint(`undo with: ${undo}`);
+}
+
+/** The split of a service, and what keeps visitors away from it. */
+export function splitText(
+  out: Output,
+  { service, split, maintenance }: Pick<Change, "service" | "split" | "maintenance">,
+): string {
+  return splitTable(out, split) + (maintenance === null ? "" : maintenanceLine(out, service, maintenance));
+}
+
+export function maintenanceLine(out: Output, service: string, since: string): string {
+  const what = out.paint("yellow", `${service} is under maintenance`);
+  return `${what} since ${since}: visitors get 503 until: ten maintenance ${service} off\n`;
+}
+
+const BAR_WIDTH = 25;
+
+/** One line an instance: its weight, its share of the traffic now, and a bar. */
+function splitTable(out: Output, split: SplitView): string {
+  if (split.length === 0) return "no instance runs\n";
+  const columns = [
+    { heading: "INSTANCE" },
+    { heading: "VERSION" },
+    { heading: "STATE" },
+    { heading: "WEIGHT", align: "right" as const },
+    { heading: "SHARE", align: "right" as const },
+    { heading: "" },
+  ];
+  const rows = split.map(({ id, version, state, weight, share }) => [
+    id,
+    version,
+    state,
+    String(weight),
+    `${share} %`,
+    out.paint("green", "█".repeat(Math.round((share / 100) * BAR_WIDTH))),
+  ]);
+  return formatTable(columns, rows, out.paint);
+}

@@ -1,0 +1,225 @@
+// The configuration: tenement.toml found, read, checked as a whole, and turned into what the server works with.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { parse, TomlError } from "smol-toml";
+import { Fault, messageOf } from "../../core/fault.ts";
+import { quote } from "../../core/name.ts";
+import { type Ephemeral, isEphemeral, type PortRange, readEphemeral } from "../../platform/net/ports.ts";
+import { incoherences } from "./cross-checks.ts";
+import { readErrorPage } from "./error-page.ts";
+import { configFault, type Problem } from "./problems.ts";
+import { type Service, toService } from "./service.ts";
+import { type Document, documentShape, portRange } from "./toml-schema.ts";
+
+export const CONFIG_NAME = "tenement.toml";
+const MAX_BYTES = 1_048_576;
+
+/** A checked configuration; immutable, a reload makes a new one. */
+export interface Config {
+  /** The file, absolute. Relative paths in it start at its directory. */
+  readonly path: string;
+  readonly directory: string;
+  readonly settings: Settings;
+  readonly services: ReadonlyMap<string, Service>;
+  /** Ids to spawn once, by service, when the registry has never held an instance of that service. */
+  readonly instances: ReadonlyMap<string, readonly string[]>;
+  readonly routing: { readonly default: string | undefined };
+  /** What is allowed but probably not meant; one line each. */
+  readonly warnings: readonly string[];
+  /** What was written, with all defaults filled in. */
+  readonly document: Document;
+  /** The tables of services as they were written. */
+  readonly written: Readonly<Record<string, unknown>>;
+}
+
+export interface Settings {
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Where instances get their ports; at least one of them is outside the system's ephemeral range. */
+  readonly ports: PortRange;
+  /** Proxy processes; `auto` is one per core. */
+  readonly workers: number | "auto";
+  /** IP addresses and CIDR networks. */
+  readonly trustedProxies: readonly string[];
+}
+
+export interface ConfigOptions {
+  /** Overrides `data_dir`; absolute. */
+  readonly dataDir?: string;
+  /** The server's own domain, which no service may claim; default `localhost`. */
+  readonly domain?: string;
+  /** The ports that the system gives to outgoing connections; default: none. */
+  readonly ephemeral?: Ephemeral;
+  /** Reads an error page, absolute, or throws an error that says why not; default: pages are left out. */
+  readonly readPage?: (file: string) => string;
+}
+
+/**
+ * Finds and reads the configuration: `path`, or tenement.toml in `cwd` or the nearest parent that has one.
+ * Throws a Fault: `not_found` without a file, `usage` with everything that is wrong in it.
+ */
+export function loadConfig(cwd: string, path: string | undefined, options: ConfigOptions = {}): Config {
+  const file = findConfig(cwd, path);
+  return parseConfig(readConfig(file), file, {
+    ephemeral: readEphemeral(),
+    readPage: readErrorPage,
+    ...options,
+  });
+}
+
+/** The absolute path of the configuration file, or a `not_found` fault. */
+export function findConfig(cwd: string, path: string | undefined): string {
+  if (path !== undefined) {
+    const file = resolve(cwd, path);
+    if (existsSync(file)) return file;
+    throw new Fault("not_found", `there is no configuration ${quote(file)}`, "write one with: ten init");
+  }
+  for (let directory = resolve(cwd); ; directory = dirname(directory)) {
+    const file = join(directory, CONFIG_NAME);
+    if (existsSync(file)) return file;
+    if (directory === dirname(directory)) break;
+  }
+  const hint = "write one with: ten init, or name it with --config";
+  throw new Fault("not_found", `there is no ${CONFIG_NAME} in ${quote(resolve(cwd))} or above it`, hint);
+}
+
+function readConfig(file: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw new Fault(
+      "usage",
+      `cannot read ${file}: ${messageOf(error)}`,
+      "check what it is and who may read it",
+    );
+  }
+  if (bytes.length > MAX_BYTES)
+    throw new Fault("usage", `${file} is larger than 1 MB`, "is it the right file?");
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Fault("usage", `${file} is not UTF-8 text`, "save it as UTF-8");
+  }
+}
+
+/** Reads a configuration from its text; pure. `path` is absolute. Throws a `usage` fault that tells every problem. */
+export function parseConfig(text: string, path: string, options: ConfigOptions = {}): Config {
+  const raw = parseToml(text, path);
+  const shaped = documentShape.safeParse(raw);
+  const problems: Problem[] = [
+    ...(shaped.error?.issues ?? []),
+    ...incoherences(raw, options.domain ?? "localhost"),
+    ...(shaped.success ? [...backoffProblems(shaped.data), ...portProblems(shaped.data, options)] : []),
+  ];
+  const pages = new Map<string, string>();
+  if (shaped.success) problems.push(...pageProblems(shaped.data, path, options, pages));
+  if (!shaped.success || problems.length > 0) throw configFault(path, problems);
+  const written = (raw.service ?? {}) as Config["written"];
+  return { ...toConfig(shaped.data, path, options, pages), written };
+}
+
+/** The document in a configuration file, unchecked. Throws a `usage` fault with line and column when it is no TOML. */
+export function readDocument(file: string): Record<string, unknown> {
+  return parseToml(readConfig(file), file);
+}
+
+function parseToml(text: string, path: string): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const what = error.message.split("\n", 1)[0]?.replace("Invalid TOML document: ", "");
+    const whole = text.split("\n", error.line).at(-1) ?? "";
+    const bare = what === "invalid value" && /^(?!true|false)[a-z./~]/i.test(whole.slice(error.column - 1));
+    throw new Fault(
+      "usage",
+      `${path}:${error.line}:${error.column}: ${what}`,
+      `look at line ${error.line}${bare ? ", where text needs quotes" : ""}: ${whole.trim()}`,
+    );
+  }
+}
+
+function backoffProblems(document: Document): Problem[] {
+  const tables: [path: string[], table: Partial<Document["settings"]>][] = [
+    [["settings"], {}],
+    ...Object.entries(document.service).map(([name, service]): [string[], Partial<Document["settings"]>] => [
+      ["service", name],
+      service,
+    ]),
+  ];
+  return tables.flatMap(([path, table]) => {
+    const { backoff_base_ms: base, backoff_max_ms: most } = { ...document.settings, ...table };
+    const message = `expected at least backoff_base_ms, ${base}, got ${most}`;
+    return base > most ? [{ path: [...path, "backoff_max_ms"], message }] : [];
+  });
+}
+
+/** How many ports there are, and how many of them no outgoing connection takes. */
+function countPorts(document: Document, { ephemeral }: ConfigOptions): { all: number; usable: number } {
+  const { first, last } = portRange(document.settings.ports);
+  const all = Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  const usable = ephemeral === undefined ? all : all.filter((port) => !isEphemeral(port, ephemeral));
+  return { all: all.length, usable: usable.length };
+}
+
+/** Reads the error pages into `pages`, by service. */
+function* pageProblems(
+  document: Document,
+  path: string,
+  { readPage }: ConfigOptions,
+  pages: Map<string, string>,
+): Generator<Problem> {
+  for (const [name, { error_page: file }] of Object.entries(document.service)) {
+    if (file === undefined || readPage === undefined) continue;
+    try {
+      pages.set(name, readPage(resolve(dirname(path), file)));
+    } catch (thrown) {
+      yield { path: ["service", name, "error_page"], message: messageOf(thrown) };
+    }
+  }
+}
+
+function portProblems(document: Document, options: ConfigOptions): Problem[] {
+  if (countPorts(document, options).usable > 0) return [];
+  const { ports } = document.settings;
+  const message = `the system gives all of ${ports} to outgoing connections; choose others, or reserve them: sysctl -w net.ipv4.ip_local_reserved_ports=${ports}`;
+  return [{ path: ["settings", "ports"], message }];
+}
+
+function portWarnings(document: Document, options: ConfigOptions): string[] {
+  const { all, usable } = countPorts(document, options);
+  if (usable === all) return [];
+  const { ports } = document.settings;
+  return [`settings.ports: the system gives some of ${ports} to outgoing connections, ${usable} are left`];
+}
+
+function toConfig(
+  document: Document,
+  path: string,
+  options: ConfigOptions,
+  pages: ReadonlyMap<string, string>,
+): Omit<Config, "written"> {
+  const directory = dirname(path);
+  const { settings } = document;
+  return {
+    path,
+    directory,
+    settings: {
+      dataDir: options.dataDir ?? resolve(directory, settings.data_dir),
+      ports: portRange(settings.ports),
+      workers: settings.workers,
+      trustedProxies: settings.trusted_proxies,
+    },
+    services: new Map(
+      Object.entries(document.service).map(([name, service]) => [
+        name,
+        toService(name, service, settings, pages.get(name)),
+      ]),
+    ),
+    instances: new Map(Object.entries(document.instances)),
+    routing: { default: document.routing.default },
+    warnings: portWarnings(document, options),
+    document,
+  };
+}

@@ -1,0 +1,114 @@
+// What no single value of a tenement.toml can tell: unknown keys, names, and whether its parts fit each other.
+
+import { suggest } from "../../core/did-you-mean.ts";
+import { isDomain, isWithin } from "../../core/domain.ts";
+import { parseService, quote } from "../../core/name.ts";
+import { splitWords } from "../../core/shell-words.ts";
+import { explain, type Problem } from "./problems.ts";
+import { knownKeys } from "./toml-schema.ts";
+
+type Table = Readonly<Record<string, unknown>>;
+
+/**
+ * The problems of a raw document beside those of its single values. It reads the document as it was written, wrong
+ * values included, so that everything is told at once; what is not even a table is left to the shape.
+ */
+export function incoherences(document: Table, ownDomain: string): Problem[] {
+  const services = Object.entries(table(document.service));
+  return [
+    ...unknownKeys(document, []),
+    ...services.flatMap(([name, service]) => [...serviceProblems(name, table(service))]),
+    ...domainProblems(services, ownDomain),
+    ...referenceProblems(document, new Set(services.map(([name]) => name))),
+  ];
+}
+
+function table(value: unknown): Table {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Table) : {};
+}
+
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}
+
+function unknownKeys(value: Table, path: readonly string[]): Problem[] {
+  const known = knownKeys(path);
+  // A date is an object without keys, which zod takes for an empty table.
+  if (known !== undefined && value instanceof Date)
+    return [{ path, message: "expected a table, got a date" }];
+  return Object.keys(value).flatMap((key) => {
+    const inner = [...path, key];
+    if (known !== undefined && !known.includes(key)) {
+      return [{ path: inner, message: `unknown key, ${suggest(key, known)}` }];
+    }
+    return inner.length <= 2 ? unknownKeys(table(value[key]), inner) : [];
+  });
+}
+
+function* serviceProblems(name: string, service: Table): Generator<Problem> {
+  const path = ["service", name];
+  yield* attempt(path, () => parseService(name));
+  const { command } = service;
+  if (typeof command === "string" && command.trim() !== "" && strings(service.args).length === 0) {
+    yield* attempt([...path, "command"], () => splitWords(command));
+  }
+  for (const variable of Object.keys(table(service.env))) {
+    const message = variableProblem(variable);
+    if (message !== undefined) yield { path: [...path, "env", variable], message };
+  }
+}
+
+function variableProblem(variable: string): string | undefined {
+  if (variable === "PORT")
+    return 'ten sets PORT itself; where the app wants another name, write NAME = "{port}"';
+  if (variable.startsWith("TEN_")) return "names that begin with TEN_ are set by ten itself";
+  // zod leaves __proto__ out of what it returns.
+  if (!/^(?!__proto__$)[A-Za-z_]\w*$/.test(variable))
+    return "not the name of a variable, allowed: A-Z, a-z, 0-9 and _";
+  return undefined;
+}
+
+function* attempt(path: readonly PropertyKey[], check: () => unknown): Generator<Problem> {
+  try {
+    check();
+  } catch (thrown) {
+    yield { path, message: explain(thrown) };
+  }
+}
+
+/** A domain belongs to one service, and those that the server answers itself or gives to its services belong to none. */
+function* domainProblems(services: readonly [string, unknown][], ownDomain: string): Generator<Problem> {
+  const owners = new Map<string, string>();
+  for (const [name, service] of services) {
+    for (const [index, domain] of strings(table(service).domains).entries()) {
+      const path = ["service", name, "domains", index];
+      if (!isDomain(domain)) continue;
+      const owner = owners.get(domain);
+      const own =
+        [ownDomain, "localhost"].find((host) => host === domain) ??
+        (isWithin(domain, ownDomain) && ownDomain);
+      if (own) yield { path, message: `${quote(domain)} is the server's own, as all of ${own} is` };
+      else if (owner === name) yield { path, message: `${quote(domain)} is listed twice` };
+      else if (owner !== undefined)
+        yield { path, message: `${quote(domain)} is already a domain of ${owner}` };
+      owners.set(domain, owner ?? name);
+    }
+  }
+}
+
+function* referenceProblems(document: Table, services: ReadonlySet<string>): Generator<Problem> {
+  const fallback = table(document.routing).default;
+  const named: [path: string[], name: unknown][] = [
+    [["routing", "default"], fallback],
+    ...Object.keys(table(document.instances)).map((name): [string[], unknown] => [["instances", name], name]),
+  ];
+  for (const [path, name] of named) {
+    if (typeof name !== "string" || services.has(name)) continue;
+    const advice = suggest(name, [...services]) || "the file has no services";
+    yield { path, message: `there is no service ${quote(name)}, ${advice}` };
+  }
+  for (const [name, ids] of Object.entries(table(document.instances))) {
+    const twice = strings(ids).find((id, index, all) => all.indexOf(id) !== index);
+    if (twice !== undefined) yield { path: ["instances", name], message: `${quote(twice)} is listed twice` };
+  }
+}

@@ -1,0 +1,141 @@
+// A service as the server works with it: names instead of file keys, milliseconds instead of seconds, words instead of a command line.
+import type { RestartPolicy } from "../../core/restart.ts";
+import type { RoutePolicy } from "../../core/route.ts";
+import { splitWords } from "../../core/shell-words.ts";
+import { type Document, documentShape, type ServiceDocument } from "./toml-schema.ts";
+
+/** A template for processes, and how their traffic is treated. Times in milliseconds. */
+export interface Service {
+  readonly name: string;
+  /** The program and its arguments, split, placeholders still in them. */
+  readonly words: readonly [string, ...string[]];
+  /** Placeholders still in it; relative to the configuration's directory. */
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Canonical hosts beside `{name}.{domain}`. */
+  readonly domains: readonly string[];
+  readonly health: HealthCheck;
+  readonly restart: Restarts;
+  readonly startupTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly stopGraceMs: number;
+  /** 0 = never sleeps. */
+  readonly idleTimeoutMs: number;
+  readonly maxInstances: number;
+  /** How many a deploy starts of a version. */
+  readonly instances: number;
+  readonly storagePersist: boolean;
+  readonly limits: Limits;
+  readonly policy: RoutePolicy;
+}
+
+export interface HealthCheck {
+  /** The path to GET; undefined: a TCP connect. */
+  readonly path: string | undefined;
+  /** The Host to send; undefined: `{service}.{domain}`. */
+  readonly host: string | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+/** What its processes may have, and who they are; undefined: as the server. */
+export interface Limits {
+  readonly memoryBytes: number | undefined;
+  readonly cpuShares: number | undefined;
+  readonly openFiles: number | undefined;
+  readonly user: string | undefined;
+  readonly group: string | undefined;
+}
+
+export interface Restarts extends RestartPolicy {
+  /** How long it may be unhealthy before it is restarted; 0 = for ever. */
+  readonly unhealthyMs: number;
+}
+
+/** What of a service its processes are started with, as a text to compare. */
+export function launchOf({ words, workdir, env, limits }: Service): string {
+  return JSON.stringify([words, workdir, env, limits]);
+}
+
+/** The rules for instances whose service was not configured when the server started: they can be checked and stopped. */
+export function orphanService(name: string): Service {
+  const document = documentShape.parse({ service: { [name]: { command: "none" } } });
+  const service = document.service[name];
+  if (!service) throw new Error("a document has the service that it was given");
+  return toService(name, service, document.settings);
+}
+
+const BYTES_PER_MB = 1_048_576;
+
+/** `document` is checked; what it leaves out of health checks and restarts is taken from `settings`. `errorPage` is HTML. */
+export function toService(
+  name: string,
+  document: ServiceDocument,
+  settings: Document["settings"],
+  errorPage?: string | undefined,
+): Service {
+  const supervision = { ...settings, ...document };
+  return {
+    name,
+    words: wordsOf(document),
+    workdir: document.workdir,
+    env: document.env,
+    domains: document.domains,
+    health: {
+      path: document.health,
+      host: document.health_host,
+      intervalMs: ms(supervision.health_check_interval),
+      timeoutMs: ms(supervision.health_check_timeout),
+    },
+    restart: {
+      mode: document.restart,
+      maxRestarts: supervision.max_restarts,
+      restartWindowMs: ms(supervision.restart_window),
+      backoffBaseMs: supervision.backoff_base_ms,
+      backoffMaxMs: supervision.backoff_max_ms,
+      unhealthyMs: ms(supervision.unhealthy_restart_secs),
+      failedRetryMs: ms(supervision.failed_retry_secs),
+    },
+    startupTimeoutMs: ms(document.startup_timeout),
+    drainTimeoutMs: ms(document.drain_timeout),
+    stopGraceMs: ms(document.stop_grace_period_secs),
+    idleTimeoutMs: ms(document.idle_timeout),
+    maxInstances: document.max_instances,
+    instances: document.instances,
+    storagePersist: document.storage_persist,
+    limits: {
+      memoryBytes:
+        document.memory_limit_mb === undefined ? undefined : scaled(document.memory_limit_mb, BYTES_PER_MB),
+      cpuShares: document.cpu_shares,
+      openFiles: document.open_files,
+      user: document.user,
+      group: document.group,
+    },
+    policy: {
+      direct: document.direct,
+      requestTimeoutMs: ms(document.request_timeout),
+      streamIdleTimeoutMs: ms(document.stream_idle_timeout),
+      waitMs: ms(document.startup_timeout),
+      onDemand: document.on_demand,
+      errorPage,
+      sticky: document.sticky ? `ten-sticky-${name}` : undefined,
+      maxBodyBytes: scaled(document.max_body_mb, BYTES_PER_MB),
+    },
+  };
+}
+
+/** With arguments given, `command` is the program verbatim; none is the same as `args = []`, the default. */
+function wordsOf({ command, args }: ServiceDocument): [string, ...string[]] {
+  if (args.length > 0) return [command, ...args];
+  const [program = "", ...rest] = splitWords(command);
+  return [program, ...rest];
+}
+
+function ms(seconds: number): number {
+  return scaled(seconds, 1000);
+}
+
+/** A whole number, and 0, which means "none", only when 0 was written. */
+function scaled(value: number, by: number): number {
+  return value === 0 ? 0 : Math.max(1, Math.round(value * by));
+}

@@ -1,0 +1,191 @@
+// The shape of tenement.toml as people write it: keys, allowed values and defaults, checked key by key.
+import { z } from "zod";
+import { parseDomain } from "../../core/domain.ts";
+import { parseLabel, quote } from "../../core/name.ts";
+import { checkTemplate } from "../../core/template.ts";
+import { createTrust } from "../../core/trusted-proxies.ts";
+import { type PortRange, parsePortRange } from "../../platform/net/ports.ts";
+import { explain } from "./problems.ts";
+
+/** The document with every default filled in: plain data that can be written out as TOML again. */
+export type Document = z.output<typeof documentShape>;
+export type ServiceDocument = z.output<typeof serviceShape>;
+
+const DAY_SECS = 86_400;
+
+/** One message for whatever is wrong with a value. */
+function expected(what: string) {
+  return {
+    error: (issue: { readonly input?: unknown }) =>
+      issue.input === undefined ? `missing, expected ${what}` : `expected ${what}, got ${show(issue.input)}`,
+  };
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return quote(value);
+  if (Array.isArray(value)) return "a list";
+  if (value instanceof Date) return "a date";
+  return typeof value === "object" ? "a table" : String(value);
+}
+
+const table = expected("a table");
+
+function number(what: string, from: number, to: number) {
+  const say = expected(`${what} from ${from} to ${to}`);
+  return z.number(say).min(from, say).max(to, say);
+}
+
+/** Seconds, fractions allowed. */
+function seconds(from: number, to = DAY_SECS) {
+  return number("a number of seconds", from, to);
+}
+
+function whole(what: string, from: number, to: number) {
+  const say = expected(`${what} from ${from} to ${to}`);
+  return z.int(say).min(from, say).max(to, say);
+}
+
+const yesOrNo = z.boolean(expected("true or false"));
+
+function list<T extends z.ZodType>(what: string, item: T) {
+  return z.array(item, expected(`a list of ${what}`)).max(1000, `more than 1000 ${what}`);
+}
+
+function choice<const T extends readonly [string, ...string[]]>(...words: T) {
+  return z.enum(words, expected(words.map((word) => `"${word}"`).join(" or ")));
+}
+
+/** A string that `parse` accepts; its Fault is the message. NUL can be in no argument, path or variable of a process. */
+function text(what: string, parse?: (value: string) => unknown) {
+  return z.string(expected(what)).superRefine((value, context) => {
+    try {
+      if (value.includes("\0")) throw new Error("contains a NUL character");
+      parse?.(value);
+    } catch (thrown) {
+      context.addIssue({ code: "custom", message: explain(thrown) });
+    }
+  });
+}
+
+function given(value: string): void {
+  if (value.trim() === "") throw new Error("is empty");
+}
+
+function template(value: string): void {
+  given(value);
+  checkTemplate(value);
+}
+
+function path(value: string): void {
+  if (!/^\/(?!\/)[\x21-\x7e]*$/.test(value))
+    throw new Error(`expected a path such as "/health", got ${quote(value)}`);
+}
+
+/** Ports below 1024 need privileges that apps should not have. */
+export function portRange(value: string): PortRange {
+  const range = parsePortRange(value);
+  if (range !== undefined && range.first >= 1024) return range;
+  throw new Error(`expected two ports from 1024 to 65535 such as "20000-29999", got ${quote(value)}`);
+}
+
+/** How health is checked and restarts are made: in [settings] for all services, and in a service for itself. */
+const supervisionShape = {
+  health_check_interval: seconds(0.1, 3600),
+  health_check_timeout: seconds(0.1, 60),
+  max_restarts: whole("a whole number", 0, 1000),
+  restart_window: seconds(1),
+  backoff_base_ms: whole("a whole number of milliseconds", 1, 3_600_000),
+  backoff_max_ms: whole("a whole number of milliseconds", 1, 3_600_000),
+  unhealthy_restart_secs: seconds(0),
+  failed_retry_secs: seconds(0),
+};
+
+/** A union tells of its parts what it cannot say as a whole, so the parts say the whole. */
+const workers = expected('a whole number from 1 to 256 or "auto"');
+
+const settingsShape = z.object(
+  {
+    data_dir: text("a directory", given).default("./tenement-data"),
+    health_check_interval: supervisionShape.health_check_interval.default(10),
+    health_check_timeout: supervisionShape.health_check_timeout.default(2),
+    max_restarts: supervisionShape.max_restarts.default(3),
+    restart_window: supervisionShape.restart_window.default(300),
+    backoff_base_ms: supervisionShape.backoff_base_ms.default(1000),
+    backoff_max_ms: supervisionShape.backoff_max_ms.default(60_000),
+    unhealthy_restart_secs: supervisionShape.unhealthy_restart_secs.default(60),
+    failed_retry_secs: supervisionShape.failed_retry_secs.default(60),
+    ports: text('two ports such as "20000-29999"', portRange).default("20000-29999"),
+    workers: z
+      .union([z.int(workers).min(1, workers).max(256, workers), z.literal("auto")], workers)
+      .default(1),
+    trusted_proxies: list(
+      "addresses and networks",
+      text("an address or network", (value) => createTrust([value])),
+    ).default(["127.0.0.0/8", "::1"]),
+  },
+  table,
+);
+
+const serviceShape = z.object(
+  {
+    command: text('a command such as "./server --port {port}"', template),
+    args: list("arguments", text("an argument", checkTemplate)).default([]),
+    workdir: text("a directory", template).default("."),
+    env: z.record(z.string(), text("a string", checkTemplate), table).default({}),
+    health: text('a path such as "/health"', path).exactOptional(),
+    health_host: text("a domain", parseDomain).exactOptional(),
+    domains: list("domains", text("a domain", parseDomain)).default([]),
+    direct: choice("open", "trusted", "off").default("open"),
+    sticky: yesOrNo.default(false),
+    error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
+    restart: choice("on-failure", "always", "never").default("on-failure"),
+    startup_timeout: seconds(1).default(30),
+    request_timeout: seconds(0).default(30),
+    stream_idle_timeout: seconds(0).default(300),
+    drain_timeout: seconds(0).default(30),
+    stop_grace_period_secs: seconds(0).default(10),
+    idle_timeout: seconds(0, 365 * DAY_SECS).default(0),
+    on_demand: yesOrNo.default(false),
+    instances: whole("a whole number", 1, 1_000).default(1),
+    max_instances: whole("a whole number", 1, 10_000).default(100),
+    storage_persist: yesOrNo.default(true),
+    max_body_mb: number("a number of megabytes", 0, 1_000_000).default(0),
+    memory_limit_mb: number("a number of megabytes", 1, 1_000_000_000).exactOptional(),
+    cpu_shares: whole("a whole number", 2, 262_144).exactOptional(),
+    open_files: whole("a whole number", 16, 1_048_576).exactOptional(),
+    user: text("a user", given).exactOptional(),
+    group: text("a group", given).exactOptional(),
+    isolation: z.literal("process", expected('"process", the only one for now')).default("process"),
+    health_check_interval: supervisionShape.health_check_interval.exactOptional(),
+    health_check_timeout: supervisionShape.health_check_timeout.exactOptional(),
+    max_restarts: supervisionShape.max_restarts.exactOptional(),
+    restart_window: supervisionShape.restart_window.exactOptional(),
+    backoff_base_ms: supervisionShape.backoff_base_ms.exactOptional(),
+    backoff_max_ms: supervisionShape.backoff_max_ms.exactOptional(),
+    unhealthy_restart_secs: supervisionShape.unhealthy_restart_secs.exactOptional(),
+    failed_retry_secs: supervisionShape.failed_retry_secs.exactOptional(),
+  },
+  table,
+);
+
+/** Unknown keys are found beside it, by `unknownKeys`: zod would tell them in one message for all. */
+export const documentShape = z.object(
+  {
+    settings: settingsShape.prefault({}),
+    service: z.record(z.string(), serviceShape, table).default({}),
+    instances: z.record(z.string(), list("ids", text("an id", parseLabel)), table).default({}),
+    routing: z.object({ default: text("the name of a service").exactOptional() }, table).default({}),
+  },
+  table,
+);
+
+/** The keys that are known in the table at `path`; undefined where keys are names that the file itself gives. */
+export function knownKeys(path: readonly string[]): readonly string[] | undefined {
+  const [first, , ...rest] = path;
+  if (first === undefined) return Object.keys(documentShape.shape);
+  if (path.length === 1 && first === "settings") return Object.keys(settingsShape.shape);
+  if (path.length === 1 && first === "routing") return ["default"];
+  return first === "service" && path.length === 2 && rest.length === 0
+    ? Object.keys(serviceShape.shape)
+    : undefined;
+}

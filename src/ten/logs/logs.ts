@@ -1,0 +1,194 @@
+// What instances wrote: the last lines of their files in time order, and what is appended from then on.
+import { type InstanceName, instanceName } from "../../core/name.ts";
+import type { Since } from "../../core/since.ts";
+import { createLineFollower, type Line, type LineFollower, readTail } from "../../platform/logs/log-file.ts";
+import { createLogIndexer, readLogTimes } from "../../platform/logs/log-index.ts";
+import { type Clock, sleep } from "../../platform/time/clock.ts";
+import { type DataPaths, STREAMS, type Stream } from "../config/paths.ts";
+import type { InstanceRow, Registry } from "../registry/registry.ts";
+import { createLogKeeper } from "./log-keeper.ts";
+import type { LogLine, LogQuery } from "./log-line.ts";
+
+/** How much there was in each log, by its path. */
+export type Written = ReadonlyMap<string, number>;
+
+/** `exact`: an id is that of an instance and never a version. `after`: only lines that came after so much. */
+type Query = LogQuery & { readonly exact?: true; readonly after?: Written | undefined };
+
+export interface Logs extends Disposable {
+  /** The last lines that match, at most `limit`, in the order in which they arrived; those of one file in their order. */
+  tail(query: Query): Promise<LogLine[]>;
+  /** The same, then every further line that matches, of new instances too, until the signal fires. */
+  follow(query: Query, signal: AbortSignal): AsyncIterable<LogLine>;
+  /** What an instance has written so far. */
+  written(instance: InstanceName): Written;
+  /** The last lines of an instance, both streams in time order; `after` leaves out what it had written before. */
+  lastOutput(instance: InstanceName, lines: number, after?: Written): Promise<readonly string[]>;
+}
+
+interface LogFile {
+  readonly instance: string;
+  readonly stream: Stream;
+  readonly path: string;
+}
+
+/** A line and the time it is sorted by. */
+interface Dated {
+  readonly timeMs: number;
+  readonly line: LogLine;
+}
+
+/** A file that is followed; `size` is what it had when everything in it had been read. */
+interface Cursor {
+  readonly follower: LineFollower;
+  size: number;
+}
+
+const POLL_MS = 200;
+/** Lines are sorted, and those too many let go, whenever so many have come together. */
+const BATCH_LINES = 20_000;
+
+export function createLogs(parts: { registry: Registry; paths: DataPaths; clock: Clock }): Logs {
+  const { registry, paths, clock } = parts;
+  const indexer = createLogIndexer(clock);
+  const keeper = createLogKeeper({ ...parts, indexer });
+
+  function filesOf(query: Query): LogFile[] {
+    const { level } = query;
+    const rows = rowsOf(query);
+    const streams = level === undefined ? STREAMS : [level];
+    return rows.flatMap((row) =>
+      streams.map((stream) => ({
+        instance: instanceName(row.service, row.id),
+        stream,
+        path: paths.log(row.service, row.id, stream),
+      })),
+    );
+  }
+
+  /** The last lines of one file that match, and where its first line without an end begins. */
+  async function lastOf(
+    file: LogFile,
+    query: Query,
+  ): Promise<{ lines: Dated[]; end: number; rest: Dated[] }> {
+    indexer.look(file.path);
+    const { limit, since, after } = query;
+    const times = since && readLogTimes(file.path);
+    const from = since && times ? times.since(momentOf(since)) : (after?.get(file.path) ?? 0);
+    const tail = await readTail(file.path, { limit, from, matches: matching(query) });
+    const whole = tail.lines.filter((line) => line.end <= tail.end);
+    const dated = date(file, tail.lines);
+    return { lines: dated.slice(0, whole.length), end: tail.end, rest: dated.slice(whole.length) };
+  }
+
+  /** The instance of that id, or else all that carry the version. */
+  function rowsOf({ process, id, exact }: Query): readonly InstanceRow[] {
+    const rows = registry.list(process);
+    if (id === undefined) return rows;
+    const named = rows.filter((row) => row.id === id);
+    return named.length > 0 || exact ? named : rows.filter((row) => row.version === id);
+  }
+
+  /** An instance, or version, that there is not is told, not waited for. */
+  function requireSome(query: Query): void {
+    const { process, id } = query;
+    if (process !== undefined && id !== undefined && rowsOf(query).length === 0) registry.get(process, id);
+  }
+
+  function momentOf(since: Since): number {
+    return "atMs" in since ? since.atMs : clock.now() - since.agoMs;
+  }
+
+  async function tail(query: Query): Promise<LogLine[]> {
+    requireSome(query);
+    let found: Dated[] = [];
+    for (const file of filesOf(query)) {
+      const { lines, rest } = await lastOf(file, query);
+      found.push(...lines, ...rest);
+      if (found.length > BATCH_LINES) found = inOrder(found).slice(-query.limit);
+    }
+    return last(inOrder(found), query.limit);
+  }
+
+  async function* follow(query: Query, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const startedAt = clock.now();
+    requireSome(query);
+    const cursors = new Map<string, Cursor>();
+    const begun: Dated[] = [];
+    for (const file of filesOf(query)) {
+      const { lines, end } = await lastOf(file, query);
+      cursors.set(file.path, { follower: createLineFollower(file.path, end), size: -1 });
+      begun.push(...lines);
+    }
+    yield* last(inOrder(begun), query.limit);
+    const wanted = matching(query);
+    while (!signal.aborted) {
+      const news: Dated[] = [];
+      let grew = false;
+      for (const file of filesOf(query)) {
+        // What instances that come meanwhile have written since we began; their file may be of an earlier life.
+        const cursor = cursors.get(file.path) ?? {
+          follower: createLineFollower(file.path, readLogTimes(file.path).since(startedAt)),
+          size: -1,
+        };
+        cursors.set(file.path, cursor);
+        const lines = await advance(file, cursor);
+        grew ||= lines.length > 0;
+        news.push(...lines.filter(({ line }) => wanted(line.text)));
+      }
+      for (const { line } of inOrder(news)) yield line;
+      if (!grew) await sleep(clock, POLL_MS, signal).catch(() => {});
+    }
+  }
+
+  /** Lines of one file with their times, which never go back within it, whatever the wall clock did. */
+  function date({ path, instance, stream }: LogFile, lines: readonly Line[]): Dated[] {
+    if (lines.length === 0) return [];
+    // What came since the last look was read too.
+    indexer.look(path);
+    const times = readLogTimes(path);
+    let latest = Number.NEGATIVE_INFINITY;
+    return lines.map(({ text, bytes, end }) => {
+      const timeMs = times.at(end);
+      latest = Math.max(latest, timeMs ?? latest);
+      const at = timeMs === undefined ? null : new Date(timeMs).toISOString();
+      const base64 = bytes && { base64: Buffer.from(bytes).toString("base64") };
+      return { timeMs: latest, line: { instance, stream, at, text, ...base64 } };
+    });
+  }
+
+  async function advance(file: LogFile, cursor: Cursor): Promise<Dated[]> {
+    const size = indexer.look(file.path);
+    if (size === cursor.size) return [];
+    const lines = await cursor.follower.next();
+    if (lines.length === 0) cursor.size = size;
+    return date(file, lines);
+  }
+
+  return {
+    tail,
+    follow,
+    written({ service, id }) {
+      const files = filesOf({ process: service, id, limit: 0 });
+      return new Map(files.map(({ path }) => [path, indexer.look(path)]));
+    },
+    async lastOutput({ service, id }, limit, after) {
+      const lines = await tail({ process: service, id, limit, after, exact: true });
+      return lines.map(({ text }) => text);
+    },
+    [Symbol.dispose]: () => keeper[Symbol.dispose](),
+  };
+}
+
+/** Sorting is stable, so lines of one file and one time keep their order. */
+function inOrder(lines: Dated[]): Dated[] {
+  return lines.sort((a, b) => (a.timeMs === b.timeMs ? 0 : a.timeMs - b.timeMs));
+}
+
+function last(lines: readonly Dated[], limit: number): LogLine[] {
+  return limit === 0 ? [] : lines.slice(-limit).map(({ line }) => line);
+}
+
+function matching({ search }: Query): (text: string) => boolean {
+  return (text) => search === undefined || text.includes(search);
+}

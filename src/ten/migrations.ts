@@ -1,5 +1,0 @@
-// The registry's migrations in their order, embedded in the binary as text.
-import type { Migration } from "../platform/database.ts";
-import init from "./migrations/0000_init.sql" with { type: "text" };
-
-export const migrations: readonly Migration[] = [{ name: "0000_init", sql: init }];

@@ -1,0 +1,73 @@
+// Instances on demand: a request for one that was never spawned brings it to life, within bounds.
+import { Fault } from "../../core/fault.ts";
+import { instanceName } from "../../core/name.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import type { Service } from "../config/service.ts";
+import type { InstanceRow, Registry } from "../registry/registry.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+
+export interface OnDemandParts {
+  readonly registry: Registry;
+  readonly lifecycle: Lifecycle;
+  readonly clock: Clock;
+}
+
+/** One address creates at most one instance in this time. */
+const EVERY_MS = 1_000;
+/** Addresses remembered at once; the oldest is forgotten first. */
+const CLIENTS_MAX = 10_000;
+
+/**
+ * Creates the instance that a request names, without weight. Settles when it has been spawned (its health is the
+ * request's to wait for); rejects when it may not be made now. Undefined when there is one: what an operator stopped is
+ * never revived. There is none before the routes to it are in force: who asks meanwhile would find no such instance.
+ */
+export function createOnDemand({ registry, lifecycle, clock }: OnDemandParts) {
+  const lastByClient = new Map<string, number>();
+  const making = new Map<string, Promise<void>>();
+
+  return (service: Service, id: string, client: string): Promise<void> | undefined => {
+    const name = instanceName(service.name, id);
+    const known = making.get(name);
+    if (known) return known;
+    if (registry.find(service.name, id)) return undefined;
+    const made = make(service, id, client).finally(() => making.delete(name));
+    making.set(name, made);
+    return made;
+  };
+
+  async function make(service: Service, id: string, client: string): Promise<void> {
+    requireTurn(client);
+    await makeRoom(service);
+    await lifecycle.spawn({ service: service.name, id, version: id, weight: 0 });
+  }
+
+  function requireTurn(client: string): void {
+    const nowMs = clock.monotonic();
+    if (nowMs - (lastByClient.get(client) ?? Number.NEGATIVE_INFINITY) < EVERY_MS) {
+      throw new Fault("too_many", "this address has just created an instance");
+    }
+    lastByClient.delete(client);
+    lastByClient.set(client, nowMs);
+    const [oldest] = lastByClient.keys();
+    if (lastByClient.size > CLIENTS_MAX && oldest !== undefined) lastByClient.delete(oldest);
+  }
+
+  /** Beyond the bound the instance that has slept longest goes; when none sleeps, there is no room. */
+  async function makeRoom({ name, maxInstances }: Service): Promise<void> {
+    const running = registry.list(name).filter((row) => row.desired === "running");
+    const coming = [...making.keys()].filter(
+      (one) => one.startsWith(`${name}:`) && !running.some((row) => one === instanceName(name, row.id)),
+    );
+    if (running.length + coming.length < maxInstances) return;
+    const longestAsleep = running.filter(mayGo).sort((a, b) => a.stateAt - b.stateAt)[0];
+    if (!longestAsleep) throw new Fault("conflict", `${name} has max_instances = ${maxInstances} instances`);
+    await lifecycle.stop(name, [longestAsleep.id], false);
+    // Its directory stays, as it may hold a customer's data: the next request for it finds it again.
+    await lifecycle.forget(name, longestAsleep.id);
+  }
+}
+
+function mayGo(row: InstanceRow): boolean {
+  return row.state === "sleeping" && row.weight === 0;
+}

@@ -1,0 +1,93 @@
+// From what is registered and what is alive to the routes that the proxy uses: pure, and the only way a route comes to be.
+import { instanceName } from "../../core/name.ts";
+import type { Hundredths, Readiness, Route, RoutePolicy, Target } from "../../core/route.ts";
+import { scale, sum } from "../../core/weight.ts";
+import type { InstanceRow } from "../registry/registry.ts";
+
+/** What a supervisor knows of an instance that its row does not say. */
+export interface Life {
+  /** Adopted after a restart of the server and not yet checked: it counts as healthy until a check says otherwise. */
+  readonly unchecked: boolean;
+  /** Started from sleep and not healthy yet: it keeps its part of the split, and requests wait for it. */
+  readonly waking: boolean;
+  /** Milliseconds until the next start is tried, while it has no process. */
+  readonly nextTryMs: number | undefined;
+}
+
+/** What the configuration says of a service's traffic. */
+export interface ServiceTraffic {
+  readonly name: string;
+  readonly domains: readonly string[];
+  readonly policy: RoutePolicy;
+  readonly health: { readonly path: string | undefined };
+}
+
+export interface RoutesInput {
+  /** The server's own domain, in canonical form. */
+  readonly domain: string;
+  readonly services: readonly ServiceTraffic[];
+  readonly rows: readonly InstanceRow[];
+  lifeOf(row: InstanceRow): Life | undefined;
+  epochOf(service: string): number;
+  /** The services under maintenance. */
+  readonly maintenance: Pick<ReadonlySet<string>, "has">;
+}
+
+export function toRoutes(input: RoutesInput): Route[] {
+  const byService = Map.groupBy(input.rows, (row) => row.service);
+  return input.services.map((service) => ({
+    name: service.name,
+    hosts: [`${service.name}.${input.domain}`, ...service.domains],
+    targets: targetsOf(byService.get(service.name) ?? [], service.policy, input),
+    epoch: input.epochOf(service.name),
+    maintenance: input.maintenance.has(service.name) ? { openPath: service.health.path } : undefined,
+    policy: service.policy,
+  }));
+}
+
+function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }: RoutesInput): Target[] {
+  const targets = rows.map((row) => ({
+    id: instanceName(row.service, row.id),
+    label: row.id,
+    version: row.version,
+    address: { host: "127.0.0.1", port: row.port ?? 0 },
+    weight: row.weight,
+    readiness: readinessOf(row, lifeOf(row), policy.waitMs),
+  }));
+  const versions = Map.groupBy(targets.keys(), (place) => rows[place]?.version);
+  for (const places of versions.values()) shareAmongReady(places.flatMap((place) => targets[place] ?? []));
+  return targets;
+}
+
+/** A version's weight is divided among those of its instances that serve, in proportion to their own. */
+function shareAmongReady(
+  targets: readonly { weight: Hundredths; readonly id: string; readonly readiness: Readiness }[],
+): void {
+  const weighted = targets.filter(({ weight }) => weight > 0);
+  const serving = weighted.filter(({ readiness }) => readiness === "ready" || readiness === "asleep");
+  if (serving.length === 0 || serving.length === weighted.length) return;
+  const total = sum(weighted.map(({ weight }) => weight));
+  const parts = scale(new Map(serving.map(({ id, weight }) => [id, weight])), total);
+  for (const target of serving) target.weight = parts.get(target.id) ?? target.weight;
+}
+
+/** Waiting for an instance is worth it when its next start is tried within the time that a request may wait. */
+export function readinessOf(row: InstanceRow, life: Life | undefined, waitMs: number): Readiness {
+  if (row.desired === "stopped") return "out";
+  switch (row.state) {
+    case "healthy":
+      return "ready";
+    case "unhealthy":
+      return life?.unchecked ? "ready" : "unsure";
+    case "sleeping": // After a failed wake the next request may try again when the backoff is over.
+      return life?.nextTryMs === undefined ? "asleep" : "out";
+    case "draining": // It should run, so it drains for a restart: requests wait for it.
+      return "coming";
+    case "starting":
+      if (life?.waking) return "asleep";
+      return life?.nextTryMs === undefined || life.nextTryMs <= waitMs ? "coming" : "out";
+    case "stopped":
+    case "failed":
+      return "out";
+  }
+}

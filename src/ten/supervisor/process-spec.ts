@@ -1,0 +1,100 @@
+// From a service and an instance to what is started: the words of its command, its environment and its directory.
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { instanceName } from "../../core/name.ts";
+import { fill, type PlaceholderValues } from "../../core/template.ts";
+import type { Config } from "../config/config.ts";
+import { dataPaths } from "../config/paths.ts";
+import type { Service } from "../config/service.ts";
+
+/** What of an instance its command may depend on. */
+export interface Launched {
+  readonly id: string;
+  readonly version: string;
+  readonly port: number;
+  /** The secret that marks the process and its children as this start's. */
+  readonly nonce: string;
+}
+
+export interface Command {
+  /** The program, absolute or to be found in `env.PATH`, and its arguments. */
+  readonly argv: readonly [string, ...string[]];
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute; need not exist. */
+  readonly cwd: string;
+}
+
+/** The server's own business and its supervisor's, which an app would take for its own. */
+const OURS = /^(?:(?:TENEMENT|SLUM|TEN|BUN|WATCHDOG|LISTEN)_.*|NOTIFY_SOCKET|INVOCATION_ID|JOURNAL_STREAM)$/s;
+
+/**
+ * The command of one start. `base` is the server's environment. A program with a slash in it is looked for from the
+ * configuration's directory, then from the working directory; `exists` is asked which. An app without {port} in its words
+ * reads PORT.
+ */
+export function commandOf(
+  config: Config,
+  service: Service,
+  instance: Launched,
+  base: Readonly<Record<string, string | undefined>>,
+  exists: (path: string) => boolean = existsSync,
+): Command {
+  const values = placeholders(config, service, instance);
+  const cwd = resolve(config.directory, fill(service.workdir, values));
+  const [program, ...args] = service.words;
+  return {
+    argv: [
+      programPath(fill(program, values), config.directory, cwd, exists),
+      ...args.map((word) => fill(word, values)),
+    ],
+    env: environment(service, instance, base, values),
+    cwd,
+  };
+}
+
+function placeholders(config: Config, service: Service, instance: Launched): PlaceholderValues {
+  const paths = dataPaths(config.settings.dataDir);
+  return {
+    name: service.name,
+    id: instance.id,
+    version: instance.version,
+    data_dir: paths.root,
+    instance_dir: paths.instance(service.name, instance.id),
+    shared_dir: paths.shared(service.name),
+    port: String(instance.port),
+  };
+}
+
+function programPath(
+  program: string,
+  directory: string,
+  cwd: string,
+  exists: (path: string) => boolean,
+): string {
+  if (!program.includes("/")) return program;
+  const fromConfig = resolve(directory, program);
+  const fromWorkdir = resolve(cwd, program);
+  return !exists(fromConfig) && exists(fromWorkdir) ? fromWorkdir : fromConfig;
+}
+
+function environment(
+  service: Service,
+  instance: Launched,
+  base: Readonly<Record<string, string | undefined>>,
+  values: PlaceholderValues,
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(base))
+    if (value !== undefined && !OURS.test(name)) env[name] = value;
+  const ours = {
+    PORT: values.port,
+    HOST: "127.0.0.1",
+    TEN_SERVICE: service.name,
+    TEN_INSTANCE: instanceName(service.name, instance.id),
+    TEN_VERSION: instance.version,
+    TEN_NONCE: instance.nonce,
+  };
+  const theirs = Object.entries(service.env).map(([name, value]) => [name, fill(value, values)]);
+  return { ...env, ...ours, ...Object.fromEntries(theirs) };
+}

@@ -1,0 +1,158 @@
+// The timeline of webhooks for a server that stays down, with the clock moved by hand, and a sender that keeps its order.
+import { describe, expect, test } from "bun:test";
+import { createLog } from "../../../src/platform/log.ts";
+import { systemClock } from "../../../src/platform/time/clock.ts";
+import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
+import { openRegistryAt } from "../../../src/slum/registry/open-registry.ts";
+import { createWebhooks } from "../../../src/slum/webhooks/outbox.ts";
+import { newSecret } from "../../../src/slum/webhooks/signature.ts";
+import { createManualClock, type ManualClock } from "../../support/manual-clock.ts";
+import { createTempDir } from "../../support/temp-dir.ts";
+import { until } from "../../support/until.ts";
+
+async function start(answer: (body: { type: string }) => number) {
+  const temp = createTempDir();
+  const clock = createManualClock();
+  const path = temp.file("slum.db");
+  const registry = await openRegistryAt({ database: path, slumId: "one", clock, fallback: undefined });
+  const taken: string[] = [];
+  const receiver = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    reusePort: false,
+    development: false,
+    async fetch(request) {
+      const body = (await request.json()) as { type: string };
+      const status = answer(body);
+      taken.push(`${body.type} ${status}`);
+      return new Response(null, { status, headers: { Location: "http://127.0.0.1:1/" } });
+    },
+  });
+  const upstream = createUpstream({ clock: systemClock });
+  const webhooks = createWebhooks({
+    registry,
+    slumId: "one",
+    clock,
+    upstream,
+    log: createLog(clock, () => {}),
+    random: () => 0.5,
+  });
+  await registry.write((writer) => {
+    const url = `http://127.0.0.1:${receiver.port}/`;
+    writer.webhooks.add({ id: "ops", url, secret: newSecret(), allowPrivate: true, createdAt: 0 });
+  });
+  return {
+    clock,
+    registry,
+    webhooks,
+    taken,
+    put: (type: "server.offline" | "server.online") =>
+      registry.write((writer) => webhooks.enqueue(writer, { type, data: {} })),
+    async [Symbol.asyncDispose]() {
+      webhooks[Symbol.dispose]();
+      await upstream[Symbol.asyncDispose]();
+      await receiver.stop(true);
+      await registry[Symbol.asyncDispose]();
+      temp[Symbol.dispose]();
+    },
+  };
+}
+
+/** Moves the clock until something has happened, and answers after how many seconds. */
+async function secondsUntil(clock: ManualClock, look: () => boolean, limitSecs: number): Promise<number> {
+  for (let secs = 0; secs <= limitSecs; secs += 1) {
+    for (let turn = 0; turn < 20; turn += 1) {
+      if (look()) return secs;
+      await Bun.sleep(1);
+    }
+    await clock.advance(1_000);
+  }
+  throw new Error(`nothing in ${limitSecs} s`);
+}
+
+describe("the outbox of a receiver", () => {
+  test("is sent in order, and a message that is not taken holds up those after it", async () => {
+    let up = false;
+    await using hook = await start(() => (up ? 200 : 500));
+    await hook.put("server.offline");
+    await hook.put("server.online");
+    await secondsUntil(hook.clock, () => hook.taken.length === 1, 3);
+    expect(await secondsUntil(hook.clock, () => hook.taken.length === 2, 10)).toBeGreaterThanOrEqual(4);
+    expect(await secondsUntil(hook.clock, () => hook.taken.length === 3, 20)).toBeGreaterThanOrEqual(9);
+    up = true;
+    await secondsUntil(hook.clock, () => hook.taken.length === 5, 40);
+    expect(hook.taken.slice(-2)).toEqual(["server.offline 200", "server.online 200"]);
+    await until("the outbox is empty", () => hook.registry.deliveries.size === 0);
+  });
+
+  test("has what the receiver wants, and one that is dead holds up no other", async () => {
+    await using hook = await start(() => 200);
+    const pager = { id: "pager", url: "http://127.0.0.1:1/", types: ["server.offline"], allowPrivate: true };
+    await hook.registry.write((writer) =>
+      writer.webhooks.add({ ...pager, secret: newSecret(), createdAt: 0 }),
+    );
+    await hook.put("server.offline");
+    await hook.put("server.online");
+    hook.webhooks.kick();
+    await until("the other has taken both", () => hook.taken.length === 2);
+    await until("its outbox is empty", () => hook.registry.deliveries.size === 1);
+    expect([...hook.registry.deliveries.values()]).toMatchObject([
+      { webhook: "pager", type: "server.offline" },
+    ]);
+  });
+
+  test("is dropped, and the receiver disabled, when that answers 410", async () => {
+    await using hook = await start(() => 410);
+    await hook.put("server.offline");
+    hook.webhooks.kick();
+    await until("it is disabled", () => hook.registry.webhooks.get("ops")?.disabled);
+    expect(hook.registry.deliveries.size).toBe(0);
+    await hook.put("server.online");
+    expect(hook.registry.deliveries.size).toBe(0);
+  });
+
+  test("leaves a message to the slum that has claimed it since, whatever comes of the try", async () => {
+    let claim = () => {};
+    await using hook = await start(() => {
+      claim();
+      return 500;
+    });
+    claim = () =>
+      void hook.registry.write((writer) => {
+        for (const one of hook.registry.deliveries.values())
+          writer.deliveries.change(one, { claimedBy: "another", claimedUntil: hook.registry.now() + 12_000 });
+      });
+    await hook.put("server.offline");
+    await hook.put("server.online");
+    hook.webhooks.kick();
+    await until("it was sent", () => hook.taken.length === 1);
+    await secondsUntil(hook.clock, () => hook.taken.length === 2, 20);
+    const [first] = hook.registry.deliveries.values();
+    expect(first).toMatchObject({ claimedBy: "another", attempts: 0 });
+  });
+
+  test("does not follow redirects", async () => {
+    await using hook = await start(() => 302);
+    await hook.put("server.offline");
+    hook.webhooks.kick();
+    await until("it was tried", () => hook.registry.deliveries.values().next().value?.lastError);
+    expect(hook.registry.deliveries.values().next().value?.lastError).toBe("status 302");
+  });
+
+  test("is given up after a day of tries", async () => {
+    await using hook = await start(() => 503);
+    await hook.put("server.offline");
+    for (let hour = 0; hour < 30 && hook.registry.deliveries.size > 0; hour += 1) {
+      const before = hook.taken.length;
+      hook.webhooks.kick();
+      await Bun.sleep(5);
+      await hook.clock.advance(3_600_000);
+      await until(
+        "it was tried or given up",
+        () => hook.taken.length > before || hook.registry.deliveries.size === 0,
+      );
+    }
+    expect(hook.registry.deliveries.size).toBe(0);
+    expect((await hook.registry.events({ limit: 1 }))[0]?.kind).toBe("webhook.given_up");
+  });
+});

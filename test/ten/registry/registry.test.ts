@@ -1,0 +1,35 @@
+// What the registry waits for the disk with: decisions, but not what was merely seen.
+import { expect, test } from "bun:test";
+import { openDatabase } from "../../../src/platform/storage/database.ts";
+import { systemClock } from "../../../src/platform/time/clock.ts";
+import { migrations } from "../../../src/ten/registry/migrations.ts";
+import { createRegistry } from "../../../src/ten/registry/registry.ts";
+import { createTempDir } from "../../support/temp-dir.ts";
+
+const NEW = {
+  service: "job",
+  id: "v1",
+  version: "v1",
+  weight: 0,
+  desired: "running",
+  state: "healthy",
+  reason: "",
+  stateAt: 0,
+  createdAt: 0,
+  deploying: false,
+  restarts: 0,
+} as const;
+const [NORMAL, FULL] = [1, 2];
+
+test("that an instance stays stopped survives a power failure, as what was asked for does", async () => {
+  using directory = createTempDir();
+  using database = openDatabase(directory.file("ten.db"), migrations);
+  const registry = createRegistry(database, systemClock, (text) => expect(text).toBe(""));
+  const synchronous = () => database.query("PRAGMA synchronous").get();
+  const row = await registry.write((writer) => writer.create(NEW));
+  expect(synchronous()).toEqual({ synchronous: FULL });
+  registry.observe(row, { state: "unhealthy" });
+  expect(synchronous()).toEqual({ synchronous: NORMAL });
+  registry.observe(row, { state: "stopped", desired: "stopped" });
+  expect(synchronous()).toEqual({ synchronous: FULL });
+});
