@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../src/ten/config/config.ts";
-import { commandOf } from "../src/ten/supervisor/process-spec.ts";
+import { processSpecOf } from "../src/ten/supervisor/process-spec.ts";
 import { freePort } from "./support/free-port.ts";
 import { lacks } from "./support/installed.ts";
 import { until } from "./support/until.ts";
@@ -19,7 +19,12 @@ describe.each(readdirSync(examples))("the example %s", (name) => {
   const releases = readdirSync(join(examples, name, "releases"));
   test.skipIf(lacks(service.words[0])).each(releases)("runs its release %s", async (version) => {
     const port = await freePort();
-    const { argv, env, cwd } = commandOf(config, service, { id: version, version, port, nonce: "n" }, base);
+    const { argv, env, cwd } = processSpecOf(
+      config,
+      service,
+      { id: version, version, port, nonce: "n" },
+      base,
+    );
     await using _child = Bun.spawn([...argv], { env, cwd, stdin: "ignore" });
     const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined);
     const health = await until("the release answers", () => get(service.health.path ?? "/"));

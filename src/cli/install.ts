@@ -6,7 +6,7 @@ import { parseLabel, quote } from "../core/name.ts";
 import { dataDirOfUnit, type UnitSpec, unitText } from "../core/unit-file.ts";
 import { userEntry } from "../platform/process/account.ts";
 import { readWords } from "../platform/process/proc.ts";
-import { readIfThere, writeWhole } from "../platform/storage/atomic-file.ts";
+import { readIfThere, writeAtomic } from "../platform/storage/atomic-file.ts";
 import { hasPassword } from "../platform/storage/postgres.ts";
 import { createSystemd, lingers, type Scope, type Systemd } from "../platform/systemd/systemd.ts";
 import { type Args, flag, option, type Values } from "./argument.ts";
@@ -255,7 +255,7 @@ async function isInForce(
 function writeUnit(path: string, text: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeWhole(path, text, 0o644);
+    writeAtomic(path, text, 0o644);
   } catch (thrown) {
     throw new Fault(
       "internal",

@@ -6,7 +6,7 @@ import { inheritedEnvironment } from "./environment.ts";
 export const WORKER_WORD = ".worker";
 
 /** The words to begin with, absolute; the program's own words follow. A link or a renamed file is followed to the executable. */
-export function selfWords(): readonly [program: string, ...args: string[]] {
+export function executableWords(): readonly [program: string, ...args: string[]] {
   return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
 
@@ -14,7 +14,7 @@ export function selfWords(): readonly [program: string, ...args: string[]] {
  * Begins anew in this very process, with other words and more environment: what was among the words is not shown by `ps` any
  * more. Returns only where that cannot be done.
  */
-export function beginAgain(words: readonly string[], more: Readonly<Record<string, string>>): void {
+export function reexecute(words: readonly string[], more: Readonly<Record<string, string>>): void {
   if (!Bun.isStandaloneExecutable) return;
   const environment = Object.entries({ ...inheritedEnvironment(), ...more });
   const given = environment.filter((pair): pair is [string, string] => pair[1] !== undefined);
@@ -23,7 +23,7 @@ export function beginAgain(words: readonly string[], more: Readonly<Record<strin
 
 /** The same, for a child that must be this very build, even when another has taken the executable's place meanwhile. */
 export function sameBuildWords(): readonly [program: string, ...args: string[]] {
-  const [, ...args] = selfWords();
+  const [, ...args] = executableWords();
   return [ownExecutable(), ...args];
 }
 

@@ -14,7 +14,7 @@ import { writeSecret } from "../platform/storage/atomic-file.ts";
 import { claimDirectory } from "../platform/storage/data-directory.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
 import type { OwnInfo } from "../proxy/data-plane.ts";
-import { createRelayPlane } from "../proxy/failover/failover-plane.ts";
+import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
 import { createAuth, ensureAdminToken } from "./api/auth.ts";
 import { contract } from "./api/contract.ts";
@@ -22,14 +22,14 @@ import { dashboard } from "./api/dashboard.ts";
 import { createHandlers } from "./api/handlers.ts";
 import { metricsPage } from "./api/metrics.ts";
 import { createView } from "./api/view.ts";
-import { readRoots } from "./fleet/ca-file.ts";
+import { readCaFile } from "./fleet/ca-file.ts";
 import { OVERWRITTEN } from "./fleet/routes.ts";
 import { createControl } from "./operations/control.ts";
 import { identityIn, openRegistryAt } from "./registry/open-registry.ts";
 import { type DataPaths, dataPaths } from "./registry/paths.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keepSnapshot, readSnapshot } from "./registry/snapshot.ts";
-import { createWebhooks } from "./webhooks/outbox.ts";
+import { createOutbox } from "./webhooks/outbox.ts";
 import { newSecret } from "./webhooks/signature.ts";
 
 export interface ServeOptions {
@@ -77,7 +77,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const { clock, domain, log, version } = options;
   const paths = dataPaths(options.dataDir);
   const database = options.database ?? paths.database;
-  const ca = options.caFile === undefined ? undefined : readRoots(options.caFile);
+  const ca = options.caFile === undefined ? undefined : readCaFile(options.caFile);
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
   await using opened = new AsyncDisposableStack();
   opened.use(claimDirectory(paths.root, { program: "slum" }));
@@ -92,7 +92,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     log.warn(`${registry.trouble}; starting with the snapshot of ${new Date(last.savedAt).toISOString()}`);
   const questions = opened.use(createUpstream({ clock }));
   const webhooks = opened.use(
-    createWebhooks({ registry, slumId, clock, log, upstream: opened.use(createUpstream({ clock })) }),
+    createOutbox({ registry, slumId, clock, log, upstream: opened.use(createUpstream({ clock })) }),
   );
   const snapshot = opened.use(
     keepSnapshot(
@@ -162,7 +162,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   });
   const { fleet, routes } = control;
   const plane = opened.use(
-    createRelayPlane(
+    createFailoverPlane(
       {
         host: options.host,
         port: options.port,

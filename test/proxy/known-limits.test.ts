@@ -237,7 +237,10 @@ test("100 Continue is said before any target has been asked", async () => {
   });
   using client = await proxy.ask("POST /", "Expect: 100-continue\r\nContent-Length: 3\r\n");
   const text = await headOf(client);
-  stillLimited(!text.startsWith("HTTP/1.1 100 "), "let Expect pass in REQUEST_ROLE (src/core/forwarding-headers.ts).");
+  stillLimited(
+    !text.startsWith("HTTP/1.1 100 "),
+    "let Expect pass in REQUEST_ROLE (src/core/forwarding-headers.ts).",
+  );
 });
 
 test("of a refused WebSocket only the status comes back, and of an opened one not the target's fields", async () => {

@@ -8,7 +8,7 @@ import { readProcesses, readVariable } from "../../src/platform/process/proc.ts"
 import { createProcesses } from "../../src/platform/process/process.ts";
 import { systemClock } from "../../src/platform/time/clock.ts";
 import type { DataPlane, DataPlaneOptions } from "../../src/proxy/data-plane.ts";
-import { findCrew } from "../../src/proxy/workers/find-workers.ts";
+import { findWorkers } from "../../src/proxy/workers/find-workers.ts";
 import { createMultiProcessPlane, type MultiProcessOptions } from "../../src/proxy/workers/multi-process.ts";
 import { startPlane, type TestPlane } from "./plane.ts";
 import { createTempDir } from "./temp-dir.ts";
@@ -41,7 +41,7 @@ export async function startWorkers(
     async [Symbol.asyncDispose]() {
       await plane.close(0);
       // Those that were left and nobody took over.
-      for (const link of await findCrew(all)) await link.kill();
+      for (const link of await findWorkers(all)) await link.kill();
       processes[Symbol.dispose]();
       temp?.[Symbol.dispose]();
     },

@@ -2,7 +2,7 @@
 import { FFIType, ptr } from "bun:ffi";
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { openLibc } from "../libc.ts";
-import { isShortage, limitOwnFiles, withKeptBack } from "../process/spare-descriptors.ts";
+import { isShortage, limitOwnFiles, withSpareDescriptors } from "../process/spare-descriptors.ts";
 import type { Clock } from "../time/clock.ts";
 
 const LOOK_EVERY_MS = 100;
@@ -76,7 +76,7 @@ function lowestFree(): number {
 }
 
 function openCount(): number {
-  return withKeptBack(listOpen).length;
+  return withSpareDescriptors(listOpen).length;
 }
 
 function listOpen(): number[] {
@@ -92,9 +92,9 @@ function linkOf(descriptor: number): string {
 }
 
 function watchedListeners(kernel: Kernel): Watched[] {
-  const loops = withKeptBack(listOpen).filter((one) => linkOf(one) === "anon_inode:[eventpoll]");
+  const loops = withSpareDescriptors(listOpen).filter((one) => linkOf(one) === "anon_inode:[eventpoll]");
   return loops.flatMap((epoll) => {
-    const text = withKeptBack(() => readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1"));
+    const text = withSpareDescriptors(() => readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1"));
     const entries = text.matchAll(/^tfd: +(\d+) events: +([0-9a-f]+) data: +([0-9a-f]+)/gm);
     return [...entries]
       .map(([, socket, events, data]) => ({

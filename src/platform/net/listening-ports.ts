@@ -8,7 +8,7 @@ import {
   readProcess,
   readProcesses,
 } from "../process/proc.ts";
-import { withKeptBack } from "../process/spare-descriptors.ts";
+import { withSpareDescriptors } from "../process/spare-descriptors.ts";
 import type { Clock } from "../time/clock.ts";
 
 /** An address that a process accepts connections on. */
@@ -18,7 +18,7 @@ export interface Listener {
 }
 
 /** All answers are undefined where they cannot be known: no Linux, no /proc, or processes of another user. */
-export interface Listeners {
+export interface ListeningPorts {
   /** Where the processes of a session listen. */
   listeningPorts(session: number): readonly Listener[] | undefined;
   /**
@@ -41,7 +41,7 @@ const CHUNK_BYTES = 64 * 1024;
 /** Larger than any number of listeners that makes sense, so that a strange table cannot hold us up. */
 const TABLE_MAX_BYTES = 4 * 1024 * 1024;
 
-export function createListeners(clock: Clock): Listeners {
+export function createListeningPorts(clock: Clock): ListeningPorts {
   /** Where a listening socket was found before; a socket's inode is its own as long as somebody holds it. */
   const known = new Map<string, { readonly pid: number; readonly descriptor: string }>();
   let seenAtMs = Number.NEGATIVE_INFINITY;
@@ -151,7 +151,7 @@ function readRows(): Row[] | undefined {
 function readListening(path: string): string[] | undefined {
   let descriptor: number;
   try {
-    descriptor = withKeptBack(() => openSync(path, "r"));
+    descriptor = withSpareDescriptors(() => openSync(path, "r"));
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 // What the kernel says about processes: the one file that reads /proc on Linux, or asks ps where there is none.
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { isShortage, withKeptBack } from "./spare-descriptors.ts";
+import { isShortage, withSpareDescriptors } from "./spare-descriptors.ts";
 
 /** One process at one moment. `startTime` is opaque: together with the pid and the boot id it names one process for ever. */
 export interface ProcessInfo {
@@ -38,7 +38,7 @@ export function readProcesses(): ProcessInfo[] {
 /** Ids of every process that this user may see. */
 export function pids(): number[] {
   if (!LINUX) return readProcesses().map((info) => info.pid);
-  return withKeptBack(() => readdirSync("/proc")).flatMap((name) =>
+  return withSpareDescriptors(() => readdirSync("/proc")).flatMap((name) =>
     /^[0-9]+$/.test(name) ? [Number(name)] : [],
   );
 }
@@ -64,7 +64,7 @@ export function readDescriptors(pid: number): Map<string, string> | undefined {
   try {
     const directory = `/proc/${pid}/fd`;
     const entries = new Map<string, string>();
-    for (const name of withKeptBack(() => readdirSync(directory))) {
+    for (const name of withSpareDescriptors(() => readdirSync(directory))) {
       const link = readDescriptor(pid, name);
       if (link !== undefined) entries.set(name, link);
     }
@@ -165,7 +165,7 @@ function run(...argv: string[]): string {
 /** Throws when there is no descriptor to read with: that says nothing about the process. */
 function read(path: string): string | undefined {
   try {
-    return withKeptBack(() => readFileSync(path, "latin1"));
+    return withSpareDescriptors(() => readFileSync(path, "latin1"));
   } catch (thrown) {
     if (isShortage(thrown)) throw thrown;
     return undefined;

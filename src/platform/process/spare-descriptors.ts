@@ -21,7 +21,7 @@ export function limitOwnFiles(to: "part" | "most"): number {
 }
 
 /** Runs `work`, once more with what was kept back when there was no descriptor left for it. It must close what it opens. */
-export function withKeptBack<T>(work: () => T): T {
+export function withSpareDescriptors<T>(work: () => T): T {
   try {
     return work();
   } catch (thrown) {

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { limitFiles, USUAL_OPEN_FILES } from "./open-files.ts";
-import { withKeptBack } from "./spare-descriptors.ts";
+import { withSpareDescriptors } from "./spare-descriptors.ts";
 
 export interface SpawnOptions {
   /** The program, found in `env.PATH` (or, with a slash in it, from `cwd`), and its arguments. */
@@ -50,7 +50,7 @@ export function spawn(options: SpawnOptions): Bun.Subprocess {
       Bun.spawn([...argv], { env, cwd, stdin: "ignore", stdout, stderr, detached: true, ...more });
     const soft = openFiles ?? USUAL_OPEN_FILES;
     const free = Math.max(stdout, stderr);
-    const child = withKeptBack(() => limitFiles(soft, openFiles !== undefined, free, start));
+    const child = withSpareDescriptors(() => limitFiles(soft, openFiles !== undefined, free, start));
     enter(child, others);
     return child;
   } catch (error) {
@@ -72,7 +72,7 @@ function enter(child: Bun.Subprocess, cgroups: readonly string[]): void {
 
 function openOutput(path: string): number {
   try {
-    return withKeptBack(() => openSync(path, "a", 0o640));
+    return withSpareDescriptors(() => openSync(path, "a", 0o640));
   } catch (error) {
     const hint = "check that the data directory exists, is writable and has space";
     throw new Fault("internal", `cannot open the log ${quote(path)}: ${messageOf(error)}`, hint, {

@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
 /** Two that write at once each replace the other's whole; a death half-way leaves the old file, and a draft. */
-export function writeWhole(path: string, text: string, mode: number): void {
+export function writeAtomic(path: string, text: string, mode: number): void {
   const draft = `${path}.${process.pid}.new`;
   try {
     const file = openSync(draft, "w", mode);
@@ -31,7 +31,7 @@ export function readIfThere(path: string): string | undefined {
 
 /** A line that only its owner reads, with the right mode from the first byte. */
 export function writeSecret(path: string, secret: string): void {
-  writeWhole(path, `${secret}\n`, 0o600);
+  writeAtomic(path, `${secret}\n`, 0o600);
 }
 
 /** Undefined when there is none. */

@@ -13,7 +13,7 @@ export interface Turn {
   readonly onWait?: (holder: string) => void;
 }
 
-export interface Serial {
+export interface KeyedLock {
   /** Runs `work` when all earlier ones of the key have ended, however they ended. Rejects with a Fault when that takes too long. */
   run<T>(key: string, turn: Turn, work: () => Promise<T>): Promise<T>;
   /** The name of the one whose turn it is. */
@@ -26,7 +26,7 @@ interface Waiter {
 }
 
 /** At most `maxWaiting` wait for one key; more are refused. */
-export function createSerial(clock: Clock, maxWaiting = 100): Serial {
+export function createKeyedLock(clock: Clock, maxWaiting = 100): KeyedLock {
   /** By key: the one whose turn it is, then those who wait. */
   const queues = new Map<string, Waiter[]>();
 

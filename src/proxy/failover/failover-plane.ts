@@ -5,8 +5,8 @@ import { createTrust } from "../../core/trusted-proxies.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { Drained, OwnInfo, ProductFields } from "../data-plane.ts";
-import { Visit } from "../forward/choose-target.ts";
-import { createHttpCarrier } from "../forward/http-transport.ts";
+import { RequestState } from "../forward/choose-target.ts";
+import { createHttpTransport } from "../forward/http-transport.ts";
 import { createInFlight } from "../forward/in-flight.ts";
 import { hasLostBody } from "../forward/request-body.ts";
 import { createUpgrades, isUpgrade } from "../forward/websocket.ts";
@@ -15,12 +15,17 @@ import { createListener, type Listener } from "../front/listener.ts";
 import { createRequestIds } from "../front/request-id.ts";
 import type { Origin, Upstream } from "../http-client.ts";
 import type { TargetTraffic } from "../traffic-counters.ts";
-import { createRelay, type Journey, type RelayCarrier, type RelayHooks } from "./failover.ts";
+import {
+  createFailover,
+  type FailoverHooks,
+  type FailoverRequest,
+  type FailoverTransport,
+} from "./failover.ts";
 
 /** Whose a host is: a journey's, the program's own, or nobody's. */
-export type Whereto = Journey | "own" | "unknown" | "bad_host";
+export type Candidates = FailoverRequest | "own" | "unknown" | "bad_host";
 
-export interface RelayPlaneOptions {
+export interface FailoverPlaneOptions {
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;
@@ -34,15 +39,15 @@ export interface RelayPlaneOptions {
   readonly requestTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
   readonly clock: Clock;
-  readonly hooks: RelayHooks & {
+  readonly hooks: FailoverHooks & {
     /** Decides by the Host header as it came; costs the same however many hosts there are. */
-    find(host: string | undefined): Whereto;
+    find(host: string | undefined): Candidates;
     /** Answers a request for one of the own hosts. */
     own(request: Request, info: OwnInfo): Response | Promise<Response>;
   };
 }
 
-export interface RelayPlane extends AsyncDisposable {
+export interface FailoverPlane extends AsyncDisposable {
   readonly url: URL;
   traffic(): readonly TargetTraffic[];
   /** Servers that are no more lose their idle connections and their counters. */
@@ -56,13 +61,13 @@ export interface RelayPlane extends AsyncDisposable {
 }
 
 /** Listens at once. Owns and disposes the upstream client. Throws what listening throws. */
-export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream): RelayPlane {
+export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Upstream): FailoverPlane {
   const { clock, fields, hooks, overwritten } = options;
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const inFlight = createInFlight(clock);
-  const endsConnection = ({ said }: Visit) => listener.endsConnection(said.connection);
+  const endsConnection = ({ said }: RequestState) => listener.endsConnection(said.connection);
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
-  const http: RelayCarrier = createHttpCarrier({
+  const http: FailoverTransport = createHttpTransport({
     clock,
     upstream,
     fields,
@@ -76,7 +81,7 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
     hooks,
     upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
   });
-  const relay = createRelay({ ...options, inFlight, endsConnection, setIdleLimit });
+  const relay = createFailover({ ...options, inFlight, endsConnection, setIdleLimit });
   const newId = createRequestIds();
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const route = routeOf(options);
@@ -113,7 +118,7 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
     const base = requestFields(said, { peer, peerTrusted, scheme: "http", viaName, newId });
     if (base === undefined) return refuse("loop", request);
     const path = pathOf(request.url);
-    const visit = new Visit(request, method, path, said, NO_FIELDS, peer, route, undefined);
+    const visit = new RequestState(request, method, path, said, NO_FIELDS, peer, route, undefined);
     const kept = base.filter(([name]) => name !== "x-forwarded-host" && !overwritten.has(name));
     // Every stop has a Host of its own: only this says which one the visitor asked for.
     kept.push(["x-forwarded-host", said.host ?? ""]);
@@ -149,7 +154,7 @@ export function createRelayPlane(options: RelayPlaneOptions, upstream: Upstream)
 const NO_FIELDS: readonly Field[] = [];
 
 /** How long things may take is all that a relay needs of a route. */
-function routeOf({ requestTimeoutMs, streamIdleTimeoutMs }: RelayPlaneOptions): Route {
+function routeOf({ requestTimeoutMs, streamIdleTimeoutMs }: FailoverPlaneOptions): Route {
   const policy = {
     direct: "off",
     requestTimeoutMs,

@@ -17,9 +17,9 @@ export interface Try {
  * `undelivered`: no byte has left, and the server could not be reached. `elsewhere`: it was sent, and may be repeated at
  * another server, at a price when the server is not known to be down. `end`: that was it.
  */
-export type Sequel = "gone" | "same" | "undelivered" | "elsewhere" | "elsewhere_paid" | "end";
+export type NextStep = "gone" | "same" | "undelivered" | "elsewhere" | "elsewhere_paid" | "end";
 
-export function sequelOf({ kind, requestSent, answerBegun }: UpstreamFailure, request: Try): Sequel {
+export function nextStep({ kind, requestSent, answerBegun }: UpstreamFailure, request: Try): NextStep {
   const { isSafe, isWhole, wasCut } = request;
   if (wasCut) return isSafe && isWhole && !answerBegun ? "elsewhere" : "end";
   if (kind === "aborted") return "gone";

@@ -4,16 +4,16 @@ import type { Target } from "../../core/route.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, goneAnswer, ownAnswer } from "../answers.ts";
 import type { ProductFields } from "../data-plane.ts";
-import type { Visit } from "../forward/choose-target.ts";
-import type { Carrier } from "../forward/http-transport.ts";
+import type { RequestState } from "../forward/choose-target.ts";
+import type { HttpTransport } from "../forward/http-transport.ts";
 import type { InFlight } from "../forward/in-flight.ts";
 import { RetryBudgets } from "../forward/retry.ts";
 import { type FailureKind, type Fields, UpstreamFailure } from "../http-client.ts";
-import { answerAfter, sequelOf } from "./failover-rules.ts";
-import { createPendingTries } from "./slow-tries.ts";
+import { answerAfter, nextStep } from "./failover-rules.ts";
+import { createSlowTries } from "./slow-tries.ts";
 
 /** A server that may take a request, and what it is to be told. */
-export interface Stop {
+export interface Candidate {
   readonly target: Target;
   /** Set on the request, Host among them; names in lower case. */
   readonly fields: readonly Field[];
@@ -22,15 +22,15 @@ export interface Stop {
 }
 
 /** Which servers may take one visitor's requests. Asked anew for every try, so that it follows what has changed meanwhile. */
-export interface Journey {
+export interface FailoverRequest {
   /** The next stop that is not in `avoided`; `isSafe` tells whether the request may be repeated (GET, HEAD, OPTIONS). */
-  next(avoided: ReadonlySet<string>, isSafe: boolean): Stop | undefined;
+  next(avoided: ReadonlySet<string>, isSafe: boolean): Candidate | undefined;
   /** A server has answered that no byte reached an app. */
   onRefusal(targetId: string): void;
 }
 
 /** What a relay asks of the program that runs it. None of these may throw. */
-export interface RelayHooks {
+export interface FailoverHooks {
   /** A server failed a request in a way that a health check should look into at once. Called for each: coalesce. */
   onTrouble(targetId: string, kind: FailureKind): void;
   /** A server has delivered an answer. Called for each. */
@@ -39,25 +39,25 @@ export interface RelayHooks {
   verdict(targetId: string): Promise<"up" | "down" | undefined>;
 }
 
-export interface RelayParts {
+export interface FailoverParts {
   readonly inFlight: InFlight;
   readonly clock: Clock;
-  readonly hooks: RelayHooks;
+  readonly hooks: FailoverHooks;
   readonly fields: ProductFields;
   /** The field of an answer, in lower case, that means that no byte reached an app. */
   readonly refusalField: string;
   /** Whether the answer to a request ends its connection. */
-  endsConnection(visit: Visit): boolean;
+  endsConnection(visit: RequestState): boolean;
   setIdleLimit(request: Request, isLimited: boolean): void;
 }
 
-export interface Relay extends Disposable {
+export interface Failover extends Disposable {
   /** `base` are the request's own fields. Undefined when the carrier has taken the connection over. */
   relay(
-    visit: Visit,
-    journey: Journey,
+    visit: RequestState,
+    journey: FailoverRequest,
     base: readonly Field[],
-    carrier: RelayCarrier,
+    carrier: FailoverTransport,
   ): Promise<Response | undefined>;
   /** Requests that still wait for this server's answer, and may be repeated, go to the next one at once. */
   cut(targetId: string): void;
@@ -70,33 +70,38 @@ interface Answer {
   readonly fields?: Fields;
   readonly body?: Uint8Array | ReadableStream<Uint8Array> | null;
 }
-export type RelayCarrier = Carrier<Answer>;
+export type FailoverTransport = HttpTransport<Answer>;
 
 const MOST_TRIES = 4;
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** One request on its way from server to server. */
 interface Trip {
-  readonly visit: Visit;
-  readonly journey: Journey;
+  readonly visit: RequestState;
+  readonly journey: FailoverRequest;
   readonly base: readonly Field[];
-  readonly carrier: RelayCarrier;
+  readonly carrier: FailoverTransport;
   readonly isSafe: boolean;
   /** Servers that did not deliver it. */
   avoided: ReadonlySet<string>;
   /** The home server's answer that no app was reached. */
-  refusal: { readonly stop: Stop; readonly answer: Answer } | undefined;
+  refusal: { readonly stop: Candidate; readonly answer: Answer } | undefined;
 }
 
 /** What a try led to: the response, or that the next one should be made. */
 type Outcome = { readonly response: Response | undefined } | "again";
 
-export function createRelay(parts: RelayParts): Relay {
+export function createFailover(parts: FailoverParts): Failover {
   const { inFlight, clock, hooks, fields } = parts;
-  const pending = createPendingTries(clock, (id) => hooks.onTrouble(id, "request_timeout"));
+  const pending = createSlowTries(clock, (id) => hooks.onTrouble(id, "request_timeout"));
   const budgets = new RetryBudgets(clock);
 
-  async function relay(visit: Visit, journey: Journey, base: readonly Field[], carrier: RelayCarrier) {
+  async function relay(
+    visit: RequestState,
+    journey: FailoverRequest,
+    base: readonly Field[],
+    carrier: FailoverTransport,
+  ) {
     const trip: Trip = {
       visit,
       journey,
@@ -119,7 +124,7 @@ export function createRelay(parts: RelayParts): Relay {
   }
 
   /** One try: chosen and counted in the same step, before anything is awaited. */
-  async function tryAt(trip: Trip, stop: Stop): Promise<Outcome> {
+  async function tryAt(trip: Trip, stop: Candidate): Promise<Outcome> {
     const { visit, carrier, isSafe } = trip;
     const { id } = stop.target;
     const load = inFlight.of(id);
@@ -147,7 +152,7 @@ export function createRelay(parts: RelayParts): Relay {
   }
 
   /** No byte reached an app: another server may be asked, whatever the method, while the body can still be sent. */
-  function afterRefusal(trip: Trip, stop: Stop, answer: Answer): Outcome {
+  function afterRefusal(trip: Trip, stop: Candidate, answer: Answer): Outcome {
     if (!isWhole(trip.visit)) return { response: respond(trip, stop, answer) };
     avoid(trip, stop.target.id);
     if (answer.body instanceof ReadableStream) void answer.body.cancel().catch(() => {});
@@ -162,7 +167,7 @@ export function createRelay(parts: RelayParts): Relay {
     wasCut: boolean,
   ): Promise<Outcome> {
     const { visit, isSafe } = trip;
-    const sequel = sequelOf(failure, { isSafe, isWhole: isWhole(visit), wasCut });
+    const sequel = nextStep(failure, { isSafe, isWhole: isWhole(visit), wasCut });
     if (sequel === "gone") return { response: giveUp(visit, "gone") };
     if (failure.requestSent) visit.untouched = false;
     visit.failure = answerAfter(failure);
@@ -188,12 +193,12 @@ export function createRelay(parts: RelayParts): Relay {
     return answered?.some(([name]) => name === parts.refusalField) ?? false;
   }
 
-  function respond({ visit, carrier }: Trip, { target }: Stop, answer: Answer): Response | undefined {
+  function respond({ visit, carrier }: Trip, { target }: Candidate, answer: Answer): Response | undefined {
     const response = carrier.respond(visit, target, answer);
     return typeof response === "string" ? giveUp(visit, response) : response;
   }
 
-  function giveUp(visit: Visit, how: AnswerName | "gone"): Response {
+  function giveUp(visit: RequestState, how: AnswerName | "gone"): Response {
     parts.setIdleLimit(visit.request, true);
     if (how === "gone") return goneAnswer();
     const response = ownAnswer(
@@ -229,6 +234,6 @@ function avoid(trip: Trip, id: string): void {
 }
 
 /** Whether the body can be sent (again): there is none, it is held, or nobody has read from it. */
-function isWhole({ body }: Visit): boolean {
+function isWhole({ body }: RequestState): boolean {
   return body === undefined || body === null || body instanceof Uint8Array || !body.stream.locked;
 }

@@ -9,10 +9,10 @@ import type { Clock } from "../../platform/time/clock.ts";
 const SLOW_MS = 400;
 const SWEEP_MS = 100;
 
-type Waiting = Map<string, Set<Pending>>;
+type Waiting = Map<string, Set<SlowTry>>;
 
 /** One try that waits for the head of its answer. */
-export class Pending {
+export class SlowTry {
   readonly targetId: string;
   readonly sinceMs: number;
   /** Whether another server may take over while this one is silent. */
@@ -60,14 +60,14 @@ export class Pending {
   }
 }
 
-export interface PendingTries extends Disposable {
-  begin(targetId: string, isSafe: boolean): Pending;
+export interface SlowTries extends Disposable {
+  begin(targetId: string, isSafe: boolean): SlowTry;
   /** Tries at this server that may be made elsewhere end now. */
   cut(targetId: string): void;
 }
 
 /** `onSlow` is called again and again, for as long as a server keeps a try waiting: coalesce. */
-export function createPendingTries(clock: Clock, onSlow: (targetId: string) => void): PendingTries {
+export function createSlowTries(clock: Clock, onSlow: (targetId: string) => void): SlowTries {
   const waiting: Waiting = new Map();
   const stop = clock.every(SWEEP_MS, () => {
     const limit = clock.monotonic() - SLOW_MS;
@@ -78,7 +78,7 @@ export function createPendingTries(clock: Clock, onSlow: (targetId: string) => v
     }
   });
   return {
-    begin: (targetId, isSafe) => new Pending(waiting, targetId, clock.monotonic(), isSafe),
+    begin: (targetId, isSafe) => new SlowTry(waiting, targetId, clock.monotonic(), isSafe),
     cut(targetId) {
       for (const pending of waiting.get(targetId) ?? []) pending.cut();
     },

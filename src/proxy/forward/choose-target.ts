@@ -11,7 +11,7 @@ import { readMark, writeMark } from "./sticky-cookie.ts";
 import type { Verdict } from "./waiting.ts";
 
 /** What a request brings and what has become of it so far. */
-export class Visit {
+export class RequestState {
   readonly request: Request;
   readonly method: string;
   readonly path: string;
@@ -115,7 +115,11 @@ export class Pause {
 }
 
 /** The target to send to now, a reason to wait, or the answer when there is neither. Counts a weighted pick once. */
-export function choose(visit: Visit, table: RouteTable, selection: Selection): Target | Pause | AnswerName {
+export function choose(
+  visit: RequestState,
+  table: RouteTable,
+  selection: Selection,
+): Target | Pause | AnswerName {
   const entry = table.routes.get(visit.route.name);
   if (entry === undefined) return visit.failure ?? "nothing_routable";
   visit.route = entry.route;
@@ -127,7 +131,7 @@ export function choose(visit: Visit, table: RouteTable, selection: Selection): T
   return visit.label === undefined ? choosePicked(visit, target, selection) : chooseNamed(visit, target);
 }
 
-function chooseByWeight(visit: Visit, selection: Selection): Target | Pause | AnswerName {
+function chooseByWeight(visit: RequestState, selection: Selection): Target | Pause | AnswerName {
   const { route, tried } = visit;
   if (route.maintenance !== undefined && visit.attempts === 0 && !isOpen(visit, route.maintenance)) {
     return "maintenance";
@@ -146,7 +150,7 @@ function chooseByWeight(visit: Visit, selection: Selection): Target | Pause | An
 }
 
 /** Whether a request is one that targets answer during maintenance too. */
-function isOpen({ path, method }: Visit, { openPath }: Maintenance): boolean {
+function isOpen({ path, method }: RequestState, { openPath }: Maintenance): boolean {
   if (openPath === undefined || (method !== "GET" && method !== "HEAD")) return false;
   return path === openPath || path.startsWith(`${openPath}?`);
 }
@@ -155,7 +159,7 @@ const NONE: ReadonlyMap<string, Target> = new Map();
 
 /** The sleeping target whose turn it was; when it does not wake, an awake sibling. */
 function choosePicked(
-  visit: Visit,
+  visit: RequestState,
   target: Target | undefined,
   selection: Selection,
 ): Target | Pause | AnswerName {
@@ -171,7 +175,7 @@ function choosePicked(
   return other !== undefined && serves(other) ? other : "start_failed";
 }
 
-function chooseNamed(visit: Visit, target: Target | undefined): Target | Pause | AnswerName {
+function chooseNamed(visit: RequestState, target: Target | undefined): Target | Pause | AnswerName {
   const { route } = visit;
   if (target === undefined) {
     if (route.policy.onDemand !== true || visit.label === undefined) return "unknown_instance";
@@ -209,7 +213,7 @@ function untilAny(route: string): Pause {
   });
 }
 
-function untilMade(visit: Visit, label: string): Pause {
+function untilMade(visit: RequestState, label: string): Pause {
   return new Pause("demand", label, (table) => {
     if (table.routes.get(visit.route.name)?.targets.has(label)) return "go";
     return visit.demand === "open" ? "stay" : "go";
@@ -217,7 +221,7 @@ function untilMade(visit: Visit, label: string): Pause {
 }
 
 /** Until a target that failed the request is no longer as it was, or another serves. */
-function untilChanged(visit: Visit, tried: ReadonlyMap<string, Target>): Pause {
+function untilChanged(visit: RequestState, tried: ReadonlyMap<string, Target>): Pause {
   return new Pause("settling", undefined, (table) => {
     const entry = table.routes.get(visit.route.name);
     for (const target of tried.values()) if (isChanged(entry?.targets.get(target.label), target)) return "go";

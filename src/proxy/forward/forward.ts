@@ -7,8 +7,8 @@ import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, goneAnswer, ownAnswer } from "../answers.ts";
 import type { ProductFields, ProgramHooks } from "../data-plane.ts";
 import { UpstreamFailure } from "../http-client.ts";
-import { choose, isChanged, Pause, type Visit } from "./choose-target.ts";
-import type { Carrier } from "./http-transport.ts";
+import { choose, isChanged, Pause, type RequestState } from "./choose-target.ts";
+import type { HttpTransport } from "./http-transport.ts";
 import type { InFlight } from "./in-flight.ts";
 import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
@@ -30,7 +30,7 @@ export interface ForwardParts {
   /** The table in force now. */
   table(): RouteTable;
   /** Whether the answer to a request ends its connection. */
-  endsConnection(visit: Visit): boolean;
+  endsConnection(visit: RequestState): boolean;
   /** The visitor's address, as far as it can be trusted. */
   clientOf(request: Request, peer: string): string;
   /** Lifts the idle limit of a connection while a target works on its request, and sets it again. */
@@ -39,7 +39,7 @@ export interface ForwardParts {
 
 export interface Forwarder {
   /** Undefined when the carrier has taken the connection over. */
-  forward(visit: Visit, carrier: Carrier): Promise<Response | undefined>;
+  forward(visit: RequestState, carrier: HttpTransport): Promise<Response | undefined>;
   /** Forgets the retry budgets of routes that are no more. */
   retain(names: ReadonlyMap<string, unknown>): void;
 }
@@ -52,7 +52,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
   const { selection, inFlight, waiting, clock, hooks, fields } = parts;
   const budgets = new RetryBudgets(clock);
 
-  async function forward(visit: Visit, carrier: Carrier): Promise<Response | undefined> {
+  async function forward(visit: RequestState, carrier: HttpTransport): Promise<Response | undefined> {
     budgets.of(visit.route.name).earn();
     for (;;) {
       const next = choose(visit, parts.table(), selection);
@@ -64,7 +64,11 @@ export function createForwarder(parts: ForwardParts): Forwarder {
   }
 
   /** One try: picked and counted in the same step, before anything is awaited. */
-  async function carry(visit: Visit, target: Target, carrier: Carrier): Promise<Response | undefined | End> {
+  async function carry(
+    visit: RequestState,
+    target: Target,
+    carrier: HttpTransport,
+  ): Promise<Response | undefined | End> {
     const begun = clock.monotonic();
     const load = inFlight.of(target.id);
     visit.attempts += 1;
@@ -77,7 +81,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     }
   }
 
-  async function pause(visit: Visit, { why, label, judge }: Pause): Promise<End> {
+  async function pause(visit: RequestState, { why, label, judge }: Pause): Promise<End> {
     if (visit.failure === "busy") return "busy";
     const { route, request } = visit;
     let waitMs = SETTLE_MS;
@@ -93,7 +97,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     return endOf(visit, why, waited);
   }
 
-  function endOf(visit: Visit, why: Pause["why"], waited: Waited): End {
+  function endOf(visit: RequestState, why: Pause["why"], waited: Waited): End {
     switch (waited) {
       case "go":
       case "fail":
@@ -110,7 +114,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
   }
 
   /** Tells the program that somebody waits. It is asked once for an unknown target, and its answer reviewed by who waits. */
-  function want(visit: Visit, why: Pause["why"], label: string | undefined): void {
+  function want(visit: RequestState, why: Pause["why"], label: string | undefined): void {
     const client = parts.clientOf(visit.request, visit.peer);
     const wanted = Promise.resolve(hooks.onWanted({ route: visit.route.name, label, client }));
     const answered = (demand: "made" | "refused") => () => {
@@ -121,7 +125,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     wanted.then(answered("made"), answered("refused"));
   }
 
-  async function recover(visit: Visit, target: Target, thrown: unknown): Promise<End> {
+  async function recover(visit: RequestState, target: Target, thrown: unknown): Promise<End> {
     if (!(thrown instanceof UpstreamFailure)) throw thrown;
     if (visit.isTooLarge) return "too_large";
     if (thrown.kind === "aborted") return "gone";
@@ -130,7 +134,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     return (await mayRetry(visit, target, thrown)) ? AGAIN : visit.failure;
   }
 
-  async function mayRetry(visit: Visit, target: Target, failure: UpstreamFailure): Promise<boolean> {
+  async function mayRetry(visit: RequestState, target: Target, failure: UpstreamFailure): Promise<boolean> {
     const retry = retryAfter(failure, visit.method, visit.body ?? null);
     if (retry === "none" || visit.attempts >= MOST_TRIES) return false;
     // An idle connection found closed says nothing against its target.
@@ -139,7 +143,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
   }
 
   /** Whether the target's exit cut the request, for the first time: other retries are paid for. */
-  async function isFree(visit: Visit, target: Target): Promise<boolean> {
+  async function isFree(visit: RequestState, target: Target): Promise<boolean> {
     if (visit.hadFreeRetry) return false;
     const { name } = visit.route;
     const hasGone = (table: RouteTable) =>
@@ -150,7 +154,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     return visit.hadFreeRetry;
   }
 
-  function giveUp(visit: Visit, end: AnswerName | "gone"): Response {
+  function giveUp(visit: RequestState, end: AnswerName | "gone"): Response {
     if (end === "gone") return goneAnswer();
     const errorField = visit.untouched ? fields.error : undefined;
     const response = ownAnswer(

@@ -13,19 +13,19 @@ import {
   type UpstreamResponse,
 } from "../http-client.ts";
 import { toResponse } from "./answer-body.ts";
-import type { Visit } from "./choose-target.ts";
+import type { RequestState } from "./choose-target.ts";
 import { connectTimeoutMs } from "./connect-deadline.ts";
 import type { Load } from "./in-flight.ts";
 import { announcedLength, type OutgoingBody, readBody } from "./request-body.ts";
 
-export interface Carrier<Answer extends { readonly status: number } = { readonly status: number }> {
+export interface HttpTransport<Answer extends { readonly status: number } = { readonly status: number }> {
   /**
    * Begins the load before anything is awaited, and ends it when the last byte has been read from the target or the try
    * has failed. Rejects with an UpstreamFailure.
    */
-  attempt(visit: Visit, target: Target, load: Load): Promise<Answer>;
+  attempt(visit: RequestState, target: Target, load: Load): Promise<Answer>;
   /** The answer for the client; undefined when the connection has been taken over; a name when there can be none. */
-  respond(visit: Visit, target: Target, answer: Answer): Response | undefined | AnswerName;
+  respond(visit: RequestState, target: Target, answer: Answer): Response | undefined | AnswerName;
 }
 
 /** Who is told of targets that fail. */
@@ -51,7 +51,7 @@ export function blame(load: Load, { kind, requestSent }: UpstreamFailure, hooks:
   if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
 }
 
-export interface HttpCarrierParts {
+export interface HttpTransportParts {
   readonly clock: Clock;
   readonly upstream: Upstream;
   readonly fields: ProductFields;
@@ -59,7 +59,7 @@ export interface HttpCarrierParts {
   /** Lifts the idle limit of a connection while a target is slow with its request, and sets it again. */
   setIdleLimit(request: Request, isLimited: boolean): void;
   /** Whether the answer to a request ends its connection. */
-  endsConnection(visit: Visit): boolean;
+  endsConnection(visit: RequestState): boolean;
 }
 
 /** What the upstream client is told of one try, and tells of its end. */
@@ -67,12 +67,12 @@ class Sending implements SendOptions {
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
-  readonly #parts: HttpCarrierParts;
-  readonly #visit: Visit;
+  readonly #parts: HttpTransportParts;
+  readonly #visit: RequestState;
   readonly #load: Load;
   #isUnlimited = false;
 
-  constructor(parts: HttpCarrierParts, visit: Visit, { address }: Target, load: Load) {
+  constructor(parts: HttpTransportParts, visit: RequestState, { address }: Target, load: Load) {
     const { policy } = visit.route;
     this.connectTimeoutMs = connectTimeoutMs(address);
     this.requestTimeoutMs = policy.requestTimeoutMs;
@@ -102,8 +102,8 @@ class Sending implements SendOptions {
  */
 function inTime(
   reading: Promise<OutgoingBody>,
-  { request, route }: Visit,
-  { clock, setIdleLimit }: HttpCarrierParts,
+  { request, route }: RequestState,
+  { clock, setIdleLimit }: HttpTransportParts,
 ): Promise<OutgoingBody> {
   const { streamIdleTimeoutMs } = route.policy;
   return new Promise((resolve, reject) => {
@@ -123,11 +123,11 @@ function inTime(
   });
 }
 
-export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResponse> {
+export function createHttpTransport(parts: HttpTransportParts): HttpTransport<UpstreamResponse> {
   const { upstream, fields } = parts;
   const reserved = new Set([fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()));
 
-  async function readThenSend(visit: Visit, target: Target, load: Load): Promise<UpstreamResponse> {
+  async function readThenSend(visit: RequestState, target: Target, load: Load): Promise<UpstreamResponse> {
     try {
       const { maxBodyBytes } = visit.route.policy;
       const reading = readBody(visit.request, announcedLength(visit.said), maxBodyBytes, () => {
@@ -142,7 +142,12 @@ export function createHttpCarrier(parts: HttpCarrierParts): Carrier<UpstreamResp
     return send(visit, visit.body, target, load);
   }
 
-  function send(visit: Visit, body: OutgoingBody, target: Target, load: Load): Promise<UpstreamResponse> {
+  function send(
+    visit: RequestState,
+    body: OutgoingBody,
+    target: Target,
+    load: Load,
+  ): Promise<UpstreamResponse> {
     const { method, path, fields } = visit;
     return upstream.send(
       target.address,

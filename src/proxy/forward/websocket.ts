@@ -4,9 +4,9 @@ import type { Target } from "../../core/route.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { ProductFields } from "../data-plane.ts";
 import { UpstreamFailure } from "../http-client.ts";
-import type { Visit } from "./choose-target.ts";
+import type { RequestState } from "./choose-target.ts";
 import { watchConnect } from "./connect-deadline.ts";
-import { blame, type Carrier, type TroubleHooks } from "./http-transport.ts";
+import { blame, type HttpTransport, type TroubleHooks } from "./http-transport.ts";
 import type { Load } from "./in-flight.ts";
 import { Tunnel } from "./tunnel.ts";
 
@@ -26,13 +26,13 @@ export interface UpgradeParts {
 }
 
 export interface Upgrades {
-  readonly carrier: Carrier<Opened>;
+  readonly carrier: HttpTransport<Opened>;
   /** Closes the sockets of one target, or all, with 1012, evenly spread over `overMs`. */
   sendAway(targetId: string | undefined, overMs: number): Promise<void>;
 }
 
 /** Whether a request asks for a WebSocket; other upgrades are not ours to make and go on as plain requests. */
-export function isUpgrade({ method, said, request }: Visit): boolean {
+export function isUpgrade({ method, said, request }: RequestState): boolean {
   return (
     said.upgrade?.toLowerCase() === "websocket" &&
     method === "GET" &&
@@ -43,7 +43,7 @@ export function isUpgrade({ method, said, request }: Visit): boolean {
 export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts): Upgrades {
   const tunnels = new Set<Tunnel>();
 
-  function attempt(visit: Visit, target: Target, load: Load): Promise<Opened> {
+  function attempt(visit: RequestState, target: Target, load: Load): Promise<Opened> {
     load.begin();
     return new Promise((resolve, reject) => {
       const signal = visit.signalOf?.() ?? visit.request.signal;
@@ -122,7 +122,7 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
   };
 }
 
-function open({ path, fields, request }: Visit, { address }: Target): WebSocket {
+function open({ path, fields, request }: RequestState, { address }: Target): WebSocket {
   const name = address.tls?.serverName || address.host;
   const host = name.includes(":") ? `[${name}]` : name;
   const scheme = address.tls === undefined ? "ws" : "wss";

@@ -5,9 +5,9 @@ import type { Route } from "../../core/route.ts";
 import { decide, type RouteTable } from "../../core/route-table.ts";
 import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { DataPlaneOptions } from "../data-plane.ts";
-import { Visit } from "../forward/choose-target.ts";
+import { RequestState } from "../forward/choose-target.ts";
 import type { Forwarder } from "../forward/forward.ts";
-import type { Carrier } from "../forward/http-transport.ts";
+import type { HttpTransport } from "../forward/http-transport.ts";
 import { announcedLength, hasLostBody } from "../forward/request-body.ts";
 import { isUpgrade } from "../forward/websocket.ts";
 import type { Listener } from "./listener.ts";
@@ -15,11 +15,11 @@ import { createRequestIds } from "./request-id.ts";
 
 const PEERS_REMEMBERED = 10_000;
 
-export interface FrontParts {
+export interface HandlerParts {
   readonly options: DataPlaneOptions;
   readonly forwarder: Forwarder;
-  readonly http: Carrier;
-  readonly websocket: Carrier;
+  readonly http: HttpTransport;
+  readonly websocket: HttpTransport;
   readonly viaName: string;
   isTrusted(address: string): boolean;
   table(): RouteTable;
@@ -31,9 +31,12 @@ interface Peer {
   readonly isTrusted: boolean;
 }
 
-export type Front = (request: Request, listener: Listener) => Response | Promise<Response | undefined>;
+export type RequestHandler = (
+  request: Request,
+  listener: Listener,
+) => Response | Promise<Response | undefined>;
 
-export function createFront(parts: FrontParts): Front {
+export function createRequestHandler(parts: HandlerParts): RequestHandler {
   const { options, forwarder, viaName } = parts;
   const { fields, hooks } = options;
   const selector = fields.selector?.toLowerCase();
@@ -57,7 +60,7 @@ export function createFront(parts: FrontParts): Front {
     const toTarget = requestFields(said, arrival);
     if (toTarget === undefined) return refuse("loop", request);
     const path = pathOf(request.url);
-    const visit = new Visit(request, method, path, said, toTarget, peer.address, route, label);
+    const visit = new RequestState(request, method, path, said, toTarget, peer.address, route, label);
     return forwarder.forward(visit, isUpgrade(visit) ? parts.websocket : parts.http);
   }
 

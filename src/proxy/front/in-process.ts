@@ -7,14 +7,14 @@ import { clientAddress, createTrust } from "../../core/trusted-proxies.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { ownAnswer } from "../answers.ts";
 import type { DataPlane, DataPlaneOptions } from "../data-plane.ts";
-import type { Visit } from "../forward/choose-target.ts";
+import type { RequestState } from "../forward/choose-target.ts";
 import { createForwarder } from "../forward/forward.ts";
-import { createHttpCarrier } from "../forward/http-transport.ts";
+import { createHttpTransport } from "../forward/http-transport.ts";
 import { createInFlight, type Load } from "../forward/in-flight.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
 import { createUpgrades } from "../forward/websocket.ts";
 import type { Upstream } from "../http-client.ts";
-import { createFront } from "./handler.ts";
+import { createRequestHandler } from "./handler.ts";
 import { createListener } from "./listener.ts";
 
 export interface InProcessPlane extends DataPlane {
@@ -35,10 +35,10 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     return createRouteTable(routes, { ...options, defaultRoute });
   }
 
-  const endsConnection = ({ said }: Visit) => listener.endsConnection(said.connection);
+  const endsConnection = ({ said }: RequestState) => listener.endsConnection(said.connection);
   const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
   const { fields, hooks } = options;
-  const http = createHttpCarrier({ clock, upstream, fields, hooks, endsConnection, setIdleLimit });
+  const http = createHttpTransport({ clock, upstream, fields, hooks, endsConnection, setIdleLimit });
   const upgrades = createUpgrades({
     clock,
     fields,
@@ -63,7 +63,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     port: options.port,
     reusePort: options.reusePort ?? false,
     clock,
-    handle: createFront({
+    handle: createRequestHandler({
       options,
       forwarder,
       http,

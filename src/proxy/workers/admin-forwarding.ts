@@ -36,7 +36,7 @@ const NO_FIELDS: ReadonlySet<string> = new Set();
 type Own = ProgramHooks["own"];
 
 /** Answers by asking the supervisor; `away` answers while there is none. */
-export function createHandOver(socket: string, upstream: Upstream, away: Own): Own {
+export function createAdminForwarding(socket: string, upstream: Upstream, away: Own): Own {
   const origin: Origin = { host: "localhost", port: 0, unix: socket };
 
   return async (request, info) => {

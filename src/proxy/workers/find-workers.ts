@@ -11,7 +11,7 @@ import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { FromWorker, Hello } from "./protocol.ts";
 import { linkWorker, type WorkerLink } from "./worker-link.ts";
 
-export interface CrewOptions {
+export interface FindWorkersOptions {
   /** Private to us: sockets lie in it. */
   readonly directory: string;
   readonly processes: Processes;
@@ -34,13 +34,13 @@ const LOG_MOST_BYTES = 1024 * 1024;
 const nonceOf = (word: string) => `worker.${word}`;
 
 /** Links every worker that lives, and removes what dead ones left. Those that hang are ended. */
-export async function findCrew(options: CrewOptions): Promise<WorkerLink[]> {
+export async function findWorkers(options: FindWorkersOptions): Promise<WorkerLink[]> {
   const words = readdirSync(options.directory).flatMap((name) => SOCKET.exec(name)?.[1] ?? []);
   const links = await Promise.all(words.map((word) => findWorker(options, word)));
   return links.filter((link) => link !== undefined);
 }
 
-async function findWorker(options: CrewOptions, word: string): Promise<WorkerLink | undefined> {
+async function findWorker(options: FindWorkersOptions, word: string): Promise<WorkerLink | undefined> {
   const { clock, processes } = options;
   const socket = join(options.directory, `w_${word}`);
   const nonce = nonceOf(word);
@@ -85,7 +85,7 @@ function portOf(url: string | null): number | undefined {
 }
 
 /** Starts one, which waits to be told what to do. Rejects when it does not get that far, or is not wanted any more. */
-export async function startWorker(options: CrewOptions, isWanted: () => boolean): Promise<WorkerLink> {
+export async function startWorker(options: FindWorkersOptions, isWanted: () => boolean): Promise<WorkerLink> {
   const { clock, directory, processes, program } = options;
   const word = crypto.randomUUID().slice(0, 8);
   const socket = join(directory, `w_${word}`);
@@ -110,7 +110,7 @@ export async function startWorker(options: CrewOptions, isWanted: () => boolean)
 }
 
 async function untilLinked(
-  { clock, heard }: CrewOptions,
+  { clock, heard }: FindWorkersOptions,
   socket: string,
   process: ManagedProcess,
   isAwaited: () => boolean,

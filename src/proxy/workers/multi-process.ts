@@ -5,12 +5,12 @@ import type { Processes } from "../../platform/process/process.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
 import type { DataPlane, DataPlaneOptions, Wanted } from "../data-plane.ts";
 import { openOwnDoor } from "./admin-forwarding.ts";
-import { type CrewOptions, claimPort, findCrew } from "./find-workers.ts";
+import { claimPort, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
 import { createMergedTraffic } from "./merged-traffic.ts";
 import type { FromWorker, WorkerSettings } from "./protocol.ts";
-import { createRouteBook } from "./route-updates.ts";
+import { createRouteUpdates } from "./route-updates.ts";
 import type { WorkerLink } from "./worker-link.ts";
-import { PUBLISH_MS, Seats } from "./worker-pool.ts";
+import { PUBLISH_MS, WorkerPool } from "./worker-pool.ts";
 
 export interface MultiProcessOptions extends DataPlaneOptions {
   readonly workers: number;
@@ -51,10 +51,10 @@ export async function createMultiProcessPlane(
 class MultiProcessPlane implements DataPlane {
   readonly #options: MultiProcessOptions;
   readonly #clock: Clock;
-  readonly #crew: CrewOptions;
-  readonly #book = createRouteBook();
+  readonly #crew: FindWorkersOptions;
+  readonly #book = createRouteUpdates();
   readonly #traffic;
-  readonly #seats: Seats;
+  readonly #seats: WorkerPool;
   readonly #ownSocket: string;
   #door: AsyncDisposable | undefined;
 
@@ -65,7 +65,7 @@ class MultiProcessPlane implements DataPlane {
     this.#ownSocket = join(directory, "own.sock");
     this.#crew = { ...options, clock: this.#clock, heard: (link, message) => this.#hear(link, message) };
     this.#traffic = createMergedTraffic(this.#clock);
-    this.#seats = new Seats({
+    this.#seats = new WorkerPool({
       settings: Array.from({ length: workers }, (_, index) => this.#settingsOf(index / workers)),
       crew: this.#crew,
       build,
@@ -81,7 +81,7 @@ class MultiProcessPlane implements DataPlane {
 
   async open({ routes, defaultRoute }: FirstRoutes): Promise<void> {
     this.#book.take(routes, defaultRoute);
-    const found = await findCrew(this.#crew);
+    const found = await findWorkers(this.#crew);
     try {
       using _claimed = await claimPort(this.#options, found, this.#clock);
       this.#door = await openOwnDoor(this.#ownSocket, this.#clock, this.#options.hooks);

@@ -2,7 +2,7 @@
 import type { Route } from "../../core/route.ts";
 import type { WorkerSettings } from "./protocol.ts";
 
-export interface RouteBook {
+export interface RouteUpdates {
   /** Takes the routes that are to be in force. */
   take(routes: readonly Route[], defaultRoute: string | undefined): void;
   /** A message to whoever heard of everything before the last `take`. */
@@ -13,7 +13,7 @@ export interface RouteBook {
   opening(settings: WorkerSettings, port: number): string;
 }
 
-export function createRouteBook(): RouteBook {
+export function createRouteUpdates(): RouteUpdates {
   /** As JSON, by name: compared, and sent, as they are. */
   let known = new Map<string, string>();
   let changed: readonly string[] = [];

@@ -6,7 +6,7 @@ interface Petition {
   readonly settle: (isGranted: boolean) => void;
 }
 
-export interface Petitions {
+export interface WantedRequests {
   /** Resolves when the supervisor has granted it; rejects when it has refused, or nobody will answer. */
   ask(wanted: Wanted): Promise<void>;
   answered(id: number, isGranted: boolean): void;
@@ -18,7 +18,7 @@ export interface Petitions {
   giveUp(): void;
 }
 
-export function createPetitions(): Petitions {
+export function createWantedRequests(): WantedRequests {
   const open = new Map<number, Petition>();
   let send: ((id: number, wanted: Wanted) => void) | undefined;
   let isHopeless = false;

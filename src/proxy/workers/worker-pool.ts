@@ -1,17 +1,17 @@
 // The workers of one plane: each has a seat, a seat whose worker ends is filled again, and those without one are finishing.
 import { messageOf } from "../../core/fault.ts";
 import { sleep } from "../../platform/time/clock.ts";
-import { type CrewOptions, startWorker } from "./find-workers.ts";
+import { type FindWorkersOptions, startWorker } from "./find-workers.ts";
 import { PROTOCOL, settingsKey, type WorkerSettings } from "./protocol.ts";
-import type { RouteBook } from "./route-updates.ts";
+import type { RouteUpdates } from "./route-updates.ts";
 import type { WorkerLink } from "./worker-link.ts";
 
-export interface SeatsOptions {
+export interface WorkerPoolOptions {
   /** What the worker of each seat is told. */
   readonly settings: readonly WorkerSettings[];
-  readonly crew: CrewOptions;
+  readonly crew: FindWorkersOptions;
   readonly build: string;
-  readonly book: RouteBook;
+  readonly book: RouteUpdates;
   /** A worker is gone. */
   left(link: WorkerLink): void;
 }
@@ -36,16 +36,16 @@ const LIVED_MS = 10_000;
 const BACKOFF_BASE_MS = 100;
 const BACKOFF_MOST_MS = 10_000;
 
-export class Seats {
+export class WorkerPool {
   /** All workers that live, those that are finishing too: they still have something in flight. */
   readonly links = new Set<WorkerLink>();
   /** Where they listen; undefined before the first one does. */
   url: URL | undefined;
-  readonly #options: SeatsOptions;
+  readonly #options: WorkerPoolOptions;
   readonly #seats: readonly Seat[];
   #isClosed = false;
 
-  constructor(options: SeatsOptions) {
+  constructor(options: WorkerPoolOptions) {
     this.#options = options;
     this.#seats = options.settings.map((settings) => ({
       settings,

@@ -11,7 +11,7 @@ import type { ProgramHooks } from "../data-plane.ts";
 import { createInProcessPlane, type InProcessPlane } from "../front/in-process.ts";
 import type { FailureKind } from "../http-client.ts";
 import { createUpstream } from "../upstream/upstream.ts";
-import { createHandOver } from "./admin-forwarding.ts";
+import { createAdminForwarding } from "./admin-forwarding.ts";
 import { createReporter } from "./merged-traffic.ts";
 import {
   type FromWorker,
@@ -23,7 +23,7 @@ import {
   type ToWorker,
   type WorkerSettings,
 } from "./protocol.ts";
-import { createPetitions } from "./wanted.ts";
+import { createWantedRequests } from "./wanted.ts";
 
 export interface WorkerOptions {
   /** Where it is to be found: the path of its socket, whose directory is private. */
@@ -76,7 +76,7 @@ export interface Worker {
 export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   const { clock } = options;
   const timers = createTimers<"hope" | "alone">(clock);
-  const petitions = createPetitions();
+  const petitions = createWantedRequests();
   const ended = Promise.withResolvers<void>();
   const handedOver = createUpstream({ clock });
   const routes = new Map<string, Route>();
@@ -117,7 +117,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
 
   /** Everything in one step: no request meets a listener without routes. */
   function open(settings: WorkerSettings, port: number): URL {
-    const own = createHandOver(settings.ownSocket, handedOver, options.away);
+    const own = createAdminForwarding(settings.ownSocket, handedOver, options.away);
     const { adminHost, ...rest } = settings;
     plane = createInProcessPlane(
       {

@@ -6,7 +6,12 @@ type Status = Answer<SlumContract["status"]>;
 
 const NAMES_SHOWN = 5;
 
-export function troublesOf({ registry, unroutable, unroutable_total: total, webhooks }: Status): string[] {
+export function describeStatus({
+  registry,
+  unroutable,
+  unroutable_total: total,
+  webhooks,
+}: Status): string[] {
   const names = unroutable.slice(0, NAMES_SHOWN).join(", ");
   return [
     ...(registry.ok ? [] : [`the registry cannot be used, routing goes on without it: ${registry.trouble}`]),

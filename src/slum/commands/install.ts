@@ -2,7 +2,7 @@
 import { userInfo } from "node:os";
 import { command } from "../../cli/command.ts";
 import { asWritten, flagWords, install, installArgs, isLowPort, written } from "../../cli/install.ts";
-import { selfWords } from "../../platform/executable.ts";
+import { executableWords } from "../../platform/executable.ts";
 import { dataDirOf } from "../registry/paths.ts";
 import serve from "./serve.ts";
 
@@ -25,7 +25,7 @@ export default command({
     const flags = { ...args, db: db === undefined ? [] : [db] };
     return install(context, {
       description: `slum, with its data in ${dataDir}`,
-      words: [...selfWords(), "slum", "serve", "--data-dir", dataDir, ...flagWords(serve.args, flags)],
+      words: [...executableWords(), "slum", "serve", "--data-dir", dataDir, ...flagWords(serve.args, flags)],
       reload: undefined,
       directory: "/",
       dataDir,

@@ -4,7 +4,7 @@ import { command } from "../../cli/command.ts";
 import { watch } from "../../cli/watch.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { SlumClient } from "../api/contract.ts";
-import { troublesOf } from "../api/describe-status.ts";
+import { describeStatus } from "../api/describe-status.ts";
 import { connect } from "./connect.ts";
 import { serverTable } from "./report.ts";
 
@@ -24,7 +24,10 @@ export default command({
     const frame = async () => {
       const value = await client.status({}, { signal });
       const table = () => (value.servers.length > 0 ? serverTable(out, value.servers) : EMPTY);
-      const lines = () => [...countsOf(value), ...troublesOf(value).map((text) => out.paint("yellow", text))];
+      const lines = () => [
+        ...countsOf(value),
+        ...describeStatus(value).map((text) => out.paint("yellow", text)),
+      ];
       return { value, text: () => `${table()}\n${lines().join("\n")}\n` };
     };
     if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);

@@ -4,7 +4,7 @@ import { command } from "../../cli/command.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
-import { beginAgain } from "../../platform/executable.ts";
+import { reexecute } from "../../platform/executable.ts";
 import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres.ts";
 import { createNotifier, type Notifier } from "../../platform/systemd/notify.ts";
 import { systemClock } from "../../platform/time/clock.ts";
@@ -141,7 +141,7 @@ function hidePassword(database: string): void {
   const words = process.argv.slice(2);
   const at = words.findIndex((word) => word === "--db" || word.startsWith("--db="));
   words.splice(at, words[at] === "--db" ? 2 : 1);
-  beginAgain(words, { SLUM_DB: database });
+  reexecute(words, { SLUM_DB: database });
 }
 
 function readAddress(text: string): { host: string; port: number } {

@@ -6,7 +6,7 @@ import type { Server } from "./fleet.ts";
 import type { Tenant } from "./routes.ts";
 
 /** What a server says of itself at /health, as far as it does. */
-export interface SelfPortrait {
+export interface SelfReport {
   /** Our address as the server sees it. */
   readonly peer: string | undefined;
   readonly trusted: boolean | undefined;
@@ -15,16 +15,16 @@ export interface SelfPortrait {
 }
 
 const TIMEOUT_MS = 2_000;
-const NOTHING: SelfPortrait = { peer: undefined, trusted: undefined, slum: undefined };
+const NOTHING: SelfReport = { peer: undefined, trusted: undefined, slum: undefined };
 
 type Stop = NonNullable<ReturnType<Tenant["next"]>>;
 
 /** Never rejects: who does not answer says nothing. */
-export async function portraitOf(
+export async function selfReportOf(
   upstream: Upstream,
   server: Server,
   target: Stop["target"],
-): Promise<SelfPortrait> {
+): Promise<SelfReport> {
   try {
     const answer = await get(upstream, target, "/health", [["host", server.url.hostHeader]]);
     const said = JSON.parse(await textOf(answer)) as Record<string, unknown> | null;

@@ -7,7 +7,7 @@ import { quote } from "../../core/name.ts";
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** The file's text, once every certificate in it could be read; a usage fault otherwise. */
-export function readRoots(path: string): string {
+export function readCaFile(path: string): string {
   try {
     const text = readFileSync(path, "utf8");
     const found = text.match(CERTIFICATE) ?? [];

@@ -6,7 +6,7 @@ import type { Resolver } from "../../platform/net/resolver.ts";
 import { atMost, type Clock } from "../../platform/time/clock.ts";
 import type { ServerRow } from "../registry/schema.ts";
 import { byLatency, type Candidate, type Fleet } from "./choose-server.ts";
-import { freshStanding, nextStanding, type Status } from "./server-health.ts";
+import { freshStanding, nextStanding, type ServerStatus } from "./server-health.ts";
 import { addressOf, parseServerUrl, type ServerUrl } from "./server-url.ts";
 
 /** A server as it is now; replaced as a whole whenever something about it changes. */
@@ -45,7 +45,7 @@ export interface FleetOptions {
   /** Roots to trust instead of the system's, in PEM. */
   readonly ca?: string | undefined;
   /** After every check, with the status before it. */
-  readonly onCheck: (server: Server, before: Status) => void;
+  readonly onCheck: (server: Server, before: ServerStatus) => void;
   readonly random?: () => number;
 }
 

@@ -5,8 +5,8 @@ import { instanceName } from "../../core/name.ts";
 import type { Target } from "../../core/route.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import type { Journey, Stop } from "../../proxy/failover/failover.ts";
-import type { Whereto } from "../../proxy/failover/failover-plane.ts";
+import type { Candidate, FailoverRequest } from "../../proxy/failover/failover.ts";
+import type { Candidates } from "../../proxy/failover/failover-plane.ts";
 import type { TenantRow } from "../registry/schema.ts";
 import {
   type Choice,
@@ -41,7 +41,7 @@ export interface Routes {
   /** Replaces all tenants. */
   load(rows: Iterable<TenantRow>): void;
   /** Whose a Host header is. */
-  find(host: string | undefined): Whereto;
+  find(host: string | undefined): Candidates;
   /** The tenant that has this very domain, or a wildcard that covers it. */
   tenant(domain: string): Tenant | undefined;
   /** Tenants that no server would take a request of; with a fleet other than its own: as that one sees it. */
@@ -110,7 +110,7 @@ export function createRoutes(parts: RoutesParts): Routes {
 }
 
 /** One tenant's way to its servers: made for each request, as there may be a hundred thousand. */
-export class Tenant implements Journey, Preference {
+export class Tenant implements FailoverRequest, Preference {
   readonly row: TenantRow;
   readonly #parts: TenantParts;
 
@@ -131,14 +131,14 @@ export class Tenant implements Journey, Preference {
     return turnOf(this.row.id);
   }
 
-  next(avoided: ReadonlySet<string>, isSafe: boolean): Stop | undefined {
+  next(avoided: ReadonlySet<string>, isSafe: boolean): Candidate | undefined {
     const choice = this.choose(avoided, isSafe);
     const server = choice && this.#parts.fleet.find(choice.candidate.id);
     return server && this.#stopAt(server);
   }
 
   /** The home server, whatever its health; undefined when there is none. */
-  homeStop(): Stop | undefined {
+  homeStop(): Candidate | undefined {
     const home = this.#parts.fleet.find(this.home);
     return home && this.#stopAt(home);
   }
@@ -185,7 +185,7 @@ export class Tenant implements Journey, Preference {
     return isRoutable({ home, turn, failover: undefined }, fleet) ? undefined : choice;
   }
 
-  #stopAt(server: Server): Stop {
+  #stopAt(server: Server): Candidate {
     const { service, instance } = this.row;
     const { target, host } = this.#parts.berth(server);
     const isHome = server.id === this.home;

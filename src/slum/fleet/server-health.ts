@@ -1,6 +1,6 @@
 // The status of a server, step by step from the results of its checks: pure, with monotonic time from outside.
 
-export type Status = "unknown" | "online" | "offline";
+export type ServerStatus = "unknown" | "online" | "offline";
 
 /** So many failed checks in a row, the first and its two confirmations, make a server offline. */
 export const FAILURES_TO_OFFLINE = 3;
@@ -11,7 +11,7 @@ const PASSES_TO_SETTLE_MAX = 16;
 const FLAP_MEMORY_MS = 600_000;
 
 export interface Standing {
-  readonly status: Status;
+  readonly status: ServerStatus;
   /** Monotonic time of the last change of status. */
   readonly sinceMs: number;
   /** Checks in a row, up to now. */

@@ -3,17 +3,17 @@
 import type { Log } from "../../platform/log.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import type { RelayPlane } from "../../proxy/failover/failover-plane.ts";
+import type { FailoverPlane } from "../../proxy/failover/failover-plane.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
 import { createFleet, type Server, type Servers } from "../fleet/fleet.ts";
 import { createRoutes, type Routes, targetOf } from "../fleet/routes.ts";
-import type { Status } from "../fleet/server-health.ts";
+import type { ServerStatus } from "../fleet/server-health.ts";
 import type { Registry, RoutingChange, Writer } from "../registry/registry.ts";
 import type { Sightings } from "../registry/sightings.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
 import { agreedOn, fleetIf, type Known, sightingsOf } from "../webhooks/agreement.ts";
 import { type Alert, Alerts, isBeginning, type Situation } from "../webhooks/alerts.ts";
-import type { Webhooks } from "../webhooks/outbox.ts";
+import type { Outbox } from "../webhooks/outbox.ts";
 import { createFleetControl, type FleetControl } from "./servers.ts";
 import { createTenantControl, type TenantControl } from "./tenants.ts";
 import { createWebhookControl, type WebhookControl } from "./webhooks.ts";
@@ -26,12 +26,12 @@ export interface Control extends Disposable {
   readonly tenants: TenantControl;
   readonly webhooks: WebhookControl;
   /** The proxy is there: told of servers that come, go and fail from now on. */
-  attach(plane: RelayPlane): void;
+  attach(plane: FailoverPlane): void;
 }
 
 export interface ControlParts {
   readonly registry: Registry;
-  readonly webhooks: Webhooks;
+  readonly webhooks: Outbox;
   readonly resolver: Resolver;
   readonly snapshot: SnapshotKeeper;
   /** For questions to tenements. */
@@ -67,7 +67,7 @@ interface Noted {
 
 export function createControl(parts: ControlParts): Control {
   const { registry, clock, webhooks, snapshot, log, random = Math.random } = parts;
-  let plane: RelayPlane | undefined;
+  let plane: FailoverPlane | undefined;
   const fleet = createFleet({ ...parts, onCheck });
   const routes = createRoutes({ ...parts, fleet });
   const alerts = new Alerts({ offlineAfterMs: parts.offlineAfterMs });
@@ -83,7 +83,7 @@ export function createControl(parts: ControlParts): Control {
   follow({ tenants: undefined, servers: "changed", drained: [] });
   pollLater();
 
-  function onCheck(server: Server, before: Status): void {
+  function onCheck(server: Server, before: ServerStatus): void {
     const { status } = server.standing;
     if (status === before) return;
     const why = status === "offline" ? `: ${server.detail}` : "";

@@ -5,7 +5,7 @@ import type { CheckResult } from "../../platform/net/health-check.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 import { atMost, type Clock } from "../../platform/time/clock.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
-import { portraitOf, type SelfPortrait } from "../fleet/ask-tenement.ts";
+import { type SelfReport, selfReportOf } from "../fleet/ask-tenement.ts";
 import type { Servers } from "../fleet/fleet.ts";
 import { targetOf } from "../fleet/routes.ts";
 import { parseServerUrl } from "../fleet/server-url.ts";
@@ -103,11 +103,11 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
     if (!isNeeded) resolver.unwatch(host);
   }
 
-  async function look(id: string): Promise<SelfPortrait> {
+  async function look(id: string): Promise<SelfReport> {
     const server = fleet.find(id);
     if (!server || resolver.address(server.url.host) === undefined)
       return { peer: undefined, trusted: undefined, slum: undefined };
-    return portraitOf(upstream, server, targetOf(server, { resolver, ca: parts.ca }));
+    return selfReportOf(upstream, server, targetOf(server, { resolver, ca: parts.ca }));
   }
 
   async function check(id: string): Promise<Finding> {
@@ -123,7 +123,7 @@ export function createFleetControl(parts: FleetControlParts): FleetControl {
   }
 
   /** What a tenement's own word about us gives cause to say. */
-  function objectionsTo(id: string, { peer, trusted, slum }: SelfPortrait): string[] {
+  function objectionsTo(id: string, { peer, trusted, slum }: SelfReport): string[] {
     if (slum !== undefined)
       return [`${id} is ${slum === parts.slumId ? "this slum itself" : "a slum"}, not a tenement`];
     if (trusted !== false) return [];

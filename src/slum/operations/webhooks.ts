@@ -3,7 +3,7 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WebhookRow } from "../registry/schema.ts";
-import type { Webhooks } from "../webhooks/outbox.ts";
+import type { Outbox } from "../webhooks/outbox.ts";
 import { addressOf } from "../webhooks/post-webhook.ts";
 import { newSecret } from "../webhooks/signature.ts";
 
@@ -36,7 +36,7 @@ const RECEIVERS_MAX = 100;
 
 export function createWebhookControl(
   registry: Registry,
-  webhooks: Webhooks,
+  webhooks: Outbox,
   now: () => number,
 ): WebhookControl {
   function get(id: string): WebhookRow {

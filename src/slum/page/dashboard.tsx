@@ -7,7 +7,7 @@ import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../
 import { useLive } from "../../api/page/live.ts";
 import type { Visitor } from "../../api/page/server.ts";
 import type { SlumClient, SlumContract } from "../api/contract.ts";
-import { troublesOf } from "../api/describe-status.ts";
+import { describeStatus } from "../api/describe-status.ts";
 import type { EventView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
@@ -54,7 +54,9 @@ export function Dashboard({ visitor: { product }, client, onLeave }: DashboardPr
       <Frame {...frame} onFilter={setFilter} events={<Events events={live.events} subject={subjectOf} />}>
         <Outcomes {...said} />
         {seen &&
-          troublesOf(seen).map((message) => <Failure key={message} fault={{ message, hint: undefined }} />)}
+          describeStatus(seen).map((message) => (
+            <Failure key={message} fault={{ message, hint: undefined }} />
+          ))}
         {seen && <Servers servers={servers} onAct={setAct} />}
         {seen && (
           <Tenants client={client} words={words} total={seen.tenants} change={said.count} onAct={setAct} />

@@ -4,7 +4,7 @@ import type { tenants } from "./schema.ts";
 type TenantRow = Readonly<typeof tenants.$inferSelect>;
 
 /** Makes rows smaller: the texts that many have are there once, and a literal is half of an object put together field by field. */
-export function leanTenants(): (row: TenantRow) => TenantRow {
+export function internTenants(): (row: TenantRow) => TenantRow {
   const texts = new Map<string, string>();
   const shared = <T extends string>(text: T): T => {
     const known = texts.get(text);

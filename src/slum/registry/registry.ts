@@ -5,7 +5,7 @@ import type * as schema from "./schema.ts";
 import type { AlertRow, DeliveryRow, EventRow, ServerRow, TenantRow, WebhookRow } from "./schema.ts";
 import type { Peer, Sightings } from "./sightings.ts";
 import type { EventFilter, Feed, Store, Tables } from "./store.ts";
-import { Copy, type Rows } from "./table-copy.ts";
+import { type Rows, TableCopy } from "./table-copy.ts";
 
 /** Whom an event is about. */
 export interface Subject {
@@ -96,7 +96,7 @@ export async function openRegistry({
   let changed: TenantChange[] = [];
   let drained: string[] = [];
   let changedServers: RoutingChange["servers"] = "unchanged";
-  const servers = new Copy<ServerRow, schema.NewServerRow, string>(
+  const servers = new TableCopy<ServerRow, schema.NewServerRow, string>(
     ({ id }) => id,
     (before, after) => {
       if (!isOnlyChecked(before, after)) changedServers = "changed";
@@ -104,13 +104,13 @@ export async function openRegistry({
       if (before && after?.drained && !before.drained) drained.push(after.id);
     },
   );
-  const tenants = new Copy<TenantRow, schema.NewTenantRow, string>(
+  const tenants = new TableCopy<TenantRow, schema.NewTenantRow, string>(
     ({ id }) => id,
     (before, after) => changed.push({ before, after }),
   );
-  const webhooks = new Copy<WebhookRow, schema.NewWebhookRow, string>(({ id }) => id);
-  const deliveries = new Copy<DeliveryRow, schema.NewDeliveryRow, number>(({ seq }) => seq);
-  const alerts = new Copy<AlertRow, AlertRow, string>(({ thing }) => thing);
+  const webhooks = new TableCopy<WebhookRow, schema.NewWebhookRow, string>(({ id }) => id);
+  const deliveries = new TableCopy<DeliveryRow, schema.NewDeliveryRow, number>(({ seq }) => seq);
+  const alerts = new TableCopy<AlertRow, AlertRow, string>(({ thing }) => thing);
   const listeners = new Set<(event: EventRow) => void>();
   const followers = new Set<(change: RoutingChange) => void>();
   let trouble: string | undefined;

@@ -14,7 +14,7 @@ export interface Statements<Row, New, Key> {
   remove(key: Key): void;
 }
 
-export class Copy<Row extends object, New, Key> {
+export class TableCopy<Row extends object, New, Key> {
   readonly rows = new Map<Key, Row>();
   readonly #keyOf: (row: Row) => Key;
   readonly #onChange: (before: Row | undefined, after: Row | undefined) => void;

@@ -9,7 +9,7 @@ import type { Alert } from "./alerts.ts";
 import { addressOf, post, type Reply } from "./post-webhook.ts";
 import { signedHeaders } from "./signature.ts";
 
-export interface Webhooks extends Disposable {
+export interface Outbox extends Disposable {
   /** Puts a message into the outbox of every receiver that wants its type, within the caller's transaction, which may be tried again. */
   enqueue(writer: Writer, alert: Pick<Alert, "type" | "data">): void;
   /** Something was put into the outbox: look at it now. */
@@ -18,7 +18,7 @@ export interface Webhooks extends Disposable {
   test(row: WebhookRow, signal: AbortSignal): Promise<Reply>;
 }
 
-export interface WebhooksParts {
+export interface OutboxParts {
   readonly registry: Registry;
   /** By which a message is claimed: no other slum sends it meanwhile. */
   readonly slumId: string;
@@ -39,7 +39,7 @@ const SEND_MAX_MS = 10_000;
 const CLAIM_MS = 12_000;
 const GONE = 410;
 
-export function createWebhooks(parts: WebhooksParts): Webhooks {
+export function createOutbox(parts: OutboxParts): Outbox {
   const { registry, slumId, clock, upstream, log, random = Math.random } = parts;
   const stop = clock.every(TICK_MS, kick);
   const ended = new AbortController();

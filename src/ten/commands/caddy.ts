@@ -8,10 +8,10 @@ import { parseDomain } from "../../core/domain.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
-import { readIfThere, writeWhole } from "../../platform/storage/atomic-file.ts";
+import { readIfThere, writeAtomic } from "../../platform/storage/atomic-file.ts";
 import { loadConfig } from "../config/config.ts";
 import { describe } from "../config/describe.ts";
-import type { Document } from "../config/toml-schema.ts";
+import type { TomlDocument } from "../config/toml-schema.ts";
 import { connect } from "./connect.ts";
 
 export default command({
@@ -74,7 +74,7 @@ export default command({
 });
 
 interface Found {
-  readonly document: Pick<Document, "service" | "settings" | "routing">;
+  readonly document: Pick<TomlDocument, "service" | "settings" | "routing">;
   readonly domain?: string;
   readonly port?: string;
 }
@@ -110,7 +110,7 @@ function write(file: string, text: string, force: boolean): boolean {
         `${quote(file)} was not written by ten caddy`,
         "import ours from it (write it to another file), or replace it with --force",
       );
-    writeWhole(file, text, 0o644);
+    writeAtomic(file, text, 0o644);
     return true;
   } catch (thrown) {
     if (thrown instanceof Fault) throw thrown;

@@ -3,7 +3,7 @@ import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatMillis } from "../../cli/format.ts";
 import { Fault } from "../../core/fault.ts";
-import { selfWords } from "../../platform/executable.ts";
+import { executableWords } from "../../platform/executable.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { formatCount } from "../demo/bars.ts";
 import { openSandbox, type Sandbox, SERVICE } from "../demo/sandbox.ts";
@@ -102,7 +102,7 @@ function gone({ paint }: Stage): string[] {
 }
 
 function next({ paint }: Stage, { directory, dataDir, url, pid }: Sandbox, path: string): string[] {
-  const words = selfWords();
+  const words = executableWords();
   const isInPath = words.length === 1 && Bun.which("ten", { PATH: path }) === words[0];
   const here = `--data-dir ${dataDir}`;
   const lines: readonly (readonly [what: string, ...lines: readonly string[]])[] = [

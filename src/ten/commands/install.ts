@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { command } from "../../cli/command.ts";
 import { asWritten, flagWords, install, installArgs, isLowPort, written } from "../../cli/install.ts";
 import type { Output } from "../../cli/output.ts";
-import { selfWords } from "../../platform/executable.ts";
+import { executableWords } from "../../platform/executable.ts";
 import { userEntry } from "../../platform/process/account.ts";
 import { type Config, loadConfig } from "../config/config.ts";
 import serve from "./serve.ts";
@@ -42,8 +42,8 @@ export default command({
     ];
     return install(context, {
       description: `ten, serving ${config.path}`,
-      words: [...selfWords(), "serve", ...where, ...flagWords(serve.args, args)],
-      reload: [...selfWords(), "reload", ...where],
+      words: [...executableWords(), "serve", ...where, ...flagWords(serve.args, args)],
+      reload: [...executableWords(), "reload", ...where],
       directory: config.directory,
       dataDir: config.settings.dataDir,
       user,

@@ -5,11 +5,11 @@ import { parse, TomlError } from "smol-toml";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { type Ephemeral, isEphemeral, type PortRange, readEphemeral } from "../../platform/net/ports.ts";
-import { incoherences } from "./cross-checks.ts";
+import { crossCheck } from "./cross-checks.ts";
 import { readErrorPage } from "./error-page.ts";
 import { configFault, type Problem } from "./problems.ts";
 import { type Service, toService } from "./service.ts";
-import { type Document, documentShape, portRange } from "./toml-schema.ts";
+import { documentShape, portRange, type TomlDocument } from "./toml-schema.ts";
 
 export const CONFIG_NAME = "tenement.toml";
 const MAX_BYTES = 1_048_576;
@@ -27,7 +27,7 @@ export interface Config {
   /** What is allowed but probably not meant; one line each. */
   readonly warnings: readonly string[];
   /** What was written, with all defaults filled in. */
-  readonly document: Document;
+  readonly document: TomlDocument;
   /** The tables of services as they were written. */
   readonly written: Readonly<Record<string, unknown>>;
 }
@@ -109,7 +109,7 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   const shaped = documentShape.safeParse(raw);
   const problems: Problem[] = [
     ...(shaped.error?.issues ?? []),
-    ...incoherences(raw, options.domain ?? "localhost"),
+    ...crossCheck(raw, options.domain ?? "localhost"),
     ...(shaped.success ? [...backoffProblems(shaped.data), ...portProblems(shaped.data, options)] : []),
   ];
   const pages = new Map<string, string>();
@@ -140,13 +140,12 @@ function parseToml(text: string, path: string): Record<string, unknown> {
   }
 }
 
-function backoffProblems(document: Document): Problem[] {
-  const tables: [path: string[], table: Partial<Document["settings"]>][] = [
+function backoffProblems(document: TomlDocument): Problem[] {
+  const tables: [path: string[], table: Partial<TomlDocument["settings"]>][] = [
     [["settings"], {}],
-    ...Object.entries(document.service).map(([name, service]): [string[], Partial<Document["settings"]>] => [
-      ["service", name],
-      service,
-    ]),
+    ...Object.entries(document.service).map(
+      ([name, service]): [string[], Partial<TomlDocument["settings"]>] => [["service", name], service],
+    ),
   ];
   return tables.flatMap(([path, table]) => {
     const { backoff_base_ms: base, backoff_max_ms: most } = { ...document.settings, ...table };
@@ -156,7 +155,7 @@ function backoffProblems(document: Document): Problem[] {
 }
 
 /** How many ports there are, and how many of them no outgoing connection takes. */
-function countPorts(document: Document, { ephemeral }: ConfigOptions): { all: number; usable: number } {
+function countPorts(document: TomlDocument, { ephemeral }: ConfigOptions): { all: number; usable: number } {
   const { first, last } = portRange(document.settings.ports);
   const all = Array.from({ length: last - first + 1 }, (_, index) => first + index);
   const usable = ephemeral === undefined ? all : all.filter((port) => !isEphemeral(port, ephemeral));
@@ -165,7 +164,7 @@ function countPorts(document: Document, { ephemeral }: ConfigOptions): { all: nu
 
 /** Reads the error pages into `pages`, by service. */
 function* pageProblems(
-  document: Document,
+  document: TomlDocument,
   path: string,
   { readPage }: ConfigOptions,
   pages: Map<string, string>,
@@ -180,14 +179,14 @@ function* pageProblems(
   }
 }
 
-function portProblems(document: Document, options: ConfigOptions): Problem[] {
+function portProblems(document: TomlDocument, options: ConfigOptions): Problem[] {
   if (countPorts(document, options).usable > 0) return [];
   const { ports } = document.settings;
   const message = `the system gives all of ${ports} to outgoing connections; choose others, or reserve them: sysctl -w net.ipv4.ip_local_reserved_ports=${ports}`;
   return [{ path: ["settings", "ports"], message }];
 }
 
-function portWarnings(document: Document, options: ConfigOptions): string[] {
+function portWarnings(document: TomlDocument, options: ConfigOptions): string[] {
   const { all, usable } = countPorts(document, options);
   if (usable === all) return [];
   const { ports } = document.settings;
@@ -195,7 +194,7 @@ function portWarnings(document: Document, options: ConfigOptions): string[] {
 }
 
 function toConfig(
-  document: Document,
+  document: TomlDocument,
   path: string,
   options: ConfigOptions,
   pages: ReadonlyMap<string, string>,

@@ -13,7 +13,7 @@ type Table = Readonly<Record<string, unknown>>;
  * The problems of a raw document beside those of its single values. It reads the document as it was written, wrong
  * values included, so that everything is told at once; what is not even a table is left to the shape.
  */
-export function incoherences(document: Table, ownDomain: string): Problem[] {
+export function crossCheck(document: Table, ownDomain: string): Problem[] {
   const services = Object.entries(table(document.service));
   return [
     ...unknownKeys(document, []),

@@ -1,9 +1,9 @@
 // The effective configuration: what was written with all defaults filled in, as data and as TOML.
 import { stringify } from "smol-toml";
 import type { Config } from "./config.ts";
-import type { Document } from "./toml-schema.ts";
+import type { TomlDocument } from "./toml-schema.ts";
 
-export interface Description extends Document {
+export interface Description extends TomlDocument {
   /** The file that it comes from. */
   readonly config: string;
   readonly warnings: readonly string[];

@@ -2,7 +2,7 @@
 import type { RestartPolicy } from "../../core/restart.ts";
 import type { RoutePolicy } from "../../core/route.ts";
 import { splitWords } from "../../core/shell-words.ts";
-import { type Document, documentShape, type ServiceDocument } from "./toml-schema.ts";
+import { documentShape, type ServiceDocument, type TomlDocument } from "./toml-schema.ts";
 
 /** A template for processes, and how their traffic is treated. Times in milliseconds. */
 export interface Service {
@@ -71,7 +71,7 @@ const BYTES_PER_MB = 1_048_576;
 export function toService(
   name: string,
   document: ServiceDocument,
-  settings: Document["settings"],
+  settings: TomlDocument["settings"],
   errorPage?: string | undefined,
 ): Service {
   const supervision = { ...settings, ...document };

@@ -8,7 +8,7 @@ import { type PortRange, parsePortRange } from "../../platform/net/ports.ts";
 import { explain } from "./problems.ts";
 
 /** The document with every default filled in: plain data that can be written out as TOML again. */
-export type Document = z.output<typeof documentShape>;
+export type TomlDocument = z.output<typeof documentShape>;
 export type ServiceDocument = z.output<typeof serviceShape>;
 
 const DAY_SECS = 86_400;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import type { Environment } from "../../platform/environment.ts";
-import { selfWords } from "../../platform/executable.ts";
+import { executableWords } from "../../platform/executable.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { CONFIG_NAME } from "../config/config.ts";
 
@@ -41,10 +41,10 @@ export async function openSandbox({ env, clock, signal, hurry }: SandboxOptions)
   await using opened = new AsyncDisposableStack();
   const directory = makeDirectory();
   opened.defer(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
-  writeFileSync(join(directory, CONFIG_NAME), configText(selfWords()));
+  writeFileSync(join(directory, CONFIG_NAME), configText(executableWords()));
   /** Its errors are part of what it prints; what it says besides goes to `stderr`. */
   const start = (words: readonly string[], stderr: "ignore" | number) =>
-    Bun.spawn([...selfWords(), ...words, "--json"], {
+    Bun.spawn([...executableWords(), ...words, "--json"], {
       cwd: directory,
       env: environment(env),
       stdin: "ignore",

@@ -2,10 +2,10 @@
 import { Fault, messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Route } from "../../core/route.ts";
-import { createListeners } from "../../platform/net/listening-ports.ts";
+import { createListeningPorts } from "../../platform/net/listening-ports.ts";
 import type { Processes } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import { createSerial } from "../../platform/time/keyed-lock.ts";
+import { createKeyedLock } from "../../platform/time/keyed-lock.ts";
 import type { DataPlane, Wanted } from "../../proxy/data-plane.ts";
 import type { FirstRoutes } from "../../proxy/workers/multi-process.ts";
 import type { Config } from "../config/config.ts";
@@ -148,7 +148,7 @@ export function createControl(parts: ControlParts): Control {
     await supervisor.untilHealthy(row, { timeoutMs }).catch(() => {});
   }
 
-  const listeners = createListeners(clock);
+  const listeners = createListeningPorts(clock);
   const supervisor = createSupervisor({ ...parts, paths, listeners, config: () => config, changed, onSick });
   const logs = createLogs({ registry, paths, clock });
   const traffic = createTraffic({
@@ -175,7 +175,7 @@ export function createControl(parts: ControlParts): Control {
     supervisor,
     traffic,
     lifecycle,
-    serial: createSerial(clock),
+    serial: createKeyedLock(clock),
     diagnosisOf: createDiagnosis({
       listeningPorts: listeners.listeningPorts,
       written: logs.written,

@@ -3,7 +3,7 @@ import { Fault } from "../../core/fault.ts";
 import { instanceName, parseLabel } from "../../core/name.ts";
 import { type Service, weightsOf } from "../../core/rollout.ts";
 import { FULL, formatWeight, only, positive, totalOf, type Weights, withShare } from "../../core/weight.ts";
-import type { Serial } from "../../platform/time/keyed-lock.ts";
+import type { KeyedLock } from "../../platform/time/keyed-lock.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Instance } from "../supervisor/instance.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -56,7 +56,7 @@ export interface DeployParts {
   readonly supervisor: Supervisor;
   readonly traffic: Traffic;
   readonly lifecycle: Lifecycle;
-  readonly serial: Serial;
+  readonly serial: KeyedLock;
   readonly diagnosisOf: DiagnosisOf;
   monotonic(): number;
 }

@@ -6,7 +6,7 @@ import type { Clock } from "../../platform/time/clock.ts";
 import type { DataPlane, DataPlaneOptions } from "../../proxy/data-plane.ts";
 import { createInProcessPlane } from "../../proxy/front/in-process.ts";
 import { createUpstream } from "../../proxy/upstream/upstream.ts";
-import { claimPort, findCrew } from "../../proxy/workers/find-workers.ts";
+import { claimPort, findWorkers } from "../../proxy/workers/find-workers.ts";
 import { createMultiProcessPlane, type FirstRoutes } from "../../proxy/workers/multi-process.ts";
 import { FINISH_MS } from "../../proxy/workers/worker-pool.ts";
 
@@ -27,7 +27,7 @@ export async function openPlane(options: PlaneOptions, first: FirstRoutes): Prom
   const program = sameBuildWords();
   if (options.workers > 1)
     return createMultiProcessPlane({ ...options, program, build: buildMark(version) }, first);
-  const found = await findCrew({ ...options, program, heard() {} });
+  const found = await findWorkers({ ...options, program, heard() {} });
   // They let the port go only when somebody else accepts there.
   const reusePort = found.length > 0;
   using _claimed = await claimPort(options, found, clock);

@@ -10,7 +10,7 @@ export type State = InstanceRow["state"];
 export type Cadence = "starting" | "steady" | "none";
 
 /** What an instance needs from around it. */
-export interface Surroundings {
+export interface InstanceDeps {
   readonly registry: Registry;
   readonly clock: Clock;
   random(): number;

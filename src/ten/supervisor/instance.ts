@@ -10,7 +10,7 @@ import { createTimers, type Timers } from "../../platform/time/timers.ts";
 import type { InstanceRow, Observation } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
 import { describeNextTry } from "./exit.ts";
-import type { State, Surroundings } from "./instance-deps.ts";
+import type { InstanceDeps, State } from "./instance-deps.ts";
 import { Restarts } from "./restarts.ts";
 
 const NO_PROCESS: Observation = { pid: null, startTime: null, nonce: null, port: null };
@@ -22,7 +22,7 @@ export class Instance {
   lastCheck: CheckResult | undefined;
   /** On the monotonic clock: when this supervisor started or adopted it; undefined while there is no process. */
   startedAtMs: number | undefined;
-  readonly #around: Surroundings;
+  readonly #around: InstanceDeps;
   #process: ManagedProcess | undefined;
   #health: Health = freshHealth();
   readonly #restarts = new Restarts();
@@ -36,7 +36,7 @@ export class Instance {
   #ending = false;
   readonly #watchers = new Set<() => void>();
 
-  constructor(row: InstanceRow, around: Surroundings) {
+  constructor(row: InstanceRow, around: InstanceDeps) {
     this.service = row.service;
     this.id = row.id;
     this.name = instanceName(row.service, row.id);

@@ -9,7 +9,7 @@ import type { DataPaths } from "../config/paths.ts";
 import type { Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Confinement } from "./confinement.ts";
-import { commandOf } from "./process-spec.ts";
+import { processSpecOf } from "./process-spec.ts";
 
 export interface LaunchParts {
   readonly registry: Registry;
@@ -33,7 +33,7 @@ export function createLaunch(parts: LaunchParts) {
     const port = choosePort({ range: config.settings.ports, taken, chance: Math.random() });
     const launched = { id: row.id, version: row.version, port, nonce };
     const base = { ...parts.environment, ...confined.account?.env };
-    const command = commandOf(config, service, launched, base);
+    const command = processSpecOf(config, service, launched, base);
     const marks = { nonce, port, pid: null, startTime: null, bootId: bootId() };
     await registry
       .write((writer) => writer.update(row, marks))

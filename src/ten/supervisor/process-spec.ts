@@ -16,7 +16,7 @@ export interface Launched {
   readonly nonce: string;
 }
 
-export interface Command {
+export interface ProcessSpec {
   /** The program, absolute or to be found in `env.PATH`, and its arguments. */
   readonly argv: readonly [string, ...string[]];
   /** The whole environment. */
@@ -33,13 +33,13 @@ const OURS = /^(?:(?:TENEMENT|SLUM|TEN|BUN|WATCHDOG|LISTEN)_.*|NOTIFY_SOCKET|INV
  * configuration's directory, then from the working directory; `exists` is asked which. An app without {port} in its words
  * reads PORT.
  */
-export function commandOf(
+export function processSpecOf(
   config: Config,
   service: Service,
   instance: Launched,
   base: Readonly<Record<string, string | undefined>>,
   exists: (path: string) => boolean = existsSync,
-): Command {
+): ProcessSpec {
   const values = placeholders(config, service, instance);
   const cwd = resolve(config.directory, fill(service.workdir, values));
   const [program, ...args] = service.words;

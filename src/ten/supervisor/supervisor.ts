@@ -2,7 +2,7 @@
 import { Fault, messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import { type CheckResult, checkHealth } from "../../platform/net/health-check.ts";
-import type { Listeners } from "../../platform/net/listening-ports.ts";
+import type { ListeningPorts } from "../../platform/net/listening-ports.ts";
 import { createProber } from "../../platform/net/prober.ts";
 import { createCgroups } from "../../platform/process/cgroup.ts";
 import { bootId } from "../../platform/process/proc.ts";
@@ -51,7 +51,7 @@ export interface Supervisor extends Disposable {
 export interface SupervisorParts {
   readonly registry: Registry;
   readonly processes: Processes;
-  readonly listeners: Listeners;
+  readonly listeners: ListeningPorts;
   readonly clock: Clock;
   readonly paths: DataPaths;
   config(): Config;

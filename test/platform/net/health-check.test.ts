@@ -7,7 +7,7 @@ import {
   checkHealth,
   statusOf,
 } from "../../../src/platform/net/health-check.ts";
-import { createListeners } from "../../../src/platform/net/listening-ports.ts";
+import { createListeningPorts } from "../../../src/platform/net/listening-ports.ts";
 import { readEphemeral } from "../../../src/platform/net/ports.ts";
 import { systemClock as clock } from "../../../src/platform/time/clock.ts";
 import { lacks } from "../../support/installed.ts";
@@ -214,7 +214,7 @@ describe("who answered", () => {
   test.skipIf(process.platform !== "linux")("a stranger on the port never passes the gate", async () => {
     using stranger = scripted("HTTP/1.1 200 OK\r\n\r\n");
     await using instance = Bun.spawn(["sleep", "100"], { detached: true });
-    const listeners = createListeners(clock);
+    const listeners = createListeningPorts(clock);
     const isOwn = () => listeners.ownsListener(instance.pid, stranger.port);
     const detail = "answered by a process that is not the instance";
     expect(await check(local(stranger.port, { http }), { isOwn })).toMatchObject({ ok: false, detail });

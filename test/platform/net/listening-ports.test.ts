@@ -1,7 +1,7 @@
 // Which process listens on a port is known, so that a stranger is never taken for an instance.
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { createListeners, portHolder } from "../../../src/platform/net/listening-ports.ts";
+import { createListeningPorts, portHolder } from "../../../src/platform/net/listening-ports.ts";
 import { createProcesses, type ManagedProcess } from "../../../src/platform/process/process.ts";
 import { systemClock } from "../../../src/platform/time/clock.ts";
 import { lacks } from "../../support/installed.ts";
@@ -52,7 +52,7 @@ describe.skipIf(cannotRun)("ownsListener", () => {
   ])("a listener on %s is the session's own, and no other's", async (_, script) => {
     const { process: owner, port } = await listening(script);
     const stranger = await listening(serve("127.0.0.1"));
-    const listeners = createListeners(systemClock);
+    const listeners = createListeningPorts(systemClock);
     expect(listeners.ownsListener(owner.pid, port)).toBe(true);
     expect(listeners.ownsListener(owner.pid, port)).toBe(true);
     expect(listeners.ownsListener(stranger.process.pid, port)).toBe(false);
@@ -61,7 +61,7 @@ describe.skipIf(cannotRun)("ownsListener", () => {
 
   test("another address of the machine does not count", async () => {
     const { process: owner, port } = await listening(serve("127.0.0.2"));
-    const listeners = createListeners(systemClock);
+    const listeners = createListeningPorts(systemClock);
     expect(listeners.ownsListener(owner.pid, port)).toBe(false);
     expect(listeners.listeningPorts(owner.pid)).toEqual([{ address: "127.0.0.2", port }]);
   });
@@ -71,16 +71,16 @@ describe.skipIf(cannotRun)("ownsListener", () => {
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.bind(("127.0.0.1", ${port})); s.listen(5)
 print(s.getsockname()[1], flush=True); time.sleep(100)`;
     const owner = await listening(shared(0));
-    expect(createListeners(systemClock).ownsListener(owner.process.pid, owner.port)).toBe(true);
+    expect(createListeningPorts(systemClock).ownsListener(owner.process.pid, owner.port)).toBe(true);
     const stranger = await listening(shared(owner.port));
-    const listeners = createListeners(systemClock);
+    const listeners = createListeningPorts(systemClock);
     expect(listeners.ownsListener(owner.process.pid, owner.port)).toBe(false);
     expect(listeners.ownsListener(stranger.process.pid, owner.port)).toBe(false);
   });
 
   test("an own yes is forgotten the moment that the port changes hands", async () => {
     const first = await listening(serve("127.0.0.1"));
-    const listeners = createListeners(systemClock);
+    const listeners = createListeningPorts(systemClock);
     expect(listeners.ownsListener(first.process.pid, first.port)).toBe(true);
     await first.process.stop(0);
     expect(listeners.ownsListener(first.process.pid, first.port)).toBe(false);
@@ -93,7 +93,7 @@ print(s.getsockname()[1], flush=True); time.sleep(100)`;
     const client = await listening(`
 s = socket.create_connection(("127.0.0.1", ${server.port}))
 print(s.getsockname()[1], flush=True); time.sleep(100)`);
-    const listeners = createListeners(systemClock);
+    const listeners = createListeningPorts(systemClock);
     expect(listeners.ownsListener(client.process.pid, client.port)).toBe(false);
     expect(listeners.listeningPorts(client.process.pid)).toEqual([]);
   });
@@ -102,7 +102,7 @@ print(s.getsockname()[1], flush=True); time.sleep(100)`);
 describe.skipIf(cannotRun)("messages", () => {
   test("the wrong port that a process listens on is told, with its address", async () => {
     const v6 = await listening(serve("::1", "AF_INET6"));
-    expect(createListeners(systemClock).listeningPorts(v6.process.pid)).toEqual([
+    expect(createListeningPorts(systemClock).listeningPorts(v6.process.pid)).toEqual([
       { address: "[::1]", port: v6.port },
     ]);
   });

@@ -1,12 +1,12 @@
 // Operations on one key go one after the other; nobody waits for ever, and nobody waits for another key.
 import { describe, expect, test } from "bun:test";
 import { Fault } from "../../../src/core/fault.ts";
-import { createSerial, type Turn } from "../../../src/platform/time/keyed-lock.ts";
+import { createKeyedLock, type Turn } from "../../../src/platform/time/keyed-lock.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 
 function setup(maxWaiting?: number) {
   const clock = createManualClock();
-  const serial = createSerial(clock, maxWaiting);
+  const serial = createKeyedLock(clock, maxWaiting);
   const log: string[] = [];
   /** Asks for a turn whose work ends when the test says so. */
   function ask(name: string, more: Partial<Turn> & { key?: string } = {}) {

@@ -1,12 +1,12 @@
 // What follows a failed try at one of several servers.
 import { expect, test } from "bun:test";
-import { type Sequel, sequelOf } from "../../../src/proxy/failover/failover-rules.ts";
+import { type NextStep, nextStep } from "../../../src/proxy/failover/failover-rules.ts";
 import { type FailureKind, UpstreamFailure } from "../../../src/proxy/http-client.ts";
 
 const GET = { isSafe: true, isWhole: true, wasCut: false };
 const POST = { ...GET, isSafe: false };
 
-test.each<[string, FailureKind, boolean, boolean, typeof GET, Sequel]>([
+test.each<[string, FailureKind, boolean, boolean, typeof GET, NextStep]>([
   ["a refused request was not delivered", "refused", false, false, GET, "undelivered"],
   ["nor was one that found no connection in time", "connect_timeout", false, false, POST, "undelivered"],
   ["an idle connection found closed is tried again at the same server", "reset", false, false, POST, "same"],
@@ -33,5 +33,5 @@ test.each<[string, FailureKind, boolean, boolean, typeof GET, Sequel]>([
   ["a body that is spent cannot go anywhere", "refused", false, false, { ...POST, isWhole: false }, "end"],
   ["a late answer is no reason to ask another server", "request_timeout", true, false, GET, "end"],
 ])("%s", (_, kind, sent, begun, request, expected) => {
-  expect(sequelOf(new UpstreamFailure(kind, "", sent, begun), request)).toBe(expected);
+  expect(nextStep(new UpstreamFailure(kind, "", sent, begun), request)).toBe(expected);
 });

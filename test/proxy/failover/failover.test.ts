@@ -1,6 +1,6 @@
 // A relay before real servers: which of their answers it waits for, and when it looks into them.
 import { expect, test } from "bun:test";
-import { createRelayPlane } from "../../../src/proxy/failover/failover-plane.ts";
+import { createFailoverPlane } from "../../../src/proxy/failover/failover-plane.ts";
 import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 import { target } from "../../support/routes.ts";
@@ -12,7 +12,7 @@ function relaying(script: (request: Seen) => void) {
   const clock = createManualClock();
   const trouble: string[] = [];
   const stop = { target: target("srv:a", { address: origin.address }), fields: [], isHome: true };
-  const plane = createRelayPlane(
+  const plane = createFailoverPlane(
     {
       host: "127.0.0.1",
       port: 0,

@@ -4,7 +4,7 @@ import { createLog } from "../../../src/platform/log.ts";
 import { systemClock } from "../../../src/platform/time/clock.ts";
 import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
 import { openRegistryAt } from "../../../src/slum/registry/open-registry.ts";
-import { createWebhooks } from "../../../src/slum/webhooks/outbox.ts";
+import { createOutbox } from "../../../src/slum/webhooks/outbox.ts";
 import { newSecret } from "../../../src/slum/webhooks/signature.ts";
 import { createManualClock, type ManualClock } from "../../support/manual-clock.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
@@ -29,7 +29,7 @@ async function start(answer: (body: { type: string }) => number) {
     },
   });
   const upstream = createUpstream({ clock: systemClock });
-  const webhooks = createWebhooks({
+  const webhooks = createOutbox({
     registry,
     slumId: "one",
     clock,

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "
 import { join } from "node:path";
 import { loadConfig } from "../../../src/ten/config/config.ts";
 import { planScaffold, scaffold } from "../../../src/ten/config/scaffold.ts";
-import { commandOf } from "../../../src/ten/supervisor/process-spec.ts";
+import { processSpecOf } from "../../../src/ten/supervisor/process-spec.ts";
 import { freePort } from "../../support/free-port.ts";
 import { lacks } from "../../support/installed.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
@@ -100,7 +100,7 @@ describe.each([
     expect([...config.instances]).toEqual([["my-shop", ["v1"]]]);
 
     const port = await freePort();
-    const { argv, env, cwd } = commandOf(
+    const { argv, env, cwd } = processSpecOf(
       config,
       service,
       { id: "v1", version: "v1", port, nonce: "n" },

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type Config, parseConfig } from "../../../src/ten/config/config.ts";
-import { commandOf } from "../../../src/ten/supervisor/process-spec.ts";
+import { processSpecOf } from "../../../src/ten/supervisor/process-spec.ts";
 
 const instance = { id: "v2", version: "1.2", port: 20_001, nonce: "secret" };
 const nothing = () => false;
@@ -9,7 +9,7 @@ function commandFor(service: string, exists: (path: string) => boolean = nothing
   const config: Config = parseConfig(`[service.api]\n${service}`, "/srv/tenement.toml");
   const api = config.services.get("api");
   if (!api) throw new Error("no service");
-  return commandOf(config, api, instance, base, exists);
+  return processSpecOf(config, api, instance, base, exists);
 }
 
 test("placeholders are filled in everywhere, after the command is split", () => {

@@ -1,7 +1,7 @@
 // Reads the registry out of a PostgreSQL-compatible database: all of it, or what has changed since a revision.
 import { and, asc, desc, eq, gt, gte, inArray, lt, lte } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
-import { leanTenants } from "../intern-rows.ts";
+import { internTenants } from "../intern-rows.ts";
 import type { EventRow } from "../schema.ts";
 import type { Changes, Contents, EventFilter } from "../store.ts";
 import * as tables from "./postgres-schema.ts";
@@ -29,7 +29,7 @@ export async function readAll(ask: Ask): Promise<Contents> {
 
 function readTenants(ask: Ask): Promise<Contents["tenants"]> {
   const { seq } = tables.tenants;
-  const lean = leanTenants();
+  const lean = internTenants();
   const read = async (last: number) => {
     const from = gt(seq, last);
     const piece = await ask((db) =>
@@ -101,7 +101,7 @@ export async function readChanges(
     return found;
   }
 
-  const lean = leanTenants();
+  const lean = internTenants();
   const tenants = await rowsOf("tenants", ({ id }: typeof tables.tenants.$inferSelect) => id, String);
   for (const [id, row] of tenants) if (row) tenants.set(id, lean(row));
   return {

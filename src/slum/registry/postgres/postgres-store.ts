@@ -5,13 +5,13 @@ import { Fault } from "../../../core/fault.ts";
 import { isCollision, isDisconnected, type Postgres } from "../../../platform/storage/postgres.ts";
 import { migratePostgres } from "../../../platform/storage/postgres-migrate.ts";
 import { type Clock, sleep } from "../../../platform/time/clock.ts";
-import { createSerial } from "../../../platform/time/keyed-lock.ts";
+import { createKeyedLock } from "../../../platform/time/keyed-lock.ts";
 import { type Peer, parseSightings, type Sightings, writeSightings } from "../sightings.ts";
 import type { Feed, Store, Tables } from "../store.ts";
 import { postgresMigrations } from "./postgres-migrations.ts";
 import { markOf, prune, readAll, readChanges, readEvents, readEventsOf } from "./postgres-read.ts";
 import * as tables from "./postgres-schema.ts";
-import { createRecord, type Drizzle } from "./postgres-write-set.ts";
+import { createWriteSet, type Drizzle } from "./postgres-write-set.ts";
 
 export interface PostgresStoreOptions {
   readonly postgres: Postgres;
@@ -59,7 +59,7 @@ const BEHIND = Symbol("everything has to be read anew");
 
 export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresStoreOptions): Store {
   /** Polls and writes follow each other, so that nothing that was read earlier is fed later. */
-  const turns = createSerial(clock, WAITING_MAX);
+  const turns = createKeyedLock(clock, WAITING_MAX);
   const ours = new WeakSet<Fault>();
   let isMigrated = false;
   /** The revision that the copy is of, and its mark; undefined: none, everything has to be read. */
@@ -194,7 +194,7 @@ export function createPostgresStore({ postgres, clock, slumId, feed }: PostgresS
         const before = { ...mark, number: revision - 1 };
         // Nobody else can write now: what `work` sees is what there is.
         if (!(await follow(db, before))) throw BEHIND;
-        const record = createRecord(revision, now);
+        const record = createWriteSet(revision, now);
         result = work(record.tables);
         if (record.isEmpty) throw NOTHING;
         await record.send(db);

@@ -35,7 +35,7 @@ export function firstSeq(revision: number): number {
   return revision * PLACES;
 }
 
-export interface Record {
+export interface WriteSet {
   readonly tables: Tables;
   readonly isEmpty: boolean;
   /** Hashes of the tokens that it makes. */
@@ -54,7 +54,7 @@ interface Part {
 }
 
 /** `now` is for the tokens' date. */
-export function createRecord(revision: number, now: () => number): Record {
+export function createWriteSet(revision: number, now: () => number): WriteSet {
   const parts = new Map<string, Part>();
   const changed = new Map<string, Set<string>>();
   const madeTokens: string[] = [];

@@ -7,7 +7,7 @@ import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { Fault } from "../../../core/fault.ts";
 import { databaseFault, sqliteCode } from "../../../platform/storage/database.ts";
 import { type Clock, sleep } from "../../../platform/time/clock.ts";
-import { leanTenants } from "../intern-rows.ts";
+import { internTenants } from "../intern-rows.ts";
 import * as tables from "../schema.ts";
 import type { Feed, Store, Tables } from "../store.ts";
 import type { Statements } from "../table-copy.ts";
@@ -146,7 +146,7 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
 /** There may be a hundred thousand: read in pieces, and each kept as small as it can be. */
 function* readTenants(db: Drizzle): Generator<tables.TenantRow> {
   const { seq } = tables.tenants;
-  const lean = leanTenants();
+  const lean = internTenants();
   for (let last = 0; ; ) {
     const piece = db.select().from(tables.tenants).where(gt(seq, last)).orderBy(seq).limit(PIECE).all();
     yield* piece.map(lean);
