@@ -1,6 +1,7 @@
 // A sign of life on stderr while something takes its time: a spinner on a terminal, plain lines in a pipe.
+import { visible } from "../core/visible.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { Sink } from "./sink.ts";
+import type { Control, Sink } from "./sink.ts";
 
 export interface Progress extends Disposable {
   /** What is being done now. */
@@ -23,7 +24,7 @@ interface ProgressOptions {
 const PATIENCE_MS = 1_000;
 const FRAME_MS = 100;
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-const CLEAR_LINE = "\r\x1b[2K";
+const CLEAR_LINE: Control = { sequence: "\r\x1b[2K" };
 
 /** Own code, as spinner libraries install signal handlers and end the process by themselves. */
 export function createProgress(first: string, { sink, silent, moving, clock }: ProgressOptions): Progress {
@@ -35,7 +36,8 @@ export function createProgress(first: string, { sink, silent, moving, clock }: P
 
   function draw(): void {
     const width = (sink.size()?.columns ?? 80) - 1;
-    sink.write(`${CLEAR_LINE}${Bun.sliceAnsi(`${FRAMES[frame++ % FRAMES.length]} ${text}`, 0, width)}`);
+    // An end of a line in it would be a second line, which no redraw takes away.
+    sink.write(CLEAR_LINE, Bun.sliceAnsi(`${FRAMES[frame++ % FRAMES.length]} ${visible(text)}`, 0, width));
     drawn = true;
     cancelTimer = clock.after(FRAME_MS, draw);
   }

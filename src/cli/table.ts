@@ -1,4 +1,5 @@
 // Aligned tables for people, without borders.
+import { visible } from "../core/visible.ts";
 import type { Paint } from "./output.ts";
 
 export interface Column {
@@ -8,10 +9,12 @@ export interface Column {
 }
 
 const GAP = "   ";
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ESC [ ... m is colour.
+const COLOUR = /(\x1b\[[\d;]*m)/;
 
 /**
  * Lines of equal columns under their headings. Widths are those of the terminal: colours count nothing, wide
- * characters two. Control characters in a cell would move the cursor, and are shown as dots.
+ * characters two. Control characters in a cell would move the cursor, and are made visible.
  */
 export function formatTable(
   columns: readonly Column[],
@@ -36,7 +39,10 @@ function pad(text: string, width: number, align: Column["align"]): string {
   return align === "right" ? spaces + text : text + spaces;
 }
 
+/** Colours are the caller's own. */
 function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about; ESC [ ... m is colour.
-  return text.replace(/\x1b(?!\[[\d;]*m)|[\x00-\x1a\x1c-\x1f\x7f]/g, "·");
+  return text
+    .split(COLOUR)
+    .map((piece, place) => (place % 2 === 0 ? visible(piece.replaceAll("\t", " ")) : piece))
+    .join("");
 }

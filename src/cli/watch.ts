@@ -1,6 +1,9 @@
 // The same answer again and again: drawn over itself on a terminal, one after the other in a pipe.
+
+import { visibleOnTerminal } from "../core/visible.ts";
 import { type Clock, sleep } from "../platform/time/clock.ts";
 import type { Output } from "./output.ts";
+import type { Control } from "./sink.ts";
 
 export interface Frame {
   readonly value: Readonly<Record<string, unknown>>;
@@ -15,10 +18,10 @@ interface WatchOptions {
   readonly signal: AbortSignal;
 }
 
-const CLEAR_SCREEN = "\x1b[2J";
-const HOME = "\x1b[H";
-const CLEAR_LINE_END = "\x1b[K";
-const CLEAR_BELOW = "\x1b[J";
+const CLEAR_SCREEN: Control = { sequence: "\x1b[2J" };
+const HOME: Control = { sequence: "\x1b[H" };
+const CLEAR_LINE_END: Control = { sequence: "\x1b[K" };
+const CLEAR_BELOW: Control = { sequence: "\x1b[J" };
 
 /** Shows a frame every `periodMs` until the signal fires; rejects when a frame cannot be made. */
 export async function watch(
@@ -28,7 +31,8 @@ export async function watch(
   for (let first = true; !signal.aborted; first = false) {
     const { value, text } = await untilStopped(makeFrame(), signal);
     if (signal.aborted) return;
-    out.data(value, () => (out.stdout.isTty ? redraw(text(), out, first) : `${first ? "" : "\n"}${text()}`));
+    if (out.stdout.isTty && !out.json) redraw(text(), out, first);
+    else out.data(value, () => `${first ? "" : "\n"}${text()}`);
     await sleep(clock, periodMs, signal).catch(() => {});
   }
 }
@@ -43,12 +47,12 @@ async function untilStopped(frame: Promise<Frame>, signal: AbortSignal): Promise
 }
 
 /** Only what fits: a terminal that scrolls cannot be drawn over. */
-function redraw(text: string, { stdout }: Output, first: boolean): string {
+function redraw(text: string, { stdout }: Output, first: boolean): void {
   const { columns, rows } = stdout.size() ?? { columns: 80, rows: 24 };
-  const lines = text
+  const lines = visibleOnTerminal(text)
     .trimEnd()
     .split("\n")
     .slice(0, rows - 1);
-  const drawn = lines.map((line) => `${Bun.sliceAnsi(line, 0, columns)}${CLEAR_LINE_END}\n`);
-  return `${first ? CLEAR_SCREEN : ""}${HOME}${drawn.join("")}${CLEAR_BELOW}`;
+  const drawn = lines.flatMap((line) => [Bun.sliceAnsi(line, 0, columns), CLEAR_LINE_END, "\n"]);
+  stdout.write(...(first ? [CLEAR_SCREEN] : []), HOME, ...drawn, CLEAR_BELOW);
 }

@@ -1,5 +1,6 @@
 // The program's own log: one line for people at a time; a log that cannot be written never stops the program.
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
+import { visible } from "../core/visible.ts";
 import type { Clock } from "./time/clock.ts";
 
 export type LogLevel = "info" | "warn" | "error";
@@ -51,7 +52,8 @@ export function createLog(clock: Clock, sink: LogSink = stderrSink()): Log {
 function lineOf(clock: Clock, level: LogLevel, text: string): string {
   const time = new Date(clock.now()).toISOString();
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  const escaped = text.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, (char) => JSON.stringify(char).slice(1, -1));
+  const oneLine = text.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, (char) => JSON.stringify(char).slice(1, -1));
+  const escaped = visible(oneLine);
   const plain = escaped.length > TEXT_MAX_CHARS ? `${escaped.slice(0, TEXT_MAX_CHARS - 1)}…` : escaped;
   return `${time} ${level.padEnd(5)} ${plain}\n`;
 }

@@ -1,5 +1,5 @@
 // A sink that keeps what is written, as a pipe or as a terminal.
-import type { Sink } from "../../src/cli/sink.ts";
+import { bytesOf, type Sink } from "../../src/cli/sink.ts";
 
 export interface MemorySink extends Sink {
   /** All that was written so far. */
@@ -20,6 +20,6 @@ export function createMemorySink({ isTty = false, columns = 80, rows = 24 } = {}
     close: () => closed.abort(),
     text: () => writes.join(""),
     size: () => (isTty ? { columns, rows } : undefined),
-    write: (text) => void writes.push(text),
+    write: (...pieces) => void writes.push(bytesOf(pieces, isTty)),
   };
 }

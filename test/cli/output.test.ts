@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { createOutput } from "../../src/cli/output.ts";
 import { formatTable } from "../../src/cli/table.ts";
 import { watch } from "../../src/cli/watch.ts";
+import { Fault } from "../../src/core/fault.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { createMemorySink } from "./memory-sink.ts";
 
@@ -96,10 +97,24 @@ test("a table aligns what people see, not what is stored", () => {
     "NAME       N   STATE",
     "a          1   \x1b[32mok\x1b[39m",
     "日本     100   failed",
-    "b·[2J·",
+    "b␛[2J␊",
     "",
   ]);
   expect(formatTable(columns, [], plain)).toBe("NAME   N   STATE\n");
+});
+
+test("what apps and receivers say is text on a terminal, and every byte of it in a pipe", () => {
+  const hostile = "\x1b]0;owned\x07\rapi:v1 | forged\x9b2J\u202e";
+  const shown = "␛]0;owned␇␍api:v1 | forged\\u009b2J\\u202e";
+  const terminal = create({ isTty: true, env: { NO_COLOR: "1" } });
+  terminal.out.data({}, () => hostile);
+  terminal.out.fault(new Fault("unhealthy", hostile, hostile, { details: { output: [hostile] } }));
+  terminal.out.progress("waiting").done(hostile);
+  expect(terminal.stdout.text()).toBe(`${shown}\n`);
+  expect(terminal.stderr.text()).toBe(`error: ${shown}\n  output:\n    ${shown}\nhint: ${shown}\n${shown}\n`);
+  const pipe = create();
+  pipe.out.data({}, () => hostile);
+  expect(pipe.stdout.text()).toBe(`${hostile}\n`);
 });
 
 test("a watch draws over itself on a terminal and ends normally with its signal", async () => {
@@ -114,5 +129,5 @@ test("a watch draws over itself on a terminal and ends normally with its signal"
   await clock.advance(1_000);
   stop.abort();
   await watching;
-  expect(stdout.writes).toEqual(["\x1b[2J\x1b[Hframe 1\x1b[K\n\x1b[J\n", "\x1b[Hframe 2\x1b[K\n\x1b[J\n"]);
+  expect(stdout.writes).toEqual(["\x1b[2J\x1b[Hframe 1\x1b[K\n\x1b[J", "\x1b[Hframe 2\x1b[K\n\x1b[J"]);
 });

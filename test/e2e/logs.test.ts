@@ -2,8 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { startInTerminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten, tomlFor } from "./ten.ts";
+
+const TEN = join(import.meta.dir, "../../dist/ten");
 
 interface Line {
   readonly instance: string;
@@ -118,5 +121,23 @@ describe("ten logs", () => {
     const found = await logs(ten, "flood:a", "--limit", "10000", "--level", "stdout");
     const first = lines - 10_000;
     expect(found.map(({ text }) => Number(text.slice(5, 15)))).toEqual(found.map((_, i) => first + i));
+  });
+
+  test("tells instances apart by colour and column on a terminal, where nothing that they write acts", async () => {
+    const talk = "printf '\\033]0;owned\\007\\rtalk:b | forged\\n\\033[31mred\\n'; exec sleep 600";
+    await using ten = await startTen({ toml: tomlFor("bun", script("talk", talk)) });
+    await ten.ok("spawn", "talk:a");
+    await ten.ok("spawn", "talk:longer");
+    await until("both wrote", async () => (await logs(ten, "--search", "red")).length === 2, 20_000);
+    await using terminal = startInTerminal([TEN, "logs", "talk"], { cwd: ten.dir, columns: 200 });
+    expect(await terminal.exited).toBe(0);
+    const text = terminal.output().replaceAll("\r\n", "\n");
+    expect(text).toContain("\x1b[36mtalk:a     \x1b[39m | ␛]0;owned␇␍talk:b | forged");
+    expect(text).toContain("\x1b[35mtalk:longer\x1b[39m | ");
+    expect(text).toContain("\x1b[31mred\x1b[0m");
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(text.replace(/\x1b\[[\d;]*m/g, "")).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f]/);
+    const { stdout } = await ten.ok("logs", "talk:a");
+    expect(stdout).toBe("\x1b]0;owned\x07\rtalk:b | forged\n\x1b[31mred\n");
   });
 });

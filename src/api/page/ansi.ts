@@ -1,6 +1,8 @@
 // What apps write as it may be shown: colours as classes, every other control sequence gone, what is invisible made visible.
 // biome-ignore-all lint/suspicious/noControlCharactersInRegex: control characters are what this is about
 
+import { visible } from "../../core/visible.ts";
+
 /** A run of text of one look; the classes are `fg1`, `bold` and the like. */
 export interface Piece {
   readonly text: string;
@@ -12,8 +14,6 @@ const LINE_MAX = 10_000;
 /** An escape sequence: CSI with its parameters and final byte, OSC and other strings, or two characters; or a lone escape. */
 const SEQUENCE =
   /\x1b(?:\[([0-?]*)([ -/]*[@-~])?|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])?/g;
-/** Controls, and what changes the direction of text or has no width. */
-const HIDDEN = /[\0-\x08\x0a-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
 
 export function piecesOf(line: string): Piece[] {
   const text = line.slice(0, LINE_MAX);
@@ -33,13 +33,6 @@ export function piecesOf(line: string): Piece[] {
   const rest = line.length - LINE_MAX;
   if (rest > 0) pieces.push({ text: `… and ${rest} more characters`, classes: "dim" });
   return pieces;
-}
-
-function visible(text: string): string {
-  return text.replace(HIDDEN, (char) => {
-    const code = char.charCodeAt(0);
-    return code < 0x20 ? String.fromCharCode(0x2400 + code) : `\\u${code.toString(16).padStart(4, "0")}`;
-  });
 }
 
 /** Select Graphic Rendition, by its codes; those of 256 and more colours are left out. */

@@ -1,7 +1,7 @@
 // `ten logs`: what instances wrote, and what they write.
 import { choice, flag, maybeWord, number, option, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import type { Output } from "../../cli/output.ts";
+import type { Output, Style } from "../../cli/output.ts";
 import { instanceName } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import type { LogLine } from "../logs/log-line.ts";
@@ -50,9 +50,11 @@ export default command({
     const client = connect(context);
     // A version may have several.
     const only = subject?.id === undefined ? undefined : instanceName(subject.service, subject.id);
-    const show = { only, time: args.timestamps };
+    const names = createNames(out, only);
+    const show = { names, time: args.timestamps };
     if (!args.follow) {
       const { lines } = await client.logs({ query }, { signal });
+      for (const name of [...new Set(lines.map(({ instance }) => instance))].sort()) names.meet(name);
       out.data({ lines }, () => lines.map((line) => format(out, line, show)).join(""));
       return 0;
     }
@@ -64,16 +66,44 @@ export default command({
 });
 
 interface Show {
-  /** Lines of any other instance are told apart by its name. */
-  readonly only: string | undefined;
+  readonly names: Names;
   readonly time: boolean;
+}
+
+/** How instances are told apart: each with a colour of its own, their names as wide as the widest met so far. */
+interface Names {
+  meet(instance: string): void;
+  /** What stands before a line of the instance. */
+  before(instance: string): string;
+}
+
+const COLOURS: readonly Style[] = ["cyan", "magenta", "green", "blue", "yellow", "red"];
+
+/** Lines of the instance `only` need no name. */
+function createNames(out: Output, only: string | undefined): Names {
+  const colours = new Map<string, Style>();
+  let width = 0;
+
+  function meet(instance: string): Style {
+    const known = colours.get(instance);
+    if (known !== undefined) return known;
+    const colour = COLOURS[colours.size % COLOURS.length] ?? "cyan";
+    colours.set(instance, colour);
+    if (instance !== only) width = Math.max(width, instance.length);
+    return colour;
+  }
+
+  return {
+    meet,
+    before: (instance) =>
+      instance === only ? "" : `${out.paint(meet(instance), instance.padEnd(width))} | `,
+  };
 }
 
 /** The line as it was written, with its time where wanted, and its instance where several may be shown. */
 function format(out: Output, { instance, stream, at, text }: LogLine, show: Show): string {
   const time = show.time ? `${out.paint("dim", at ?? NO_TIME)} ` : "";
-  const name = instance !== show.only ? `${out.paint("cyan", instance)} | ` : "";
-  return `${time}${name}${stream === "stderr" ? out.paint("yellow", text) : text}\n`;
+  return `${time}${show.names.before(instance)}${stream === "stderr" ? out.paint("yellow", text) : text}\n`;
 }
 
 /** Checked here, so that a mistake is one of usage; told to the server as it was written, as `10m` is by its clock. */

@@ -1,5 +1,6 @@
 // Where the demo is drawn: lines that stay, and below them a few that change while something is going on.
 import type { Output, Paint } from "../../cli/output.ts";
+import type { Control } from "../../cli/sink.ts";
 
 export interface Stage extends Disposable {
   /** Lines that stay. */
@@ -13,10 +14,9 @@ export interface Stage extends Disposable {
   columns(): number;
 }
 
-const HIDE_CURSOR = "\x1b[?25l";
-const SHOW_CURSOR = "\x1b[?25h";
-const CLEAR_BELOW = "\x1b[J";
-const up = (count: number) => (count > 0 ? `\x1b[${count}A\r` : "\r");
+const HIDE_CURSOR: Control = { sequence: "\x1b[?25l" };
+const SHOW_CURSOR: Control = { sequence: "\x1b[?25h" };
+const clearAbove = (lines: number): Control => ({ sequence: `\x1b[${lines}A\r\x1b[J` });
 
 /** Silent with --json. Disposing gives the cursor back. */
 export function createStage(out: Output, moving: boolean): Stage {
@@ -28,7 +28,7 @@ export function createStage(out: Output, moving: boolean): Stage {
     if (out.json) return;
     const width = stdout.size()?.columns ?? Number.POSITIVE_INFINITY;
     const text = lines.map((line) => `${moving ? Bun.sliceAnsi(line, 0, width) : line}\n`).join("");
-    stdout.write(drawn > 0 ? `${up(drawn)}${CLEAR_BELOW}${text}` : text);
+    stdout.write(...(drawn > 0 ? [clearAbove(drawn)] : []), text);
     drawn = 0;
   }
 
