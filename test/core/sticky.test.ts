@@ -4,24 +4,14 @@ import { createSelection } from "../../src/core/round-robin.ts";
 import type { Target } from "../../src/core/route.ts";
 import { createSticky, formatMark, type Mark, parseMark } from "../../src/core/sticky.ts";
 import { withShare } from "../../src/core/weight.ts";
+import { integersFrom } from "../support/random.ts";
 import { route, target } from "../support/routes.ts";
-
-/** Mulberry32: the same numbers in every run. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return (t ^ (t >>> 14)) >>> 0;
-  };
-}
 
 type Weights = Readonly<Record<string, number>>;
 
 /** Visitors that come to a route whose weights, in percent, change between the rounds. */
 function population(seed = 1) {
-  const random = randomFrom(seed);
+  const random = integersFrom(seed);
   const selection = createSelection();
   const marks: Mark[] = [];
   let epoch = 0;
@@ -207,7 +197,7 @@ test("one version among very many keeps its visitors, though no number is found 
 test("two requests of one visitor agree where it goes", () => {
   const before = createSticky(route("api", [target("api:v1"), target("api:v2", { weight: 100 })]));
   const after = createSticky(route("api", [target("api:v1", { weight: 100 }), target("api:v2")]));
-  const random = randomFrom(3);
+  const random = integersFrom(3);
   for (let i = 0; i < 100; i++) {
     const mark = before.markFor(target("api:v1"), undefined, random);
     expect(after.homeOf(mark)).toBe(after.homeOf({ ...mark }));
