@@ -6,6 +6,12 @@ import type { Api } from "./server.ts";
 /** Longest silence of an idle connection; not of a request being worked on, or of a stream. */
 const IDLE_SECS = 60;
 
+/**
+ * For a socket, where Bun's idle timer of 12 s cuts an operation that takes its time and `server.timeout` has no effect
+ * (measured); Bun's types do not have it there, hence the vague one.
+ */
+const NEVER_IDLE: object = { idleTimeout: 0 };
+
 export interface ApiListener extends AsyncDisposable {
   /** The bound TCP port; undefined for a socket. */
   readonly port: number | undefined;
@@ -40,7 +46,12 @@ export function listenApi(
   };
   const server =
     "unix" in at
-      ? Bun.serve({ ...common, unix: at.unix, fetch: (request) => api.fetch(request, SOCKET_PEER) })
+      ? Bun.serve({
+          ...common,
+          ...NEVER_IDLE,
+          unix: at.unix,
+          fetch: (request) => api.fetch(request, SOCKET_PEER),
+        })
       : Bun.serve({
           ...common,
           ...at,

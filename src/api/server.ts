@@ -171,8 +171,9 @@ async function answer<C extends Contract, P extends Principal>(
   }
 }
 
+/** A proxy that buffers (nginx by default) would keep progress, and heartbeats, until the end. */
 function stream(type: string, body: ReadableStream<Uint8Array>): Response {
-  return new Response(body, { headers: { "Content-Type": type } });
+  return new Response(body, { headers: { "Content-Type": type, "X-Accel-Buffering": "no" } });
 }
 
 function faultResponse(fault: Fault): Response {

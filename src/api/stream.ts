@@ -61,6 +61,7 @@ export function eventStream(
 ): ReadableStream<Uint8Array> {
   const values = source[Symbol.asyncIterator]();
   let stopHeartbeat = () => {};
+  let gone = false;
   return new ReadableStream({
     start(controller) {
       const comment = encoder.encode(": heartbeat\n\n");
@@ -72,19 +73,23 @@ export function eventStream(
     async pull(controller) {
       try {
         const next = await values.next();
+        // Whoever left while it waited has ended the controller too.
+        if (gone) return;
         if (!next.done) return controller.enqueue(encoder.encode(`data: ${JSON.stringify(next.value)}\n\n`));
         controller.close();
       } catch (error) {
         onDefect(error);
+        if (gone) return;
         // Without a reason: Bun would print it to stderr, and nobody else ever sees it.
         controller.error(undefined);
       }
       stopHeartbeat();
     },
     cancel() {
+      gone = true;
       stopHeartbeat();
       onGone();
-      void values.return?.();
+      void Promise.resolve(values.return?.()).catch(onDefect);
     },
   });
 }

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { startInTerminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
-import { startTen, type Ten, tomlFor } from "./ten.ts";
+import { startTen, type Ten, tomlFor, untilState } from "./ten.ts";
 
 const TEN = join(import.meta.dir, "../../dist/ten");
 
@@ -33,6 +33,21 @@ const untilLogged = (ten: Ten, text: string) =>
   until(`${text} is logged`, async () => (await logs(ten, "--search", text)).length > 0, 20_000);
 
 describe("ten logs", () => {
+  test("ten follows that end leave no word in the server's log", async () => {
+    await using ten = await startTen({ service: "" });
+    await ten.ok("spawn", "api:v1");
+    await untilState(ten, "api:v1", "healthy");
+    for (let n = 0; n < 10; n += 1) {
+      const follow = ten.begin("logs", "api:v1", "-f", "--json");
+      await follow.said("text");
+      follow.kill(n % 2 === 0 ? "SIGINT" : "SIGKILL");
+      await follow.done;
+    }
+    await ten.ok("stop", "api:v1", "--force");
+    const log = await ten.log();
+    expect(log.split("\n").filter((line) => /internal error|defect|Controller/.test(line))).toEqual([]);
+  });
+
   test("merges the streams of several instances in the order in which lines arrived", async () => {
     // Each line is in a look of its own.
     const talk =
