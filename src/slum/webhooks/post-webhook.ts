@@ -3,17 +3,9 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { isIpLiteral } from "../../core/host.ts";
+import { isGlobalUnicast } from "../../core/ip-address.ts";
 import { quote } from "../../core/name.ts";
-import { createTrust } from "../../core/trusted-proxies.ts";
 import { type Fields, type Upstream, UpstreamFailure } from "../../proxy/http-client.ts";
-
-/** Networks that nobody on the internet is in (RFC 6890 and its successors). */
-const isPrivate = createTrust([
-  ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"],
-  ...["192.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"],
-  ...["224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64"],
-  ...["2001:db8::/32", "2002::/16", "fc00::/7", "fe80::/10", "ff00::/8"],
-]);
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -45,11 +37,11 @@ export function parseReceiverUrl(text: string): URL {
 export async function addressOf(url: URL, allowPrivate: boolean): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const found = isIP(host) ? [host] : await resolve(host);
-  const secret = allowPrivate ? undefined : found.find(isPrivate);
-  if (secret !== undefined)
+  const refused = allowPrivate ? undefined : found.find((address) => !isGlobalUnicast(address));
+  if (refused !== undefined)
     throw new Fault(
       "forbidden",
-      `${host}${host === secret ? "" : ` (${secret})`} is a private address`,
+      `${host}${host === refused ? "" : ` (${refused})`} is a private address`,
       "if it is meant, allow it: --allow-private",
     );
   const [first] = found;
