@@ -11,8 +11,15 @@ export interface Postgres extends AsyncDisposable {
    * more, all connections are dropped and the next call makes new ones. Throws what `work` throws.
    */
   use<T>(limitMs: number, work: (sql: SQL) => Promise<T>): Promise<T>;
-  /** The same in one transaction, which the database ends by itself when we hang in the middle of it. */
-  transaction<T>(limitMs: number, work: (sql: TransactionSQL) => Promise<T>): Promise<T>;
+  /**
+   * The same in one transaction, which the database ends by itself when we hang in the middle of it. It is rolled back when
+   * `work` throws, and when `keeps` says no to what it answers.
+   */
+  transaction<T>(
+    limitMs: number,
+    work: (sql: TransactionSQL) => Promise<T>,
+    keeps?: (result: T) => boolean,
+  ): Promise<T>;
   /** The Fault for what the database or the way to it threw; undefined for anything else. */
   faultOf(thrown: unknown): Fault | undefined;
 }
@@ -96,9 +103,9 @@ export function createPostgres(url: string, clock: Clock): Postgres {
   return {
     name,
     use,
-    transaction: (limitMs, work) =>
-      use(limitMs, (sql) =>
-        sql.begin(async (transaction) => {
+    transaction: (limitMs, work, keeps = () => true) =>
+      use(limitMs, async (sql) => {
+        const begun = sql.begin(async (transaction) => {
           // In one message; they end with the transaction. Who holds a row and hangs is not waited for until the end.
           const limits = [
             `SET LOCAL statement_timeout = ${limitMs}`,
@@ -106,9 +113,15 @@ export function createPostgres(url: string, clock: Clock): Postgres {
             `SET LOCAL lock_timeout = ${Math.ceil(limitMs / 2)}`,
           ];
           await transaction.unsafe(limits.join("; ")).simple();
-          return work(transaction);
-        }),
-      ) as Promise<never>,
+          const result = await work(transaction);
+          if (!keeps(result)) throw new RolledBack(result);
+          return result;
+        });
+        return begun.catch((thrown) => {
+          if (thrown instanceof RolledBack) return thrown.result;
+          throw thrown;
+        });
+      }) as Promise<never>,
     faultOf(thrown) {
       const reason = reasonOf(thrown);
       if (reason === undefined) return undefined;
@@ -122,6 +135,16 @@ export function createPostgres(url: string, clock: Clock): Postgres {
 }
 
 const URL_HINT = "write postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full";
+
+/** The client rolls back what throws: this carries out what was found meanwhile. */
+class RolledBack<T> extends Error {
+  readonly result: T;
+
+  constructor(result: T) {
+    super("rolled back");
+    this.result = result;
+  }
+}
 
 /** Our own deadline has passed. */
 class LateError extends Error {

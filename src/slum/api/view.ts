@@ -157,7 +157,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
           trouble: registry.trouble ?? null,
           age_secs: registryAge,
           snapshot_age_secs: snapshotAge,
-          slums: registry.peers.length + 1,
+          slums: registry.otherSlums.length + 1,
         },
         webhooks: {
           receivers: registry.webhooks.size,

@@ -8,10 +8,10 @@ import type { Upstream } from "../../proxy/http-client.ts";
 import { createFleet, type Server, type Servers } from "../fleet/fleet.ts";
 import { createRoutes, type Routes, targetOf } from "../fleet/routes.ts";
 import type { ServerStatus } from "../fleet/server-health.ts";
+import type { Observations } from "../registry/observations.ts";
 import type { Registry, RoutingChange, Writer } from "../registry/registry.ts";
-import type { Sightings } from "../registry/sightings.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
-import { agreedOn, fleetIf, type Known, sightingsOf } from "../webhooks/agreement.ts";
+import { agreedOn, fleetIf, observationsOf, type ServerIdentity } from "../webhooks/agreement.ts";
 import { type Alert, Alerts, isBeginning, type Situation } from "../webhooks/alerts.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import { createFleetControl, type FleetControl } from "./servers.ts";
@@ -123,20 +123,20 @@ export function createControl(parts: ControlParts): Control {
 
   /** Where several slums write events, each says whose eyes these were. */
   function seenBy(): string {
-    return registry.peers.length === 0 ? "" : `, seen by slum ${parts.slumId.slice(0, 8)}`;
+    return registry.otherSlums.length === 0 ? "" : `, seen by slum ${parts.slumId.slice(0, 8)}`;
   }
 
   function defect(thrown: unknown): void {
     log.error(`internal error: ${thrown instanceof Error ? thrown.stack : thrown}`);
   }
 
-  function ownSightings(): Sightings {
-    return sightingsOf(fleet.all(), registry.now(), clock.monotonic());
+  function ownObservations(): Observations {
+    return observationsOf(fleet.all(), registry.now(), clock.monotonic());
   }
 
   /** What those slums agree on that have looked lately; with no other one, what this one has seen. */
   function situation(): Situation {
-    const views = [ownSightings(), ...registry.peers.map(({ sightings }) => sightings)];
+    const views = [ownObservations(), ...registry.otherSlums.map(({ observations }) => observations)];
     const servers = [...fleet.all()].map((server) => agreedOn(describe(server), views));
     const unroutable = routes.unroutable(fleetIf(servers, ({ isOffline }) => !isOffline));
     const isDoubted = servers.some(({ isOnline, isOffline }) => isOnline === isOffline);
@@ -146,7 +146,7 @@ export function createControl(parts: ControlParts): Control {
 
   function tick(): void {
     const due = alerts.step(situation(), registry.alerts);
-    if (isTelling || due.length === 0 || !registry.hearsAll) return;
+    if (isTelling || due.length === 0 || !registry.hasHeardFromAll) return;
     isTelling = true;
     void tell()
       .catch(defect)
@@ -204,7 +204,7 @@ export function createControl(parts: ControlParts): Control {
   }
 
   async function poll(): Promise<void> {
-    await registry.poll(ownSightings());
+    await registry.poll(ownObservations());
     webhooks.kick();
     if (registry.trouble === trouble || isDisposed) return;
     trouble = registry.trouble;
@@ -257,6 +257,6 @@ export function createControl(parts: ControlParts): Control {
   };
 }
 
-function describe({ id, url, row, drained }: Server): Known {
+function describe({ id, url, row, drained }: Server): ServerIdentity {
   return { id, url: url.origin, region: row.region ?? undefined, drained };
 }

@@ -1,7 +1,7 @@
 // What slums have seen of the servers, and how the registry keeps it.
 
 /** One slum's last word on a server that it has checked. */
-export interface Sighting {
+export interface Observation {
   readonly status: "online" | "offline" | "doubtful";
   /** Registry time of the first of the failed checks in a row; undefined while the last one passed. */
   readonly failingSinceMs?: number | undefined;
@@ -10,17 +10,17 @@ export interface Sighting {
 }
 
 /** By server. One that was never checked is missing. */
-export type Sightings = ReadonlyMap<string, Sighting>;
+export type Observations = ReadonlyMap<string, Observation>;
 
 /** Another slum, and what it has seen. */
-export interface Peer {
+export interface OtherSlum {
   readonly id: string;
-  readonly sightings: Sightings;
+  readonly observations: Observations;
 }
 
 /** As the registry keeps them: seconds are enough, so that the text stays the same while nothing new is seen. */
-export function writeSightings(sightings: Sightings): string {
-  const words = [...sightings].map(([id, { status, failingSinceMs, failures, error }]) => {
+export function formatObservations(observations: Observations): string {
+  const words = [...observations].map(([id, { status, failingSinceMs, failures, error }]) => {
     if (status === "online" && failures === 0) return [id, null];
     const since = failingSinceMs === undefined ? undefined : Math.round(failingSinceMs / 1000);
     return [id, { status, since, failures, error }];
@@ -28,11 +28,11 @@ export function writeSightings(sightings: Sightings): string {
   return JSON.stringify(Object.fromEntries(words));
 }
 
-export function parseSightings(text: string): Sightings {
+export function parseObservations(text: string): Observations {
   const words = JSON.parse(text) as Readonly<
-    Record<string, (Omit<Sighting, "failingSinceMs"> & { since?: number }) | null>
+    Record<string, (Omit<Observation, "failingSinceMs"> & { since?: number }) | null>
   >;
-  const seen = new Map<string, Sighting>();
+  const seen = new Map<string, Observation>();
   for (const [id, word] of Object.entries(words)) {
     const { since, ...more } = word ?? { status: "online", failures: 0 };
     seen.set(id, { ...more, failingSinceMs: since === undefined ? undefined : since * 1000 });

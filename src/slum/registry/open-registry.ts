@@ -5,8 +5,8 @@ import { openDatabase } from "../../platform/storage/database.ts";
 import { createPostgres, isPostgresUrl } from "../../platform/storage/postgres.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { DataPaths } from "./paths.ts";
-import { createPostgresStore } from "./postgres/postgres-store.ts";
-import { type Known, openRegistry, type Registry } from "./registry.ts";
+import { PostgresStore } from "./postgres/postgres-store.ts";
+import { openRegistry, type Registry, type RoutingRows } from "./registry.ts";
 import { migrations } from "./sqlite/migrations.ts";
 import { createSqliteStore } from "./sqlite/sqlite-store.ts";
 
@@ -15,7 +15,7 @@ export interface Whereabouts {
   readonly database: string;
   readonly slumId: string;
   readonly clock: Clock;
-  readonly fallback: Known | undefined;
+  readonly fallback: RoutingRows | undefined;
 }
 
 /** How long a SQLite file may be waited for where the event loop carries traffic. */
@@ -25,7 +25,7 @@ export function openRegistryAt({ database, slumId, clock, fallback }: Whereabout
   if (isPostgresUrl(database)) {
     const postgres = createPostgres(database, clock);
     return openRegistry({
-      store: (feed) => createPostgresStore({ postgres, clock, slumId, feed }),
+      store: (feed) => new PostgresStore({ postgres, clock, slumId, feed }),
       clock,
       fallback,
     });

@@ -1,9 +1,9 @@
 // The registry: a store of rows and its copy in memory. Everything reads the copy; every write goes to the store first.
 import { messageOf } from "../../core/fault.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import type { Observations, OtherSlum } from "./observations.ts";
 import type * as schema from "./schema.ts";
 import type { AlertRow, DeliveryRow, EventRow, ServerRow, TenantRow, WebhookRow } from "./schema.ts";
-import type { Peer, Sightings } from "./sightings.ts";
 import type { EventFilter, Feed, Store, Tables } from "./store.ts";
 import { type Rows, TableCopy } from "./table-copy.ts";
 
@@ -25,7 +25,7 @@ export interface Writer {
 }
 
 /** What routing needs, for a start without the database. */
-export interface Known {
+export interface RoutingRows {
   readonly servers: readonly ServerRow[];
   readonly tenants: readonly TenantRow[];
 }
@@ -53,9 +53,9 @@ export interface Registry extends AsyncDisposable {
   readonly deliveries: ReadonlyMap<number, DeliveryRow>;
   readonly alerts: ReadonlyMap<string, AlertRow>;
   /** What the other slums on this registry have seen of the servers lately. */
-  readonly peers: readonly Peer[];
+  readonly otherSlums: readonly OtherSlum[];
   /** Whether those have all had the time to tell. */
-  readonly hearsAll: boolean;
+  readonly hasHeardFromAll: boolean;
   /** Why the database could not be used the last time; undefined while all is well. */
   readonly trouble: string | undefined;
   /** Monotonic time of the last moment at which the copy was known to be what the database says; undefined: not since the start. */
@@ -66,7 +66,7 @@ export interface Registry extends AsyncDisposable {
   /** One try without waiting. Undefined when it could not be written: nothing has changed then, and `trouble` says why. */
   tryWrite<T>(work: (writer: Writer) => T): Promise<T | undefined>;
   /** Tells whether the database can be used, and follows what others have changed. */
-  poll(sightings: Sightings): Promise<void>;
+  poll(observations: Observations): Promise<void>;
   events(filter: EventFilter): Promise<readonly EventRow[]>;
   /** Calls back for every event from now on, until the returned function is called. */
   onEvent(call: (event: EventRow) => void): () => void;
@@ -82,7 +82,7 @@ export interface RegistryOptions {
   readonly store: (feed: Feed) => Store;
   readonly clock: Clock;
   /** What to go on with while the database cannot be opened; without it, a failure to open is thrown. */
-  readonly fallback: Known | undefined;
+  readonly fallback: RoutingRows | undefined;
 }
 
 const PATIENCE_MS = 5_000;
@@ -207,7 +207,7 @@ export async function openRegistry({
     }
   }
 
-  await noting(store.open).catch(async (thrown) => {
+  await noting(() => store.open()).catch(async (thrown) => {
     trouble ??= messageOf(thrown);
     if (fallback) return;
     await store[Symbol.asyncDispose]();
@@ -224,11 +224,11 @@ export async function openRegistry({
     webhooks: webhooks.rows,
     deliveries: deliveries.rows,
     alerts: alerts.rows,
-    get peers() {
-      return store.peers;
+    get otherSlums() {
+      return store.otherSlums;
     },
-    get hearsAll() {
-      return store.hearsAll;
+    get hasHeardFromAll() {
+      return store.hasHeardFromAll;
     },
     get trouble() {
       return trouble;
@@ -239,10 +239,10 @@ export async function openRegistry({
     pollMs: store.pollMs,
     write: (work) => attempt(work, PATIENCE_MS),
     tryWrite,
-    async poll(sightings) {
+    async poll(observations) {
       const before = trouble;
       try {
-        await store.poll(sightings);
+        await store.poll(observations);
         // A full disk, or a database that only reads, shows that it is over when it takes a write.
         if (before !== undefined) await tryWrite((writer) => writer.event("registry.back", {}, before));
         else currentMs = clock.monotonic();
@@ -250,14 +250,14 @@ export async function openRegistry({
         trouble = messageOf(store.faultOf(thrown) ?? thrown);
       }
     },
-    events: store.events,
+    events: (filter) => store.events(filter),
     onEvent(call) {
       listeners.add(call);
       return () => listeners.delete(call);
     },
     onChange: (call) => void followers.add(call),
-    tokens: store.tokens,
-    now: store.now,
+    tokens: () => store.tokens(),
+    now: () => store.now(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }

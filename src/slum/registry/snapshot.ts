@@ -11,10 +11,10 @@ import {
 } from "node:fs";
 import { messageOf } from "../../core/fault.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
-import type { Known } from "./registry.ts";
+import type { RoutingRows } from "./registry.ts";
 import type { ServerRow, TenantRow } from "./schema.ts";
 
-export interface Snapshot extends Known {
+export interface Snapshot extends RoutingRows {
   /** Of names, as they were resolved last. */
   readonly addresses: Readonly<Record<string, string>>;
   /** When it was written, on the wall clock. */

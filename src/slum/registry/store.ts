@@ -1,7 +1,7 @@
 // Where the registry's rows are kept: what a SQLite file and a PostgreSQL-compatible database both do for it.
 import type { Fault } from "../../core/fault.ts";
+import type { Observations, OtherSlum } from "./observations.ts";
 import type * as schema from "./schema.ts";
-import type { Peer, Sightings } from "./sightings.ts";
 import type { Statements } from "./table-copy.ts";
 
 /** The statements of one transaction. */
@@ -59,11 +59,11 @@ export interface Store extends AsyncDisposable {
    */
   transact<T>(work: (tables: Tables) => T, patienceMs: number, committed: () => void): Promise<T>;
   /** Tells whether the database can be used, feeds what others have changed, and leaves word of what this slum has seen. */
-  poll(sightings: Sightings): Promise<void>;
+  poll(observations: Observations): Promise<void>;
   /** What the other slums have seen of the servers lately. */
-  readonly peers: readonly Peer[];
+  readonly otherSlums: readonly OtherSlum[];
   /** Whether all slums that live have had the time to leave word: not when the database was reached only just now. */
-  readonly hearsAll: boolean;
+  readonly hasHeardFromAll: boolean;
   events(filter: EventFilter): Promise<readonly schema.EventRow[]>;
   /** Hashes of the tokens; the last ones read while the database cannot be. */
   tokens(): readonly string[];

@@ -2,12 +2,16 @@
 import type { Fleet } from "../fleet/choose-server.ts";
 import type { Server } from "../fleet/fleet.ts";
 import { FAILURES_TO_OFFLINE, freshStanding } from "../fleet/server-health.ts";
-import type { Sighting, Sightings } from "../registry/sightings.ts";
-import type { Watched } from "./alerts.ts";
+import type { Observation, Observations } from "../registry/observations.ts";
+import type { ObservedServer } from "./alerts.ts";
 
 /** What this slum has seen. `registryMs` and `monotonicMs` are the same moment. */
-export function sightingsOf(servers: Iterable<Server>, registryMs: number, monotonicMs: number): Sightings {
-  const seen = new Map<string, Sighting>();
+export function observationsOf(
+  servers: Iterable<Server>,
+  registryMs: number,
+  monotonicMs: number,
+): Observations {
+  const seen = new Map<string, Observation>();
   for (const { id, checkedAt, standing, lastError } of servers) {
     if (checkedAt === undefined) continue;
     const { failures, failingSinceMs } = standing;
@@ -24,7 +28,10 @@ export function sightingsOf(servers: Iterable<Server>, registryMs: number, monot
 }
 
 /** The servers as routing would see them if those were online that are said to be. */
-export function fleetIf(servers: readonly Watched[], isOnline: (server: Watched) => boolean): Fleet {
+export function fleetIf(
+  servers: readonly ObservedServer[],
+  isOnline: (server: ObservedServer) => boolean,
+): Fleet {
   const byLatency = servers.map((server) => ({
     id: server.id,
     drained: server.drained,
@@ -35,18 +42,18 @@ export function fleetIf(servers: readonly Watched[], isOnline: (server: Watched)
 }
 
 /** A server of the registry, whoever has seen it. */
-export type Known = Pick<Watched, "id" | "url" | "region" | "drained">;
+export type ServerIdentity = Pick<ObservedServer, "id" | "url" | "region" | "drained">;
 
 /**
  * The server as more than half of those see it that have checked it lately. It is neither online nor offline while they
  * disagree; it has been failing since the moment from which on a majority has seen nothing else.
  */
-export function agreedOn(server: Known, views: readonly Sightings[]): Watched {
+export function agreedOn(server: ServerIdentity, views: readonly Observations[]): ObservedServer {
   const seen = views.flatMap((view) => view.get(server.id) ?? []);
   const majority = Math.floor(seen.length / 2) + 1;
-  const isAgreed = (is: (sighting: Sighting) => boolean) => seen.filter(is).length >= majority;
+  const isAgreed = (is: (observation: Observation) => boolean) => seen.filter(is).length >= majority;
   const since = seen.flatMap(({ failingSinceMs }) => failingSinceMs ?? []).sort((a, b) => a - b);
-  const failures = seen.map((sighting) => sighting.failures).sort((a, b) => b - a);
+  const failures = seen.map((observation) => observation.failures).sort((a, b) => b - a);
   return {
     ...server,
     isOffline: isAgreed(({ status }) => status === "offline"),

@@ -17,7 +17,7 @@ export interface Alert {
 }
 
 /** A server, with how its checks went lately; times are of the registry's clock. */
-export interface Watched {
+export interface ObservedServer {
   readonly id: string;
   readonly url: string;
   readonly region: string | undefined;
@@ -33,7 +33,7 @@ export interface Watched {
 
 export interface Situation {
   readonly nowMs: number;
-  readonly servers: readonly Watched[];
+  readonly servers: readonly ObservedServer[];
   /** Ids of the tenants all of whose servers are offline. */
   readonly unroutable: readonly string[];
   /** Those too of whose servers none is known to be online. */
@@ -175,7 +175,7 @@ export function isBeginning(type: AlertType): boolean {
   return type === "server.offline" || type === "fleet.down" || type === "tenants.unroutable";
 }
 
-function describe({ id, url, region }: Watched) {
+function describe({ id, url, region }: ObservedServer) {
   return { server: id, url, ...(region !== undefined && { region }) };
 }
 

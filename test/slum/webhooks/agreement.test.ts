@@ -1,25 +1,25 @@
 // What slums agree on: the majority of those that have checked a server lately, and nothing while they disagree.
 import { describe, expect, test } from "bun:test";
 import {
-  parseSightings,
-  type Sighting,
-  type Sightings,
-  writeSightings,
-} from "../../../src/slum/registry/sightings.ts";
+  formatObservations,
+  type Observation,
+  type Observations,
+  parseObservations,
+} from "../../../src/slum/registry/observations.ts";
 import { agreedOn } from "../../../src/slum/webhooks/agreement.ts";
 
 const iad = { id: "iad", url: "https://iad.example.com", region: undefined, drained: false };
-const online: Sighting = { status: "online", failures: 0 };
-const doubtful: Sighting = { status: "doubtful", failures: 1, failingSinceMs: 90_000 };
-const offlineSince = (failingSinceMs: number): Sighting => ({
+const online: Observation = { status: "online", failures: 0 };
+const doubtful: Observation = { status: "doubtful", failures: 1, failingSinceMs: 90_000 };
+const offlineSince = (failingSinceMs: number): Observation => ({
   status: "offline",
   failures: 3,
   failingSinceMs,
   error: "connection refused",
 });
 
-function agree(...seen: readonly (Sighting | undefined)[]) {
-  const views = seen.map((one): Sightings => new Map(one ? [["iad", one]] : []));
+function agree(...seen: readonly (Observation | undefined)[]) {
+  const views = seen.map((one): Observations => new Map(one ? [["iad", one]] : []));
   const { isOnline, isOffline, failingSinceMs } = agreedOn(iad, views);
   return [isOnline ? "online" : isOffline ? "offline" : "open", failingSinceMs];
 }
@@ -48,11 +48,11 @@ describe("a server", () => {
 });
 
 test("word that is left is read as it was written, to the second", () => {
-  const seen: Sightings = new Map([
+  const seen: Observations = new Map([
     ["iad", online],
     ["fra", offlineSince(5_400)],
   ]);
-  expect(parseSightings(writeSightings(seen))).toEqual(
+  expect(parseObservations(formatObservations(seen))).toEqual(
     new Map([
       ["iad", { ...online, failingSinceMs: undefined }],
       ["fra", offlineSince(5_000)],

@@ -1,9 +1,14 @@
 // What is worth a webhook: each beginning after its time, each end after its beginning, and no flood.
 import { describe, expect, test } from "bun:test";
-import { Alerts, isBeginning, type Situation, type Watched } from "../../../src/slum/webhooks/alerts.ts";
+import {
+  Alerts,
+  isBeginning,
+  type ObservedServer,
+  type Situation,
+} from "../../../src/slum/webhooks/alerts.ts";
 
 /** Failing since so many seconds of the test's clock, or online. */
-function server(id: string, failingSinceSecs?: number, more: Partial<Watched> = {}): Watched {
+function server(id: string, failingSinceSecs?: number, more: Partial<ObservedServer> = {}): ObservedServer {
   const isOffline = failingSinceSecs !== undefined;
   return {
     id,
@@ -25,7 +30,7 @@ function start(known: readonly { thing: string; begunAt: number; open: boolean }
   const told = new Map(known.map(({ thing, begunAt, open }) => [thing, { begunAt, open }]));
   return (
     atSecs: number,
-    servers: readonly Watched[],
+    servers: readonly ObservedServer[],
     unroutable: readonly string[] = [],
     unsure: readonly string[] = unroutable,
   ) => {

@@ -1,5 +1,5 @@
 // Reads the registry out of a PostgreSQL-compatible database: all of it, or what has changed since a revision.
-import { and, asc, desc, eq, gt, gte, inArray, lt, lte } from "drizzle-orm";
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { internTenants } from "../intern-rows.ts";
 import type { EventRow } from "../schema.ts";
@@ -11,6 +11,9 @@ import { ALL, COPIED, type Drizzle, firstSeq, MARK, pieces } from "./postgres-wr
 const PIECE = 2_000;
 /** Changes that can be followed within one deadline. */
 const FOLLOWED_MAX = 10_000;
+
+/** The database's time, in milliseconds. */
+export const databaseMs = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`.mapWith(Number);
 
 /** Asks the database something, within a deadline of its own. */
 export type Ask = <T>(question: (db: Drizzle) => Promise<T>) => Promise<T>;
@@ -112,6 +115,12 @@ export async function readChanges(
     alerts: await rowsOf("alerts", ({ thing }: typeof tables.alerts.$inferSelect) => thing, String),
     tokens: keys.has("tokens"),
   };
+}
+
+/** Their hashes. */
+export async function readTokens(db: Drizzle): Promise<readonly string[]> {
+  const rows = await db.select({ hash: tables.tokens.hash }).from(tables.tokens);
+  return rows.map(({ hash }) => hash);
 }
 
 /** By what a revision is told apart from one of the same number; undefined for none. */

@@ -130,5 +130,5 @@ export const changes = table(
 export const slums = table("slums", {
   id: text().primaryKey(),
   seenAt: time().notNull(),
-  sightings: text().notNull(),
+  observations: text("sightings").notNull(),
 });

@@ -88,8 +88,8 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
 
   return {
     pollMs: POLL_MS,
-    peers: [],
-    hearsAll: true,
+    otherSlums: [],
+    hasHeardFromAll: true,
     async open() {
       usable();
     },

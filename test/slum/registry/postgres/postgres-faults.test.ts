@@ -4,7 +4,7 @@ import { SQL } from "bun";
 import { systemClock } from "../../../../src/platform/time/clock.ts";
 import { createFleetControl, type FleetControlParts } from "../../../../src/slum/operations/servers.ts";
 import { openRegistryAt } from "../../../../src/slum/registry/open-registry.ts";
-import type { Known, Registry } from "../../../../src/slum/registry/registry.ts";
+import type { Registry, RoutingRows } from "../../../../src/slum/registry/registry.ts";
 import type { ServerRow } from "../../../../src/slum/registry/schema.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../../../support/postgres.ts";
 import { createTempDir } from "../../../support/temp-dir.ts";
@@ -15,7 +15,7 @@ const fresh: Omit<ServerRow, "seq"> = {
 };
 const iad: ServerRow = { seq: 1, ...fresh };
 
-function open(database: string, fallback?: Known): Promise<Registry> {
+function open(database: string, fallback?: RoutingRows): Promise<Registry> {
   return openRegistryAt({ database, slumId: "one", clock: systemClock, fallback });
 }
 
