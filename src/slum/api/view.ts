@@ -3,8 +3,8 @@ import type { z } from "zod";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import { type Choice, isOnline } from "../fleet/choose-server.ts";
-import type { Server } from "../fleet/fleet.ts";
 import type { Tenant } from "../fleet/routes.ts";
+import type { Server } from "../fleet/server.ts";
 import type { Control } from "../operations/control.ts";
 import type { EventRow, TenantRow, WebhookRow } from "../registry/schema.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
@@ -130,7 +130,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
       return {
         domain,
         tenant: tenant.row.id,
-        server: choice?.candidate.id ?? null,
+        server: choice?.server.id ?? null,
         reason: reasonOf(choice, home),
         target: instance === null ? service : `${service}:${instance}`,
         candidates: [home, ...rest].slice(0, LISTED_MAX).map((id) => {
@@ -176,7 +176,7 @@ function reasonOf(choice: Choice | undefined, home: string): string {
     case "home":
       return `${home} is its home server`;
     case "failover":
-      return `its home server ${home} takes no requests now, and ${choice.candidate.id} is the next that does`;
+      return `its home server ${home} takes no requests now, and ${choice.server.id} is the next that does`;
     case "home_unsettled":
       return `its home server ${home} is back, and nothing else serves it`;
     case "fail_open":

@@ -1,9 +1,10 @@
 // Asks a tenement about ourselves: whether it heeds our forwarded headers, and whether it has what a tenant needs.
 import { messageOf } from "../../core/fault.ts";
+import type { Target } from "../../core/route.ts";
+import type { Candidate } from "../../proxy/failover/failover.ts";
 import type { Fields, Upstream, UpstreamResponse } from "../../proxy/http-client.ts";
 import type { TenantRow } from "../registry/schema.ts";
-import type { Server } from "./fleet.ts";
-import type { Tenant } from "./routes.ts";
+import type { Server } from "./server.ts";
 
 /** What a server says of itself at /health, as far as it does. */
 export interface SelfReport {
@@ -17,14 +18,8 @@ export interface SelfReport {
 const TIMEOUT_MS = 2_000;
 const NOTHING: SelfReport = { peer: undefined, trusted: undefined, slum: undefined };
 
-type Stop = NonNullable<ReturnType<Tenant["next"]>>;
-
 /** Never rejects: who does not answer says nothing. */
-export async function selfReportOf(
-  upstream: Upstream,
-  server: Server,
-  target: Stop["target"],
-): Promise<SelfReport> {
+export async function selfReportOf(upstream: Upstream, server: Server, target: Target): Promise<SelfReport> {
   try {
     const answer = await get(upstream, target, "/health", [["host", server.url.hostHeader]]);
     const said = JSON.parse(await textOf(answer)) as Record<string, unknown> | null;
@@ -43,7 +38,7 @@ export async function objectionTo(
   upstream: Upstream,
   { service, instance, server }: TenantRow,
   path: string,
-  { target, fields }: Stop,
+  { target, fields }: Candidate,
 ): Promise<string | undefined> {
   const name = instance === null ? service : `${service}:${instance}`;
   try {
@@ -59,12 +54,7 @@ export async function objectionTo(
   }
 }
 
-function get(
-  upstream: Upstream,
-  target: Stop["target"],
-  path: string,
-  fields: Fields,
-): Promise<UpstreamResponse> {
+function get(upstream: Upstream, target: Target, path: string, fields: Fields): Promise<UpstreamResponse> {
   return upstream.send(
     target.address,
     { method: "GET", path, fields: [...fields, ["user-agent", "slum"], ["accept", "*/*"]], body: null },

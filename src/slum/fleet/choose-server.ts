@@ -1,12 +1,8 @@
 // Which server a request of a tenant goes to, and which are next: pure, read from what is known at that moment.
-import type { Standing } from "./server-health.ts";
+import type { Server } from "./server.ts";
 
-/** A server as routing sees it. */
-export interface Candidate {
-  readonly id: string;
-  readonly drained: boolean;
-  readonly standing: Standing;
-}
+/** As much of a server as decides where requests go. */
+export type RoutedServer = Pick<Server, "id" | "drained" | "standing">;
 
 /** What a tenant says about its servers. */
 export interface Preference {
@@ -18,9 +14,9 @@ export interface Preference {
 }
 
 export interface Fleet {
-  find(id: string): Candidate | undefined;
+  find(id: string): RoutedServer | undefined;
   /** All servers, lowest latency first. */
-  readonly byLatency: readonly Candidate[];
+  readonly byLatency: readonly RoutedServer[];
   /** Over how long the tenants of a server that has come back return to it. */
   readonly returnMs: number;
 }
@@ -29,7 +25,7 @@ export interface Fleet {
 export type Reason = "home" | "failover" | "home_unsettled" | "fail_open";
 
 export interface Choice {
-  readonly candidate: Candidate;
+  readonly server: RoutedServer;
   readonly reason: Reason;
 }
 
@@ -45,40 +41,40 @@ export function choose(
   avoided: (id: string) => boolean,
 ): Choice | undefined {
   const home = fleet.find(preference.home);
-  const isFree = (candidate: Candidate) => !candidate.drained && !avoided(candidate.id);
+  const isFree = (server: RoutedServer) => !server.drained && !avoided(server.id);
   const isHomeFree = home !== undefined && isFree(home);
   if (isHomeFree && isOnline(home) && isTurn(home, preference, fleet, nowMs))
-    return { candidate: home, reason: "home" };
-  for (const candidate of others(preference, fleet)) {
-    if (candidate?.id === preference.home || candidate === undefined) continue;
-    if (isOnline(candidate) && isFree(candidate)) return { candidate, reason: "failover" };
+    return { server: home, reason: "home" };
+  for (const server of others(preference, fleet)) {
+    if (server === undefined || server.id === preference.home) continue;
+    if (isOnline(server) && isFree(server)) return { server, reason: "failover" };
   }
   if (!isHomeFree) return undefined;
-  return { candidate: home, reason: isOnline(home) ? "home_unsettled" : "fail_open" };
+  return { server: home, reason: isOnline(home) ? "home_unsettled" : "fail_open" };
 }
 
 /** Whether any server of the tenant would take a request, drained ones and the last resort not counted. */
 export function isRoutable(preference: Preference, fleet: Fleet): boolean {
-  const serves = (candidate: Candidate | undefined) =>
-    candidate !== undefined && !candidate.drained && isOnline(candidate);
+  const serves = (server: RoutedServer | undefined) =>
+    server !== undefined && !server.drained && isOnline(server);
   if (serves(fleet.find(preference.home))) return true;
-  for (const candidate of others(preference, fleet)) if (serves(candidate)) return true;
+  for (const server of others(preference, fleet)) if (serves(server)) return true;
   return false;
 }
 
 /** An unknown server is routable: nothing speaks against it. */
-export function isOnline({ standing }: Candidate): boolean {
+export function isOnline({ standing }: RoutedServer): boolean {
   return standing.status !== "offline";
 }
 
 /** Tenants return one after the other, so that a server that has just come up is not met by all of them at once. */
-function isTurn({ standing }: Candidate, preference: Preference, fleet: Fleet, nowMs: number): boolean {
+function isTurn({ standing }: RoutedServer, preference: Preference, fleet: Fleet, nowMs: number): boolean {
   if (standing.settledAtMs === undefined) return false;
   const settledForMs = nowMs - standing.settledAtMs;
   return settledForMs >= fleet.returnMs || settledForMs >= preference.turn * fleet.returnMs;
 }
 
-function* others({ failover }: Preference, fleet: Fleet): Generator<Candidate | undefined> {
+function* others({ failover }: Preference, fleet: Fleet): Generator<RoutedServer | undefined> {
   if (failover === undefined) yield* fleet.byLatency;
   else for (const id of failover) yield fleet.find(id);
 }
@@ -93,10 +89,8 @@ export function turnOf(id: string): number {
 }
 
 /** Latencies that hardly differ rank the same, so that their noise does not move tenants about. */
-export function byLatency<C extends Candidate & { readonly latencyMs: number | undefined }>(
-  list: Iterable<C>,
-): C[] {
-  const rank = ({ latencyMs }: C) =>
+export function byLatency<S extends Pick<Server, "id" | "latencyMs">>(list: Iterable<S>): S[] {
+  const rank = ({ latencyMs }: S) =>
     latencyMs === undefined ? Number.POSITIVE_INFINITY : Math.round(4 * Math.log2(Math.max(latencyMs, 1)));
   const compare = (a: number, b: number) => (a === b ? 0 : a - b);
   return [...list].sort((a, b) => compare(rank(a), rank(b)) || (a.id < b.id ? -1 : 1));

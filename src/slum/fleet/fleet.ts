@@ -5,22 +5,10 @@ import { createProber } from "../../platform/net/prober.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 import { atMost, type Clock } from "../../platform/time/clock.ts";
 import type { ServerRow } from "../registry/schema.ts";
-import { byLatency, type Candidate, type Fleet } from "./choose-server.ts";
+import { byLatency, type Fleet } from "./choose-server.ts";
+import type { Server } from "./server.ts";
 import { freshStanding, nextStanding, type ServerStatus } from "./server-health.ts";
-import { addressOf, parseServerUrl, type ServerUrl } from "./server-url.ts";
-
-/** A server as it is now; replaced as a whole whenever something about it changes. */
-export interface Server extends Candidate {
-  readonly row: ServerRow;
-  readonly url: ServerUrl;
-  /** Smoothed over the last checks that passed; undefined before the first. */
-  readonly latencyMs: number | undefined;
-  /** Wall clock time of the last check. */
-  readonly checkedAt: number | undefined;
-  /** What the last check said. */
-  readonly detail: string | undefined;
-  readonly lastError: string | undefined;
-}
+import { addressOf, parseServerUrl } from "./server-url.ts";
 
 export interface Servers extends Fleet, Disposable {
   find(id: string): Server | undefined;

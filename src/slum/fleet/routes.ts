@@ -17,8 +17,9 @@ import {
   type Preference,
   turnOf,
 } from "./choose-server.ts";
-import type { Server, Servers } from "./fleet.ts";
+import type { Servers } from "./fleet.ts";
 import { PassedOver } from "./passed-over.ts";
+import type { Server } from "./server.ts";
 import { addressOf } from "./server-url.ts";
 
 export interface RoutesParts {
@@ -31,7 +32,7 @@ export interface RoutesParts {
 }
 
 interface TenantParts extends RoutesParts {
-  readonly berth: (server: Server) => Berth;
+  readonly dialled: (server: Server) => DialledServer;
   readonly passedOver: PassedOver;
 }
 
@@ -53,12 +54,12 @@ export const SELECTOR = "x-tenement-instance";
 
 export function createRoutes(parts: RoutesParts): Routes {
   const { fleet, ownHosts } = parts;
-  const shared = { ...parts, berth: createBerths(parts), passedOver: new PassedOver(parts.clock) };
+  const shared = { ...parts, dialled: createDialled(parts), passedOver: new PassedOver(parts.clock) };
   const exact = new Map<string, TenantRow>();
   /** By the part after `*`: `.acme.com`. */
   const wildcards = new Map<string, TenantRow>();
 
-  const wayOf = (row: TenantRow | undefined) => row && new Tenant(row, shared);
+  const tenantOf = (row: TenantRow | undefined) => row && new Tenant(row, shared);
 
   /** The row of a canonical host. */
   function rowOf(host: string): TenantRow | undefined {
@@ -90,10 +91,10 @@ export function createRoutes(parts: RoutesParts): Routes {
       const canonical = canonicalHost(host);
       if (canonical === undefined) return "bad_host";
       if (ownHosts.has(canonical) || isIpLiteral(canonical)) return "own";
-      return wayOf(rowOf(canonical)) ?? "unknown";
+      return tenantOf(rowOf(canonical)) ?? "unknown";
     },
     tenant: (domain) =>
-      wayOf(exact.get(domain) ?? wildcards.get(domain.replace(/^\*(?=\.)/, "")) ?? rowOf(domain)),
+      tenantOf(exact.get(domain) ?? wildcards.get(domain.replace(/^\*(?=\.)/, "")) ?? rowOf(domain)),
     unroutable(view = fleet) {
       if (view.byLatency.every((server) => isOnline(server) && !server.drained)) return [];
       const found: string[] = [];
@@ -109,7 +110,7 @@ export function createRoutes(parts: RoutesParts): Routes {
   };
 }
 
-/** One tenant's way to its servers: made for each request, as there may be a hundred thousand. */
+/** One tenant's choice of servers: made for each request, as there may be a hundred thousand tenants. */
 export class Tenant implements FailoverRequest, Preference {
   readonly row: TenantRow;
   readonly #parts: TenantParts;
@@ -133,14 +134,14 @@ export class Tenant implements FailoverRequest, Preference {
 
   next(avoided: ReadonlySet<string>, isSafe: boolean): Candidate | undefined {
     const choice = this.choose(avoided, isSafe);
-    const server = choice && this.#parts.fleet.find(choice.candidate.id);
-    return server && this.#stopAt(server);
+    const server = choice && this.#parts.fleet.find(choice.server.id);
+    return server && this.#candidateAt(server);
   }
 
   /** The home server, whatever its health; undefined when there is none. */
-  homeStop(): Candidate | undefined {
+  homeCandidate(): Candidate | undefined {
     const home = this.#parts.fleet.find(this.home);
-    return home && this.#stopAt(home);
+    return home && this.#candidateAt(home);
   }
 
   onRefusal(targetId: string): void {
@@ -152,7 +153,7 @@ export class Tenant implements FailoverRequest, Preference {
     let unusable = avoided;
     for (;;) {
       const choice = this.#chooseAny(unusable, isSafe);
-      const server = choice && this.#parts.fleet.find(choice.candidate.id);
+      const server = choice && this.#parts.fleet.find(choice.server.id);
       if (!server || this.#parts.resolver.address(server.url.host) !== undefined) return choice;
       unusable = new Set([...unusable, server.id]);
     }
@@ -185,9 +186,10 @@ export class Tenant implements FailoverRequest, Preference {
     return isRoutable({ home, turn, failover: undefined }, fleet) ? undefined : choice;
   }
 
-  #stopAt(server: Server): Candidate {
+  /** The server as the data plane takes it, with the fields that say what it is to serve. */
+  #candidateAt(server: Server): Candidate {
     const { service, instance } = this.row;
-    const { target, host } = this.#parts.berth(server);
+    const { target, host } = this.#parts.dialled(server);
     const isHome = server.id === this.home;
     if (server.row.addressing === "header") {
       const name = instance === null ? service : instanceName(service, instance);
@@ -198,23 +200,24 @@ export class Tenant implements FailoverRequest, Preference {
   }
 }
 
-/** What the stops of all tenants at one server have in common. */
-interface Berth {
+/** What a server is to the data plane, whichever tenant the request is of. */
+interface DialledServer {
   readonly address: string | undefined;
   readonly target: Target;
   readonly host: Field;
 }
 
-/** Keeps the berth of a server as long as the server and its address are the same. */
-function createBerths(parts: Pick<RoutesParts, "resolver" | "ca">): (server: Server) => Berth {
-  const known = new WeakMap<Server, Berth>();
+/** Keeps it for as long as the server and its address are the same. */
+function createDialled(parts: Pick<RoutesParts, "resolver" | "ca">): (server: Server) => DialledServer {
+  const known = new WeakMap<Server, DialledServer>();
   return (server) => {
     const address = parts.resolver.address(server.url.host);
     const before = known.get(server);
     if (before !== undefined && before.address === address) return before;
-    const berth: Berth = { address, target: targetOf(server, parts), host: ["host", server.url.hostHeader] };
-    known.set(server, berth);
-    return berth;
+    const target = targetOf(server, parts);
+    const dialled: DialledServer = { address, target, host: ["host", server.url.hostHeader] };
+    known.set(server, dialled);
+    return dialled;
   };
 }
 
@@ -226,5 +229,5 @@ export function targetOf(
   return { id, label: id, address: addressOf(url, resolver, ca), weight: 0, readiness: "ready" };
 }
 
-/** What every stop sets, so that a visitor's own never reaches a tenement. */
+/** What we set on every request, so that a visitor's own never reaches a tenement. */
 export const OVERWRITTEN: ReadonlySet<string> = new Set<Field[0]>(["host", SELECTOR]);

@@ -5,16 +5,18 @@ import type { Resolver } from "../../platform/net/resolver.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { FailoverPlane } from "../../proxy/failover/failover-plane.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
-import { createFleet, type Server, type Servers } from "../fleet/fleet.ts";
+import { createFleet, type Servers } from "../fleet/fleet.ts";
 import { createRoutes, type Routes, targetOf } from "../fleet/routes.ts";
+import type { Server } from "../fleet/server.ts";
 import type { ServerStatus } from "../fleet/server-health.ts";
-import type { Observations } from "../registry/observations.ts";
-import type { Registry, RoutingChange, Writer } from "../registry/registry.ts";
+import type { Registry, RoutingChange } from "../registry/registry.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
-import { agreedOn, fleetIf, observationsOf, type ServerIdentity } from "../webhooks/agreement.ts";
-import { type Alert, Alerts, isBeginning, type Situation } from "../webhooks/alerts.ts";
+import { observationsOf } from "../webhooks/agreement.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
-import { createFleetControl, type FleetControl } from "./servers.ts";
+import { createAnnouncer } from "./announcer.ts";
+import { pollRegistry } from "./registry-poll.ts";
+import { createServerControl, type ServerControl } from "./servers.ts";
+import { createStatusRecorder } from "./status-recorder.ts";
 import { createTenantControl, type TenantControl } from "./tenants.ts";
 import { createWebhookControl, type WebhookControl } from "./webhooks.ts";
 
@@ -22,7 +24,7 @@ export interface Control extends Disposable {
   readonly registry: Registry;
   readonly fleet: Servers;
   readonly routes: Routes;
-  readonly servers: FleetControl;
+  readonly servers: ServerControl;
   readonly tenants: TenantControl;
   readonly webhooks: WebhookControl;
   /** The proxy is there: told of servers that come, go and fail from now on. */
@@ -49,39 +51,24 @@ export interface ControlParts {
   readonly random?: () => number;
 }
 
-const TICK_MS = 1_000;
-const POLL_JITTER = 0.2;
-/** In one transaction; the others come with the next tick. */
-const ALERTS_AT_ONCE = 100;
-const NOTED_AT_ONCE = 50;
-const TO_NOTE_MAX = 10_000;
-const ALERT_MEMORY_MS = 3_600_000;
 /** What is under way to a server that is drained has so long. */
 const DRAIN_MS = 30_000;
 
-/** A server as a check has left it, with another status than before. */
-interface Noted {
-  readonly server: Server;
-  readonly at: number;
-}
-
 export function createControl(parts: ControlParts): Control {
   const { registry, clock, webhooks, snapshot, log, random = Math.random } = parts;
+  using opened = new DisposableStack();
   let plane: FailoverPlane | undefined;
-  const fleet = createFleet({ ...parts, onCheck });
+  const observe = () => observationsOf(fleet.all(), registry.now(), clock.monotonic());
+  const fleet = opened.use(createFleet({ ...parts, onCheck }));
   const routes = createRoutes({ ...parts, fleet });
-  const alerts = new Alerts({ offlineAfterMs: parts.offlineAfterMs });
-  const stopTicks = clock.every(TICK_MS, tick);
-  let stopPolls = () => {};
-  /** Changes of status that are not in the registry yet. */
-  const toNote: Noted[] = [];
-  let isNoting = false;
-  let isTelling = false;
-  let isDisposed = false;
-  let trouble = registry.trouble;
+  const statuses = opened.use(createStatusRecorder({ ...parts, onDefect }));
+  const announcer = opened.use(createAnnouncer({ ...parts, fleet, routes, observe, onDefect }));
   registry.onChange(follow);
   follow({ tenants: undefined, servers: "changed", drained: [] });
-  pollLater();
+  const { onRegistryBack: onBack } = parts;
+  opened.use(
+    pollRegistry({ registry, clock, random, log, observe, onPolled: webhooks.kick, onBack, onDefect }),
+  );
 
   function onCheck(server: Server, before: ServerStatus): void {
     const { status } = server.standing;
@@ -91,126 +78,12 @@ export function createControl(parts: ControlParts): Control {
     if (status === "offline") log.warn(text);
     else log.info(text);
     if (status === "offline") plane?.cut(server.id);
-    toNote.push({ server, at: clock.now() });
-    toNote.splice(0, Math.max(0, toNote.length - TO_NOTE_MAX));
-    void noteAll().catch(defect);
-    tick();
+    statuses.record(server);
+    announcer.look();
   }
 
-  /** Into the registry, those together that come while earlier ones are written: a thousand servers may fall at once. */
-  async function noteAll(): Promise<void> {
-    if (isNoting) return;
-    isNoting = true;
-    try {
-      while (toNote.length > 0) {
-        const some = toNote.splice(0, NOTED_AT_ONCE);
-        await registry.tryWrite((writer) => {
-          for (const one of some) note(writer, one);
-        });
-      }
-    } finally {
-      isNoting = false;
-    }
-  }
-
-  function note(writer: Writer, { server, at }: Noted): void {
-    const { status } = server.standing;
-    const { latencyMs = null, lastError = null } = server;
-    const row = registry.servers.get(server.id);
-    if (row) writer.servers.change(row, { status, statusAt: at, latencyMs, lastError });
-    writer.event(`server.${status}`, { server: server.id }, `${server.detail ?? ""}${seenBy()}`);
-  }
-
-  /** Where several slums write events, each says whose eyes these were. */
-  function seenBy(): string {
-    return registry.otherSlums.length === 0 ? "" : `, seen by slum ${parts.slumId.slice(0, 8)}`;
-  }
-
-  function defect(thrown: unknown): void {
+  function onDefect(thrown: unknown): void {
     log.error(`internal error: ${thrown instanceof Error ? thrown.stack : thrown}`);
-  }
-
-  function ownObservations(): Observations {
-    return observationsOf(fleet.all(), registry.now(), clock.monotonic());
-  }
-
-  /** What those slums agree on that have looked lately; with no other one, what this one has seen. */
-  function situation(): Situation {
-    const views = [ownObservations(), ...registry.otherSlums.map(({ observations }) => observations)];
-    const servers = [...fleet.all()].map((server) => agreedOn(describe(server), views));
-    const unroutable = routes.unroutable(fleetIf(servers, ({ isOffline }) => !isOffline));
-    const isDoubted = servers.some(({ isOnline, isOffline }) => isOnline === isOffline);
-    const unsure = isDoubted ? routes.unroutable(fleetIf(servers, ({ isOnline }) => isOnline)) : unroutable;
-    return { nowMs: registry.now(), servers, unroutable, unsure };
-  }
-
-  function tick(): void {
-    const due = alerts.step(situation(), registry.alerts);
-    if (isTelling || due.length === 0 || !registry.hasHeardFromAll) return;
-    isTelling = true;
-    void tell()
-      .catch(defect)
-      .finally(() => {
-        isTelling = false;
-      });
-  }
-
-  /**
-   * Judged anew within the transaction, where nobody else can write: what another slum has begun or ended meanwhile is neither
-   * begun nor ended again.
-   */
-  async function tell(): Promise<void> {
-    const told = await registry.tryWrite((writer) => {
-      const due = alerts.step(situation(), registry.alerts).slice(0, ALERTS_AT_ONCE);
-      for (const alert of due) write(writer, alert);
-      if (due.length > 0) forgetOldAlerts(writer, new Set(due.flatMap(({ things }) => things)));
-      return due.length;
-    });
-    if (told) webhooks.kick();
-  }
-
-  /** Into the registry with what has begun or ended, and into the outbox of who wants to know. */
-  function write(writer: Writer, alert: Alert): void {
-    remember(writer, alert.things, isBeginning(alert.type));
-    const [first = ""] = alert.things;
-    const about = first.startsWith("server ") ? { server: first.slice("server ".length) } : {};
-    const more = alert.things.length > 1 ? ` and ${alert.things.length - 1} more` : "";
-    writer.event(`webhook.${alert.type}`, about, `${first}${more}`);
-    webhooks.enqueue(writer, alert);
-  }
-
-  /** Rows that become the same one after the other are one statement: there may be a hundred thousand. */
-  function remember({ alerts: rows }: Writer, things: readonly string[], open: boolean): void {
-    const change = { open, ...(open && { begunAt: Math.round(registry.now()) }) };
-    for (const thing of things) {
-      const known = registry.alerts.get(thing);
-      if (known) rows.change(known, change);
-      else rows.add({ thing, begunAt: 0, ...change });
-    }
-  }
-
-  /** What has ended long ago may begin again without a look back; `but` what begins or ends just now. */
-  function forgetOldAlerts(writer: Writer, but: ReadonlySet<string>): void {
-    for (const row of registry.alerts.values())
-      if (!row.open && registry.now() - row.begunAt > ALERT_MEMORY_MS && !but.has(row.thing))
-        writer.alerts.remove(row);
-  }
-
-  /** One poll after the other; not those of all slums at the same moment. */
-  function pollLater(): void {
-    if (isDisposed) return;
-    const delayMs = registry.pollMs * (1 - POLL_JITTER * random());
-    stopPolls = clock.after(delayMs, () => void poll().catch(defect).finally(pollLater));
-  }
-
-  async function poll(): Promise<void> {
-    await registry.poll(ownObservations());
-    webhooks.kick();
-    if (registry.trouble === trouble || isDisposed) return;
-    trouble = registry.trouble;
-    if (trouble !== undefined) return log.warn(`${trouble}; routing goes on without it`);
-    log.info("the registry is back");
-    parts.onRegistryBack();
   }
 
   /** Routing follows the registry, whoever has changed it. */
@@ -230,12 +103,13 @@ export function createControl(parts: ControlParts): Control {
   }
 
   function retain(): void {
-    const origins = [...fleet.all()].map((server) => [server.id, targetOf(server, parts).address] as const);
-    plane?.retain(new Map(origins));
+    const addresses = [...fleet.all()].map((server) => [server.id, targetOf(server, parts).address] as const);
+    plane?.retain(new Map(addresses));
   }
 
-  const servers = createFleetControl({ ...parts, fleet });
+  const servers = createServerControl({ ...parts, fleet });
   const tenants = createTenantControl({ ...parts, servers, routes, now: clock.now });
+  const owned = opened.move();
 
   return {
     registry,
@@ -248,15 +122,6 @@ export function createControl(parts: ControlParts): Control {
       plane = opened;
       retain();
     },
-    [Symbol.dispose]() {
-      isDisposed = true;
-      stopTicks();
-      stopPolls();
-      fleet[Symbol.dispose]();
-    },
+    [Symbol.dispose]: () => owned[Symbol.dispose](),
   };
-}
-
-function describe({ id, url, row, drained }: Server): ServerIdentity {
-  return { id, url: url.origin, region: row.region ?? undefined, drained };
 }

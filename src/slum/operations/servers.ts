@@ -28,7 +28,7 @@ export interface Finding {
   readonly warnings: readonly string[];
 }
 
-export interface FleetControl {
+export interface ServerControl {
   add(server: NewServer): Promise<Finding>;
   remove(id: string): Promise<void>;
   /** False when it was so already. */
@@ -38,7 +38,7 @@ export interface FleetControl {
   get(id: string): ServerRow;
 }
 
-export interface FleetControlParts {
+export interface ServerControlParts {
   readonly registry: Registry;
   readonly fleet: Servers;
   readonly resolver: Resolver;
@@ -64,7 +64,7 @@ function warningsOf(id: string, result: CheckResult | undefined): string[] {
   return UNKNOWN_ROOT.test(result.detail) ? [failure, TRUST_IT] : [failure];
 }
 
-export function createFleetControl(parts: FleetControlParts): FleetControl {
+export function createServerControl(parts: ServerControlParts): ServerControl {
   const { registry, fleet, resolver, upstream } = parts;
 
   function get(id: string): ServerRow {

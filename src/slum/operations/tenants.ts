@@ -9,7 +9,7 @@ import type { Routes } from "../fleet/routes.ts";
 import { refuseOwnHost } from "../fleet/tenant-domain.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { TenantRow } from "../registry/schema.ts";
-import type { FleetControl } from "./servers.ts";
+import type { ServerControl } from "./servers.ts";
 
 export interface NewTenant {
   readonly id: string;
@@ -36,7 +36,7 @@ export interface TenantControl {
 
 export interface TenantControlParts {
   readonly registry: Registry;
-  readonly servers: FleetControl;
+  readonly servers: ServerControl;
   readonly routes: Routes;
   readonly upstream: Upstream;
   readonly ownHosts: ReadonlySet<string>;
@@ -81,10 +81,10 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
 
   /** What the person ought to know about the tenant's home server. */
   async function warningsOf(row: TenantRow): Promise<string[]> {
-    const stop = routes.tenant(row.domain)?.homeStop();
-    if (!stop) return [];
+    const home = routes.tenant(row.domain)?.homeCandidate();
+    if (!home) return [];
     const { healthPath, drained } = servers.get(row.server);
-    const objection = await objectionTo(parts.upstream, row, healthPath, stop);
+    const objection = await objectionTo(parts.upstream, row, healthPath, home);
     return [
       ...(drained ? [`${row.server} is drained and takes no requests`] : []),
       ...(objection ? [objection] : []),

@@ -20,7 +20,8 @@ export interface Writer {
   readonly webhooks: Rows<WebhookRow, schema.NewWebhookRow>;
   readonly deliveries: Rows<DeliveryRow, schema.NewDeliveryRow>;
   readonly alerts: Rows<AlertRow, AlertRow>;
-  event(kind: string, subject: Subject, detail: string): void;
+  /** `at` is its time on the wall clock; now unless given. */
+  event(kind: string, subject: Subject, detail: string, at?: number): void;
   token(hash: string): void;
 }
 
@@ -162,8 +163,8 @@ export async function openRegistry({
       webhooks: webhooks.writer(tables.webhooks, effects),
       deliveries: deliveries.writer(tables.deliveries, effects),
       alerts: alerts.writer(tables.alerts, effects),
-      event(kind, { server = null, tenant = null }, detail) {
-        const row = tables.insertEvent({ at: clock.now(), kind, server, tenant, detail });
+      event(kind, { server = null, tenant = null }, detail, at = clock.now()) {
+        const row = tables.insertEvent({ at, kind, server, tenant, detail });
         effects.push(() => tell(row));
       },
       token: tables.insertToken,

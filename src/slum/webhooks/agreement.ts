@@ -1,6 +1,6 @@
 // What a majority of the slums that looked lately agrees on: pure.
 import type { Fleet } from "../fleet/choose-server.ts";
-import type { Server } from "../fleet/fleet.ts";
+import type { Server } from "../fleet/server.ts";
 import { FAILURES_TO_OFFLINE, freshStanding } from "../fleet/server-health.ts";
 import type { Observation, Observations } from "../registry/observations.ts";
 import type { ObservedServer } from "./alerts.ts";

@@ -2,11 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import {
   byLatency,
-  type Candidate,
   choose,
   type Fleet,
   isRoutable,
   type Preference,
+  type RoutedServer,
   turnOf,
 } from "../../../src/slum/fleet/choose-server.ts";
 import { freshStanding, type Standing } from "../../../src/slum/fleet/server-health.ts";
@@ -25,7 +25,7 @@ function fleetOf(sketch: Sketch): Fleet {
     const latencyMs = latency === undefined ? undefined : Number(latency);
     return { id, drained: word === "drained", standing, latencyMs };
   });
-  const known = new Map<string, Candidate>(list.map((one) => [one.id, one]));
+  const known = new Map<string, RoutedServer>(list.map((one) => [one.id, one]));
   return { find: (id) => known.get(id), byLatency: byLatency(list), returnMs: 30_000 };
 }
 
@@ -38,7 +38,7 @@ function order(preference: Preference, sketch: Sketch, nowMs = 60_000): string[]
   for (;;) {
     const choice = choose(preference, fleet, nowMs, (id) => tried.includes(id));
     if (!choice) return tried;
-    tried.push(choice.candidate.id);
+    tried.push(choice.server.id);
   }
 }
 
@@ -122,7 +122,7 @@ test("latencies that hardly differ do not change the order", () => {
     standing: freshStanding(0),
     latencyMs,
   });
-  const ids = (list: readonly Candidate[]) => list.map(({ id }) => id);
+  const ids = (list: readonly RoutedServer[]) => list.map(({ id }) => id);
   expect(ids(byLatency([server("b", 50), server("a", 51)]))).toEqual(["a", "b"]);
   expect(ids(byLatency([server("a", 80), server("b", 50)]))).toEqual(["b", "a"]);
 });

@@ -1,7 +1,7 @@
 // What commands do to servers leaves nothing behind when it fails.
 import { expect, test } from "bun:test";
 import { createResolver } from "../../../src/platform/net/resolver.ts";
-import { createFleetControl, type FleetControlParts } from "../../../src/slum/operations/servers.ts";
+import { createServerControl, type ServerControlParts } from "../../../src/slum/operations/servers.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 
 test("the name of a server that could not be added is not looked up again", async () => {
@@ -14,9 +14,9 @@ test("the name of a server that could not be added is not looked up again", asyn
   using resolver = createResolver({ clock, refreshMs: 30_000, lookup });
   const locked = new Error("locked");
   const registry = { servers: new Map(), tenants: new Map(), write: () => Promise.reject(locked) };
-  const parts = { clock, resolver, registry, domain: "localhost" } as unknown as FleetControlParts;
+  const parts = { clock, resolver, registry, domain: "localhost" } as unknown as ServerControlParts;
   const server = { id: "iad", region: undefined, healthPath: "/health", addressing: "header" } as const;
-  const adding = createFleetControl(parts).add({ ...server, url: "http://typo.example" });
+  const adding = createServerControl(parts).add({ ...server, url: "http://typo.example" });
   expect(await adding.catch((thrown) => thrown)).toBe(locked);
   await clock.advance(300_000);
   expect(asked).toEqual(["typo.example"]);

@@ -1,4 +1,5 @@
 // What a receiver of webhooks hears of servers that stay down, and when: the whole of `slum serve`, with time moved by hand.
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { createClient } from "../../../src/api/client.ts";
 import { Fault } from "../../../src/core/fault.ts";
@@ -65,6 +66,12 @@ async function start(told: Readonly<Record<string, number>> = {}) {
   return {
     api,
     heard,
+    /** Another program holds the database until this is disposed. */
+    lock(): Disposable {
+      const other = new Database(dataPaths(temp.path).database);
+      other.run("BEGIN IMMEDIATE");
+      return { [Symbol.dispose]: () => other.close() };
+    },
     /** Time zero of the timeline is now. */
     async begin() {
       await clock.advance(1_000);
@@ -176,4 +183,20 @@ test("trouble that ended long ago is told once when it begins again", async () =
   await slum.api.checkServer({ params: { id: "iad" } });
   await slum.to(20);
   expect(slum.heard.map(([, what]) => what)).toEqual(["fleet.down"]);
+}, 20_000);
+
+test("a change of status that comes while the database is locked is among the events with its own time", async () => {
+  await using iad = startOrigin(() => new Response("iad"));
+  await using slum = await start();
+  await slum.api.addServer({ body: { id: "iad", url: iad.url } });
+  await iad.stop();
+  await slum.begin();
+  {
+    using _ = slum.lock();
+    await slum.api.checkServer({ params: { id: "iad" } });
+    await slum.to(3);
+    expect((await slum.api.listServers({})).servers.map(({ status }) => status)).toEqual(["offline"]);
+  }
+  await slum.to(15);
+  expect(onTime(await slum.written(/^server\./), [1.5])).toEqual(["server.offline iad"]);
 }, 20_000);

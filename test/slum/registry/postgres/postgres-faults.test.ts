@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { SQL } from "bun";
 import { systemClock } from "../../../../src/platform/time/clock.ts";
-import { createFleetControl, type FleetControlParts } from "../../../../src/slum/operations/servers.ts";
+import { createServerControl, type ServerControlParts } from "../../../../src/slum/operations/servers.ts";
 import { openRegistryAt } from "../../../../src/slum/registry/open-registry.ts";
 import type { Registry, RoutingRows } from "../../../../src/slum/registry/registry.ts";
 import type { ServerRow } from "../../../../src/slum/registry/schema.ts";
@@ -98,7 +98,7 @@ describe.skipIf(!hasPostgres)(`a shared registry ${NEEDS_POSTGRES}`, () => {
     await there.poll(new Map());
     const tenant = { id: "acme", domain: "acme.example.com", server: "iad", service: "api" };
     await here.write((writer) => writer.tenants.add({ ...tenant, writes: "any", createdAt: 1 }));
-    const control = createFleetControl({ registry: there } as FleetControlParts);
+    const control = createServerControl({ registry: there } as ServerControlParts);
     const failed = await control.remove("iad").catch((thrown) => thrown);
     expect([failed.message, there.servers.size]).toEqual(["server iad is used by tenant acme", 1]);
   });
