@@ -1,4 +1,4 @@
-// IP addresses and networks as texts: read strictly, an IPv4 address in IPv6 dress as the IPv4 address that it is.
+// IP addresses and networks as texts: read strictly, and an IPv4-mapped IPv6 address as the IPv4 address that it is.
 import ipaddr from "ipaddr.js";
 import { Fault } from "./fault.ts";
 import { quote } from "./name.ts";

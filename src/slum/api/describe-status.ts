@@ -2,7 +2,8 @@
 import type { Answer } from "../../api/operation.ts";
 import type { SlumContract } from "./contract.ts";
 
-type Status = Answer<SlumContract["status"]>;
+/** What `slum ps` shows. */
+export type SlumStatus = Answer<SlumContract["status"]>;
 
 const NAMES_SHOWN = 5;
 
@@ -11,7 +12,7 @@ export function describeStatus({
   unroutable,
   unroutable_total: total,
   webhooks,
-}: Status): string[] {
+}: SlumStatus): string[] {
   const names = unroutable.slice(0, NAMES_SHOWN).join(", ");
   return [
     ...(registry.ok ? [] : [`the registry cannot be used, routing goes on without it: ${registry.trouble}`]),

@@ -3,8 +3,7 @@ import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { watch } from "../../cli/watch.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import type { SlumClient } from "../api/contract.ts";
-import { describeStatus } from "../api/describe-status.ts";
+import { describeStatus, type SlumStatus } from "../api/describe-status.ts";
 import { connect } from "./connect.ts";
 import { serverTable } from "./report.ts";
 
@@ -41,9 +40,7 @@ export default command({
 
 const EMPTY = "no servers; add one: slum server add ID https://...\n";
 
-type Status = Awaited<ReturnType<SlumClient["status"]>>;
-
-function countsOf({ tenants, registry: { slums } }: Status): string[] {
+function countsOf({ tenants, registry: { slums } }: SlumStatus): string[] {
   return [
     tenants === 1 ? "1 tenant" : `${tenants} tenants`,
     ...(slums > 1 ? [`${slums} slums on this registry`] : []),

@@ -1,15 +1,15 @@
-// Which server a request of a tenant goes to, and which are next: pure, read from what is known at that moment.
+// Chooses the server for a request of a tenant, and the next ones to fail over to. Pure.
 import type { Server } from "./server.ts";
 
 /** As much of a server as decides where requests go. */
 export type RoutedServer = Pick<Server, "id" | "drained" | "standing">;
 
-/** What a tenant says about its servers. */
+/** A tenant's home server and its failover. */
 export interface Preference {
   readonly home: string;
   /** In this order; undefined means all others, lowest latency first. */
   readonly failover: readonly string[] | undefined;
-  /** From 0 up to 1: where in the time of return to a server this tenant's turn is. */
+  /** From 0 up to 1: when in the staggered return to a recovered server this tenant's traffic moves back. */
   readonly turn: number;
 }
 
@@ -17,7 +17,7 @@ export interface Fleet {
   find(id: string): RoutedServer | undefined;
   /** All servers, lowest latency first. */
   readonly byLatency: readonly RoutedServer[];
-  /** Over how long the tenants of a server that has come back return to it. */
+  /** Over how long the tenants of a recovered server are moved back to it. */
   readonly returnMs: number;
 }
 
@@ -67,7 +67,7 @@ export function isOnline({ standing }: RoutedServer): boolean {
   return standing.status !== "offline";
 }
 
-/** Tenants return one after the other, so that a server that has just come up is not met by all of them at once. */
+/** Tenants move back one after the other, so that a server that has just recovered does not get all of their load at once. */
 function isTurn({ standing }: RoutedServer, preference: Preference, fleet: Fleet, nowMs: number): boolean {
   if (standing.settledAtMs === undefined) return false;
   const settledForMs = nowMs - standing.settledAtMs;
@@ -79,7 +79,7 @@ function* others({ failover }: Preference, fleet: Fleet): Generator<RoutedServer
   else for (const id of failover) yield fleet.find(id);
 }
 
-/** A tenant's turn from its id: the same in every slum, and evenly spread (FNV-1a with a final mix). */
+/** A tenant's turn by a hash of its id: the same in every slum, and evenly spread (FNV-1a with a final mix). */
 export function turnOf(id: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < id.length; at += 1) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);

@@ -1,4 +1,4 @@
-// From a Host header to the tenant and its servers: an index that changes one tenant at a time, at the cost of one.
+// The route index: from a Host header to a tenant and its servers, updated one tenant at a time.
 import type { Field } from "../../core/forwarding-headers.ts";
 import { canonicalHost, isIpLiteral } from "../../core/host.ts";
 import { instanceName } from "../../core/name.ts";
@@ -49,7 +49,7 @@ export interface Routes {
   unroutable(view?: Fleet): string[];
 }
 
-/** What a tenement is told by a field, lower case. */
+/** The request field that names service or instance to a tenement, lower case. */
 export const SELECTOR = "x-tenement-instance";
 
 export function createRoutes(parts: RoutesParts): Routes {

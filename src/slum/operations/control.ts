@@ -1,4 +1,4 @@
-// The control of one slum: the parts put together, and the way from checks to routing, events and webhooks.
+// The control plane of one slum: wires registry, health checks, routing, events and webhooks together.
 
 import type { Log } from "../../platform/log.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
@@ -27,7 +27,7 @@ export interface Control extends Disposable {
   readonly servers: ServerControl;
   readonly tenants: TenantControl;
   readonly webhooks: WebhookControl;
-  /** The proxy is there: told of servers that come, go and fail from now on. */
+  /** The data plane that follows servers as they are added, deleted and found offline. */
   attach(plane: FailoverPlane): void;
 }
 
@@ -51,7 +51,7 @@ export interface ControlParts {
   readonly random?: () => number;
 }
 
-/** What is under way to a server that is drained has so long. */
+/** How long requests in flight to a drained server may take. */
 const DRAIN_MS = 30_000;
 
 export function createControl(parts: ControlParts): Control {

@@ -20,7 +20,7 @@ export interface NewServer {
   readonly addressing: "header" | "host";
 }
 
-/** What one look at a server has shown. */
+/** What one check of a server has found. */
 export interface Finding {
   readonly healthy: boolean;
   readonly detail: string;
@@ -91,19 +91,19 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
       throw new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
   }
 
-  /** Gives DNS a moment to know the server's name; the checks tell when it does not. */
-  function knownBy(url: string): Promise<void> {
+  /** Waits a moment for DNS; a name that is not found is the checks' to report. */
+  function resolved(url: string): Promise<void> {
     return atMost(parts.clock, LOOKUP_MS, resolver.watch(parseServerUrl(url).host));
   }
 
-  /** A name that came to no server would be looked up for ever. */
+  /** A name that no server has would be looked up for ever. */
   function forgetName(url: string): void {
     const { host } = parseServerUrl(url);
     const isNeeded = [...registry.servers.values()].some((row) => parseServerUrl(row.url).host === host);
     if (!isNeeded) resolver.unwatch(host);
   }
 
-  async function look(id: string): Promise<SelfReport> {
+  async function askItself(id: string): Promise<SelfReport> {
     const server = fleet.find(id);
     if (!server || resolver.address(server.url.host) === undefined)
       return { peer: undefined, trusted: undefined, slum: undefined };
@@ -112,17 +112,17 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
 
   async function check(id: string): Promise<Finding> {
     const row = get(id);
-    await knownBy(row.url);
-    const [result, portrait] = await Promise.all([fleet.check(id), look(id)]);
+    await resolved(row.url);
+    const [result, report] = await Promise.all([fleet.check(id), askItself(id)]);
     return {
       healthy: result?.ok ?? false,
       detail: result?.detail ?? "it was deleted meanwhile",
-      trusted: portrait.trusted,
-      warnings: [...warningsOf(id, result), ...objectionsTo(id, portrait)],
+      trusted: report.trusted,
+      warnings: [...warningsOf(id, result), ...objectionsTo(id, report)],
     };
   }
 
-  /** What a tenement's own word about us gives cause to say. */
+  /** Warnings that follow from what a tenement says about us at /health. */
   function objectionsTo(id: string, { peer, trusted, slum }: SelfReport): string[] {
     if (slum !== undefined)
       return [`${id} is ${slum === parts.slumId ? "this slum itself" : "a slum"}, not a tenement`];
@@ -154,7 +154,7 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
     check,
     async add(server) {
       refuse(server);
-      await knownBy(server.url);
+      await resolved(server.url);
       const now = parts.clock.now();
       const row = await registry
         .write((writer) => {
@@ -169,7 +169,7 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
           throw thrown;
         });
       // Asked when it is known how to reach it, and taken back before it can take a request of a tenant.
-      if ((await look(row.id)).slum === parts.slumId) {
+      if ((await askItself(row.id)).slum === parts.slumId) {
         await registry.write((writer) => writer.servers.remove(row));
         throw new Fault("conflict", `${row.url} is this slum itself`, "give the URL of a tenement");
       }

@@ -1,13 +1,12 @@
 // The page itself: servers, tenants, what is wrong anywhere, and what happened.
 import { useState } from "preact/hooks";
 import type { Principal } from "../../api/access.ts";
-import type { Answer } from "../../api/operation.ts";
 import { Failure } from "../../api/page/failure.tsx";
 import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import { useLive } from "../../api/page/live.ts";
 import type { Visitor } from "../../api/page/server.ts";
-import type { SlumClient, SlumContract } from "../api/contract.ts";
-import { describeStatus } from "../api/describe-status.ts";
+import type { SlumClient } from "../api/contract.ts";
+import { describeStatus, type SlumStatus } from "../api/describe-status.ts";
 import type { EventView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
@@ -20,10 +19,8 @@ interface DashboardProps {
   readonly onLeave: () => void;
 }
 
-type Status = Answer<SlumContract["status"]>;
-
 export function Dashboard({ visitor: { product }, client, onLeave }: DashboardProps) {
-  const live = useLive<Status, EventView>({
+  const live = useLive<SlumStatus, EventView>({
     state: (signal) => client.status({}, { signal }),
     events: async (query, signal) => (await client.events({ query }, { signal })).events,
   });

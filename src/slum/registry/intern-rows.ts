@@ -1,4 +1,4 @@
-// Rows of tenants as memory is to keep them: of a hundred thousand, each byte counts.
+// Interns the texts of tenants' rows: with a hundred thousand rows each byte counts.
 import type { tenants } from "./schema.ts";
 
 type TenantRow = Readonly<typeof tenants.$inferSelect>;

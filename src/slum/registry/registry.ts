@@ -53,9 +53,9 @@ export interface Registry extends AsyncDisposable {
   /** By `seq`: oldest first. */
   readonly deliveries: ReadonlyMap<number, DeliveryRow>;
   readonly alerts: ReadonlyMap<string, AlertRow>;
-  /** What the other slums on this registry have seen of the servers lately. */
+  /** What the other slums on this registry have observed of the servers lately. */
   readonly otherSlums: readonly OtherSlum[];
-  /** Whether those have all had the time to tell. */
+  /** Whether those have all had the time to publish. */
   readonly hasHeardFromAll: boolean;
   /** Why the database could not be used the last time; undefined while all is well. */
   readonly trouble: string | undefined;
@@ -117,7 +117,7 @@ export async function openRegistry({
   let trouble: string | undefined;
   let currentMs: number | undefined;
 
-  const tell = (row: EventRow) => {
+  const emit = (row: EventRow) => {
     for (const listener of listeners) listener(row);
   };
 
@@ -150,7 +150,7 @@ export async function openRegistry({
       for (const [key, row] of changes.alerts) alerts.set(key, row);
       follow();
     },
-    events: (rows) => rows.forEach(tell),
+    events: (rows) => rows.forEach(emit),
     get wantsEvents() {
       return listeners.size > 0;
     },
@@ -165,7 +165,7 @@ export async function openRegistry({
       alerts: alerts.writer(tables.alerts, effects),
       event(kind, { server = null, tenant = null }, detail, at = clock.now()) {
         const row = tables.insertEvent({ at, kind, server, tenant, detail });
-        effects.push(() => tell(row));
+        effects.push(() => emit(row));
       },
       token: tables.insertToken,
     };

@@ -1,4 +1,4 @@
-// The registry's tables: servers, tenants, what became of them, and what is to be told to whom.
+// The registry's tables: servers, tenants, events, receivers of webhooks and their outbox.
 import { integer, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 /** `seq` orders creation. Times are milliseconds since the epoch, of the wall clock. */
@@ -80,7 +80,7 @@ export const deliveries = sqliteTable(
   (table) => [uniqueIndex("deliveries_message").on(table.webhook, table.messageId)],
 );
 
-/** Things whose beginning was told: open until their end was told too. */
+/** Things whose beginning was announced: open until their end was announced too. */
 export const alerts = sqliteTable("alerts", {
   thing: text().primaryKey(),
   begunAt: integer().notNull(),

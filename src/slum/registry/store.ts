@@ -1,4 +1,4 @@
-// Where the registry's rows are kept: what a SQLite file and a PostgreSQL-compatible database both do for it.
+// The interface of the registry's storage, which a SQLite file and a PostgreSQL-compatible database both implement.
 import type { Fault } from "../../core/fault.ts";
 import type { Observations, OtherSlum } from "./observations.ts";
 import type * as schema from "./schema.ts";
@@ -33,7 +33,7 @@ export interface Changes {
   readonly alerts: ReadonlyMap<string, schema.AlertRow | undefined>;
 }
 
-/** How the registry hears of what is in the database: without an await in between, and never in the middle of a transaction's work. */
+/** How the store passes the database's rows to the registry: synchronously, and never in the middle of a transaction's work. */
 export interface Feed {
   /** The database was opened, or reached again: everything may be other than it was. */
   replace(contents: Contents): void;
@@ -58,11 +58,11 @@ export interface Store extends AsyncDisposable {
    * else is fed. `work` may be run again when others were in its way, for `patienceMs`; what it throws is thrown on.
    */
   transact<T>(work: (tables: Tables) => T, patienceMs: number, committed: () => void): Promise<T>;
-  /** Tells whether the database can be used, feeds what others have changed, and leaves word of what this slum has seen. */
+  /** Tells whether the database can be used, feeds what others have changed, and publishes what this slum has observed. */
   poll(observations: Observations): Promise<void>;
-  /** What the other slums have seen of the servers lately. */
+  /** What the other slums have observed of the servers lately. */
   readonly otherSlums: readonly OtherSlum[];
-  /** Whether all slums that live have had the time to leave word: not when the database was reached only just now. */
+  /** Whether all running slums have had the time to publish: not when the database has only just been reached again. */
   readonly hasHeardFromAll: boolean;
   events(filter: EventFilter): Promise<readonly schema.EventRow[]>;
   /** Hashes of the tokens; the last ones read while the database cannot be. */

@@ -19,7 +19,7 @@ export class TableCopy<Row extends object, New, Key> {
   readonly #keyOf: (row: Row) => Key;
   readonly #onChange: (before: Row | undefined, after: Row | undefined) => void;
 
-  /** `onChange` hears of each row that comes, goes or becomes another. */
+  /** `onChange` is called for each row that is inserted, updated or deleted. */
   constructor(
     keyOf: (row: Row) => Key,
     onChange: (before: Row | undefined, after: Row | undefined) => void = () => {},
@@ -28,7 +28,7 @@ export class TableCopy<Row extends object, New, Key> {
     this.#onChange = onChange;
   }
 
-  /** Replaces everything, without a word to `onChange`. */
+  /** Replaces all rows without calling `onChange`. */
   load(rows: Iterable<Row>): void {
     this.rows.clear();
     for (const row of rows) this.rows.set(this.#keyOf(row), row);

@@ -1,11 +1,11 @@
-// What a majority of the slums that looked lately agrees on: pure.
+// Quorum: the state of each server that a majority of the slums agrees on which checked it lately. Pure.
 import type { Fleet } from "../fleet/choose-server.ts";
 import type { Server } from "../fleet/server.ts";
 import { FAILURES_TO_OFFLINE, freshStanding } from "../fleet/server-health.ts";
 import type { Observation, Observations } from "../registry/observations.ts";
 import type { ObservedServer } from "./alerts.ts";
 
-/** What this slum has seen. `registryMs` and `monotonicMs` are the same moment. */
+/** What this slum's checks have found. `registryMs` and `monotonicMs` are the same moment. */
 export function observationsOf(
   servers: Iterable<Server>,
   registryMs: number,
@@ -41,7 +41,7 @@ export function fleetIf(
   return { find: (id) => known.get(id), byLatency, returnMs: 0 };
 }
 
-/** A server of the registry, whoever has seen it. */
+/** A server of the registry, whoever has checked it. */
 export type ServerIdentity = Pick<ObservedServer, "id" | "url" | "region" | "drained">;
 
 /**

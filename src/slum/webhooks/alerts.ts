@@ -16,7 +16,7 @@ export interface Alert {
   readonly things: readonly string[];
 }
 
-/** A server, with how its checks went lately; times are of the registry's clock. */
+/** A server as the slums agree on it; times are of the registry's clock. */
 export interface ObservedServer {
   readonly id: string;
   readonly url: string;
@@ -54,15 +54,15 @@ const LISTED_MAX = 1_000;
 
 const FLEET = "fleet";
 
-/** Things whose beginning was told, by name: the registry's, as other slums may have told it. */
-export type Told = ReadonlyMap<string, Pick<AlertRow, "begunAt" | "open">>;
+/** Things whose beginning was announced, by name: the registry's rows, as another slum may have done it. */
+export type Announced = ReadonlyMap<string, Pick<AlertRow, "begunAt" | "open">>;
 
-/** Pure but for since when conditions hold: time, and what was told so far, come with each step. */
+/** Keeps only since when conditions hold: the time, and what was announced so far, come with each step. */
 export class Alerts {
   readonly #options: AlertOptions;
   /** Since when the condition of a thing holds without a break. */
   readonly #heldMs = new Map<string, number>();
-  #told: Told = new Map();
+  #announced: Announced = new Map();
   /** What this step has begun and ended. */
   readonly #now = new Map<string, boolean>();
 
@@ -71,11 +71,11 @@ export class Alerts {
   }
 
   /**
-   * What begins or ends now, in the order in which it is to be told. It is told when it is in the registry: until then the next
-   * step says the same.
+   * What begins or ends now, in the order in which it is to be announced. Until it is in the registry the next step answers
+   * the same.
    */
-  step(situation: Situation, told: Told): Alert[] {
-    this.#told = told;
+  step(situation: Situation, announced: Announced): Alert[] {
+    this.#announced = announced;
     this.#now.clear();
     const alerts = [...this.#fleetDown(situation), ...this.#servers(situation), ...this.#fleetUp(situation)];
     return [...alerts, ...this.#tenants(situation)];
@@ -99,7 +99,7 @@ export class Alerts {
       }
     }
     const known = new Set(servers.map(({ id }) => `server ${id}`));
-    // A deleted server has no end that anybody waits for; told all the same, as its beginning was.
+    // A server may be deleted while it is offline: what has begun gets its end all the same.
     for (const thing of this.#openOnes("server ")) {
       if (known.has(thing)) continue;
       yield this.#end("server.online", [thing], { server: thing.slice("server ".length), deleted: true });
@@ -149,15 +149,15 @@ export class Alerts {
   }
 
   #mayBegin(thing: string, nowMs: number): boolean {
-    return nowMs - (this.#told.get(thing)?.begunAt ?? Number.NEGATIVE_INFINITY) >= REPEAT_MS;
+    return nowMs - (this.#announced.get(thing)?.begunAt ?? Number.NEGATIVE_INFINITY) >= REPEAT_MS;
   }
 
   #isOpen(thing: string): boolean {
-    return this.#now.get(thing) ?? this.#told.get(thing)?.open ?? false;
+    return this.#now.get(thing) ?? this.#announced.get(thing)?.open ?? false;
   }
 
   #openOnes(prefix: string): string[] {
-    return [...this.#told.keys()].filter((thing) => thing.startsWith(prefix) && this.#isOpen(thing));
+    return [...this.#announced.keys()].filter((thing) => thing.startsWith(prefix) && this.#isOpen(thing));
   }
 
   #begin(type: AlertType, things: readonly string[], data: Alert["data"]): Alert {

@@ -20,10 +20,10 @@ export interface Outbox extends Disposable {
 
 export interface OutboxParts {
   readonly registry: Registry;
-  /** By which a message is claimed: no other slum sends it meanwhile. */
+  /** Whose claim on a message keeps other slums from sending it. */
   readonly slumId: string;
   readonly clock: Clock;
-  /** Its own, so that a slow receiver is no business of the traffic's. */
+  /** A connection pool of its own, so that a slow receiver holds up no visitor. */
   readonly upstream: Upstream;
   readonly log: Log;
   readonly random?: () => number;
@@ -43,7 +43,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
   const { registry, slumId, clock, upstream, log, random = Math.random } = parts;
   const stop = clock.every(TICK_MS, kick);
   const ended = new AbortController();
-  /** This run of this slum: what an earlier one had claimed may be under way yet. */
+  /** This process of this slum: what an earlier one had claimed may still be in flight. */
   const self = `${slumId}/${crypto.randomUUID().slice(0, 8)}`;
   /** Receivers that are being sent to. */
   const busy = new Set<string>();

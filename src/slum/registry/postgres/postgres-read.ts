@@ -123,7 +123,7 @@ export async function readTokens(db: Drizzle): Promise<readonly string[]> {
   return rows.map(({ hash }) => hash);
 }
 
-/** By what a revision is told apart from one of the same number; undefined for none. */
+/** What distinguishes a revision from another of the same number; undefined for none. */
 export async function markOf(db: Drizzle, revision: number): Promise<string | undefined> {
   const { changes } = tables;
   const isMark = and(eq(changes.revision, revision), eq(changes.table, MARK));

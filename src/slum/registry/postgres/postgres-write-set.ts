@@ -1,4 +1,4 @@
-// What one transaction writes, noted down first: the work of a transaction is synchronous, the way to the database is not.
+// The statements of one transaction, buffered: the work of a transaction is synchronous, the connection to the database is not.
 
 import { getTableColumns, inArray } from "drizzle-orm";
 import type { BunSQLDatabase } from "drizzle-orm/bun-sql";
@@ -25,7 +25,7 @@ const PIECE = 500;
 const NAMED_MAX = 2_000;
 /** The key of a change that does not say which rows. */
 export const ALL = "*";
-/** In place of a table: the key is no other revision's, so that two of the same number are told apart. */
+/** In place of a table: its key is unique to the revision, so that two revisions of the same number can be distinguished. */
 export const MARK = "mark";
 /** Rows of one transaction, at most: a seq is the revision times this, plus the row's place. */
 const PLACES = 2 ** 20;
@@ -148,7 +148,7 @@ function wholeRow(columns: readonly string[], values: object): { [column: string
   return Object.fromEntries(columns.map((column) => [column, given[column] ?? null]));
 }
 
-/** What others are told: which rows, or that they are too many to name. */
+/** The change log that other slums follow: which rows, or that they are too many to list. */
 function changesOf(revision: number, changed: ReadonlyMap<string, ReadonlySet<string>>) {
   return [...changed].flatMap(([table, keys]) =>
     (keys.size > NAMED_MAX ? [ALL] : [...keys]).map((key) => ({ revision, table, key })),

@@ -1,4 +1,4 @@
-// How far the copy in memory has come: which revision of the registry it is, and the ways to a later one.
+// The replica of the registry in memory: which revision it is of, and how it is brought to a later one.
 import type { Feed } from "../store.ts";
 import { type Ask, markOf, readAll, readChanges, readEventsOf, readTokens } from "./postgres-read.ts";
 import type { Drizzle } from "./postgres-write-set.ts";
@@ -14,7 +14,7 @@ export interface Head {
 /** `stale`: it is not known any more what has changed, or too much has, so that everything has to be read. */
 export type Follow = "current" | "stale";
 
-/** A revision, and the mark that tells it from another of the same number: a cluster may lose the last writes in a failover. */
+/** A revision, and the mark that distinguishes it from another of the same number: a cluster may lose the last writes in a failover. */
 interface Revision {
   readonly number: number;
   readonly mark: string | undefined;
