@@ -22,6 +22,11 @@ export interface Probe {
 export interface Prober extends Disposable {
   /** Checks `key` from now on, at once first; a probe it had before is forgotten. */
   watch(key: string, probe: Probe): void;
+  /**
+   * Goes on at another pace: the failures so far, a check in flight and those who wait for it stay, and the next check is
+   * due so long after the last one. Watches a key that was not.
+   */
+  repace(key: string, probe: Probe): void;
   /** No result of `key` is reported any more; its check in flight is aborted. */
   unwatch(key: string): void;
   /** Checks now and reports as always; joins a check in flight. Undefined when the key is not watched, or not for long enough. */
@@ -52,146 +57,207 @@ const STARTING_GROWTH = 1.5;
 const STARTING_MAX_MS = 1000;
 const DOUBT_EVERY_MS = 1000;
 
-interface Entry {
-  readonly key: string;
-  readonly probe: Probe;
-  readonly abort: AbortController;
-  dueMs: number;
-  failures: number;
-  /** Checks in a row, while starting, that found nothing listening. */
-  absences: number;
-  starting: boolean;
-  checking: boolean;
-  begunAtMs: number;
-  doubtedAtMs: number;
-  waiters: ((result: CheckResult | undefined) => void)[];
+export function createProber(options: ProberOptions): Prober {
+  const schedule = new Schedule(options);
+  return {
+    watch(key, probe) {
+      schedule.remove(key);
+      schedule.add(new Entry(key, probe, options.clock.monotonic()));
+    },
+    repace(key, probe) {
+      const entry = schedule.find(key);
+      if (entry) schedule.repace(entry, probe);
+      else schedule.add(new Entry(key, probe, options.clock.monotonic()));
+    },
+    unwatch: (key) => schedule.remove(key),
+    async checkNow(key) {
+      const entry = schedule.find(key);
+      if (!entry) return undefined;
+      const answered = entry.nextResult();
+      if (!entry.checking) schedule.hurry(entry);
+      return answered;
+    },
+    doubt(key) {
+      const entry = schedule.find(key);
+      if (!entry?.mayBeDoubted(options.clock.monotonic())) return false;
+      schedule.hurry(entry);
+      return true;
+    },
+    [Symbol.dispose]: () => schedule[Symbol.dispose](),
+  };
 }
 
-export function createProber(options: ProberOptions): Prober {
-  const { clock, onResult, concurrency, jitter = 0, random = Math.random } = options;
-  const entries = new Map<string, Entry>();
-  let running = 0;
-  let nextDueMs = Number.POSITIVE_INFINITY;
-  const stopTicking = clock.every(TICK_MS, tick);
+/** One key that is watched: its probe, how its checks went, and who waits for the next one. */
+class Entry {
+  readonly key: string;
+  readonly abort = new AbortController();
+  probe: Probe;
+  dueMs: number;
+  failures = 0;
+  checking = false;
+  /** Until a check passes; see Probe. */
+  #starting: boolean;
+  /** Checks in a row, while starting, that found nothing listening. */
+  #absences = 0;
+  #last: { readonly ok: boolean; readonly begunAtMs: number; readonly endedAtMs: number } | undefined;
+  #begunAtMs = Number.NEGATIVE_INFINITY;
+  #doubtedAtMs = Number.NEGATIVE_INFINITY;
+  #waiters: ((result: CheckResult | undefined) => void)[] = [];
 
-  function tick(): void {
-    if (nextDueMs <= horizon()) startDue();
+  constructor(key: string, probe: Probe, dueMs: number) {
+    this.key = key;
+    this.probe = probe;
+    this.#starting = probe.starting;
+    this.dueMs = dueMs;
+  }
+
+  /** Never rejects. */
+  check(nowMs: number): Promise<CheckResult> {
+    this.checking = true;
+    this.#begunAtMs = nowMs;
+    return this.probe.check(this.abort.signal, this.failures).catch(defect);
+  }
+
+  /** Counts a result, and answers those who wait for it before anybody else hears of it. */
+  take(result: CheckResult, nowMs: number): void {
+    this.checking = false;
+    this.#starting &&= !result.ok;
+    this.#absences = this.#starting && result.absent ? this.#absences + 1 : 0;
+    if (result.ok) this.failures = 0;
+    else if (this.#absences === 0 && !result.inconclusive) this.failures++;
+    this.#last = { ok: result.ok, begunAtMs: this.#begunAtMs, endedAtMs: nowMs };
+    this.answer(result);
+  }
+
+  /** The result of the check under way, or of the next one. */
+  nextResult(): Promise<CheckResult | undefined> {
+    return new Promise((resolve) => void this.#waiters.push(resolve));
+  }
+
+  answer(result: CheckResult | undefined): void {
+    for (const resolve of this.#waiters.splice(0)) resolve(result);
+  }
+
+  repace(probe: Probe): void {
+    this.probe = probe;
+    this.#starting = probe.starting;
+    this.#absences = 0;
+  }
+
+  /** Sets when the next check is due; `spread` is a factor for intervals. */
+  schedule(spread: number): void {
+    if (this.#last) this.dueMs = this.#last.endedAtMs + this.#pauseMs(this.#last, spread);
+  }
+
+  mayBeDoubted(nowMs: number): boolean {
+    if (this.checking || this.#starting || this.failures > 0) return false;
+    if (nowMs - this.#doubtedAtMs < DOUBT_EVERY_MS) return false;
+    this.#doubtedAtMs = nowMs;
+    return true;
+  }
+
+  #pauseMs(
+    { ok, begunAtMs, endedAtMs }: { ok: boolean; begunAtMs: number; endedAtMs: number },
+    spread: number,
+  ) {
+    const { intervalMs, retryMs, retryAfterHangMs } = this.probe;
+    if (this.#absences > 0) return growing(ABSENT_FIRST_MS, this.#absences);
+    if (this.#starting) return growing(STARTING_FIRST_MS, this.failures);
+    if (ok) return intervalMs * spread;
+    const pause = retryMs[Math.max(0, this.failures - 1)] ?? retryMs.at(-1) ?? intervalMs;
+    return endedAtMs - begunAtMs > pause ? (retryAfterHangMs ?? pause) : pause;
+  }
+}
+
+/** The one loop: starts what is due, the longest due first, as many at once as may be. */
+class Schedule implements Disposable {
+  readonly #options: ProberOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #stopTicking: () => void;
+  #running = 0;
+  #nextDueMs = Number.POSITIVE_INFINITY;
+
+  constructor(options: ProberOptions) {
+    this.#options = options;
+    this.#stopTicking = options.clock.every(TICK_MS, () => this.#tick());
+  }
+
+  find(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  add(entry: Entry): void {
+    this.#entries.set(entry.key, entry);
+    this.#startDue();
+  }
+
+  remove(key: string): void {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
+    this.#entries.delete(key);
+    entry.abort.abort();
+    entry.answer(undefined);
+  }
+
+  repace(entry: Entry, probe: Probe): void {
+    entry.repace(probe);
+    this.#plan(entry);
+    this.#tick();
+  }
+
+  /** Before everything that is merely due. */
+  hurry(entry: Entry): void {
+    entry.dueMs = Number.NEGATIVE_INFINITY;
+    this.#startDue();
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopTicking();
+    for (const key of [...this.#entries.keys()]) this.remove(key);
+  }
+
+  #tick(): void {
+    if (this.#nextDueMs <= this.#horizonMs()) this.#startDue();
   }
 
   /** Half a tick ahead: checks start on time on average, not half a tick late. */
-  function horizon(): number {
-    return clock.monotonic() + TICK_MS / 2;
+  #horizonMs(): number {
+    return this.#options.clock.monotonic() + TICK_MS / 2;
   }
 
-  function startDue(): void {
-    const limit = horizon();
+  #startDue(): void {
+    const limit = this.#horizonMs();
     const due: Entry[] = [];
-    nextDueMs = Number.POSITIVE_INFINITY;
-    for (const entry of entries.values()) {
+    this.#nextDueMs = Number.POSITIVE_INFINITY;
+    for (const entry of this.#entries.values()) {
       if (entry.checking) continue;
       if (entry.dueMs <= limit) due.push(entry);
-      else nextDueMs = Math.min(nextDueMs, entry.dueMs);
+      else this.#nextDueMs = Math.min(this.#nextDueMs, entry.dueMs);
     }
     due.sort((a, b) => a.dueMs - b.dueMs);
-    for (const entry of due.splice(0, concurrency - running)) void run(entry);
-    nextDueMs = Math.min(nextDueMs, due[0]?.dueMs ?? nextDueMs);
+    for (const entry of due.splice(0, this.#options.concurrency - this.#running)) void this.#run(entry);
+    this.#nextDueMs = Math.min(this.#nextDueMs, due[0]?.dueMs ?? this.#nextDueMs);
   }
 
-  async function run(entry: Entry): Promise<void> {
-    running++;
-    entry.checking = true;
-    entry.begunAtMs = clock.monotonic();
-    const result = await entry.probe.check(entry.abort.signal, entry.failures).catch(defect);
-    running--;
-    entry.checking = false;
-    if (entries.get(entry.key) === entry) finish(entry, result);
-    tick();
+  async #run(entry: Entry): Promise<void> {
+    const { clock, onResult } = this.#options;
+    this.#running++;
+    const result = await entry.check(clock.monotonic());
+    this.#running--;
+    if (this.#entries.get(entry.key) === entry) {
+      entry.take(result, clock.monotonic());
+      this.#plan(entry);
+      // Last, as it may watch the key anew, at another pace or not at all.
+      onResult(entry.key, result);
+    }
+    this.#tick();
   }
 
-  function finish(entry: Entry, result: CheckResult): void {
-    entry.starting &&= !result.ok;
-    entry.absences = entry.starting && result.absent ? entry.absences + 1 : 0;
-    if (result.ok) entry.failures = 0;
-    else if (entry.absences === 0 && !result.inconclusive) entry.failures++;
-    const nowMs = clock.monotonic();
-    entry.dueMs = nowMs + pauseMs(entry, result.ok, nowMs - entry.begunAtMs);
-    nextDueMs = Math.min(nextDueMs, entry.dueMs);
-    onResult(entry.key, result);
-    answer(entry, result);
+  #plan(entry: Entry): void {
+    const { jitter = 0, random = Math.random } = this.#options;
+    entry.schedule(1 + jitter * (2 * random() - 1));
+    if (!entry.checking) this.#nextDueMs = Math.min(this.#nextDueMs, entry.dueMs);
   }
-
-  function pauseMs({ probe, failures, absences, starting }: Entry, ok: boolean, tookMs: number): number {
-    if (absences > 0) return growing(ABSENT_FIRST_MS, absences);
-    if (starting) return growing(STARTING_FIRST_MS, failures);
-    if (ok) return probe.intervalMs * (1 + jitter * (2 * random() - 1));
-    const pause = probe.retryMs[Math.max(0, failures - 1)] ?? probe.retryMs.at(-1) ?? probe.intervalMs;
-    return tookMs > pause ? (probe.retryAfterHangMs ?? pause) : pause;
-  }
-
-  function answer(entry: Entry, result: CheckResult | undefined): void {
-    for (const resolve of entry.waiters.splice(0)) resolve(result);
-  }
-
-  function remove(entry: Entry): void {
-    entries.delete(entry.key);
-    entry.abort.abort();
-    answer(entry, undefined);
-  }
-
-  function hurry(entry: Entry): void {
-    // Before everything that is merely due.
-    entry.dueMs = Number.NEGATIVE_INFINITY;
-    startDue();
-  }
-
-  return {
-    watch(key, probe) {
-      this.unwatch(key);
-      const abort = new AbortController();
-      const { starting } = probe;
-      const dueMs = clock.monotonic();
-      const past = Number.NEGATIVE_INFINITY;
-      entries.set(key, {
-        key,
-        probe,
-        abort,
-        dueMs,
-        failures: 0,
-        absences: 0,
-        starting,
-        checking: false,
-        begunAtMs: past,
-        doubtedAtMs: past,
-        waiters: [],
-      });
-      startDue();
-    },
-    unwatch(key) {
-      const entry = entries.get(key);
-      if (entry) remove(entry);
-    },
-    checkNow(key) {
-      const entry = entries.get(key);
-      if (!entry) return Promise.resolve(undefined);
-      const { promise, resolve } = Promise.withResolvers<CheckResult | undefined>();
-      entry.waiters.push(resolve);
-      if (!entry.checking) hurry(entry);
-      return promise;
-    },
-    doubt(key) {
-      const entry = entries.get(key);
-      const now = clock.monotonic();
-      if (!entry || entry.checking || entry.starting || entry.failures > 0) return false;
-      if (now - entry.doubtedAtMs < DOUBT_EVERY_MS) return false;
-      entry.doubtedAtMs = now;
-      hurry(entry);
-      return true;
-    },
-    [Symbol.dispose]() {
-      stopTicking();
-      for (const entry of [...entries.values()]) remove(entry);
-    },
-  };
 }
 
 /** The pause of one that starts, after so many checks in a row. */

@@ -221,6 +221,65 @@ describe("checkNow", () => {
   });
 });
 
+describe("repace", () => {
+  test("who waits for a check hears its result, also when the listener changes the pace because of it", async () => {
+    const clock = createManualClock();
+    const pace = probe(clock, [passed]);
+    using prober = createProber({
+      clock,
+      concurrency: 1,
+      onResult: (key) => prober.repace(key, pace),
+    });
+    const held = heldProbe({ starting: true });
+    prober.watch("one", held);
+    const asked = prober.checkNow("one");
+    held.open[0]?.end(passed);
+    expect(await asked).toEqual(passed);
+  });
+
+  test("who waits hears the result also when the listener ends the watch because of it", async () => {
+    const clock = createManualClock();
+    using prober = createProber({ clock, concurrency: 1, onResult: (key) => prober.unwatch(key) });
+    const held = heldProbe();
+    prober.watch("one", held);
+    const asked = prober.checkNow("one");
+    held.open[0]?.end(failed);
+    expect(await asked).toEqual(failed);
+  });
+
+  test("the next check is due as long after the last one as the new pace says, and failures go on counting", async () => {
+    using it = setup();
+    const one = probe(it.clock, [failed, failed, passed, passed]);
+    it.prober.watch("one", one);
+    await it.clock.advance(0);
+    await it.clock.advance(500);
+    it.prober.repace("one", { ...one, retryMs: [3_000], intervalMs: 20_000 });
+    await it.clock.advance(29_500);
+    expect(one.times).toEqual([0, 3_000, 6_000, 26_000]);
+    expect(one.failures).toEqual([0, 1, 2, 0]);
+  });
+
+  test("a check in flight counts, and the new pace begins at its end", async () => {
+    using it = setup();
+    const slow = heldProbe();
+    it.prober.watch("slow", slow);
+    it.prober.repace("slow", { ...slow, intervalMs: 1_000 });
+    expect(slow.open.length).toBe(1);
+    slow.open[0]?.end(passed);
+    await it.clock.advance(1_025);
+    expect(slow.open.length).toBe(2);
+    expect(it.results).toEqual([["slow", true]]);
+  });
+
+  test("a key that was not watched is checked at once", async () => {
+    using it = setup();
+    const one = probe(it.clock, [passed]);
+    it.prober.repace("one", one);
+    await it.clock.advance(0);
+    expect(one.times).toEqual([0]);
+  });
+});
+
 describe("doubt", () => {
   test("checks at once, but at most once a second", async () => {
     using it = setup();
