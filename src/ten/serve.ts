@@ -6,7 +6,7 @@ import { listenAdmin, listenApi } from "../api/listen.ts";
 import { giveLoginCode } from "../api/login-link.ts";
 import { createApi } from "../api/server.ts";
 import { createSessions } from "../api/session.ts";
-import { Fault, messageOf } from "../core/fault.ts";
+import { messageOf } from "../core/fault.ts";
 import type { Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
@@ -16,7 +16,7 @@ import { createUsageMeter } from "../platform/process/usage.ts";
 import { claimDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { DataPlane, OwnInfo } from "../proxy/data-plane.ts";
+import type { OwnInfo } from "../proxy/data-plane.ts";
 import { createAuth } from "./api/auth.ts";
 import { contract } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
@@ -94,8 +94,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.defer(() => control.supervisor.leaveAll());
   opened.use(control);
 
-  let plane: DataPlane | undefined;
-  const traffic = () => plane?.traffic() ?? [];
+  const { inForce } = control;
+  const port = () => inForce.url?.port ?? options.port;
   const meter = createUsageMeter(clock);
   let usage = meter.measure(new Set());
   opened.defer(
@@ -107,11 +107,11 @@ export async function serve(options: ServeOptions): Promise<Server> {
     registry,
     supervisor: control.supervisor,
     routes: control.routes,
-    rates: opened.use(createRates(clock, traffic)),
-    traffic,
+    rates: opened.use(createRates(clock, inForce.traffic)),
+    traffic: inForce.traffic,
     usage: () => usage,
     monotonic: clock.monotonic,
-    urlOf: (service, id) => `http://${id}.${service}.${domain}:${plane?.url.port ?? options.port}/`,
+    urlOf: (service, id) => `http://${id}.${service}.${domain}:${port()}/`,
   });
   const access = createAuth(registry, paths, clock);
   const sessions = opened.use(createSessions(access, clock, ADMIN_LABEL));
@@ -120,8 +120,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
     handlers: createHandlers({
       control,
       view,
-      describeConfig: () => ({ ...describe(control.config()), domain, url: plane?.url.href }),
-      metrics: () => metricsPage(view.list(), traffic(), version),
+      describeConfig: () => ({ ...describe(control.config()), domain, url: inForce.url?.href }),
+      metrics: () => metricsPage(view.list(), inForce.traffic(), version),
       loginCode: (peer) => giveLoginCode(peer, sessions.newCode, dashboardUrl()),
     }),
     authorise: access.authorise,
@@ -134,49 +134,47 @@ export async function serve(options: ServeOptions): Promise<Server> {
     clock,
   });
 
-  await control.open(async (first) => {
-    plane = await openPlane(
-      {
-        workers: workersOf(config),
-        viaName: `ten-${Bun.hash(registry.id).toString(36)}`,
-        directory: paths.root,
-        processes,
-        version,
-        say: log.warn,
-        host: options.host,
-        port: options.port,
-        domain,
-        directHosts: true,
-        adminHost: `${ADMIN_LABEL}.${domain}`,
-        trustedProxies: config.settings.trustedProxies,
-        fields: {
-          target: "x-ten-instance",
-          attempts: "x-ten-attempts",
-          error: "x-ten-error",
-          selector: "x-tenement-instance",
+  const plane = opened.use(
+    await control.open((first) =>
+      openPlane(
+        {
+          workers: workersOf(config),
+          viaName: `ten-${Bun.hash(registry.id).toString(36)}`,
+          directory: paths.root,
+          processes,
+          version,
+          say: log.warn,
+          host: options.host,
+          port: options.port,
+          domain,
+          directHosts: true,
+          adminHost: `${ADMIN_LABEL}.${domain}`,
+          trustedProxies: config.settings.trustedProxies,
+          fields: {
+            target: "x-ten-instance",
+            attempts: "x-ten-attempts",
+            error: "x-ten-error",
+            selector: "x-tenement-instance",
+          },
+          hooks: {
+            own: (request, info) => own(request, info),
+            onTrouble: (target) => control.supervisor.doubt(target),
+            onWanted: control.wanted,
+            onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
+          },
+          clock,
         },
-        hooks: {
-          own: (request, info) => own(request, info),
-          onTrouble: (target) => control.supervisor.doubt(target),
-          onWanted: control.wanted,
-          onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
-        },
-        clock,
-      },
-      first,
-    );
-    return plane;
-  });
+        first,
+      ),
+    ),
+  );
+
   /** As this machine sees it: what stands in front of the server is not known. */
   function dashboardUrl(): string {
     const isDefault = control.config().routing.default !== undefined;
     const host = isDefault ? `${ADMIN_LABEL}.${domain}` : domain;
-    return new URL(`http://${host}:${plane?.url.port ?? options.port}/`).href;
+    return new URL(`http://${host}:${port()}/`).href;
   }
-
-  const open = plane;
-  if (!open) throw new Fault("internal", "the proxy did not open");
-  opened.use(open);
 
   function own(request: Request, info: OwnInfo): Promise<Response> {
     // Commands may take as long as a drain does, and a stream of logs has no end; looking takes no time.
@@ -189,7 +187,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
 
   const owned = opened.move();
   return {
-    url: open.url,
+    url: plane.url,
     dashboard: dashboardUrl(),
     socket: paths.socket,
     adminUrl: admin?.url,
@@ -217,12 +215,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
       // Logs that a page follows have no end of their own.
       sessions[Symbol.dispose]();
       const deadlineMs = longest(control.config(), "drainTimeoutMs");
-      await (instances === "end" ? open.close(deadlineMs) : open.leave(deadlineMs));
+      await (instances === "end" ? plane.close(deadlineMs) : plane.leave(deadlineMs));
       if (instances === "end") await control.supervisor.endAll();
       await owned.disposeAsync();
     },
     async kill() {
-      await Promise.all([control.supervisor.killAll(), open.close(0)]);
+      await Promise.all([control.supervisor.killAll(), plane.close(0)]);
     },
   };
 }

@@ -4,7 +4,7 @@ import { Fault } from "../../core/fault.ts";
 import { parseInstance, parseLabel, parseService } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import { parseWeight } from "../../core/weight.ts";
-import type { LogLine, LogQuery } from "../logs/log-line.ts";
+import type { LogLine, LogQuery } from "../logs/logs.ts";
 
 /** A checked text: what the parser refuses becomes the message of the field. */
 function checked<T>(parse: (text: string) => T) {

@@ -4,7 +4,7 @@ import { command } from "../../cli/command.ts";
 import type { Output, Style } from "../../cli/output.ts";
 import { instanceName } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
-import type { LogLine } from "../logs/log-line.ts";
+import type { LogLine } from "../logs/logs.ts";
 import { readSubject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 

@@ -2,12 +2,33 @@
 import { type InstanceName, instanceName } from "../../core/name.ts";
 import type { Since } from "../../core/since.ts";
 import { createLineFollower, type Line, type LineFollower, readTail } from "../../platform/logs/log-file.ts";
-import { createLogIndexer, readLogTimes } from "../../platform/logs/log-index.ts";
+import { createLogIndexer, type LogIndexer, readLogTimes } from "../../platform/logs/log-index.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { type DataPaths, STREAMS, type Stream } from "../config/paths.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import { createLogKeeper } from "./log-keeper.ts";
-import type { LogLine, LogQuery } from "./log-line.ts";
+
+/** A line of an instance's log. */
+export interface LogLine {
+  readonly instance: string;
+  readonly stream: Stream;
+  /** When it arrived, ISO 8601 in UTC; null when no server looked at that time. */
+  readonly at: string | null;
+  readonly text: string;
+  /** The exact bytes, where they are no UTF-8. */
+  readonly base64?: string | undefined;
+}
+
+/** Which lines are asked for. */
+export interface LogQuery {
+  readonly process?: string | undefined;
+  /** An instance's id or a version. */
+  readonly id?: string | undefined;
+  readonly limit: number;
+  readonly search?: string | undefined;
+  readonly level?: Stream | undefined;
+  readonly since?: Since | undefined;
+}
 
 /** How much there was in each log, by its path. */
 export type Written = ReadonlyMap<string, number>;
@@ -48,104 +69,155 @@ const POLL_MS = 200;
 /** Lines are sorted, and those too many let go, whenever so many have come together. */
 const BATCH_LINES = 20_000;
 
-export function createLogs(parts: { registry: Registry; paths: DataPaths; clock: Clock }): Logs {
-  const { registry, paths, clock } = parts;
-  const indexer = createLogIndexer(clock);
-  const keeper = createLogKeeper({ ...parts, indexer });
+export interface LogsParts {
+  readonly registry: Registry;
+  readonly paths: DataPaths;
+  readonly clock: Clock;
+}
 
-  function filesOf(query: Query): LogFile[] {
-    const { level } = query;
-    const rows = rowsOf(query);
-    const streams = level === undefined ? STREAMS : [level];
-    return rows.flatMap((row) =>
-      streams.map((stream) => ({
-        instance: instanceName(row.service, row.id),
-        stream,
-        path: paths.log(row.service, row.id, stream),
-      })),
-    );
+export function createLogs(parts: LogsParts): Logs {
+  return new InstanceLogs(parts);
+}
+
+class InstanceLogs implements Logs {
+  readonly #parts: LogsParts;
+  readonly #indexer: LogIndexer;
+  readonly #keeper: Disposable;
+
+  constructor(parts: LogsParts) {
+    this.#parts = parts;
+    this.#indexer = createLogIndexer(parts.clock);
+    this.#keeper = createLogKeeper({ ...parts, indexer: this.#indexer });
   }
 
-  /** The last lines of one file that match, and where its first line without an end begins. */
-  async function lastOf(
-    file: LogFile,
-    query: Query,
-  ): Promise<{ lines: Dated[]; end: number; rest: Dated[] }> {
-    indexer.look(file.path);
-    const { limit, since, after } = query;
-    const times = since && readLogTimes(file.path);
-    const from = since && times ? times.since(momentOf(since)) : (after?.get(file.path) ?? 0);
-    const tail = await readTail(file.path, { limit, from, matches: matching(query) });
-    const whole = tail.lines.filter((line) => line.end <= tail.end);
-    const dated = date(file, tail.lines);
-    return { lines: dated.slice(0, whole.length), end: tail.end, rest: dated.slice(whole.length) };
-  }
-
-  /** The instance of that id, or else all that carry the version. */
-  function rowsOf({ process, id, exact }: Query): readonly InstanceRow[] {
-    const rows = registry.list(process);
-    if (id === undefined) return rows;
-    const named = rows.filter((row) => row.id === id);
-    return named.length > 0 || exact ? named : rows.filter((row) => row.version === id);
-  }
-
-  /** An instance, or version, that there is not is told, not waited for. */
-  function requireSome(query: Query): void {
-    const { process, id } = query;
-    if (process !== undefined && id !== undefined && rowsOf(query).length === 0) registry.get(process, id);
-  }
-
-  function momentOf(since: Since): number {
-    return "atMs" in since ? since.atMs : clock.now() - since.agoMs;
-  }
-
-  async function tail(query: Query): Promise<LogLine[]> {
-    requireSome(query);
+  async tail(query: Query): Promise<LogLine[]> {
+    this.#requireSome(query);
     let found: Dated[] = [];
-    for (const file of filesOf(query)) {
-      const { lines, rest } = await lastOf(file, query);
+    for (const file of this.#filesOf(query)) {
+      const { lines, rest } = await this.#lastOf(file, query);
       found.push(...lines, ...rest);
       if (found.length > BATCH_LINES) found = inOrder(found).slice(-query.limit);
     }
     return last(inOrder(found), query.limit);
   }
 
-  async function* follow(query: Query, signal: AbortSignal): AsyncGenerator<LogLine> {
+  async *follow(query: Query, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const { clock } = this.#parts;
     const startedAt = clock.now();
-    requireSome(query);
+    this.#requireSome(query);
     const cursors = new Map<string, Cursor>();
     const begun: Dated[] = [];
-    for (const file of filesOf(query)) {
-      const { lines, end } = await lastOf(file, query);
+    for (const file of this.#filesOf(query)) {
+      const { lines, end } = await this.#lastOf(file, query);
       cursors.set(file.path, { follower: createLineFollower(file.path, end), size: -1 });
       begun.push(...lines);
     }
     yield* last(inOrder(begun), query.limit);
-    const wanted = matching(query);
     while (!signal.aborted) {
-      const news: Dated[] = [];
-      let grew = false;
-      for (const file of filesOf(query)) {
-        // What instances that come meanwhile have written since we began; their file may be of an earlier life.
-        const cursor = cursors.get(file.path) ?? {
-          follower: createLineFollower(file.path, readLogTimes(file.path).since(startedAt)),
-          size: -1,
-        };
-        cursors.set(file.path, cursor);
-        const lines = await advance(file, cursor);
-        grew ||= lines.length > 0;
-        news.push(...lines.filter(({ line }) => wanted(line.text)));
-      }
-      for (const { line } of inOrder(news)) yield line;
+      const { grew, lines } = await this.#newsOf(query, cursors, startedAt);
+      for (const { line } of inOrder(lines)) yield line;
       if (!grew) await sleep(clock, POLL_MS, signal).catch(() => {});
     }
   }
 
+  written({ service, id }: InstanceName): Written {
+    const files = this.#filesOf({ process: service, id, limit: 0 });
+    return new Map(files.map(({ path }) => [path, this.#indexer.look(path)]));
+  }
+
+  async lastOutput(
+    { service, id }: InstanceName,
+    limit: number,
+    after?: Written,
+  ): Promise<readonly string[]> {
+    const lines = await this.tail({ process: service, id, limit, after, exact: true });
+    return lines.map(({ text }) => text);
+  }
+
+  [Symbol.dispose](): void {
+    this.#keeper[Symbol.dispose]();
+  }
+
+  #filesOf(query: Query): LogFile[] {
+    const { paths } = this.#parts;
+    const { level } = query;
+    const streams = level === undefined ? STREAMS : [level];
+    return this.#rowsOf(query).flatMap(({ service, id }) =>
+      streams.map((stream) => ({
+        instance: instanceName(service, id),
+        stream,
+        path: paths.log(service, id, stream),
+      })),
+    );
+  }
+
+  /** The instance of that id, or else all that carry the version. */
+  #rowsOf({ process, id, exact }: Query): readonly InstanceRow[] {
+    const rows = this.#parts.registry.list(process);
+    if (id === undefined) return rows;
+    const named = rows.filter((row) => row.id === id);
+    return named.length > 0 || exact ? named : rows.filter((row) => row.version === id);
+  }
+
+  /** An instance, or version, that there is not is told, not waited for. */
+  #requireSome(query: Query): void {
+    const { process, id } = query;
+    if (process === undefined || id === undefined) return;
+    if (this.#rowsOf(query).length === 0) this.#parts.registry.get(process, id);
+  }
+
+  /** The last lines of one file that match, and where its first line without an end begins. */
+  async #lastOf(file: LogFile, query: Query): Promise<{ lines: Dated[]; end: number; rest: Dated[] }> {
+    this.#indexer.look(file.path);
+    const { limit, since, after } = query;
+    const times = since && readLogTimes(file.path);
+    const from = since && times ? times.since(this.#momentOf(since)) : (after?.get(file.path) ?? 0);
+    const tail = await readTail(file.path, { limit, from, matches: matching(query) });
+    const whole = tail.lines.filter((line) => line.end <= tail.end);
+    const dated = this.#date(file, tail.lines);
+    return { lines: dated.slice(0, whole.length), end: tail.end, rest: dated.slice(whole.length) };
+  }
+
+  #momentOf(since: Since): number {
+    return "atMs" in since ? since.atMs : this.#parts.clock.now() - since.agoMs;
+  }
+
+  /** What has been appended since the last look, and whether anything was, matching or not. */
+  async #newsOf(
+    query: Query,
+    cursors: Map<string, Cursor>,
+    startedAt: number,
+  ): Promise<{ grew: boolean; lines: Dated[] }> {
+    const isWanted = matching(query);
+    const news: Dated[] = [];
+    let grew = false;
+    for (const file of this.#filesOf(query)) {
+      // What instances that come meanwhile have written since we began; their file may be of an earlier life.
+      const cursor = cursors.get(file.path) ?? {
+        follower: createLineFollower(file.path, readLogTimes(file.path).since(startedAt)),
+        size: -1,
+      };
+      cursors.set(file.path, cursor);
+      const lines = await this.#advance(file, cursor);
+      grew ||= lines.length > 0;
+      news.push(...lines.filter(({ line }) => isWanted(line.text)));
+    }
+    return { grew, lines: news };
+  }
+
+  async #advance(file: LogFile, cursor: Cursor): Promise<Dated[]> {
+    const size = this.#indexer.look(file.path);
+    if (size === cursor.size) return [];
+    const lines = await cursor.follower.next();
+    if (lines.length === 0) cursor.size = size;
+    return this.#date(file, lines);
+  }
+
   /** Lines of one file with their times, which never go back within it, whatever the wall clock did. */
-  function date({ path, instance, stream }: LogFile, lines: readonly Line[]): Dated[] {
+  #date({ path, instance, stream }: LogFile, lines: readonly Line[]): Dated[] {
     if (lines.length === 0) return [];
     // What came since the last look was read too.
-    indexer.look(path);
+    this.#indexer.look(path);
     const times = readLogTimes(path);
     let latest = Number.NEGATIVE_INFINITY;
     return lines.map(({ text, bytes, end }) => {
@@ -156,28 +228,6 @@ export function createLogs(parts: { registry: Registry; paths: DataPaths; clock:
       return { timeMs: latest, line: { instance, stream, at, text, ...base64 } };
     });
   }
-
-  async function advance(file: LogFile, cursor: Cursor): Promise<Dated[]> {
-    const size = indexer.look(file.path);
-    if (size === cursor.size) return [];
-    const lines = await cursor.follower.next();
-    if (lines.length === 0) cursor.size = size;
-    return date(file, lines);
-  }
-
-  return {
-    tail,
-    follow,
-    written({ service, id }) {
-      const files = filesOf({ process: service, id, limit: 0 });
-      return new Map(files.map(({ path }) => [path, indexer.look(path)]));
-    },
-    async lastOutput({ service, id }, limit, after) {
-      const lines = await tail({ process: service, id, limit, after, exact: true });
-      return lines.map(({ text }) => text);
-    },
-    [Symbol.dispose]: () => keeper[Symbol.dispose](),
-  };
 }
 
 /** Sorting is stable, so lines of one file and one time keep their order. */

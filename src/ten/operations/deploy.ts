@@ -3,10 +3,10 @@ import { Fault } from "../../core/fault.ts";
 import { instanceName, parseLabel } from "../../core/name.ts";
 import { type Service, weightsOf } from "../../core/rollout.ts";
 import { FULL, formatWeight, only, positive, totalOf, type Weights, withShare } from "../../core/weight.ts";
-import type { KeyedLock } from "../../platform/time/keyed-lock.ts";
-import type { InstanceRow, Registry } from "../registry/registry.ts";
+import { createKeyedLock } from "../../platform/time/keyed-lock.ts";
+import type { InstanceRow } from "../registry/registry.ts";
 import type { Instance } from "../supervisor/instance.ts";
-import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { Context } from "./context.ts";
 import { type Diagnosis, type DiagnosisOf, failedDeploy, NOT_STARTED } from "./diagnosis.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
@@ -47,182 +47,205 @@ export type Progress = (step: DeployStep, message: string) => void;
 export interface Deploys {
   /** `signal` is the client's: when it aborts before the switch, the deploy has failed. */
   deploy(request: DeployRequest, progress: Progress, signal: AbortSignal): Promise<DeployResult>;
-  /** Aborts what is under way for the service (of this instance only, when given), with the reason to report. */
-  abort(service: string, reason: Fault, id?: string): boolean;
 }
 
 export interface DeployParts {
-  readonly registry: Registry;
-  readonly supervisor: Supervisor;
+  readonly context: Context;
   readonly traffic: Traffic;
   readonly lifecycle: Lifecycle;
-  readonly serial: KeyedLock;
   readonly diagnosisOf: DiagnosisOf;
-  monotonic(): number;
 }
 
+/** Deploys of one service follow each other. */
 export function createDeploys(parts: DeployParts): Deploys {
-  const { registry, supervisor, traffic, lifecycle } = parts;
-  const running = new Map<
-    string,
-    { readonly ids: readonly string[]; readonly controller: AbortController }
-  >();
-
-  async function run(request: DeployRequest, progress: Progress, client: AbortSignal): Promise<DeployResult> {
-    const { service, id } = request;
-    const ids = idsOf(registry.list(service), request);
-    const name = instanceName(service, id);
-    const controller = new AbortController();
-    running.set(service, { ids: [id, ...ids], controller });
-    const signal = AbortSignal.any([client, controller.signal]);
-    try {
-      requireShare(serviceOf(registry.list(service), service), request, ids);
-      const startedAt = parts.monotonic();
-      const fresh = await bringUp(request, ids, progress, signal);
-      const started = fresh.length > 0;
-      const healthyAfterMs = started ? parts.monotonic() - startedAt : 0;
-      if (started) progress("healthy", `${name} is healthy after ${(healthyAfterMs / 1000).toFixed(1)} s`);
-      running.delete(service);
-      const switched = await giveTraffic(request, ids, started).catch(async (thrown) => {
-        await Promise.all(fresh.map(withdraw));
-        throw thrown;
-      });
-      const stopped = await stopOthers(request, ids, progress);
-      return { ...switched, ...stopped, instance: name, healthyAfterMs, undo: undoOf(switched, stopped) };
-    } finally {
-      if (running.get(service)?.controller === controller) running.delete(service);
-    }
-  }
-
-  /** Starts those that do not run healthy already, and answers them. A failure leaves nothing of the deploy running. */
-  async function bringUp(
-    request: DeployRequest,
-    ids: readonly string[],
-    progress: Progress,
-    signal: AbortSignal,
-  ): Promise<readonly Instance[]> {
-    const { service, version, timeoutMs } = request;
-    const missing = ids.filter((id) => {
-      const row = registry.find(service, id);
-      return request.replace || row?.desired !== "running" || row.state !== "healthy";
-    });
-    if (missing.length === 0) return [];
-    progress("starting", `starting ${missing.map((id) => instanceName(service, id)).join(", ")}`);
-    const instances: Instance[] = [];
-    const born = new Map<Instance, () => Promise<Diagnosis>>();
-    let failed: Instance | undefined;
-    try {
-      for (const id of missing) instances.push(supervisor.of(await enrol(request, id)));
-      const starts = instances.map(async (instance) => {
-        const diagnose = parts.diagnosisOf(instance);
-        try {
-          await instance.start(`deploy of ${version}`);
-          born.set(instance, diagnose);
-          await supervisor.untilHealthy(instance.row, { timeoutMs, signal });
-        } catch (thrown) {
-          failed ??= instance;
-          throw thrown;
-        }
-      });
-      progress("waiting", `waiting until it is healthy (at most ${timeoutMs / 1000} s)`);
-      await Promise.all(starts);
-      signal.throwIfAborted();
-      // The first to get healthy may have ended while the last one started.
-      failed = instances.find(({ row }) => row.state !== "healthy");
-      if (failed)
-        throw new Fault("unhealthy", `${failed.name} did not stay healthy: it ${failed.row.reason}`);
-      return instances;
-    } catch (thrown) {
-      const first = failed ?? instances[0];
-      const diagnose = first && born.get(first);
-      const diagnosis = diagnose ? await diagnose() : NOT_STARTED;
-      await Promise.all(instances.map(withdraw));
-      if (signal.aborted) throw aborted(service, request.id, signal);
-      throw first ? failure(first.name, thrown, diagnosis) : thrown;
-    }
-  }
-
-  /** The row of an instance, committed before its process exists: wanted, without traffic, its deploy undecided. */
-  async function enrol({ service, version }: DeployRequest, id: string): Promise<InstanceRow> {
-    const existing = registry.find(service, id);
-    if (!existing) {
-      return registry.write((writer) => lifecycle.enrol(writer, { service, id, version, deploying: true }));
-    }
-    await lifecycle.halt(existing, "replaced by a deploy");
-    await registry.write((writer) => {
-      const weight = existing.desired === "running" ? existing.weight : 0;
-      writer.update(existing, {
-        desired: "running",
-        deploying: true,
-        version,
-        weight,
-        restarts: 0,
-        lastExit: null,
-      });
-    });
-    return registry.get(service, id);
-  }
-
-  /** A failed deploy: the new instance is stopped and never gets weight; what was there before is untouched. */
-  async function withdraw(instance: Instance): Promise<void> {
-    const row = registry.find(instance.service, instance.id);
-    if (!row) return;
-    await registry.write((writer) => writer.update(row, { desired: "stopped", deploying: false, weight: 0 }));
-    await lifecycle.halt(row, "its deploy failed");
-  }
-
-  function giveTraffic(
-    request: DeployRequest,
-    ids: readonly string[],
-    started: boolean,
-  ): Promise<TrafficChange> {
-    const { service: name, id: group } = request;
-    return traffic.change(name, `deploy ${instanceName(name, group)}`, (service, writer) => {
-      for (const id of ids) {
-        const row = registry.get(name, id);
-        if (row.desired !== "running")
-          throw new Fault("conflict", `${instanceName(name, id)} was stopped meanwhile`);
-        if (row.deploying) writer.update(row, { deploying: false });
-      }
-      const weights = weightsAfter(service, request, ids, started);
-      const message = describe(name, group, totalOf(weights, ids));
-      return { weights, message, acted: started, stoppedAs: group };
-    });
-  }
-
-  /** With `stopOld` all others; when a number of instances was asked for, those of the version that are too many. */
-  async function stopOthers(
-    request: DeployRequest,
-    ids: readonly string[],
-    progress: Progress,
-  ): Promise<Stopped> {
-    const { service, version, stopOld, instances } = request;
-    const others = registry
-      .list(service)
-      .filter((row) => !ids.includes(row.id) && row.desired === "running")
-      .filter((row) => stopOld || (instances !== undefined && row.version === version));
-    if (others.length === 0) return { stopped: [], undo: null };
-    const names = others.map((row) => instanceName(service, row.id));
-    progress("stopping", `draining and stopping ${names.join(", ")}`);
-    const stops = others.map((row) => row.id);
-    const { undo } = await lifecycle.stop(service, stops, false);
-    return { stopped: names, undo };
-  }
-
+  const queue = createKeyedLock(parts.context.clock);
   return {
     deploy(request, progress, signal) {
       const name = `the deploy of ${instanceName(request.service, request.id)}`;
       const onWait = (holder: string) => progress("queued", `waiting for ${holder}`);
       const turn = { name, waitMs: request.queueMs, signal, onWait };
-      return parts.serial.run(request.service, turn, () => run(request, progress, signal));
-    },
-    abort(service, reason, id) {
-      const deploy = running.get(service);
-      if (!deploy || (id !== undefined && !deploy.ids.includes(id))) return false;
-      deploy.controller.abort(reason);
-      return true;
+      return queue.run(request.service, turn, () => run(parts, request, progress, signal));
     },
   };
+}
+
+async function run(
+  parts: DeployParts,
+  request: DeployRequest,
+  progress: Progress,
+  client: AbortSignal,
+): Promise<DeployResult> {
+  const { service, id } = request;
+  const { registry, deploying, clock } = parts.context;
+  const ids = idsOf(registry.list(service), request);
+  const name = instanceName(service, id);
+  const underWay = deploying.begin(service, [id, ...ids]);
+  try {
+    requireShare(serviceOf(registry.list(service), service), request, ids);
+    const startedAt = clock.monotonic();
+    const start = new Start(parts, request, progress, AbortSignal.any([client, underWay.signal]));
+    const fresh = await start.bringUp(ids);
+    const started = fresh.length > 0;
+    const healthyAfterMs = started ? clock.monotonic() - startedAt : 0;
+    if (started) progress("healthy", `${name} is healthy after ${(healthyAfterMs / 1000).toFixed(1)} s`);
+    underWay.end();
+    const switched = await giveTraffic(parts, request, ids, started).catch(async (thrown) => {
+      await Promise.all(fresh.map((instance) => withdraw(parts.context, instance)));
+      throw thrown;
+    });
+    const stopped = await stopOthers(parts, request, ids, progress);
+    return { ...switched, ...stopped, instance: name, healthyAfterMs, undo: undoOf(switched, stopped) };
+  } finally {
+    underWay.end();
+  }
+}
+
+/** The starts of one deploy: all of them get healthy, or none is left. */
+class Start {
+  readonly #parts: DeployParts;
+  readonly #request: DeployRequest;
+  readonly #progress: Progress;
+  readonly #signal: AbortSignal;
+  readonly #instances: Instance[] = [];
+  /** Looks at an instance that has, or had, a process. */
+  readonly #diagnoses = new Map<Instance, () => Promise<Diagnosis>>();
+  #failed: Instance | undefined;
+
+  constructor(parts: DeployParts, request: DeployRequest, progress: Progress, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#progress = progress;
+    this.#signal = signal;
+  }
+
+  /** Starts those that do not run healthy already, and answers them. A failure leaves nothing of the deploy running. */
+  async bringUp(ids: readonly string[]): Promise<readonly Instance[]> {
+    const { service, timeoutMs } = this.#request;
+    const missing = ids.filter((id) => this.#isMissing(id));
+    if (missing.length === 0) return [];
+    this.#progress("starting", `starting ${missing.map((id) => instanceName(service, id)).join(", ")}`);
+    try {
+      const { supervisor } = this.#parts.context;
+      for (const id of missing) this.#instances.push(supervisor.of(await this.#enrol(id)));
+      const starts = this.#instances.map((instance) => this.#start(instance));
+      this.#progress("waiting", `waiting until it is healthy (at most ${timeoutMs / 1000} s)`);
+      await Promise.all(starts);
+      this.#signal.throwIfAborted();
+      this.#requireStillHealthy();
+      return this.#instances;
+    } catch (thrown) {
+      throw await this.#giveUp(thrown);
+    }
+  }
+
+  #isMissing(id: string): boolean {
+    const { service, replace } = this.#request;
+    const row = this.#parts.context.registry.find(service, id);
+    return replace || row?.desired !== "running" || row.state !== "healthy";
+  }
+
+  async #start(instance: Instance): Promise<void> {
+    const { version, timeoutMs } = this.#request;
+    const diagnose = this.#parts.diagnosisOf(instance);
+    try {
+      await instance.start(`deploy of ${version}`);
+      this.#diagnoses.set(instance, diagnose);
+      const patience = { timeoutMs, signal: this.#signal };
+      await this.#parts.context.supervisor.untilHealthy(instance.row, patience);
+    } catch (thrown) {
+      this.#failed ??= instance;
+      throw thrown;
+    }
+  }
+
+  /** The first to get healthy may have ended while the last one started. */
+  #requireStillHealthy(): void {
+    const failed = this.#instances.find(({ row }) => row.state !== "healthy");
+    if (!failed) return;
+    this.#failed = failed;
+    throw new Fault("unhealthy", `${failed.name} did not stay healthy: it ${failed.row.reason}`);
+  }
+
+  /** Looks at what failed while it is still there, takes all of it back, and answers what to throw. */
+  async #giveUp(thrown: unknown): Promise<unknown> {
+    const { service, id } = this.#request;
+    const first = this.#failed ?? this.#instances[0];
+    const diagnose = first && this.#diagnoses.get(first);
+    const diagnosis = diagnose ? await diagnose() : NOT_STARTED;
+    await Promise.all(this.#instances.map((instance) => withdraw(this.#parts.context, instance)));
+    if (this.#signal.aborted) return aborted(service, id, this.#signal);
+    return first ? failure(first.name, thrown, diagnosis) : thrown;
+  }
+
+  /** The row of an instance, committed before its process exists: wanted, without traffic, its deploy undecided. */
+  async #enrol(id: string): Promise<InstanceRow> {
+    const { service, version } = this.#request;
+    const { context, lifecycle } = this.#parts;
+    const { registry, supervisor } = context;
+    const existing = registry.find(service, id);
+    if (!existing)
+      return registry.write((writer) => lifecycle.enrol(writer, { service, id, version, deploying: true }));
+    await supervisor.halt(existing, "replaced by a deploy");
+    const weight = existing.desired === "running" ? existing.weight : 0;
+    const fresh = {
+      desired: "running",
+      deploying: true,
+      version,
+      weight,
+      restarts: 0,
+      lastExit: null,
+    } as const;
+    await registry.write((writer) => writer.update(existing, fresh));
+    return registry.get(service, id);
+  }
+}
+
+/** A failed deploy: the new instance is stopped and never gets weight; what was there before is untouched. */
+async function withdraw({ registry, supervisor }: Context, instance: Instance): Promise<void> {
+  const row = registry.find(instance.service, instance.id);
+  if (!row) return;
+  await registry.write((writer) => writer.update(row, { desired: "stopped", deploying: false, weight: 0 }));
+  await supervisor.halt(row, "its deploy failed");
+}
+
+function giveTraffic(
+  { context, traffic }: DeployParts,
+  request: DeployRequest,
+  ids: readonly string[],
+  started: boolean,
+): Promise<TrafficChange> {
+  const { service: name, id: group } = request;
+  return traffic.change(name, `deploy ${instanceName(name, group)}`, (service, writer) => {
+    for (const id of ids) {
+      const row = context.registry.get(name, id);
+      if (row.desired !== "running")
+        throw new Fault("conflict", `${instanceName(name, id)} was stopped meanwhile`);
+      if (row.deploying) writer.update(row, { deploying: false });
+    }
+    const weights = weightsAfter(service, request, ids, started);
+    const message = describe(name, group, totalOf(weights, ids));
+    return { weights, message, acted: started, stoppedAs: group };
+  });
+}
+
+/** With `stopOld` all others; when a number of instances was asked for, those of the version that are too many. */
+async function stopOthers(
+  { context, lifecycle }: DeployParts,
+  request: DeployRequest,
+  ids: readonly string[],
+  progress: Progress,
+): Promise<Stopped> {
+  const { service, version, stopOld, instances } = request;
+  const others = context.registry
+    .list(service)
+    .filter((row) => !ids.includes(row.id) && row.desired === "running")
+    .filter((row) => stopOld || (instances !== undefined && row.version === version));
+  if (others.length === 0) return { stopped: [], undo: null };
+  const names = others.map((row) => instanceName(service, row.id));
+  progress("stopping", `draining and stopping ${names.join(", ")}`);
+  const stops = others.map((row) => row.id);
+  const { undo } = await lifecycle.stop(service, stops, false);
+  return { stopped: names, undo };
 }
 
 /** Restoring weights takes starting what was stopped after they changed. */

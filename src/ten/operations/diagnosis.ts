@@ -1,6 +1,7 @@
 // Why a deploy failed, told so that nobody has to log in to find out: it crashed, never got healthy, or listens elsewhere.
 import { Fault } from "../../core/fault.ts";
-import type { Written } from "../logs/logs.ts";
+import type { ListeningPorts } from "../../platform/net/listening-ports.ts";
+import type { Logs } from "../logs/logs.ts";
 import type { Instance } from "../supervisor/instance.ts";
 
 export interface Diagnosis {
@@ -17,12 +18,6 @@ export interface Diagnosis {
 /** Called before a try; what it answers looks at the instance while its process, if any, still lives, and never rejects. */
 export type DiagnosisOf = (instance: Instance) => () => Promise<Diagnosis>;
 
-export interface DiagnosisParts {
-  listeningPorts(session: number): readonly { readonly port: number }[] | undefined;
-  written(instance: Instance): Written;
-  lastOutput(instance: Instance, lines: number, after: Written): Promise<readonly string[]>;
-}
-
 const OUTPUT_LINES = 20;
 
 /** Of an instance whose process could not be created: there is nothing to look at. */
@@ -35,16 +30,16 @@ export const NOT_STARTED: Diagnosis = {
   output: [],
 };
 
-export function createDiagnosis(parts: DiagnosisParts): DiagnosisOf {
+export function createDiagnosis(logs: Logs, ports: Pick<ListeningPorts, "listeningPorts">): DiagnosisOf {
   return (instance) => {
-    const before = parts.written(instance);
+    const before = logs.written(instance);
     return async () => {
       const { process, lastCheck } = instance;
       const { port, lastExit } = instance.row;
       const alive = process?.alive() === true;
-      const listeners = alive && process ? parts.listeningPorts(process.pid) : undefined;
+      const listeners = alive && process ? ports.listeningPorts(process.pid) : undefined;
       const listening = listeners ? [...new Set(listeners.map((one) => one.port))] : null;
-      const output = await parts.lastOutput(instance, OUTPUT_LINES, before).catch(() => []);
+      const output = await logs.lastOutput(instance, OUTPUT_LINES, before).catch(() => []);
       const seen = { port, listening, lastExit, lastCheck: lastCheck?.detail ?? null, output };
       return { ...seen, cause: causeOf(alive, port, listening) };
     };

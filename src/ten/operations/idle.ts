@@ -1,39 +1,27 @@
 // Scale to zero: instances that nobody uses go to sleep, and a request for one wakes it.
 import { messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
-import type { Clock } from "../../platform/time/clock.ts";
 import type { Wanted } from "../../proxy/data-plane.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { Service } from "../config/service.ts";
-import type { InstanceRow, Registry } from "../registry/registry.ts";
-import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { InstanceRow } from "../registry/registry.ts";
+import type { Context } from "./context.ts";
 
 export interface Idle extends Disposable {
   /** A request waits for a sleeping instance: it is woken, once however many requests wait. */
   wake(wanted: Wanted): void;
 }
 
-export interface IdleParts {
-  readonly registry: Registry;
-  readonly supervisor: Supervisor;
-  readonly clock: Clock;
-  services(): ReadonlyMap<string, Service>;
-  traffic(): readonly TargetTraffic[];
-  publish(): Promise<void>;
-  drain(target: string, deadlineMs: number): Promise<unknown>;
-  onTrouble(text: string): void;
-}
-
 const LOOK_EVERY_MS = 1_000;
 
 /** Looks once a second until disposed. Requests, open streams and WebSockets count as use; health checks do not. */
-export function createIdle(parts: IdleParts): Idle {
-  const { registry, supervisor, clock } = parts;
+export function createIdle(context: Context): Idle {
+  const { registry, supervisor, routes, clock, onTrouble } = context;
 
   function look(): void {
-    const services = parts.services();
+    const { services } = context.config();
     if (![...services.values()].some(({ idleTimeoutMs }) => idleTimeoutMs > 0)) return;
-    const traffic = new Map(parts.traffic().map((one) => [one.id, one]));
+    const traffic = new Map(routes.traffic().map((one) => [one.id, one]));
     for (const row of registry.list()) {
       const service = services.get(row.service);
       const seen = traffic.get(instanceName(row.service, row.id));
@@ -53,12 +41,12 @@ export function createIdle(parts: IdleParts): Idle {
   function putToSleep(row: InstanceRow, service: Service): void {
     const instance = supervisor.of(row);
     const drain = async () => {
-      await parts.publish();
-      await parts.drain(instance.name, service.drainTimeoutMs);
+      await routes.publish();
+      await routes.drain(instance.name, service.drainTimeoutMs);
     };
     instance
       .sleep(`idle for ${service.idleTimeoutMs / 1000} s`, service.stopGraceMs, drain)
-      .catch((thrown) => parts.onTrouble(`${instance.name} could not go to sleep: ${messageOf(thrown)}`));
+      .catch((thrown) => onTrouble(`${instance.name} could not go to sleep: ${messageOf(thrown)}`));
   }
 
   const stop = clock.every(LOOK_EVERY_MS, look);
@@ -70,7 +58,7 @@ export function createIdle(parts: IdleParts): Idle {
           .of(row)
           .startAgain("woken by a request")
           .catch((thrown) =>
-            parts.onTrouble(`${instanceName(route, row.id)} could not be woken: ${messageOf(thrown)}`),
+            onTrouble(`${instanceName(route, row.id)} could not be woken: ${messageOf(thrown)}`),
           );
       }
     },

@@ -4,10 +4,8 @@ import { Fault } from "../../core/fault.ts";
 import { type InstanceName, instanceName } from "../../core/name.ts";
 import { planStop, select, spawnWeight, weightsOf } from "../../core/rollout.ts";
 import { formatWeight } from "../../core/weight.ts";
-import type { Clock } from "../../platform/time/clock.ts";
-import type { DataPaths } from "../config/paths.ts";
-import type { InstanceRow, Registry, Writer } from "../registry/registry.ts";
-import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { InstanceRow, Writer } from "../registry/registry.ts";
+import { type Context, configured, rulesOf } from "./context.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
 export interface SpawnRequest {
@@ -37,175 +35,158 @@ export interface Lifecycle {
   forget(service: string, id: string): Promise<void>;
   /** Removes stopped instances of a service beyond the `keep` newest; returns their ids. */
   prune(service: string, keep: number): Promise<readonly string[]>;
-  /** Ends the process of an instance without changing what is wanted of it: out of the routes, drained, ended. */
-  halt(row: InstanceRow, reason: string): Promise<void>;
   /** Adds the row of a new instance with weight 0. */
   enrol(writer: Writer, enrolment: Enrolment): InstanceRow;
 }
 
-export interface LifecycleParts {
-  readonly registry: Registry;
-  readonly supervisor: Supervisor;
-  readonly traffic: Traffic;
-  readonly paths: DataPaths;
-  readonly clock: Clock;
-  publish(): Promise<void>;
-  drain(target: string, deadlineMs: number): Promise<unknown>;
-  abortDeploy(service: string, reason: Fault, id: string): void;
-  timesOf(service: string): {
-    readonly drainTimeoutMs: number;
-    readonly stopGraceMs: number;
-    readonly startupTimeoutMs: number;
-    readonly storagePersist: boolean;
+export function createLifecycle(context: Context, traffic: Traffic): Lifecycle {
+  return {
+    spawn: (request) => spawn(context, traffic, request),
+    stop: (service, ids, force) => stop(context, traffic, service, ids, force),
+    restart: (service, id, signal) => restart(context, service, id, signal),
+    remove: (names) => remove(context, names),
+    forget: (service, id) => forget(context, service, id),
+    prune: (service, keep) => prune(context, service, keep),
+    enrol: (writer, enrolment) => enrol(context, writer, enrolment),
   };
-  /** A fault when the service is not configured. */
-  requireService(service: string): void;
 }
 
-export function createLifecycle(parts: LifecycleParts): Lifecycle {
-  const { registry, supervisor, traffic, paths, clock } = parts;
+function enrol({ clock }: Context, writer: Writer, enrolment: Enrolment): InstanceRow {
+  const now = clock.now();
+  return writer.create({
+    ...enrolment,
+    weight: 0,
+    desired: "running",
+    state: "starting",
+    reason: "new",
+    stateAt: now,
+    createdAt: now,
+    restarts: 0,
+  });
+}
 
-  function enrol(writer: Writer, { service, id, version, deploying }: Enrolment): InstanceRow {
-    const now = clock.now();
-    return writer.create({
-      service,
-      id,
-      version,
-      weight: 0,
-      desired: "running",
-      state: "starting",
-      reason: "new",
-      stateAt: now,
-      createdAt: now,
-      deploying,
-      restarts: 0,
-    });
+async function spawn(
+  context: Context,
+  traffic: Traffic,
+  { service, id, version, weight }: SpawnRequest,
+): Promise<TrafficChange> {
+  const { registry, supervisor } = context;
+  configured(context, service);
+  const name = instanceName(service, id);
+  const known = registry.find(service, id);
+  if (known?.desired === "running") {
+    const hint = `ten restart ${name} starts it afresh`;
+    throw new Fault("conflict", `${name} runs already (${known.state})`, hint);
   }
-
-  async function halt(row: InstanceRow, reason: string): Promise<void> {
-    const instance = supervisor.of(row);
-    const { drainTimeoutMs, stopGraceMs, storagePersist } = parts.timesOf(row.service);
-    const isWanted = () => registry.find(row.service, row.id)?.desired === "running";
-    const wasWanted = isWanted();
-    if (instance.process) {
-      instance.show("draining", reason);
-      await parts.publish();
-      await parts.drain(instance.name, drainTimeoutMs);
-    }
-    await instance.end(isWanted() ? "starting" : "stopped", reason, stopGraceMs);
-    // A rollback or a spawn may want it again while it drains: nobody else starts it then.
-    if (!wasWanted && isWanted()) await instance.startAgain("wanted again").catch(() => {});
-    if (!isWanted() && !storagePersist)
-      await rm(paths.instance(row.service, row.id), { recursive: true, force: true });
+  const isFirst = !registry.knows(service);
+  const change = await traffic.change(service, `spawn ${name}`, (now, writer) => {
+    const given = weight ?? spawnWeight(now, id);
+    if (known) writer.update(known, { desired: "running", version, restarts: 0, deploying: false });
+    else enrol(context, writer, { service, id, version, deploying: false });
+    const weights = new Map([...weightsOf(now), [id, given]]);
+    return { weights, message: `${name} starts with weight ${formatWeight(given)}`, acted: true };
+  });
+  try {
+    await supervisor.of(registry.get(service, id)).start("spawned");
+  } catch (thrown) {
+    await takeBack(context, registry.get(service, id), known !== undefined, isFirst);
+    throw thrown;
   }
+  return change;
+}
 
-  async function spawn({ service, id, version, weight }: SpawnRequest): Promise<TrafficChange> {
-    parts.requireService(service);
-    const name = instanceName(service, id);
-    const known = registry.find(service, id);
-    if (known?.desired === "running") {
-      throw new Fault(
-        "conflict",
-        `${name} runs already (${known.state})`,
-        `ten restart ${name} starts it afresh`,
-      );
-    }
-    const isFirst = !registry.knows(service);
-    const change = await traffic.change(service, `spawn ${name}`, (now, writer) => {
-      const given = weight ?? spawnWeight(now, id);
-      if (known) writer.update(known, { desired: "running", version, restarts: 0, deploying: false });
-      else enrol(writer, { service, id, version, deploying: false });
-      const weights = new Map([...weightsOf(now), [id, given]]);
-      return { weights, message: `${name} starts with weight ${formatWeight(given)}`, acted: true };
-    });
-    try {
-      await supervisor.of(registry.get(service, id)).start("spawned");
-    } catch (thrown) {
-      const row = registry.get(service, id);
-      await registry.write((writer) => {
-        if (known) writer.update(row, { desired: "stopped", state: "stopped", weight: 0 });
-        else writer.remove(row);
-        if (isFirst) writer.forgetService(service);
-      });
-      if (!known) supervisor.forget(row);
-      await parts.publish();
-      throw thrown;
-    }
-    return change;
+/** Nothing came of a spawn: what there was before it is there again. */
+async function takeBack(
+  { registry, supervisor, routes }: Context,
+  row: InstanceRow,
+  wasKnown: boolean,
+  isFirst: boolean,
+): Promise<void> {
+  await registry.write((writer) => {
+    if (wasKnown) writer.update(row, { desired: "stopped", state: "stopped", weight: 0 });
+    else writer.remove(row);
+    if (isFirst) writer.forgetService(row.service);
+  });
+  if (!wasKnown) supervisor.forget(row);
+  await routes.publish();
+}
+
+async function stop(
+  { registry, supervisor, deploying }: Context,
+  traffic: Traffic,
+  service: string,
+  named: readonly string[],
+  force: boolean,
+): Promise<TrafficChange> {
+  const now = serviceOf(registry.list(service), service);
+  const ids = [...new Set(named.flatMap((name) => select(now, name).map((member) => member.id)))];
+  const names = ids.map((id) => instanceName(service, id)).join(", ");
+  const rows = ids.map((id) => registry.get(service, id));
+  for (const id of ids) {
+    const reason = `${instanceName(service, id)} was stopped by another command`;
+    deploying.abort(service, new Fault("conflict", reason), id);
   }
+  const running = rows.filter((row) => row.desired === "running");
+  const command = `stop ${ids.map((id) => instanceName(service, id)).join(" ")}`;
+  const change = await traffic.change(service, command, (then, writer) => {
+    const { weights } = planStop(then, ids, force);
+    for (const row of running) writer.update(row, { desired: "stopped", deploying: false });
+    const stopped = running.map((row) => [row.id, 0] as const);
+    return { weights: new Map([...weights, ...stopped]), message: "" };
+  });
+  await Promise.all(running.map((row) => supervisor.halt(row, "stopped by the operator")));
+  if (running.length === 0)
+    return { ...change, changed: false, message: `nothing to do: ${names} stopped already`, undo: null };
+  const spawns = running.map((row) => `ten spawn ${instanceName(service, row.id)} --weight 0`);
+  const undo = change.changed ? undoWithStart(service) : spawns.join(" && ");
+  return { ...change, changed: true, message: `${names} stopped`, undo };
+}
 
-  async function stop(service: string, named: readonly string[], force: boolean): Promise<TrafficChange> {
-    const now = serviceOf(registry.list(service), service);
-    const ids = [...new Set(named.flatMap((name) => select(now, name).map((member) => member.id)))];
-    const names = ids.map((id) => instanceName(service, id));
-    const rows = ids.map((id) => registry.get(service, id));
-    for (const id of ids) {
-      const reason = `${instanceName(service, id)} was stopped by another command`;
-      parts.abortDeploy(service, new Fault("conflict", reason), id);
-    }
-    const running = rows.filter((row) => row.desired === "running");
-    const change = await traffic.change(service, `stop ${names.join(" ")}`, (then, writer) => {
-      const { weights } = planStop(then, ids, force);
-      for (const row of running) writer.update(row, { desired: "stopped", deploying: false });
-      const stopped = running.map((row) => [row.id, 0] as const);
-      return { weights: new Map([...weights, ...stopped]), message: "" };
-    });
-    await Promise.all(running.map((row) => halt(row, "stopped by the operator")));
-    const changed = running.length > 0;
-    const message = changed
-      ? `${names.join(", ")} stopped`
-      : `nothing to do: ${names.join(", ")} stopped already`;
-    const spawns = running.map((row) => `ten spawn ${instanceName(service, row.id)} --weight 0`);
-    const undo = change.changed ? undoWithStart(service) : spawns.join(" && ");
-    return { ...change, changed, message, undo: changed ? undo : null };
+async function restart(context: Context, service: string, id: string, signal: AbortSignal): Promise<void> {
+  const { registry, supervisor } = context;
+  const row = registry.get(service, id);
+  if (row.desired === "stopped") {
+    await registry.write((writer) => writer.update(row, { desired: "running", restarts: 0 }));
+  } else {
+    await supervisor.halt(row, "restarted by the operator");
   }
+  await supervisor.of(row).startAgain("restarted by the operator");
+  await supervisor.untilHealthy(row, { timeoutMs: rulesOf(context, service).startupTimeoutMs, signal });
+}
 
-  async function restart(service: string, id: string, signal: AbortSignal): Promise<void> {
-    const row = registry.get(service, id);
-    if (row.desired === "stopped") {
-      await registry.write((writer) => writer.update(row, { desired: "running", restarts: 0 }));
-    } else {
-      await halt(row, "restarted by the operator");
-    }
-    const instance = supervisor.of(row);
-    await instance.startAgain("restarted by the operator");
-    await supervisor.untilHealthy(row, { timeoutMs: parts.timesOf(service).startupTimeoutMs, signal });
+function requireStopped({ registry, supervisor }: Context, service: string, id: string): InstanceRow {
+  const row = registry.get(service, id);
+  const name = instanceName(service, id);
+  if (row.desired === "stopped" && !supervisor.of(row).process) return row;
+  throw new Fault("conflict", `${name} runs (${row.state})`, `stop it first: ten stop ${name}`);
+}
+
+async function forget(context: Context, service: string, id: string): Promise<void> {
+  const row = requireStopped(context, service, id);
+  await context.registry.write((writer) => {
+    writer.remove(row);
+    writer.event(service, id, "removed", row.reason);
+  });
+  context.supervisor.forget(row);
+  await context.routes.publish();
+}
+
+async function remove(context: Context, names: readonly InstanceName[]): Promise<void> {
+  const { paths } = context;
+  for (const { service, id } of names) requireStopped(context, service, id);
+  for (const { service, id } of names) {
+    await forget(context, service, id);
+    await rm(paths.instance(service, id), { recursive: true, force: true });
+    await rm(paths.logs(service, id), { recursive: true, force: true });
   }
+}
 
-  function requireStopped(service: string, id: string): InstanceRow {
-    const row = registry.get(service, id);
-    const name = instanceName(service, id);
-    if (row.desired === "stopped" && !supervisor.of(row).process) return row;
-    throw new Fault("conflict", `${name} runs (${row.state})`, `stop it first: ten stop ${name}`);
-  }
-
-  async function forget(service: string, id: string): Promise<void> {
-    const row = requireStopped(service, id);
-    await registry.write((writer) => {
-      writer.remove(row);
-      writer.event(service, id, "removed", row.reason);
-    });
-    supervisor.forget(row);
-    await parts.publish();
-  }
-
-  async function remove(names: readonly InstanceName[]): Promise<void> {
-    for (const { service, id } of names) requireStopped(service, id);
-    for (const { service, id } of names) {
-      await forget(service, id);
-      await rm(paths.instance(service, id), { recursive: true, force: true });
-      await rm(paths.logs(service, id), { recursive: true, force: true });
-    }
-  }
-
-  async function prune(service: string, keep: number): Promise<readonly string[]> {
-    const stopped = registry
-      .list(service)
-      .filter((row) => row.desired === "stopped" && !supervisor.of(row).process);
-    const old = stopped.sort((a, b) => b.seq - a.seq).slice(keep);
-    await remove(old);
-    return old.map((row) => row.id);
-  }
-
-  return { spawn, stop, restart, remove, forget, prune, halt, enrol };
+async function prune(context: Context, service: string, keep: number): Promise<readonly string[]> {
+  const { registry, supervisor } = context;
+  const stopped = registry
+    .list(service)
+    .filter((row) => row.desired === "stopped" && !supervisor.of(row).process);
+  const old = stopped.sort((a, b) => b.seq - a.seq).slice(keep);
+  await remove(context, old);
+  return old.map((row) => row.id);
 }

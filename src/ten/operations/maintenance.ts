@@ -1,5 +1,5 @@
 // Maintenance of a service: visitors get 503 with the operator's page while its instances run on.
-import type { Registry } from "../registry/registry.ts";
+import { type Context, requireKnown } from "./context.ts";
 
 export interface MaintenanceChange {
   readonly service: string;
@@ -7,24 +7,17 @@ export interface MaintenanceChange {
   readonly message: string;
 }
 
-export interface MaintenanceParts {
-  readonly registry: Registry;
-  /** Throws a not_found fault for a service that nobody knows. */
-  requireKnown(service: string): void;
-  /** Puts the routes into force; resolves when every request that starts from then on sees them. */
-  publish(): Promise<void>;
-}
-
 /** Begins or ends the maintenance of a service; it survives restarts of the server. Already so: nothing is changed. */
-export function createMaintenance({ registry, requireKnown, publish }: MaintenanceParts) {
+export function createMaintenance(context: Context) {
   return async (service: string, isOn: boolean): Promise<MaintenanceChange> => {
-    requireKnown(service);
+    const { registry, routes } = context;
+    requireKnown(context, service);
     const changed = await registry.write((writer) => {
       const isNew = registry.maintenance.has(service) !== isOn;
       if (isNew) writer.setMaintenance(service, isOn);
       return isNew;
     });
-    await publish();
+    await routes.publish();
     const state = isOn ? `${service} is under maintenance` : `${service} is not under maintenance`;
     return { service, changed, message: changed ? state : `nothing to do: ${state}` };
   };

@@ -1,16 +1,11 @@
 // Instances on demand: a request for one that was never spawned brings it to life, within bounds.
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
-import type { Clock } from "../../platform/time/clock.ts";
+import type { Wanted } from "../../proxy/data-plane.ts";
 import type { Service } from "../config/service.ts";
-import type { InstanceRow, Registry } from "../registry/registry.ts";
+import type { InstanceRow } from "../registry/registry.ts";
+import type { Context } from "./context.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-
-export interface OnDemandParts {
-  readonly registry: Registry;
-  readonly lifecycle: Lifecycle;
-  readonly clock: Clock;
-}
 
 /** One address creates at most one instance in this time. */
 const EVERY_MS = 1_000;
@@ -19,14 +14,16 @@ const CLIENTS_MAX = 10_000;
 
 /**
  * Creates the instance that a request names, without weight. Settles when it has been spawned (its health is the
- * request's to wait for); rejects when it may not be made now. Undefined when there is one: what an operator stopped is
- * never revived. There is none before the routes to it are in force: who asks meanwhile would find no such instance.
+ * request's to wait for); rejects when it may not be made now. Undefined when its service makes none on demand, or there is one: what
+ * an operator stopped is never revived. There is none before the routes to it are in force: who asks meanwhile would find no such instance.
  */
-export function createOnDemand({ registry, lifecycle, clock }: OnDemandParts) {
+export function createOnDemand({ registry, clock, config }: Context, lifecycle: Lifecycle) {
   const lastByClient = new Map<string, number>();
   const making = new Map<string, Promise<void>>();
 
-  return (service: Service, id: string, client: string): Promise<void> | undefined => {
+  return ({ route, label: id, client }: Wanted): Promise<void> | undefined => {
+    const service = config().services.get(route);
+    if (id === undefined || !service?.policy.onDemand) return undefined;
     const name = instanceName(service.name, id);
     const known = making.get(name);
     if (known) return known;

@@ -3,7 +3,8 @@ import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Config } from "../config/config.ts";
 import { launchOf } from "../config/service.ts";
-import type { InstanceRow, Registry } from "../registry/registry.ts";
+import type { InstanceRow } from "../registry/registry.ts";
+import type { Context } from "./context.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
 export interface Difference {
@@ -25,49 +26,26 @@ export interface ReloadReport {
   readonly restarted: readonly string[];
 }
 
-export interface ReloadParts {
-  readonly registry: Registry;
-  readonly lifecycle: Lifecycle;
-  current(): Config;
-  /** `launchOf` the service as it was when the instance was started; undefined when it has no process. */
-  launchedWith(row: InstanceRow): string | undefined;
-  /** Reads and checks the file again; throws a Fault and changes nothing when it is not right. */
-  read(): Config;
-  /** Puts a configuration into force for everything but what runs. */
-  use(config: Config): Promise<void>;
-}
-
 /** Settings that are taken when the server starts. */
 const AT_START = ["settings.data_dir", "settings.workers", "settings.trusted_proxies"];
 
-/** With `restartChanged`, stale instances are restarted one by one; the first that does not get healthy ends it. */
-export function createReload(parts: ReloadParts) {
-  const { registry, lifecycle } = parts;
-
-  /** Whether it was started with something else than is configured now; a reload before this one may have changed it. */
-  function isStale(row: InstanceRow, config: Config): boolean {
-    const service = config.services.get(row.service);
-    const launched = parts.launchedWith(row);
-    return service !== undefined && launched !== undefined && launched !== launchOf(service);
-  }
-
-  /** The server goes on with what it has, and whoever wrote the file ought to know. */
-  function readWhole(): Config {
-    try {
-      return parts.read();
-    } catch (thrown) {
-      if (!(thrown instanceof Fault)) throw thrown;
-      throw new Fault(thrown.code, thrown.message, `${thrown.hint}; nothing of it was applied`);
-    }
-  }
-
+/**
+ * `read` reads and checks the file again; `use` puts a configuration into force for everything but what runs. With
+ * `restartChanged`, stale instances are restarted one by one; the first that does not get healthy ends it.
+ */
+export function createReload(
+  context: Context,
+  lifecycle: Lifecycle,
+  read: () => Config,
+  use: (config: Config) => Promise<void>,
+) {
   return async (
     restartChanged: boolean,
     progress: (message: string) => void,
     signal: AbortSignal,
   ): Promise<ReloadReport> => {
-    const before = parts.current();
-    const after = readWhole();
+    const before = context.config();
+    const after = readWhole(read);
     const differences = differencesOf(besides(before, after), besides(after, before));
     const later = differences
       .map(({ key }) => key)
@@ -79,28 +57,57 @@ export function createReload(parts: ReloadParts) {
         "stop the server, move the directory, start it again",
       );
     }
-    await parts.use(after);
-    const stale = registry
-      .list()
-      .filter((row) => row.desired === "running" && row.pid !== null && isStale(row, after))
-      .map((row) => instanceName(row.service, row.id));
-    const orphaned = registry
-      .list()
-      .filter((row) => row.desired === "running" && !after.services.has(row.service))
-      .map((row) => instanceName(row.service, row.id));
+    await use(after);
+    const stale = namesOf(context, (row) => row.pid !== null && isStale(context, row));
+    const orphaned = namesOf(context, (row) => !after.services.has(row.service));
     if (!restartChanged) return { differences, later, stale, orphaned, restarted: [] };
-    const restarted: string[] = [];
-    for (const { service, id } of registry.list()) {
-      const name = instanceName(service, id);
-      const row = registry.find(service, id);
-      // Others may have been stopped or removed while the ones before were restarted.
-      if (!stale.includes(name) || row?.desired !== "running") continue;
-      progress(`restarting ${name}`);
-      await lifecycle.restart(row.service, row.id, signal);
-      restarted.push(name);
-    }
+    const restarted = await restartAll(context, lifecycle, stale, progress, signal);
     return { differences, later, stale: [], orphaned, restarted };
   };
+}
+
+/** The server goes on with what it has, and whoever wrote the file ought to know. */
+function readWhole(read: () => Config): Config {
+  try {
+    return read();
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    throw new Fault(thrown.code, thrown.message, `${thrown.hint}; nothing of it was applied`);
+  }
+}
+
+/** The names of those that should run and are meant. */
+function namesOf({ registry }: Context, isMeant: (row: InstanceRow) => boolean): string[] {
+  return registry
+    .list()
+    .filter((row) => row.desired === "running" && isMeant(row))
+    .map((row) => instanceName(row.service, row.id));
+}
+
+/** Whether it was started with something else than is configured now; a reload before this one may have changed it. */
+function isStale({ config, supervisor }: Context, row: InstanceRow): boolean {
+  const service = config().services.get(row.service);
+  const launched = supervisor.launchedWith(row);
+  return service !== undefined && launched !== undefined && launched !== launchOf(service);
+}
+
+async function restartAll(
+  { registry }: Context,
+  lifecycle: Lifecycle,
+  names: readonly string[],
+  progress: (message: string) => void,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const restarted: string[] = [];
+  for (const { service, id } of registry.list()) {
+    const name = instanceName(service, id);
+    // Others may have been stopped or removed while the ones before were restarted.
+    if (!names.includes(name) || registry.find(service, id)?.desired !== "running") continue;
+    progress(`restarting ${name}`);
+    await lifecycle.restart(service, id, signal);
+    restarted.push(name);
+  }
+  return restarted;
 }
 
 /** With all defaults, so that a key that was taken out is told; but a service that the other has not as it was written. */

@@ -14,9 +14,10 @@ import {
   select,
   weightsOf,
 } from "../../core/rollout.ts";
+import type { Hundredths } from "../../core/route.ts";
 import { formatWeight, positive, sameWeights, sum, type Weights } from "../../core/weight.ts";
 import type { InstanceRow, Registry, Writer } from "../registry/registry.ts";
-import type { Supervisor } from "../supervisor/supervisor.ts";
+import { type Context, rulesOf } from "./context.ts";
 
 /** What a change of traffic did, and the command that undoes it when there is one. */
 export interface TrafficChange {
@@ -60,143 +61,163 @@ interface Decision {
   readonly stoppedAs?: string;
 }
 
-export interface TrafficParts {
-  readonly registry: Registry;
-  readonly supervisor: Supervisor;
-  /** Puts the routes into force; resolves when every request that starts from then on sees them. */
-  publish(): Promise<void>;
-  /** Whether there was one. */
-  abortDeploy(service: string, reason: Fault): boolean;
-  timesOf(service: string): { readonly startupTimeoutMs: number; readonly stopGraceMs: number };
+/** A command that moves traffic: how it is recorded, what it plans, and how its outcome is told. */
+interface Move {
+  readonly command: string;
+  plan(service: Service): Plan;
+  message(weights: Weights): string;
 }
 
-export function createTraffic(parts: TrafficParts): Traffic {
-  const { registry, supervisor } = parts;
-
-  async function change(name: string, command: string, decide: Decide): Promise<TrafficChange> {
-    const { before, after, message, acted, stoppedAs } = await registry.write((writer) => {
-      const service = serviceOf(registry.list(name), name);
-      const decision = decide(service, writer);
-      writer.setWeights(name, decision.weights, command);
-      return { before: weightsOf(service), after: decision.weights, ...decision };
-    });
-    await parts.publish();
-    const changed = !sameWeights(before, after);
-    return {
-      service: name,
-      changed,
-      message: changed || acted ? message : `nothing to do: ${message}`,
-      undo: changed ? undoOf(name, before, after, stoppedAs) : null,
-    };
-  }
-
-  /** Brings up what a plan needs before its traffic moves, then plans again on what is true by then. */
-  async function changeAfterStart(
-    name: string,
-    command: string,
-    plan: (service: Service) => Plan,
-    message: (weights: Weights) => string,
-    signal?: AbortSignal,
-  ): Promise<TrafficChange> {
-    const first = plan(serviceOf(registry.list(name), name));
-    await bringUp(name, first.start, signal);
-    return change(name, command, (service) => {
-      const { weights, start } = plan(service);
-      const missing = start.find((id) => !first.start.includes(id));
-      if (missing !== undefined)
-        throw new Fault("conflict", `${name} changed meanwhile`, "run the command again");
-      return { weights, message: message(weights) };
-    });
-  }
-
-  async function bringUp(
-    name: string,
-    ids: readonly string[],
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const rows = ids.map((id) => registry.get(name, id));
-    const stopped = rows.filter((row) => row.desired === "stopped");
-    const want = (desired: "running" | "stopped") =>
-      registry.write((writer) => {
-        for (const row of stopped) writer.update(row, { desired, weight: 0 });
-      });
-    if (stopped.length > 0) await want("running");
-    const timeoutMs = parts.timesOf(name).startupTimeoutMs;
-    const starts = rows.map(async (row) => {
-      await supervisor.of(row).startAgain("started for a change of traffic");
-      await supervisor.untilHealthy(row, { timeoutMs, signal });
-    });
-    const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
-    if (!failed) return;
-    if (stopped.length > 0) await want("stopped");
-    const reason = "stopped again: the change it was started for failed";
-    const grace = parts.timesOf(name).stopGraceMs;
-    await Promise.all(stopped.map((row) => supervisor.of(row).end("stopped", reason, grace)));
-    throw failed.reason;
-  }
-
-  function planBack(service: Service, last: boolean): Plan {
-    const history: readonly Change[] = registry.history(service.name);
-    return last ? planUndo(service, history[0]) : planRollback(service, history);
-  }
+export function createTraffic(context: Context): Traffic {
+  const { registry, deploying } = context;
+  const now = (name: string) => serviceOf(registry.list(name), name);
+  const carryOut = (name: string, move: Move, signal: AbortSignal | undefined) =>
+    carryOutMove(context, name, move, signal);
 
   return {
-    change,
+    change: (name, command, decide) => change(context, name, command, decide),
     setShare: (name, id, share, { force = false, signal }) =>
-      changeAfterStart(
-        name,
-        `weight ${instanceName(name, id)} ${formatWeight(share)}`,
-        (service) => planShare(service, id, share, force),
-        () => `${instanceName(name, id)} has ${formatWeight(share)} % of ${name}`,
-        signal,
-      ),
-    setRaw: (name, named, { force = false, signal }) =>
-      changeAfterStart(
-        name,
-        `weight ${rawWords(name, named)}`,
-        (service) => planRaw(service, named, force),
-        () => `weights of ${name} set: ${rawWords(name, named)}`,
-        signal,
-      ),
+      carryOut(name, shareMove(name, id, share, force), signal),
+    setRaw: (name, named, { force = false, signal }) => carryOut(name, rawMove(name, named, force), signal),
     async route(name, from, to, { force = false, waitMs, signal }) {
-      for (const { id, runs } of select(serviceOf(registry.list(name), name), to)) {
-        if (waitMs === undefined || !runs) break;
-        const row = registry.get(name, id);
-        await supervisor.of(row).startAgain("wanted by route");
-        await supervisor.untilHealthy(row, { timeoutMs: waitMs, signal });
-      }
-      return changeAfterStart(
-        name,
-        `route ${name}${from === undefined ? "" : ` --from ${from}`} --to ${to}`,
-        (service) => planRoute(service, from, to, force),
-        () =>
-          from === undefined
-            ? `all traffic of ${name} goes to ${to}`
-            : `the traffic of ${from} goes to ${to}`,
-        signal,
-      );
+      if (waitMs !== undefined) await wakeAndWait(context, now(name), to, waitMs, signal);
+      return carryOut(name, routeMove(name, from, to, force), signal);
     },
     async rollback(name, { last, signal }) {
-      const aborted = parts.abortDeploy(
-        name,
-        new Fault("conflict", `the deploy of ${name} was aborted by a rollback`),
-      );
-      return changeAfterStart(
-        name,
-        last ? `rollback ${name} --last` : `rollback ${name}`,
-        (service) => planBack(service, last),
-        (weights) => `rolled back to ${takers(weights)}`,
-        signal,
-      ).catch((thrown) => {
+      const reason = new Fault("conflict", `the deploy of ${name} was aborted by a rollback`);
+      const aborted = deploying.abort(name, reason);
+      try {
+        return await carryOut(name, rollbackMove(registry, name, last), signal);
+      } catch (thrown) {
         if (!aborted || !(thrown instanceof Fault)) throw thrown;
         throw new Fault(thrown.code, `the deploy was aborted, but ${thrown.message}`, thrown.hint);
-      });
+      }
     },
     foreseeRollback(name, last) {
-      const { weights } = planBack(serviceOf(registry.list(name), name), last);
+      const { weights } = rollbackMove(registry, name, last).plan(now(name));
       return { message: `would roll back to ${takers(weights)}`, weights };
     },
   };
+}
+
+function shareMove(name: string, id: string, share: Hundredths, force: boolean): Move {
+  return {
+    command: `weight ${instanceName(name, id)} ${formatWeight(share)}`,
+    plan: (service) => planShare(service, id, share, force),
+    message: () => `${instanceName(name, id)} has ${formatWeight(share)} % of ${name}`,
+  };
+}
+
+function rawMove(name: string, named: Weights, force: boolean): Move {
+  return {
+    command: `weight ${rawWords(name, named)}`,
+    plan: (service) => planRaw(service, named, force),
+    message: () => `weights of ${name} set: ${rawWords(name, named)}`,
+  };
+}
+
+function routeMove(name: string, from: string | undefined, to: string, force: boolean): Move {
+  const isAll = from === undefined;
+  return {
+    command: `route ${name}${isAll ? "" : ` --from ${from}`} --to ${to}`,
+    plan: (service) => planRoute(service, from, to, force),
+    message: () => (isAll ? `all traffic of ${name} goes to ${to}` : `the traffic of ${from} goes to ${to}`),
+  };
+}
+
+function rollbackMove(registry: Registry, name: string, last: boolean): Move {
+  return {
+    command: last ? `rollback ${name} --last` : `rollback ${name}`,
+    plan(service) {
+      const history: readonly Change[] = registry.history(name);
+      return last ? planUndo(service, history[0]) : planRollback(service, history);
+    },
+    message: (weights) => `rolled back to ${takers(weights)}`,
+  };
+}
+
+/** Brings up what a move needs before its traffic moves, then plans again on what is true by then. */
+async function carryOutMove(
+  context: Context,
+  name: string,
+  { command, plan, message }: Move,
+  signal: AbortSignal | undefined,
+): Promise<TrafficChange> {
+  const first = plan(serviceOf(context.registry.list(name), name));
+  await bringUp(context, name, first.start, signal);
+  return change(context, name, command, (service) => {
+    const { weights, start } = plan(service);
+    const missing = start.find((id) => !first.start.includes(id));
+    if (missing !== undefined)
+      throw new Fault("conflict", `${name} changed meanwhile`, "run the command again");
+    return { weights, message: message(weights) };
+  });
+}
+
+async function change(
+  { registry, routes }: Context,
+  name: string,
+  command: string,
+  decide: Decide,
+): Promise<TrafficChange> {
+  const { before, after, message, acted, stoppedAs } = await registry.write((writer) => {
+    const service = serviceOf(registry.list(name), name);
+    const decision = decide(service, writer);
+    writer.setWeights(name, decision.weights, command);
+    return { before: weightsOf(service), after: decision.weights, ...decision };
+  });
+  await routes.publish();
+  const changed = !sameWeights(before, after);
+  return {
+    service: name,
+    changed,
+    message: changed || acted ? message : `nothing to do: ${message}`,
+    undo: changed ? undoOf(name, before, after, stoppedAs) : null,
+  };
+}
+
+/** Starts what a change of traffic needs, stopped ones too, and waits for its health; stops those again when one fails. */
+async function bringUp(
+  context: Context,
+  name: string,
+  ids: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { registry, supervisor } = context;
+  const rows = ids.map((id) => registry.get(name, id));
+  const stopped = rows.filter((row) => row.desired === "stopped");
+  const want = (desired: "running" | "stopped") =>
+    registry.write((writer) => {
+      for (const row of stopped) writer.update(row, { desired, weight: 0 });
+    });
+  if (stopped.length > 0) await want("running");
+  const { startupTimeoutMs: timeoutMs, stopGraceMs } = rulesOf(context, name);
+  const starts = rows.map(async (row) => {
+    await supervisor.of(row).startAgain("started for a change of traffic");
+    await supervisor.untilHealthy(row, { timeoutMs, signal });
+  });
+  const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
+  if (!failed) return;
+  if (stopped.length > 0) await want("stopped");
+  const reason = "stopped again: the change it was started for failed";
+  await Promise.all(stopped.map((row) => supervisor.of(row).end("stopped", reason, stopGraceMs)));
+  throw failed.reason;
+}
+
+/** `route --wait`: what starts or sleeps is waited for. */
+async function wakeAndWait(
+  { registry, supervisor }: Context,
+  service: Service,
+  to: string,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const { id, runs } of select(service, to)) {
+    if (!runs) break;
+    const row = registry.get(service.name, id);
+    await supervisor.of(row).startAgain("wanted by route");
+    await supervisor.untilHealthy(row, { timeoutMs, signal });
+  }
 }
 
 /** The ids that take traffic, as people list them. */

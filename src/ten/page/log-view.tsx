@@ -5,7 +5,7 @@ import { Failure } from "../../api/page/failure.tsx";
 import { useWhileVisible } from "../../api/page/visible.ts";
 import { Fault } from "../../core/fault.ts";
 import type { TenClient } from "../api/contract.ts";
-import type { LogLine } from "../logs/log-line.ts";
+import type { LogLine } from "../logs/logs.ts";
 
 interface LogViewProps {
   readonly client: TenClient;

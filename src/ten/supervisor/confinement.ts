@@ -8,7 +8,6 @@ import type { Exit } from "../../platform/process/process.ts";
 import type { SpawnOptions } from "../../platform/process/spawn.ts";
 import type { DataPaths } from "../config/paths.ts";
 import type { Limits } from "../config/service.ts";
-import { describeExit } from "./exit.ts";
 
 /** Names one instance. */
 interface Named {
@@ -74,4 +73,11 @@ export function createConfinement(paths: DataPaths, cgroups: Cgroups): Confineme
       for (const name of cgroups.names()) if (!wanted(name)) await cgroups.remove(name);
     },
   };
+}
+
+/** How a process ended, in words that read on after "it": `it exited with code 1`. */
+function describeExit(exit: Exit): string {
+  if (exit.signal !== undefined) return `was killed by ${exit.signal}`;
+  if (exit.code !== undefined) return `exited with code ${exit.code}`;
+  return "exited, its code is unknown";
 }

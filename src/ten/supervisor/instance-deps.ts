@@ -1,4 +1,4 @@
-// What one instance needs from around it: all that it reaches, and nothing of what reaches it.
+// The dependencies of an Instance: all that it reaches, and nothing of what reaches it.
 
 import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
@@ -9,7 +9,7 @@ export type State = InstanceRow["state"];
 /** Quickly repeated until it is healthy; as configured; not at all. */
 export type Cadence = "starting" | "steady" | "none";
 
-/** What an instance needs from around it. */
+/** What an Instance is given. */
 export interface InstanceDeps {
   readonly registry: Registry;
   readonly clock: Clock;

@@ -2,16 +2,20 @@
 import { messageOf } from "../../core/fault.ts";
 import { adoptedHealth, freshHealth, type Health, nextHealth } from "../../core/health.ts";
 import { instanceName } from "../../core/name.ts";
-import type { Ending, RestartDecision } from "../../core/restart.ts";
+import {
+  decideRestart,
+  type Ending,
+  NO_RESTARTS,
+  type RestartDecision,
+  type RestartPolicy,
+} from "../../core/restart.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import { isFree } from "../../platform/net/ports.ts";
 import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
 import { createTimers, type Timers } from "../../platform/time/timers.ts";
 import type { InstanceRow, Observation } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
-import { describeNextTry } from "./exit.ts";
 import type { InstanceDeps, State } from "./instance-deps.ts";
-import { Restarts } from "./restarts.ts";
 
 const NO_PROCESS: Observation = { pid: null, startTime: null, nonce: null, port: null };
 
@@ -22,7 +26,7 @@ export class Instance {
   lastCheck: CheckResult | undefined;
   /** On the monotonic clock: when this supervisor started or adopted it; undefined while there is no process. */
   startedAtMs: number | undefined;
-  readonly #around: InstanceDeps;
+  readonly #deps: InstanceDeps;
   #process: ManagedProcess | undefined;
   #health: Health = freshHealth();
   readonly #restarts = new Restarts();
@@ -32,20 +36,20 @@ export class Instance {
   /** It had to be given another port once since it was last healthy. */
   #hadOtherPort = false;
   readonly #timers: Timers<"startup" | "retry" | "sick">;
-  #turn: Promise<unknown> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
   #ending = false;
   readonly #watchers = new Set<() => void>();
 
-  constructor(row: InstanceRow, around: InstanceDeps) {
+  constructor(row: InstanceRow, deps: InstanceDeps) {
     this.service = row.service;
     this.id = row.id;
     this.name = instanceName(row.service, row.id);
-    this.#around = around;
-    this.#timers = createTimers(around.clock);
+    this.#deps = deps;
+    this.#timers = createTimers(deps.clock);
   }
 
   get row(): InstanceRow {
-    return this.#around.registry.get(this.service, this.id);
+    return this.#deps.registry.get(this.service, this.id);
   }
 
   get process(): ManagedProcess | undefined {
@@ -56,20 +60,20 @@ export class Instance {
     return {
       unchecked: this.#health.unchecked,
       waking: this.#waking,
-      nextTryMs: at === undefined ? undefined : Math.max(0, at - this.#around.clock.monotonic()),
+      nextTryMs: at === undefined ? undefined : Math.max(0, at - this.#deps.clock.monotonic()),
     };
   }
 
   /** Starts a process unless one runs. Rejects with a fault when none can be created; health comes later. */
   start(reason: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#oneByOne(async () => {
       if (this.#process || this.row.desired === "stopped") return;
       this.#clear();
       this.#waking ||= this.row.state === "sleeping";
       this.#become("starting", reason, {});
-      const process = await this.#around.launch(this.row);
+      const process = await this.#deps.launch(this.row);
       this.#startedWith(process);
-      this.#around.registry.observe(this.row, {
+      this.#deps.registry.observe(this.row, {
         pid: process.pid,
         startTime: process.startTime,
         bootId: process.bootId,
@@ -93,8 +97,8 @@ export class Instance {
     const { state } = this.row;
     this.#startedWith(process);
     if (state === "healthy" || state === "unhealthy") {
-      this.#health = adoptedHealth(state, this.#around.clock.monotonic());
-      this.#around.watch("steady");
+      this.#health = adoptedHealth(state, this.#deps.clock.monotonic());
+      this.#deps.watch("steady");
     } else {
       if (this.row.desired === "running") this.#become("starting", "adopted", {});
       this.#expectHealth();
@@ -103,7 +107,7 @@ export class Instance {
 
   /** Ends the process and waits until the whole session is gone; SIGKILL comes after `graceMs`. */
   end(state: State, reason: string, graceMs: number): Promise<void> {
-    return this.#inTurn(() => this.#end(state, reason, graceMs));
+    return this.#oneByOne(() => this.#end(state, reason, graceMs));
   }
 
   /** SIGKILL to all of it now, also in the middle of an end with more patience. */
@@ -115,7 +119,7 @@ export class Instance {
 
   /** Goes to sleep: from now on requests wait for it to wake. `drain` is awaited before the process ends. */
   sleep(reason: string, graceMs: number, drain: () => Promise<unknown>): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#oneByOne(async () => {
       if (!this.#process || this.row.state !== "healthy") return;
       this.#become("sleeping", reason, {});
       await drain();
@@ -126,10 +130,10 @@ export class Instance {
   async #end(state: State, reason: string, graceMs: number): Promise<void> {
     this.#ending = true;
     this.#clear();
-    this.#around.watch("none");
+    this.#deps.watch("none");
     try {
       await this.#process?.stop(graceMs);
-      if (this.#process) await this.#around.release();
+      if (this.#process) await this.#deps.release();
     } finally {
       this.#ending = false;
     }
@@ -142,7 +146,7 @@ export class Instance {
   /** Forgets the process: the next supervisor adopts it. */
   leave(): void {
     this.#clear();
-    this.#around.watch("none");
+    this.#deps.watch("none");
     this.#ending = true;
   }
 
@@ -156,14 +160,14 @@ export class Instance {
     if (!this.#process || this.#ending || !isJudged(this.row.state)) return;
     const before = this.#health;
     this.lastCheck = outcome;
-    this.#health = nextHealth(before, outcome.ok, this.#around.clock.monotonic());
+    this.#health = nextHealth(before, outcome.ok, this.#deps.clock.monotonic());
     if (this.#health.state === "healthy") {
-      this.#restarts.passed(this.#around.clock.monotonic(), before.state === "healthy");
+      this.#restarts.passed(this.#deps.clock.monotonic(), before.state === "healthy");
       this.#waking = false;
       this.#hadOtherPort = false;
     }
     if (this.#health.state !== this.row.state) this.#judged(outcome.detail);
-    else if (before.unchecked) this.#around.changed();
+    else if (before.unchecked) this.#deps.changed();
   }
 
   /** Calls back after each change of state; the returned function ends it. */
@@ -185,21 +189,21 @@ export class Instance {
     this.lastCheck = undefined;
     this.#health = freshHealth();
     this.#nextTryAtMs = undefined;
-    this.startedAtMs = this.#around.clock.monotonic();
+    this.startedAtMs = this.#deps.clock.monotonic();
     void process.exited.then((exit) => {
       if (this.#process !== process || this.#ending) return;
-      this.#inTurn(() => this.#exited(process, exit)).catch(this.#around.onTrouble);
+      this.#oneByOne(() => this.#exited(process, exit)).catch(this.#deps.onTrouble);
     });
   }
 
   #expectHealth(): void {
-    this.#around.watch("starting");
-    this.#timers.start("startup", this.#around.service().startupTimeoutMs, () => {
+    this.#deps.watch("starting");
+    this.#timers.start("startup", this.#deps.service().startupTimeoutMs, () => {
       if (this.row.state !== "starting") return;
       this.#health = {
         ...this.#health,
         state: "unhealthy",
-        unhealthySinceMs: this.#around.clock.monotonic(),
+        unhealthySinceMs: this.#deps.clock.monotonic(),
       };
       this.#judged(this.lastCheck?.detail ?? "no check came to an end");
     });
@@ -207,30 +211,30 @@ export class Instance {
 
   /** Health has changed: the state follows, with slower checks, and a deadline for what is unhealthy. */
   #judged(detail: string): void {
-    const { unhealthyMs } = this.#around.service().restart;
+    const { unhealthyMs } = this.#deps.service().restart;
     const { state } = this.#health;
     this.#timers.drop("startup");
     this.#timers.drop("sick");
     if (state === "unhealthy" && unhealthyMs > 0 && !this.row.deploying)
-      this.#timers.start("sick", unhealthyMs, this.#around.sick);
-    this.#around.watch("steady");
+      this.#timers.start("sick", unhealthyMs, this.#deps.sick);
+    this.#deps.watch("steady");
     this.#become(state, `check ${state === "healthy" ? "passed" : "failed"}: ${detail}`, {});
   }
 
   /** The process ended by itself: it leaves the routes at once, what it left behind goes too, then it is decided. */
   async #exited(process: ManagedProcess, exit: Exit): Promise<void> {
     if (this.#process !== process || this.#ending) return;
-    const { registry } = this.#around;
+    const { registry } = this.#deps;
     const { state, port, deploying } = this.row;
     this.#process = undefined;
     this.startedAtMs = undefined;
     this.#clear();
-    this.#around.watch("none");
-    const text = this.#around.describeExit(exit);
+    this.#deps.watch("none");
+    const text = this.#deps.describeExit(exit);
     this.#become("starting", text, { ...NO_PROCESS, lastExit: text });
     await process
       .stop(0)
-      .then(this.#around.release)
+      .then(this.#deps.release)
       .catch((thrown) => registry.note(this.service, this.id, "leftover", messageOf(thrown)));
     if (state === "starting" && port !== null && !this.#hadOtherPort && !isFree(port)) {
       // Somebody took its port between our test and its start: not its fault, so it gets another, once.
@@ -241,26 +245,26 @@ export class Instance {
   }
 
   #decide(ending: Ending): RestartDecision {
-    const { clock, random } = this.#around;
-    return this.#restarts.decide(this.#around.service().restart, ending, clock.monotonic(), random());
+    const { clock, random } = this.#deps;
+    return this.#restarts.decide(this.#deps.service().restart, ending, clock.monotonic(), random());
   }
 
   /** Carries out what the restart policy says of an instance that has no process any more. */
   #resolve(decision: RestartDecision, text: string): void {
     if (decision.action === "rest") {
-      const reason = `${text}; restart = "${this.#around.service().restart.mode}" leaves it so`;
+      const reason = `${text}; restart = "${this.#deps.service().restart.mode}" leaves it so`;
       this.#become("stopped", reason, { desired: "stopped" });
       return;
     }
     const { delayMs } = decision;
     const restarts = this.row.restarts + 1;
     if (delayMs !== undefined) {
-      this.#nextTryAtMs = this.#around.clock.monotonic() + delayMs;
+      this.#nextTryAtMs = this.#deps.clock.monotonic() + delayMs;
       this.#timers.start("retry", delayMs, () => this.#retry(text));
     }
     const state = this.#waking ? "sleeping" : decision.action === "restart" ? "starting" : "failed";
     const reason = `${text}${describeNextTry(delayMs)}`;
-    this.#around.onTrouble(`${reason}; its output: ten logs ${this.name}`);
+    this.#deps.onTrouble(`${reason}; its output: ten logs ${this.name}`);
     this.#become(state, reason, { restarts });
   }
 
@@ -271,12 +275,12 @@ export class Instance {
   }
 
   #become(state: State, reason: string, seen: Observation): void {
-    const { registry, clock } = this.#around;
+    const { registry, clock } = this.#deps;
     const row = this.row;
     registry.observe(row, { ...seen, state, reason, stateAt: clock.now() });
     if (state !== row.state) registry.note(this.service, this.id, state, reason);
     for (const look of [...this.#watchers]) look();
-    this.#around.changed();
+    this.#deps.changed();
   }
 
   #clear(): void {
@@ -285,11 +289,37 @@ export class Instance {
   }
 
   /** Starts and ends of one instance follow each other and never overlap. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
+  #oneByOne<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
     return done;
   }
 }
 
 const isJudged = (state: State) => state === "starting" || state === "healthy" || state === "unhealthy";
+
+/** What the restart policy has to remember of an instance: its restarts, and its last stretch of health. */
+class Restarts {
+  #history = NO_RESTARTS;
+  /** On the monotonic clock: the current, or else the last, stretch of health. */
+  #healthy = { fromMs: 0, toMs: 0 };
+
+  /** A check passed at `nowMs`; `goesOn` when the one before had passed too. */
+  passed(nowMs: number, goesOn: boolean): void {
+    this.#healthy = { fromMs: goesOn ? this.#healthy.fromMs : nowMs, toMs: nowMs };
+  }
+
+  /** `chance` is 0 up to 1. */
+  decide(policy: RestartPolicy, ending: Ending, nowMs: number, chance: number): RestartDecision {
+    const healthyForMs = this.#healthy.toMs - this.#healthy.fromMs;
+    const decision = decideRestart(policy, this.#history, ending, healthyForMs, nowMs, chance);
+    this.#history = decision.history;
+    this.#healthy = { fromMs: nowMs, toMs: nowMs };
+    return decision;
+  }
+}
+
+function describeNextTry(delayMs: number | undefined): string {
+  if (delayMs === undefined) return "";
+  return delayMs === 0 ? ", restarting" : `, next try in ${Math.ceil(delayMs / 1000)} s`;
+}

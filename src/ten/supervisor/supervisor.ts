@@ -1,22 +1,26 @@
 // The supervisor: every instance of the registry as a living thing, started, adopted after its own death, and checked.
+import { rm } from "node:fs/promises";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
-import { type CheckResult, checkHealth } from "../../platform/net/health-check.ts";
+import type { CheckResult } from "../../platform/net/health-check.ts";
 import type { ListeningPorts } from "../../platform/net/listening-ports.ts";
-import { createProber } from "../../platform/net/prober.ts";
 import { createCgroups } from "../../platform/process/cgroup.ts";
-import { bootId } from "../../platform/process/proc.ts";
-import { findByNonce, type ManagedProcess, type Processes } from "../../platform/process/process.ts";
+import type { ManagedProcess, Processes } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Config } from "../config/config.ts";
 import type { DataPaths } from "../config/paths.ts";
 import { launchOf, orphanService, type Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
-import { createConfinement } from "./confinement.ts";
+import type { RoutesInForce } from "../routing/routes-in-force.ts";
+import { type AdoptionParts, adoptRow, isWanted, settleAll } from "./adoption.ts";
+import { type Checks, createChecks } from "./checks.ts";
+import { type Confinement, createConfinement } from "./confinement.ts";
 import { Instance } from "./instance.ts";
-import type { Cadence } from "./instance-deps.ts";
+import type { InstanceDeps } from "./instance-deps.ts";
 import { createLaunch } from "./launch.ts";
+import { createSickQueue } from "./sick-queue.ts";
+import { watchStalls } from "./stalls.ts";
 import { type Patience, untilHealthy } from "./until-healthy.ts";
 
 export interface Supervisor extends Disposable {
@@ -32,6 +36,8 @@ export interface Supervisor extends Disposable {
   adopt(): void;
   /** After `adopt`: ends what should not live, and starts what is missing. */
   settle(): Promise<void>;
+  /** Ends the process of an instance without changing what is wanted of it: out of the routes, drained, ended. */
+  halt(row: InstanceRow, reason: string): Promise<void>;
   /** Ends all processes side by side; what should run stays noted, and the next start brings it back. */
   endAll(): Promise<void>;
   /** SIGKILL to everything, at once. */
@@ -50,6 +56,7 @@ export interface Supervisor extends Disposable {
 
 export interface SupervisorParts {
   readonly registry: Registry;
+  readonly routes: RoutesInForce;
   readonly processes: Processes;
   readonly listeners: ListeningPorts;
   readonly clock: Clock;
@@ -57,229 +64,217 @@ export interface SupervisorParts {
   config(): Config;
   readonly domain: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  changed(): void;
-  /** An instance has been unhealthy for too long. */
-  onSick(instance: Instance): void;
   onTrouble(text: string): void;
 }
 
-const CHECKS_AT_ONCE = 64;
-/** A failed check is repeated after this. */
-const RECHECK_MS = 1_000;
-/** After one that timed out: three of 2 s, begun at the first silence, then end within 8 s. */
-const RECHECK_AFTER_HANG_MS = 750;
-
 export function createSupervisor(parts: SupervisorParts): Supervisor {
-  const { registry, processes, listeners, clock, paths } = parts;
-  const instances = new Map<string, Instance>();
-  const cgroups = createCgroups({ parent: `ten-${registry.id}`, clock });
-  const confinement = createConfinement(paths, cgroups);
-  const launch = createLaunch({ ...parts, confinement });
+  return new InstanceSupervisor(parts);
+}
 
-  const remembered = new Map<string, Service>();
-  const launches = new Map<string, string>();
+class InstanceSupervisor implements Supervisor {
+  readonly #parts: SupervisorParts;
+  readonly #instances = new Map<string, Instance>();
+  readonly #confinement: Confinement;
+  readonly #launch: ReturnType<typeof createLaunch>;
+  readonly #checks: Checks;
+  readonly #onSick: (instance: Instance) => void;
+  readonly #stalls: Disposable;
+  /** The rules of services that are no longer configured. */
+  readonly #remembered = new Map<string, Service>();
+  readonly #launches = new Map<string, string>();
 
-  /** As configured now; what is no longer configured keeps the rules that it had, until it is stopped. */
-  function serviceOf(name: string): Service {
-    const service = parts.config().services.get(name) ?? remembered.get(name) ?? orphanService(name);
-    remembered.set(name, service);
-    return service;
-  }
-
-  function requireService(name: string): Service {
-    const service = parts.config().services.get(name);
-    if (service) return service;
-    throw new Fault(
-      "not_found",
-      `there is no service ${name} in ${parts.config().path}`,
-      `add [service.${name}]`,
+  constructor(parts: SupervisorParts) {
+    const { registry, clock, onTrouble } = parts;
+    this.#parts = parts;
+    this.#confinement = createConfinement(
+      parts.paths,
+      createCgroups({ parent: `ten-${registry.id}`, clock }),
     );
+    this.#launch = createLaunch({ ...parts, confinement: this.#confinement });
+    this.#checks = createChecks({
+      ...parts,
+      serviceOf: (name) => this.#serviceOf(name),
+      heard: (name, result) => this.#instances.get(name)?.checked(result),
+    });
+    this.#onSick = createSickQueue({
+      clock,
+      isSick: ({ service, id }) => registry.find(service, id)?.state === "unhealthy",
+      restart: (instance) => this.#restartSick(instance),
+      onTrouble,
+    });
+    this.#stalls = watchStalls(clock, parts.routes.busy, this.#checks.doubt);
   }
 
-  function of(row: InstanceRow): Instance {
+  of(row: InstanceRow): Instance {
     const name = instanceName(row.service, row.id);
-    const known = instances.get(name);
+    const known = this.#instances.get(name);
     if (known) return known;
-    const instance: Instance = new Instance(row, {
-      registry,
-      clock,
-      random: Math.random,
-      service: () => serviceOf(row.service),
-      launch(current) {
-        const service = requireService(row.service);
-        launches.set(name, launchOf(service));
-        return launch(current, service);
-      },
-      describeExit: (exit) => confinement.describeExit(row, exit),
-      release: () =>
-        confinement.release(row).catch((thrown) => parts.onTrouble(`${name}: ${messageOf(thrown)}`)),
-      watch: (cadence) => watch(instance, cadence),
-      changed: parts.changed,
-      sick: () => parts.onSick(instance),
-      onTrouble: (thrown) => parts.onTrouble(`${name}: ${messageOf(thrown)}`),
-    });
-    instances.set(name, instance);
+    const instance: Instance = new Instance(
+      row,
+      this.#depsOf(row, () => instance),
+    );
+    this.#instances.set(name, instance);
     return instance;
   }
 
-  const prober = createProber({
-    clock,
-    concurrency: CHECKS_AT_ONCE,
-    onResult: (name, result) => {
-      if (!result.inconclusive) instances.get(name)?.checked(result);
-    },
-  });
+  find(row: InstanceRow): Instance | undefined {
+    return this.#instances.get(instanceName(row.service, row.id));
+  }
 
-  function watch(instance: Instance, cadence: Cadence): void {
-    prober.unwatch(instance.name);
-    if (cadence === "none") return;
-    const { health } = serviceOf(instance.service);
-    prober.watch(instance.name, {
-      check: (signal) => checkInstance(instance, signal),
-      intervalMs: health.intervalMs,
-      retryMs: [RECHECK_MS],
-      retryAfterHangMs: RECHECK_AFTER_HANG_MS,
-      starting: cadence === "starting",
+  lifeOf(row: InstanceRow): Life | undefined {
+    return this.find(row)?.life;
+  }
+
+  launchedWith(row: InstanceRow): string | undefined {
+    return this.#launches.get(instanceName(row.service, row.id));
+  }
+
+  forget(row: InstanceRow): void {
+    const name = instanceName(row.service, row.id);
+    this.#launches.delete(name);
+    this.#instances.get(name)?.leave();
+    this.#instances.delete(name);
+  }
+
+  adopt(): void {
+    for (const row of this.#parts.registry.list()) adoptRow(row, this.#adoption());
+  }
+
+  async settle(): Promise<void> {
+    const { registry, onTrouble } = this.#parts;
+    await settleAll(this.#adoption());
+    await this.#confinement
+      .sweep((name) => isWanted(registry, name))
+      .catch((thrown) => onTrouble(messageOf(thrown)));
+  }
+
+  async halt(row: InstanceRow, reason: string): Promise<void> {
+    const { registry, routes, paths } = this.#parts;
+    const instance = this.of(row);
+    const { drainTimeoutMs, stopGraceMs, storagePersist } = this.#serviceOf(row.service);
+    const shouldRun = () => registry.find(row.service, row.id)?.desired === "running";
+    const didRun = shouldRun();
+    if (instance.process) {
+      instance.show("draining", reason);
+      await routes.publish();
+      await routes.drain(instance.name, drainTimeoutMs);
+    }
+    await instance.end(shouldRun() ? "starting" : "stopped", reason, stopGraceMs);
+    // A rollback or a spawn may want it again while it drains: nobody else starts it then.
+    if (!didRun && shouldRun()) await instance.startAgain("wanted again").catch(() => {});
+    if (!shouldRun() && !storagePersist)
+      await rm(paths.instance(row.service, row.id), { recursive: true, force: true });
+  }
+
+  endAll(): Promise<void> {
+    return this.#each(async (instance) => {
+      if (!instance.process && instance.row.state !== "starting") return;
+      await instance.end("stopped", "the server was shut down", this.#graceMsOf(instance.service));
     });
   }
 
-  /** Only the instance's own listener counts: a stranger on its port, or a connection that met itself, never passes. */
-  function checkInstance(instance: Instance, signal: AbortSignal): Promise<CheckResult> {
-    const { health, name } = serviceOf(instance.service);
-    const port = instance.row.port ?? 0;
-    const session = instance.process?.pid;
-    const hostHeader = health.host ?? `${name}.${parts.domain}`;
-    const target = {
-      host: "127.0.0.1",
-      port,
-      ...(health.path !== undefined && { http: { path: health.path, hostHeader } }),
+  killAll(): Promise<void> {
+    return this.#each((instance) => instance.kill("the server was shut down twice"));
+  }
+
+  leaveAll(): void {
+    for (const instance of this.#instances.values()) instance.leave();
+  }
+
+  recheck(): void {
+    for (const instance of this.#instances.values()) {
+      const { state } = instance.row;
+      if (state === "healthy" || state === "unhealthy") this.#checks.watch(instance, "steady");
+    }
+  }
+
+  doubt(name: string): boolean {
+    return this.#checks.doubt(name);
+  }
+
+  untilHealthy(row: InstanceRow, patience: Patience): Promise<void> {
+    return untilHealthy(this.of(row), this.#parts.registry, this.#parts.clock, patience);
+  }
+
+  async check(row: InstanceRow): Promise<CheckResult | undefined> {
+    const instance = this.of(row);
+    return instance.process ? this.#checks.now(instance.name) : undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stalls[Symbol.dispose]();
+    this.#checks[Symbol.dispose]();
+  }
+
+  #depsOf(row: InstanceRow, instance: () => Instance): InstanceDeps {
+    const { registry, clock, routes, onTrouble } = this.#parts;
+    const name = instanceName(row.service, row.id);
+    const report = (thrown: unknown) => onTrouble(`${name}: ${messageOf(thrown)}`);
+    return {
+      registry,
+      clock,
+      random: Math.random,
+      service: () => this.#serviceOf(row.service),
+      launch: (current) => {
+        const service = this.#requireService(row.service);
+        this.#launches.set(name, launchOf(service));
+        return this.#launch(current, service);
+      },
+      describeExit: (exit) => this.#confinement.describeExit(row, exit),
+      release: () => this.#confinement.release(row).catch(report),
+      watch: (cadence) => this.#checks.watch(instance(), cadence),
+      changed: routes.changed,
+      sick: () => this.#onSick(instance()),
+      onTrouble: report,
     };
-    const isOwn = () => session !== undefined && listeners.ownsListener(session, port);
-    return checkHealth(target, { clock, timeoutMs: health.timeoutMs, isOwn, signal });
   }
 
-  /** The process of a row, if it is certain that it is this very one; by its nonce when its pid was never written. */
-  function livingProcess(row: InstanceRow): ManagedProcess | undefined {
-    if (row.nonce === null || row.bootId === null) return undefined;
-    const { nonce, bootId: boot } = row;
-    if (row.pid !== null && row.startTime !== null) {
-      return processes.adopt({ pid: row.pid, startTime: row.startTime, bootId: boot, nonce });
-    }
-    const leader = findByNonce(nonce).find((one) => one.pid === one.session);
-    return leader && processes.adopt({ pid: leader.pid, startTime: leader.startTime, bootId: boot, nonce });
+  #adoption(): AdoptionParts {
+    return {
+      ...this.#parts,
+      of: (row) => this.of(row),
+      adopted: (row, process) => this.#adopted(row, process),
+      graceMsOf: (service) => this.#graceMsOf(service),
+    };
   }
 
-  /** Takes over what lives; what should run and does not is shown as starting, so that requests wait for it. */
-  function adoptRow(row: InstanceRow): void {
-    const process = livingProcess(row);
-    if (process) {
-      registry.observe(row, { pid: process.pid, startTime: process.startTime });
-      of(row).adopt(process);
-      launches.set(instanceName(row.service, row.id), launchOf(serviceOf(row.service)));
-    } else if (row.desired === "running" && row.state !== "sleeping") {
-      const reason = row.bootId === bootId() ? "the server was restarted" : "the machine was restarted";
-      registry.observe(row, {
-        pid: null,
-        startTime: null,
-        nonce: null,
-        port: null,
-        state: "starting",
-        reason,
-      });
-    }
+  #adopted(row: InstanceRow, process: ManagedProcess): void {
+    this.of(row).adopt(process);
+    this.#launches.set(instanceName(row.service, row.id), launchOf(this.#serviceOf(row.service)));
   }
 
-  async function settleRow(row: InstanceRow): Promise<void> {
-    const instance = of(row);
-    if (row.deploying) {
-      await registry.write((writer) =>
-        writer.update(row, { desired: "stopped", deploying: false, weight: 0 }),
-      );
-      await instance.end("stopped", "the server died during its deploy", serviceGrace(row.service));
-    } else if (row.desired === "stopped") {
-      if (instance.process || row.state !== "stopped")
-        await instance.end("stopped", row.reason, serviceGrace(row.service));
-    } else if (row.state === "starting" && !instance.process) {
-      await instance.startAgain("started with the server");
-    }
+  async #restartSick(instance: Instance): Promise<void> {
+    const { row } = instance;
+    const halt = () => this.halt(row, "unhealthy for too long");
+    await instance.giveUp("was unhealthy for too long", halt);
+    // Whether it comes back is for its own checks to tell.
+    const { startupTimeoutMs: timeoutMs } = this.#serviceOf(instance.service);
+    await this.untilHealthy(row, { timeoutMs }).catch(() => {});
   }
 
-  function serviceGrace(name: string): number {
-    return serviceOf(name).stopGraceMs;
+  /** As configured now; what is no longer configured keeps the rules that it had, until it is stopped. */
+  #serviceOf(name: string): Service {
+    const service =
+      this.#parts.config().services.get(name) ?? this.#remembered.get(name) ?? orphanService(name);
+    this.#remembered.set(name, service);
+    return service;
   }
 
-  /** Processes that carry our mark and belong to no row: a child whose row is gone. */
-  async function endLeftovers(): Promise<void> {
-    const known = new Set(registry.list().map((row) => row.nonce));
-    const sessions = new Map(findByNonce(`${registry.id}.`).map((one) => [one.session, one.nonce]));
-    const leftovers = [...sessions].filter(([, nonce]) => !known.has(nonce));
-    await Promise.all(
-      leftovers.map(([session, nonce]) => {
-        parts.onTrouble(`session ${session} belongs to no instance any more and is ended`);
-        return processes.remains(session, nonce).stop(10_000);
-      }),
-    );
+  #requireService(name: string): Service {
+    const config = this.#parts.config();
+    const service = config.services.get(name);
+    if (service) return service;
+    throw new Fault("not_found", `there is no service ${name} in ${config.path}`, `add [service.${name}]`);
   }
 
-  async function eachInstance(work: (instance: Instance) => Promise<void>): Promise<void> {
-    const all = [...instances.values()].map((instance) =>
-      work(instance).catch((thrown) => parts.onTrouble(`${instance.name}: ${messageOf(thrown)}`)),
+  #graceMsOf(service: string): number {
+    return this.#serviceOf(service).stopGraceMs;
+  }
+
+  async #each(work: (instance: Instance) => Promise<void>): Promise<void> {
+    const all = [...this.#instances.values()].map((instance) =>
+      work(instance).catch((thrown) => this.#parts.onTrouble(`${instance.name}: ${messageOf(thrown)}`)),
     );
     await Promise.all(all);
   }
-
-  return {
-    of,
-    find: (row) => instances.get(instanceName(row.service, row.id)),
-    launchedWith: (row) => launches.get(instanceName(row.service, row.id)),
-    lifeOf: (row) => instances.get(instanceName(row.service, row.id))?.life,
-    forget(row) {
-      launches.delete(instanceName(row.service, row.id));
-      instances.get(instanceName(row.service, row.id))?.leave();
-      instances.delete(instanceName(row.service, row.id));
-    },
-    adopt() {
-      for (const row of registry.list()) adoptRow(row);
-    },
-    async settle() {
-      await Promise.all(
-        registry.list().map((row) =>
-          settleRow(row).catch((thrown) => {
-            const instance = of(row);
-            if (instance.life.nextTryMs === undefined)
-              instance.show("failed", `cannot start: ${messageOf(thrown)}`);
-          }),
-        ),
-      );
-      await endLeftovers();
-      const wanted = (name: string) =>
-        registry
-          .list()
-          .some((row) => row.desired === "running" && instanceName(row.service, row.id) === name);
-      await confinement.sweep(wanted).catch((thrown) => parts.onTrouble(messageOf(thrown)));
-    },
-    endAll: () =>
-      eachInstance((instance) =>
-        instance.process || instance.row.state === "starting"
-          ? instance.end("stopped", "the server was shut down", serviceGrace(instance.service))
-          : Promise.resolve(),
-      ),
-    killAll: () => eachInstance((instance) => instance.kill("the server was shut down twice")),
-    leaveAll() {
-      for (const instance of instances.values()) instance.leave();
-    },
-    recheck() {
-      for (const instance of instances.values()) {
-        const { state } = instance.row;
-        if (state === "healthy" || state === "unhealthy") watch(instance, "steady");
-      }
-    },
-    doubt: prober.doubt,
-    [Symbol.dispose]: () => prober[Symbol.dispose](),
-    untilHealthy: (row, patience) => untilHealthy(of(row), registry, clock, patience),
-    async check(row) {
-      const instance = of(row);
-      return instance.process ? prober.checkNow(instance.name) : undefined;
-    },
-  };
 }

@@ -1,0 +1,145 @@
+// The writes of one transaction, and the copy in memory that follows each of them once it has committed.
+import { eq } from "drizzle-orm";
+import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import { instanceName } from "../../core/name.ts";
+import type { Weights } from "../../core/weight.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import * as tables from "./schema.ts";
+
+export type InstanceRow = Readonly<typeof tables.instances.$inferSelect>;
+export type NewInstance = Omit<typeof tables.instances.$inferInsert, "seq">;
+/** What a supervisor notes about an instance that it did not decide: written when the disk allows. */
+export type Observation = Partial<Omit<InstanceRow, "seq" | "service" | "id">>;
+
+/** The writes that one transaction may make; the copy in memory follows when it has committed. */
+export interface Writer {
+  create(row: NewInstance): InstanceRow;
+  update(row: InstanceRow, change: Observation): void;
+  remove(row: InstanceRow): void;
+  /** Forgets a service whose first instance could not be created, as if it had never been known. */
+  forgetService(name: string): void;
+  /** Sets weights by id (others keep theirs); a real change starts the service's selection counters anew and is recorded. */
+  setWeights(service: string, weights: Weights, command: string): void;
+  /** Begins or ends a service's maintenance, and records it. */
+  setMaintenance(service: string, isOn: boolean): void;
+  event(service: string, instance: string | null, kind: string, detail: string): void;
+}
+
+/** Before the name of a service, in `meta`: it is under maintenance since then. */
+const MAINTENANCE = "maintenance:";
+
+/** All that is asked for often, as the database has it. */
+export class Copy {
+  /** By name, oldest first. */
+  readonly rows = new Map<string, InstanceRow>();
+  readonly epochs = new Map<string, number>();
+  /** Since when, in milliseconds since the epoch. */
+  readonly maintenance = new Map<string, number>();
+
+  constructor(db: BunSQLiteDatabase) {
+    for (const row of db.select().from(tables.instances).orderBy(tables.instances.seq).all())
+      this.rows.set(keyOf(row), row);
+    for (const row of db.select().from(tables.services).all()) this.epochs.set(row.name, row.epoch);
+    for (const { key, value } of db.select().from(tables.meta).all())
+      if (key.startsWith(MAINTENANCE)) this.maintenance.set(key.slice(MAINTENANCE.length), Number(value));
+  }
+
+  /** Of a row that has been removed, or made anew, nothing is kept. */
+  merge(row: InstanceRow, change: Observation): void {
+    const current = this.rows.get(keyOf(row));
+    if (current?.seq === row.seq) this.rows.set(keyOf(row), { ...current, ...change });
+  }
+}
+
+/** For one transaction: `commit` is to be called when it has committed. */
+export class RowWriter implements Writer {
+  readonly #db: BunSQLiteDatabase;
+  readonly #copy: Copy;
+  readonly #clock: Clock;
+  readonly #effects: (() => void)[] = [];
+
+  constructor(db: BunSQLiteDatabase, copy: Copy, clock: Clock) {
+    this.#db = db;
+    this.#copy = copy;
+    this.#clock = clock;
+  }
+
+  commit(): void {
+    for (const effect of this.#effects) effect();
+  }
+
+  create(values: NewInstance): InstanceRow {
+    const row = this.#db.insert(tables.instances).values(values).returning().get();
+    this.#ensureService(row.service);
+    this.#effects.push(() => this.#copy.rows.set(keyOf(row), row));
+    return row;
+  }
+
+  update(row: InstanceRow, change: Observation): void {
+    this.#db.update(tables.instances).set(change).where(eq(tables.instances.seq, row.seq)).run();
+    this.#effects.push(() => this.#copy.merge(row, change));
+  }
+
+  remove(row: InstanceRow): void {
+    this.#db.delete(tables.instances).where(eq(tables.instances.seq, row.seq)).run();
+    this.#effects.push(() => this.#copy.rows.delete(keyOf(row)));
+  }
+
+  forgetService(name: string): void {
+    this.#db.delete(tables.services).where(eq(tables.services.name, name)).run();
+    this.#effects.push(() => this.#copy.epochs.delete(name));
+  }
+
+  setWeights(service: string, weights: Weights, command: string): void {
+    const before: Record<string, number> = {};
+    const after: Record<string, number> = {};
+    const { instances } = tables;
+    const current = this.#db.select().from(instances).where(eq(instances.service, service)).all();
+    for (const row of current) {
+      const weight = weights.get(row.id) ?? weightKept(row);
+      before[row.id] = row.weight;
+      after[row.id] = weight;
+      if (weight !== row.weight) this.update(row, weight > 0 ? { weight, deploying: false } : { weight });
+    }
+    if (current.every((row) => after[row.id] === row.weight)) return;
+    const at = this.#clock.now();
+    this.#db.insert(tables.changes).values({ service, at, command, before, after }).run();
+    const epoch = (this.#copy.epochs.get(service) ?? 0) + 1;
+    this.#db.update(tables.services).set({ epoch }).where(eq(tables.services.name, service)).run();
+    this.#effects.push(() => this.#copy.epochs.set(service, epoch));
+  }
+
+  setMaintenance(service: string, isOn: boolean): void {
+    const key = `${MAINTENANCE}${service}`;
+    const since = this.#clock.now();
+    const { maintenance } = this.#copy;
+    this.#db.delete(tables.meta).where(eq(tables.meta.key, key)).run();
+    if (isOn)
+      this.#db
+        .insert(tables.meta)
+        .values({ key, value: String(since) })
+        .run();
+    this.event(service, null, "maintenance", isOn ? "on" : "off");
+    this.#effects.push(() => (isOn ? maintenance.set(service, since) : maintenance.delete(service)));
+  }
+
+  event(service: string, instance: string | null, kind: string, detail: string): void {
+    const at = this.#clock.now();
+    this.#db.insert(tables.events).values({ at, service, instance, kind, detail }).run();
+  }
+
+  #ensureService(name: string): void {
+    const { epochs } = this.#copy;
+    this.#db.insert(tables.services).values({ name, epoch: 0 }).onConflictDoNothing().run();
+    if (!epochs.has(name)) this.#effects.push(() => epochs.set(name, epochs.get(name) ?? 0));
+  }
+}
+
+export function keyOf(row: { readonly service: string; readonly id: string }): string {
+  return instanceName(row.service, row.id);
+}
+
+/** What ended by itself kept its weight for its return; once others are given theirs, it has none. */
+function weightKept({ desired, weight }: InstanceRow): number {
+  return desired === "stopped" ? 0 : weight;
+}
