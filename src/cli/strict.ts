@@ -35,8 +35,13 @@ export function check(argv: readonly string[], args: Args, what: string, example
   const options = new Map<string, string[]>();
   const words: string[] = [];
   const negative = new Set<number>();
+  /** By the index of the word behind it, a list as it was written. */
+  const lists = new Map<number, string>();
   for (const token of tokens) {
-    if (token.kind === "positional") words.push(token.value);
+    if (token.kind === "positional") {
+      refuseBehind(lists.get(token.index), token.value, isMissing(words.length, args), what);
+      words.push(token.value);
+    }
     if (token.kind !== "option" || negative.has(token.index)) continue;
     const option = known.get(token.rawName);
     const text = argv[token.index] ?? "";
@@ -48,6 +53,7 @@ export function check(argv: readonly string[], args: Args, what: string, example
     }
     if (!option) throw unknownFlag(token.rawName, known, what);
     const value = textOf(option, token.rawName, token.value, token.inlineValue);
+    if (option.arg.many && !token.inlineValue) lists.set(token.index + 2, `${token.rawName} ${value}`);
     const texts = options.get(option.name) ?? [];
     if (texts.length > 0 && !option.arg.many) {
       throw new Fault("usage", `${token.rawName} is given twice`, "give it once");
@@ -102,6 +108,21 @@ function textOf(
   if (missing)
     throw new Fault("usage", `${label} needs a value`, `write ${label} ${arg.valueHint ?? "VALUE"}`);
   return value;
+}
+
+/** Whether a word at that place has to be there. */
+function isMissing(place: number, args: Args): boolean {
+  return Object.values(args).filter(({ type }) => type === "positional")[place]?.required ?? false;
+}
+
+/** `--failover fra syd`: nobody can tell whether the second name belongs to the list, and taken for a word it does harm. */
+function refuseBehind(list: string | undefined, word: string, isMissing: boolean, what: string): void {
+  if (list === undefined || isMissing) return;
+  throw new Fault(
+    "usage",
+    `${what}: ${quote(word)} behind ${list} may be one more of the list, or a word of its own`,
+    `write ${list},${word}; or the words first and then the flags`,
+  );
 }
 
 function unknownFlag(label: string, known: ReadonlyMap<string, Known>, what: string): Fault {

@@ -19,6 +19,8 @@ export interface Candidate {
   readonly fields: readonly Field[];
   /** The server that knows best why there is no app for the visitor; others may just not have it. */
   readonly isHome: boolean;
+  /** The fields of its answers as the visitor is to have them, who speaks `scheme`; as they are unless given. */
+  mapAnswer?(fields: Fields, scheme: string): Fields;
 }
 
 /** Which servers may take one visitor's requests. Asked anew for every try, so that it follows what has changed meanwhile. */
@@ -193,8 +195,16 @@ export function createFailover(parts: FailoverParts): Failover {
     return answered?.some(([name]) => name === parts.refusalField) ?? false;
   }
 
-  function respond({ visit, carrier }: Trip, { target }: Candidate, answer: Answer): Response | undefined {
-    const response = carrier.respond(visit, target, answer);
+  function respond(
+    { visit, carrier, base }: Trip,
+    candidate: Candidate,
+    answer: Answer,
+  ): Response | undefined {
+    const { fields: told, ...more } = answer;
+    const scheme = () => base.find(([name]) => name === "x-forwarded-proto")?.[1] ?? "http";
+    const mapped =
+      told && candidate.mapAnswer ? { ...more, fields: candidate.mapAnswer(told, scheme()) } : answer;
+    const response = carrier.respond(visit, candidate.target, mapped);
     return typeof response === "string" ? giveUp(visit, response) : response;
   }
 

@@ -44,6 +44,10 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Prin
     addServer({ body: { health_path: healthPath, region, ...body } }) {
       return withServer(body.id, servers.add({ ...body, region, healthPath }));
     },
+    changeServer({ params, body: { health_path: healthPath, ...body } }) {
+      const change = { ...body, ...(healthPath !== undefined && { healthPath }) };
+      return withServer(params.id, servers.change(params.id, change));
+    },
     async deleteServer({ params }) {
       await servers.remove(params.id);
       return { id: params.id, deleted: true };

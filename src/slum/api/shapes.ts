@@ -43,6 +43,8 @@ export const healthPath = checked((text) => {
 });
 export const region = checked((text) => parseLabel(text, "region"));
 export const addressing = z.enum(["header", "host"]);
+/** Which Host a server is sent: the visitor's, its own, or the visitor's once a probe has found that it takes any. */
+export const host = z.enum(["auto", "keep", "server"]);
 export const writes = z.enum(["home", "any"]);
 export const params = z.strictObject({ id: label });
 export const count = (fallback: number, max: number) =>
@@ -54,6 +56,8 @@ export const serverAnswer = z.object({
   region: z.string().nullable(),
   health_path: z.string(),
   addressing,
+  host,
+  keeps_host: z.boolean(),
   drained: z.boolean(),
   status: z.enum(["unknown", "online", "offline"]),
   /** Whether its own tenants go to it, and not only those of others. */
@@ -63,6 +67,7 @@ export const serverAnswer = z.object({
   checked_at: z.string().nullable(),
   last_check: z.string().nullable(),
   last_error: z.string().nullable(),
+  last_error_at: z.string().nullable(),
   tenants: z.number(),
   requests: z.number(),
   in_flight: z.number(),
@@ -99,6 +104,8 @@ export const routeAnswer = z.object({
   tenant: z.string(),
   /** The server for a request now; null when there is none. */
   server: z.string().nullable(),
+  /** False: none of its servers is online, and visitors get 503 unless that one answers all the same. */
+  routable: z.boolean(),
   reason: z.string(),
   target: z.string(),
   candidates: z.array(z.object({ server: z.string(), status: z.string(), note: z.string() })),

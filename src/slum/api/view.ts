@@ -45,7 +45,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
   const dateOf = (monotonicMs: number) => iso(clock.now() - (clock.monotonic() - monotonicMs));
 
   function serverView(
-    { row, standing, latencyMs, checkedAt, detail, lastError }: Server,
+    { row, standing, latencyMs, checkedAt, detail, lastError, lastErrorAt, keepsHost }: Server,
     tenants: number,
     seen: TargetTraffic | undefined,
   ): ServerView {
@@ -55,6 +55,8 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
       region: row.region,
       health_path: row.healthPath,
       addressing: row.addressing,
+      host: row.host,
+      keeps_host: keepsHost,
       drained: row.drained,
       status: standing.status,
       settled: standing.settledAtMs !== undefined,
@@ -63,6 +65,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
       checked_at: checkedAt === undefined ? null : iso(checkedAt),
       last_check: detail ?? null,
       last_error: lastError ?? null,
+      last_error_at: lastErrorAt === undefined ? null : iso(lastErrorAt),
       tenants,
       requests: seen?.requests ?? 0,
       in_flight: seen?.inFlight ?? 0,
@@ -131,6 +134,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
         domain,
         tenant: tenant.row.id,
         server: choice?.server.id ?? null,
+        routable: choice !== undefined && choice.reason !== "fail_open",
         reason: reasonOf(choice, home),
         target: instance === null ? service : `${service}:${instance}`,
         candidates: [home, ...rest].slice(0, LISTED_MAX).map((id) => {

@@ -31,7 +31,7 @@ export function serverTable(out: Output, servers: readonly ServerView[]): string
     ago(one.since),
     String(one.tenants),
     String(one.in_flight),
-    one.last_error ?? "-",
+    errorOf(one),
   ]);
   return formatTable(columns, rows, out.paint);
 }
@@ -64,6 +64,12 @@ export function warnBesides(out: Output, { healthy, warnings }: Checked): void {
 /** What a person ought to know besides the result. */
 export function warn(out: Output, warnings: readonly string[]): void {
   for (const text of warnings) out.warn(text);
+}
+
+/** `connection refused, 2m 5s ago`. */
+function errorOf({ last_error: error, last_error_at: at }: ServerView): string {
+  if (error === null) return "-";
+  return at === null ? error : `${error}, ${ago(at)} ago`;
 }
 
 /** `2m 5s`: how long ago a date was. */

@@ -9,7 +9,7 @@ import { connect } from "./connect.ts";
 export default command({
   name: "route",
   summary: "Show which server would serve a domain now, and why",
-  description: "Exits 3 when no tenant has the domain, and 5 when nothing would serve it.",
+  description: "Exits 3 when no tenant has the domain, and 5 when none of its servers is online.",
   examples: [["slum route acme.example.com", "the server, the reason, and all candidates in order"]],
   args: { domain: word("The domain", { hint: "DOMAIN", read: parseTenantDomain, names: "domain" }) },
   async run(context) {
@@ -23,6 +23,6 @@ export default command({
       () =>
         `${route.domain} (${route.tenant}) goes to ${where}: ${route.reason}\n\n${formatTable(columns, rows, out.paint)}`,
     );
-    return route.server === null ? FAULTS.unhealthy.exit : 0;
+    return route.routable ? 0 : FAULTS.unhealthy.exit;
   },
 });

@@ -1,9 +1,8 @@
 // `slum server add`: registers a tenement by its URL, and says what the first check found.
-import { choice, option, withDefault, word } from "../../cli/argument.ts";
+import { word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatMillis } from "../../cli/format.ts";
-import { parseServerUrl } from "../fleet/server-url.ts";
-import { readLabel } from "./arguments.ts";
+import { aboutServer, bodyOf, readLabel, readUrl } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { warnBesides } from "./report.ts";
 
@@ -18,28 +17,14 @@ export default command({
   ],
   args: {
     id: word("The id that it gets", { hint: "SERVER", read: readLabel }),
-    url: word("http or https, a host, and no path", {
-      hint: "URL",
-      read: (text: string) => parseServerUrl(text).origin,
-    }),
-    region: option("Where it is", { hint: "R", read: readLabel }),
-    healthPath: withDefault(option("What is asked to see whether it lives", { hint: "PATH" }), "/health"),
-    addressing: choice(
-      "How the tenement is told what to serve: a header field, or hosts such as prod.api.HOST",
-      ["header", "host"],
-    ),
+    url: word("http or https, a host, and no path", { hint: "URL", read: readUrl }),
+    ...aboutServer,
   },
   async run(context) {
     const { args, out, signal } = context;
-    const { id, url, region, addressing } = args;
+    const { id, url } = args;
     using _ = out.progress(`checking ${url}`);
-    const body = {
-      id,
-      url,
-      health_path: args.healthPath,
-      ...(region !== undefined && { region }),
-      ...(addressing && { addressing }),
-    };
+    const body = { id, url, ...bodyOf(args) };
     const found = await connect(context).addServer({ body }, { signal });
     const latency = found.server.latency_ms === null ? "" : ` in ${formatMillis(found.server.latency_ms)}`;
     const text = found.healthy

@@ -4,6 +4,7 @@ export default {
   summary: "Register tenements, and take them in and out of traffic",
   commands: {
     add: () => import("./server-add.ts"),
+    set: () => import("./server-set.ts"),
     list: () => import("./server-list.ts"),
     delete: () => import("./server-delete.ts"),
     drain: () => import("./server-drain.ts"),

@@ -1,8 +1,8 @@
 // `slum tenant add`: gives a domain to a service, or one instance of it, on a home server.
 import { choice, list, maybeWord, word } from "../../cli/argument.ts";
-import { command } from "../../cli/command.ts";
+import { type Context, command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { parseLabel, parseService } from "../../core/name.ts";
+import { parseInstance, parseLabel, parseService, quote } from "../../core/name.ts";
 import { parseTenantDomain } from "../fleet/tenant-domain.ts";
 import { readLabel } from "./arguments.ts";
 import { connect } from "./connect.ts";
@@ -28,9 +28,9 @@ export default command({
     id: word("The id that the tenant gets", { hint: "TENANT", read: readLabel }),
     domain: word("Its domain; *.acme.com covers one label", { hint: "DOMAIN", read: parseTenantDomain }),
     server: word("The home server", { hint: "SERVER", read: readLabel, names: "server" }),
-    service: word("The service that serves it there", {
+    service: word("The service that serves it there, or one instance of it as SERVICE:ID", {
       hint: "SERVICE",
-      read: (text: string) => parseService(text),
+      read: readService,
     }),
     instance: maybeWord("One instance of it; all of them by weight unless given", {
       hint: "ID",
@@ -47,8 +47,11 @@ export default command({
   },
   async run(context) {
     const { args, out, signal } = context;
-    const { id, domain, server, service, instance, writes } = args;
+    const { id, domain, server, writes } = args;
+    const { service, instance } = targetFrom(args.service, args.instance);
     const failover = readFailover(args.failover);
+    if (args.instance !== undefined && failover !== undefined)
+      await refuseServer(context, args.instance, failover, service);
     const body = {
       id,
       domain,
@@ -64,6 +67,43 @@ export default command({
     return 0;
   },
 });
+
+interface Target {
+  readonly service: string;
+  readonly instance: string | undefined;
+}
+
+/** `api`, or `api:prod`. */
+function readService(text: string): Target {
+  if (!text.includes(":")) return { service: parseService(text), instance: undefined };
+  const { service, id } = parseInstance(text);
+  return { service, instance: id };
+}
+
+function targetFrom({ service, instance }: Target, word: string | undefined): Target {
+  if (instance === undefined || word === undefined) return { service, instance: instance ?? word };
+  throw new Fault(
+    "usage",
+    `the instance is given twice, as ${service}:${instance} and as ${quote(word)}`,
+    `write ${service}:${instance}, and nothing behind it`,
+  );
+}
+
+/** A name behind a list of servers is far more likely to be one more of them. */
+async function refuseServer(
+  context: Context,
+  instance: string,
+  failover: readonly string[],
+  service: string,
+): Promise<void> {
+  const { servers } = await connect(context).listServers({}, { signal: context.signal });
+  if (!servers.some(({ id }) => id === instance)) return;
+  throw new Fault(
+    "usage",
+    `${instance} is a server, and stands where the instance does`,
+    `write --failover ${[...failover, instance].join(",")}; if an instance is called so: ${service}:${instance}`,
+  );
+}
 
 /** Undefined: all others. */
 function readFailover(names: readonly string[]): string[] | undefined {

@@ -4,6 +4,7 @@ import type { Target } from "../../core/route.ts";
 import type { Candidate } from "../../proxy/failover/failover.ts";
 import type { Fields, Upstream, UpstreamResponse } from "../../proxy/http-client.ts";
 import type { TenantRow } from "../registry/schema.ts";
+import { SELECTOR } from "./routes.ts";
 import type { Server } from "./server.ts";
 
 /** What a server says of itself at /health, as far as it does. */
@@ -11,12 +12,19 @@ export interface SelfReport {
   /** Our address as the server sees it. */
   readonly peer: string | undefined;
   readonly trusted: boolean | undefined;
+  /** Whether it heeds the field by which we say what to serve. */
+  readonly selector: boolean | undefined;
   /** The name of the slum that answered: a server that is one. */
   readonly slum: string | undefined;
 }
 
 const TIMEOUT_MS = 2_000;
-const NOTHING: SelfReport = { peer: undefined, trusted: undefined, slum: undefined };
+export const NO_REPORT: SelfReport = {
+  peer: undefined,
+  trusted: undefined,
+  selector: undefined,
+  slum: undefined,
+};
 
 /** Never rejects: who does not answer says nothing. */
 export async function selfReportOf(upstream: Upstream, server: Server, target: Target): Promise<SelfReport> {
@@ -26,10 +34,39 @@ export async function selfReportOf(upstream: Upstream, server: Server, target: T
     return {
       peer: typeof said?.peer === "string" ? said.peer : undefined,
       trusted: typeof said?.trusted === "boolean" ? said.trusted : undefined,
+      selector: typeof said?.selector === "boolean" ? said.selector : undefined,
       slum: typeof said?.slum === "string" ? said.slum : undefined,
     };
   } catch {
-    return NOTHING;
+    return NO_REPORT;
+  }
+}
+
+/** No host of anybody (RFC 2606), and a service that no tenement has. */
+const PROBE: Fields = [
+  ["host", "probe.invalid"],
+  [SELECTOR, "slum-probe"],
+];
+
+/**
+ * Whether a server takes requests under any Host: it is a tenement that heeds the selector, with nothing in front of it that
+ * routes by Host. Undefined when it does not answer. No app is asked.
+ */
+export async function takesAnyHost(
+  upstream: Upstream,
+  server: Server,
+  target: Target,
+): Promise<boolean | undefined> {
+  try {
+    const { fields, body } = await get(upstream, target, "/health", PROBE);
+    if (body instanceof ReadableStream) void body.cancel().catch(() => {});
+    const isTenement = fields.some(([name]) => /^x-ten-(error|instance)$/i.test(name));
+    if (!isTenement) return false;
+    const { selector, trusted } = await selfReportOf(upstream, server, target);
+    // One of an older version does not speak of it, and heeds everybody.
+    return selector ?? trusted !== undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -18,6 +18,8 @@ export interface Servers extends Fleet, Disposable {
   sync(rows: Iterable<ServerRow>): void;
   /** Checks now; undefined when there is no such server any more. */
   check(id: string): Promise<CheckResult | undefined>;
+  /** Finds out whether the server takes requests under the visitor's Host, if that is not settled by its row; joins a probe in flight. */
+  probeHost(id: string): Promise<void>;
   /** A request could not reach the server: checks it at once, within limits. */
   doubt(id: string): void;
   /** A request reached a server that passes for offline: checks it at once, within limits. */
@@ -34,6 +36,10 @@ export interface FleetOptions {
   readonly ca?: string | undefined;
   /** After every check, with the status before it. */
   readonly onCheck: (server: Server, before: ServerStatus) => void;
+  /** Whether the server takes requests under any Host; undefined when it does not say. In bounded time; never rejects. */
+  readonly takesAnyHost: (server: Server) => Promise<boolean | undefined>;
+  /** After a probe that has found otherwise than the one before. */
+  readonly onHost: (server: Server) => void;
   readonly random?: () => number;
 }
 
@@ -57,6 +63,7 @@ export function createFleet(options: FleetOptions): Servers {
   /** Servers whose next check is to be a quick one. */
   const doubted = new Set<string>();
   const hopedAtMs = new Map<string, number>();
+  const probes = new Map<string, Promise<void>>();
   let ranked: readonly Server[] | undefined;
   const prober = createProber({
     clock,
@@ -69,6 +76,7 @@ export function createFleet(options: FleetOptions): Servers {
   function accept(id: string, result: CheckResult): void {
     const before = servers.get(id);
     if (!before) return;
+    const error = result.ok ? lookupError(before) : result.detail;
     const standing = nextStanding(before.standing, result.ok, clock.monotonic());
     const { latencyMs: smooth = result.latencyMs } = before;
     const server: Server = {
@@ -77,7 +85,8 @@ export function createFleet(options: FleetOptions): Servers {
       latencyMs: result.ok ? smooth + SMOOTHING * (result.latencyMs - smooth) : before.latencyMs,
       checkedAt: clock.now(),
       detail: result.detail,
-      lastError: (result.ok ? lookupError(before) : result.detail) ?? before.lastError,
+      lastError: error ?? before.lastError,
+      lastErrorAt: error === undefined ? before.lastErrorAt : clock.now(),
     };
     servers.set(id, server);
     ranked = undefined;
@@ -87,6 +96,25 @@ export function createFleet(options: FleetOptions): Servers {
       settle(id, "online");
     } else if (standing.status === "offline") settle(id, "offline");
     onCheck(server, before.standing.status);
+    if (result.ok) void probeHost(id);
+  }
+
+  function probeHost(id: string): Promise<void> {
+    const server = servers.get(id);
+    if (server === undefined || server.row.host !== "auto" || server.row.addressing === "host")
+      return Promise.resolve();
+    const probing = probes.get(id) ?? probe(server).finally(() => probes.delete(id));
+    probes.set(id, probing);
+    return probing;
+  }
+
+  async function probe(server: Server): Promise<void> {
+    const keepsHost = await options.takesAnyHost(server);
+    const now = servers.get(server.id);
+    if (keepsHost === undefined || now?.url !== server.url || now.keepsHost === keepsHost) return;
+    const probed = { ...now, keepsHost };
+    servers.set(server.id, probed);
+    options.onHost(probed);
   }
 
   /** DNS may fail while the last address still serves. */
@@ -146,7 +174,9 @@ export function createFleet(options: FleetOptions): Servers {
     const isSame = before?.row.url === row.url && before.row.healthPath === row.healthPath;
     if (before && isSame) {
       if (before.row === row) return;
-      servers.set(row.id, { ...before, row, drained: row.drained });
+      const isSettled = row.host !== before.row.host || row.host !== "auto";
+      const keepsHost = isSettled ? keepsHostBy(row) : before.keepsHost;
+      servers.set(row.id, { ...before, row, drained: row.drained, keepsHost });
       return;
     }
     const url = parseServerUrl(row.url);
@@ -158,8 +188,10 @@ export function createFleet(options: FleetOptions): Servers {
       url,
       latencyMs: row.latencyMs ?? undefined,
       checkedAt: undefined,
+      keepsHost: keepsHostBy(row),
       detail: undefined,
       lastError: row.lastError ?? undefined,
+      lastErrorAt: row.lastErrorAt ?? undefined,
     });
     void resolver.watch(url.host);
     watch(row.id);
@@ -193,6 +225,7 @@ export function createFleet(options: FleetOptions): Servers {
       ranked = undefined;
     },
     check: (id) => prober.checkNow(id),
+    probeHost,
     doubt(id) {
       doubted.add(id);
       prober.doubt(id);
@@ -226,4 +259,10 @@ export function createFleet(options: FleetOptions): Servers {
     },
     [Symbol.dispose]: () => prober[Symbol.dispose](),
   };
+}
+
+/** As its row says, or as it was found before the start. */
+function keepsHostBy({ host, addressing, keepsHost }: ServerRow): boolean {
+  if (addressing === "host") return false;
+  return host === "auto" ? (keepsHost ?? false) : host === "keep";
 }

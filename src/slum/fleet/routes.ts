@@ -1,6 +1,7 @@
 // The route index: from a Host header to a tenant and its servers, updated one tenant at a time.
 import type { Field } from "../../core/forwarding-headers.ts";
 import { canonicalHost, isIpLiteral } from "../../core/host.ts";
+import { mapAnswerFields } from "../../core/host-mapping.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Target } from "../../core/route.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
@@ -52,6 +53,9 @@ export interface Routes {
 /** The request field that names service or instance to a tenement, lower case. */
 export const SELECTOR = "x-tenement-instance";
 
+/** In place of a wildcard, where a question needs one host. */
+const ANY = "any";
+
 export function createRoutes(parts: RoutesParts): Routes {
   const { fleet, ownHosts } = parts;
   const shared = { ...parts, dialled: createDialled(parts), passedOver: new PassedOver(parts.clock) };
@@ -59,7 +63,8 @@ export function createRoutes(parts: RoutesParts): Routes {
   /** By the part after `*`: `.acme.com`. */
   const wildcards = new Map<string, TenantRow>();
 
-  const tenantOf = (row: TenantRow | undefined) => row && new Tenant(row, shared);
+  const tenantOf = (row: TenantRow | undefined, host = row?.domain.replace("*", ANY)) =>
+    row && new Tenant(row, shared, host ?? row.domain);
 
   /** The row of a canonical host. */
   function rowOf(host: string): TenantRow | undefined {
@@ -87,11 +92,11 @@ export function createRoutes(parts: RoutesParts): Routes {
     find(host) {
       if (host === undefined) return "bad_host";
       const known = ownHosts.has(host) ? undefined : exact.get(host);
-      if (known !== undefined) return new Tenant(known, shared);
+      if (known !== undefined) return new Tenant(known, shared, host);
       const canonical = canonicalHost(host);
       if (canonical === undefined) return "bad_host";
       if (ownHosts.has(canonical) || isIpLiteral(canonical)) return "own";
-      return tenantOf(rowOf(canonical)) ?? "unknown";
+      return tenantOf(rowOf(canonical), host) ?? "unknown";
     },
     tenant: (domain) =>
       tenantOf(exact.get(domain) ?? wildcards.get(domain.replace(/^\*(?=\.)/, "")) ?? rowOf(domain)),
@@ -102,7 +107,8 @@ export function createRoutes(parts: RoutesParts): Routes {
       for (const index of [exact, wildcards])
         for (const row of index.values()) {
           // Who may go anywhere is unroutable only when there is nowhere to go.
-          const isSo = row.failover === null ? isAnyOnline : isRoutable(new Tenant(row, shared), view);
+          const isSo =
+            row.failover === null ? isAnyOnline : isRoutable(new Tenant(row, shared, row.domain), view);
           if (!isSo) found.push(row.id);
         }
       return found;
@@ -114,10 +120,13 @@ export function createRoutes(parts: RoutesParts): Routes {
 export class Tenant implements FailoverRequest, Preference {
   readonly row: TenantRow;
   readonly #parts: TenantParts;
+  /** As the visitor has sent it. */
+  readonly #host: string;
 
-  constructor(row: TenantRow, parts: TenantParts) {
+  constructor(row: TenantRow, parts: TenantParts, host: string) {
     this.row = row;
     this.#parts = parts;
+    this.#host = host;
   }
 
   get home(): string {
@@ -191,12 +200,24 @@ export class Tenant implements FailoverRequest, Preference {
     const { service, instance } = this.row;
     const { target, host } = this.#parts.dialled(server);
     const isHome = server.id === this.home;
-    if (server.row.addressing === "header") {
-      const name = instance === null ? service : instanceName(service, instance);
-      return { target, fields: [host, [SELECTOR, name]], isHome };
+    if (server.row.addressing === "host") {
+      const label = instance === null ? service : `${instance}.${service}`;
+      return this.#renamed(target, `${label}.${server.url.hostHeader}`, [], isHome);
     }
-    const label = instance === null ? service : `${instance}.${service}`;
-    return { target, fields: [["host", `${label}.${server.url.hostHeader}`]], isHome };
+    const selector: Field = [SELECTOR, instance === null ? service : instanceName(service, instance)];
+    if (server.keepsHost) return { target, fields: [["host", this.#host], selector], isHome };
+    return this.#renamed(target, host, [selector], isHome);
+  }
+
+  /** One that is sent a Host of its own, and does not know the visitor's. */
+  #renamed(target: Target, host: string, fields: readonly Field[], isHome: boolean): Candidate {
+    const visitor = this.#host;
+    return {
+      target,
+      fields: [["host", host], ...fields],
+      isHome,
+      mapAnswer: (answer, scheme) => mapAnswerFields(answer, { server: host, visitor, scheme }),
+    };
   }
 }
 
@@ -204,7 +225,7 @@ export class Tenant implements FailoverRequest, Preference {
 interface DialledServer {
   readonly address: string | undefined;
   readonly target: Target;
-  readonly host: Field;
+  readonly host: string;
 }
 
 /** Keeps it for as long as the server and its address are the same. */
@@ -215,7 +236,7 @@ function createDialled(parts: Pick<RoutesParts, "resolver" | "ca">): (server: Se
     const before = known.get(server);
     if (before !== undefined && before.address === address) return before;
     const target = targetOf(server, parts);
-    const dialled: DialledServer = { address, target, host: ["host", server.url.hostHeader] };
+    const dialled: DialledServer = { address, target, host: server.url.hostHeader };
     known.set(server, dialled);
     return dialled;
   };

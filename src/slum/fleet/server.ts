@@ -14,7 +14,11 @@ export interface Server {
   readonly latencyMs: number | undefined;
   /** Wall clock time of the last check. */
   readonly checkedAt: number | undefined;
+  /** Whether it is sent the visitor's Host, and not its own. */
+  readonly keepsHost: boolean;
   /** What the last check said. */
   readonly detail: string | undefined;
   readonly lastError: string | undefined;
+  /** Wall clock time of it. */
+  readonly lastErrorAt: number | undefined;
 }

@@ -5,6 +5,7 @@ import type { Resolver } from "../../platform/net/resolver.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { FailoverPlane } from "../../proxy/failover/failover-plane.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
+import { takesAnyHost } from "../fleet/ask-tenement.ts";
 import { createFleet, type Servers } from "../fleet/fleet.ts";
 import { createRoutes, type Routes, targetOf } from "../fleet/routes.ts";
 import type { Server } from "../fleet/server.ts";
@@ -59,7 +60,14 @@ export function createControl(parts: ControlParts): Control {
   using opened = new DisposableStack();
   let plane: FailoverPlane | undefined;
   const observe = () => observationsOf(fleet.all(), registry.now(), clock.monotonic());
-  const fleet = opened.use(createFleet({ ...parts, onCheck }));
+  const fleet = opened.use(
+    createFleet({
+      ...parts,
+      onCheck,
+      onHost: (server) => statuses.recordHost(server),
+      takesAnyHost: (server) => takesAnyHost(parts.upstream, server, targetOf(server, parts)),
+    }),
+  );
   const routes = createRoutes({ ...parts, fleet });
   const statuses = opened.use(createStatusRecorder({ ...parts, onDefect }));
   const announcer = opened.use(createAnnouncer({ ...parts, fleet, routes, observe, onDefect }));

@@ -5,11 +5,11 @@ import type { CheckResult } from "../../platform/net/health-check.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 import { atMost, type Clock } from "../../platform/time/clock.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
-import { type SelfReport, selfReportOf } from "../fleet/ask-tenement.ts";
+import { NO_REPORT, type SelfReport, selfReportOf } from "../fleet/ask-tenement.ts";
 import type { Servers } from "../fleet/fleet.ts";
 import { targetOf } from "../fleet/routes.ts";
 import { parseServerUrl } from "../fleet/server-url.ts";
-import type { Registry } from "../registry/registry.ts";
+import type { Registry, Writer } from "../registry/registry.ts";
 import type { ServerRow } from "../registry/schema.ts";
 
 export interface NewServer {
@@ -18,7 +18,15 @@ export interface NewServer {
   readonly region: string | undefined;
   readonly healthPath: string;
   readonly addressing: "header" | "host";
+  readonly host: "auto" | "keep" | "server";
 }
+
+/** What is left out stays. */
+export type ServerUpdate = {
+  readonly [K in "url" | "healthPath" | "addressing" | "host"]?: NewServer[K] | undefined;
+} & {
+  readonly region?: string | null | undefined;
+};
 
 /** What one check of a server has found. */
 export interface Finding {
@@ -30,6 +38,7 @@ export interface Finding {
 
 export interface ServerControl {
   add(server: NewServer): Promise<Finding>;
+  change(id: string, update: ServerUpdate): Promise<Finding>;
   remove(id: string): Promise<void>;
   /** False when it was so already. */
   setDrained(id: string, drained: boolean): Promise<boolean>;
@@ -76,18 +85,29 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
   }
 
   /** Refuses what cannot be registered, before anything is asked or written. */
-  function refuse({ id, url }: NewServer): void {
+  function refuse(server: NewServer): void {
+    const { id } = server;
     const known = registry.servers.get(id);
     if (known)
       throw new Fault(
         "conflict",
         `there is a server ${id} already, ${known.url}`,
-        `another URL needs another id, or first: slum server delete ${id}`,
+        `to give it another URL: slum server set ${id} --url ${server.url}`,
       );
-    const same = [...registry.servers.values()].find((row) => row.url === url);
+    refuseValues(server);
+  }
+
+  function refuseValues({ id, url, addressing, host }: Omit<NewServer, "region">): void {
+    if (addressing === "host" && host === "keep")
+      throw new Fault(
+        "usage",
+        "a server that is told by its Host what to serve cannot be sent the visitor's",
+        "choose one: --addressing header --host keep, or --addressing host",
+      );
+    const same = [...registry.servers.values()].find((row) => row.url === url && row.id !== id);
     if (same) throw new Fault("conflict", `${url} is server ${same.id} already`, "one server has one URL");
-    const { host } = parseServerUrl(url);
-    if (host === parts.domain && host !== "localhost")
+    const { host: name } = parseServerUrl(url);
+    if (name === parts.domain && name !== "localhost")
       throw new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
   }
 
@@ -105,8 +125,7 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
 
   async function askItself(id: string): Promise<SelfReport> {
     const server = fleet.find(id);
-    if (!server || resolver.address(server.url.host) === undefined)
-      return { peer: undefined, trusted: undefined, slum: undefined };
+    if (!server || resolver.address(server.url.host) === undefined) return NO_REPORT;
     return selfReportOf(upstream, server, targetOf(server, { resolver, ca: parts.ca }));
   }
 
@@ -114,6 +133,7 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
     const row = get(id);
     await resolved(row.url);
     const [result, report] = await Promise.all([fleet.check(id), askItself(id)]);
+    if (result?.ok) await fleet.probeHost(id);
     return {
       healthy: result?.ok ?? false,
       detail: result?.detail ?? "it was deleted meanwhile",
@@ -133,6 +153,13 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
       `${id} does not trust this slum${seenAs}: visitors' addresses and domains are lost there. ` +
         `Add ${address} to trusted_proxies in its tenement.toml, and restart it`,
     ];
+  }
+
+  async function unlessItself(id: string, undo: (writer: Writer) => void): Promise<void> {
+    if ((await askItself(id)).slum !== parts.slumId) return;
+    const { url } = get(id);
+    await registry.write(undo);
+    throw new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
   }
 
   function refuseUsed(id: string): void {
@@ -169,11 +196,25 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
           throw thrown;
         });
       // Asked when it is known how to reach it, and taken back before it can take a request of a tenant.
-      if ((await askItself(row.id)).slum === parts.slumId) {
-        await registry.write((writer) => writer.servers.remove(row));
-        throw new Fault("conflict", `${row.url} is this slum itself`, "give the URL of a tenement");
-      }
+      await unlessItself(row.id, (writer) => writer.servers.remove(row));
       return check(row.id);
+    },
+    async change(id, update) {
+      const before = get(id);
+      const change = given(update);
+      const next = { ...before, ...change };
+      refuseValues(next);
+      await resolved(next.url);
+      const names = Object.entries(change).map(([name, value]) => `${name} ${value ?? "none"}`);
+      await registry.write((writer) => {
+        const row = get(id);
+        refuseValues({ ...row, ...change });
+        writer.event("server.changed", { server: id }, names.join(", "));
+        // What was found out about it was found out about another address.
+        writer.servers.change(row, { ...change, ...(next.url !== row.url && { keepsHost: null }) });
+      });
+      await unlessItself(id, (writer) => writer.servers.change(get(id), before));
+      return check(id);
     },
     async remove(id) {
       await registry.write((writer) => {
@@ -192,4 +233,9 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
         return true;
       }),
   };
+}
+
+/** Without what is left out. */
+function given(update: ServerUpdate): Partial<ServerRow> {
+  return Object.fromEntries(Object.entries(update).filter(([, value]) => value !== undefined));
 }

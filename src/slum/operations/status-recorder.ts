@@ -1,4 +1,4 @@
-// Writes changes of status into the registry: kept until they are written, and many at once, as a thousand servers may fall together.
+// Writes what checks have changed about servers into the registry: kept until they are written, and many at once, as a thousand servers may fall together.
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Server } from "../fleet/server.ts";
 import type { Registry, Writer } from "../registry/registry.ts";
@@ -6,6 +6,8 @@ import type { Registry, Writer } from "../registry/registry.ts";
 export interface StatusRecorder extends Disposable {
   /** The server has another status than before its last check. */
   record(server: Server): void;
+  /** The server is sent another Host than before its last probe. */
+  recordHost(server: Server): void;
 }
 
 export interface StatusRecorderParts {
@@ -19,6 +21,7 @@ export interface StatusRecorderParts {
 interface Change {
   readonly server: Server;
   readonly at: number;
+  readonly what: "status" | "host";
 }
 
 const RETRY_EVERY_MS = 1_000;
@@ -45,7 +48,9 @@ export function createStatusRecorder(parts: StatusRecorderParts): StatusRecorder
       while (unwritten.size > 0) {
         const some = [...unwritten].slice(0, AT_ONCE);
         const isWritten = await registry.tryWrite((writer) => {
-          for (const change of some) write(writer, change);
+          for (const change of some)
+            if (change.what === "host") writeHost(writer, change.server);
+            else writeStatus(writer, change);
           return true;
         });
         if (isWritten !== true) return;
@@ -56,12 +61,26 @@ export function createStatusRecorder(parts: StatusRecorderParts): StatusRecorder
     }
   }
 
-  function write(writer: Writer, { server, at }: Change): void {
+  function writeStatus(writer: Writer, { server, at }: Change): void {
     const { status } = server.standing;
-    const { latencyMs = null, lastError = null } = server;
+    const { latencyMs = null, lastError = null, lastErrorAt = null } = server;
     const row = registry.servers.get(server.id);
-    if (row) writer.servers.change(row, { status, statusAt: at, latencyMs, lastError });
+    if (row) writer.servers.change(row, { status, statusAt: at, latencyMs, lastError, lastErrorAt });
     writer.event(`server.${status}`, { server: server.id }, `${server.detail ?? ""}${seenBy()}`, at);
+  }
+
+  function writeHost(writer: Writer, { id, keepsHost }: Server): void {
+    const row = registry.servers.get(id);
+    if (row && row.keepsHost !== keepsHost) writer.servers.change(row, { keepsHost });
+  }
+
+  function add(server: Server, what: Change["what"]): void {
+    unwritten.add({ server, at: clock.now(), what });
+    for (const oldest of unwritten) {
+      if (unwritten.size <= KEPT_MAX) break;
+      unwritten.delete(oldest);
+    }
+    writeSoon();
   }
 
   /** Where several slums write events, each says whose observation it is. */
@@ -70,14 +89,8 @@ export function createStatusRecorder(parts: StatusRecorderParts): StatusRecorder
   }
 
   return {
-    record(server) {
-      unwritten.add({ server, at: clock.now() });
-      for (const oldest of unwritten) {
-        if (unwritten.size <= KEPT_MAX) break;
-        unwritten.delete(oldest);
-      }
-      writeSoon();
-    },
+    record: (server) => add(server, "status"),
+    recordHost: (server) => add(server, "host"),
     [Symbol.dispose]: stop,
   };
 }

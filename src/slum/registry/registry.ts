@@ -266,6 +266,6 @@ export async function openRegistry({
 /** Whether nothing about a server is other than what its checks have shown. */
 function isOnlyChecked(before: ServerRow | undefined, after: ServerRow | undefined): boolean {
   if (!before || !after) return false;
-  const { status, statusAt, latencyMs, lastError } = after;
-  return Bun.deepEquals({ ...before, status, statusAt, latencyMs, lastError }, after);
+  const { status, statusAt, latencyMs, lastError, lastErrorAt } = after;
+  return Bun.deepEquals({ ...before, status, statusAt, latencyMs, lastError, lastErrorAt }, after);
 }

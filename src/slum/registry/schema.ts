@@ -11,6 +11,12 @@ export const servers = sqliteTable(
     region: text(),
     healthPath: text().notNull(),
     addressing: text({ enum: ["header", "host"] }).notNull(),
+    /** The Host that it is sent: the visitor's, its own, or what the checks have found to work. */
+    host: text({ enum: ["auto", "keep", "server"] })
+      .notNull()
+      .default("auto"),
+    /** For `auto`: whether the last probe has found that the visitor's works. */
+    keepsHost: integer({ mode: "boolean" }),
     drained: integer({ mode: "boolean" }).notNull(),
     createdAt: integer().notNull(),
     /** The health as of its last change: what is shown until the first check after a start. */
@@ -18,6 +24,7 @@ export const servers = sqliteTable(
     statusAt: integer().notNull(),
     latencyMs: real(),
     lastError: text(),
+    lastErrorAt: integer(),
   },
   (table) => [uniqueIndex("servers_id").on(table.id), uniqueIndex("servers_url").on(table.url)],
 );

@@ -12,7 +12,15 @@ import { until } from "../../support/until.ts";
 const INTERVAL_MS = 30_000;
 
 function serverRow(id: string, url: string): ServerRow {
-  const kept = { status: "unknown", statusAt: 0, latencyMs: null, lastError: null } as const;
+  const kept = {
+    status: "unknown",
+    statusAt: 0,
+    latencyMs: null,
+    lastError: null,
+    lastErrorAt: null,
+    host: "auto",
+    keepsHost: null,
+  } as const;
   const about = { seq: 1, region: null, addressing: "header", drained: false, createdAt: 0 } as const;
   return { id, url, healthPath: "/health", ...about, ...kept };
 }
@@ -33,7 +41,15 @@ async function setup() {
     return hangs ? new Promise<Response>(() => {}) : new Response("ok");
   });
   const fra = startOrigin(() => new Response("ok"));
-  const fleet = createFleet({ clock, resolver, intervalMs: INTERVAL_MS, onCheck() {}, random: () => 0.5 });
+  const fleet = createFleet({
+    clock,
+    resolver,
+    intervalMs: INTERVAL_MS,
+    onCheck() {},
+    onHost() {},
+    takesAnyHost: async () => undefined,
+    random: () => 0.5,
+  });
   fleet.sync([serverRow("iad", iad.url), serverRow("fra", fra.url)]);
   await until("both are online", () => fleet.byLatency.every(({ standing }) => standing.status === "online"));
   return {

@@ -15,7 +15,13 @@ test("the name of a server that could not be added is not looked up again", asyn
   const locked = new Error("locked");
   const registry = { servers: new Map(), tenants: new Map(), write: () => Promise.reject(locked) };
   const parts = { clock, resolver, registry, domain: "localhost" } as unknown as ServerControlParts;
-  const server = { id: "iad", region: undefined, healthPath: "/health", addressing: "header" } as const;
+  const server = {
+    id: "iad",
+    region: undefined,
+    healthPath: "/health",
+    addressing: "header",
+    host: "auto",
+  } as const;
   const adding = createServerControl(parts).add({ ...server, url: "http://typo.example" });
   expect(await adding.catch((thrown) => thrown)).toBe(locked);
   await clock.advance(300_000);

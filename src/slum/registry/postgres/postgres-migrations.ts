@@ -1,5 +1,9 @@
 // The steps of the registry's schema in PostgreSQL, embedded in the executable; each may be run again without harm.
 import type { Migration } from "../../../platform/storage/database.ts";
 import init from "./migrations/0000_init.sql" with { type: "text" };
+import hosts from "./migrations/0001_hosts.sql" with { type: "text" };
 
-export const postgresMigrations: readonly Migration[] = [{ name: "0000_init", sql: init }];
+export const postgresMigrations: readonly Migration[] = [
+  { name: "0000_init", sql: init },
+  { name: "0001_hosts", sql: hosts },
+];

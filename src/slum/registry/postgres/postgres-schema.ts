@@ -26,12 +26,17 @@ export const servers = table(
     region: text(),
     healthPath: text().notNull(),
     addressing: text({ enum: ["header", "host"] }).notNull(),
+    host: text({ enum: ["auto", "keep", "server"] })
+      .notNull()
+      .default("auto"),
+    keepsHost: boolean(),
     drained: boolean().notNull(),
     createdAt: time().notNull(),
     status: text({ enum: ["unknown", "online", "offline"] }).notNull(),
     statusAt: time().notNull(),
     latencyMs: doublePrecision(),
     lastError: text(),
+    lastErrorAt: time(),
   },
   (row) => [uniqueIndex("slum_servers_id").on(row.id), uniqueIndex("slum_servers_url").on(row.url)],
 );

@@ -75,7 +75,9 @@ export function createWriteSet(revision: number, now: () => number): WriteSet {
   function statementsOf<Row, New extends object, Key>(name: keyof typeof COPIED): Statements<Row, New, Key> {
     const { table, key: column, property } = COPIED[name];
     const part = partOf(name, table, column);
-    const columns = Object.keys(getTableColumns(table as PgTable));
+    const columns = Object.entries(getTableColumns(table as PgTable)).map(
+      ([name, column]) => [name, column.default ?? null] as const,
+    );
     const touch = (key: unknown) => touched(name, String(key));
     return {
       insert(values) {
@@ -142,10 +144,13 @@ export function createWriteSet(revision: number, now: () => number): WriteSet {
   };
 }
 
-/** Columns without a value are null, as they will be in the database. */
-function wholeRow(columns: readonly string[], values: object): { [column: string]: unknown } {
+/** Columns without a value have their default, or null, as they will in the database. */
+function wholeRow(
+  columns: readonly (readonly [name: string, fallback: unknown])[],
+  values: object,
+): { [column: string]: unknown } {
   const given = values as { readonly [column: string]: unknown };
-  return Object.fromEntries(columns.map((column) => [column, given[column] ?? null]));
+  return Object.fromEntries(columns.map(([name, fallback]) => [name, given[name] ?? fallback]));
 }
 
 /** The change log that other slums follow: which rows, or that they are too many to list. */

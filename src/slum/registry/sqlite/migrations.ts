@@ -2,8 +2,10 @@
 import type { Migration } from "../../../platform/storage/database.ts";
 import init from "./migrations/0000_init.sql" with { type: "text" };
 import claims from "./migrations/0001_claims.sql" with { type: "text" };
+import hosts from "./migrations/0002_hosts.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { name: "0000_init", sql: init },
   { name: "0001_claims", sql: claims },
+  { name: "0002_hosts", sql: hosts },
 ];

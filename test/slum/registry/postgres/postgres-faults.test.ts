@@ -11,7 +11,17 @@ import { createTempDir } from "../../../support/temp-dir.ts";
 
 const fresh: Omit<ServerRow, "seq"> = {
   ...{ id: "iad", url: "http://h:1", region: null, healthPath: "/health", addressing: "header" },
-  ...{ drained: false, createdAt: 1, status: "unknown", statusAt: 1, latencyMs: null, lastError: null },
+  ...{
+    drained: false,
+    createdAt: 1,
+    status: "unknown",
+    statusAt: 1,
+    latencyMs: null,
+    lastError: null,
+    lastErrorAt: null,
+    host: "auto",
+    keepsHost: null,
+  },
 };
 const iad: ServerRow = { seq: 1, ...fresh };
 
