@@ -84,7 +84,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const slumId = identityIn(paths);
   opened.use(guardAccepting(clock, log.warn));
   probePort(options.host, options.port);
-  const last = readSnapshot(paths.snapshot);
+  const last = readSnapshot(paths.snapshot, log.warn);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
   resolver.remember(last?.addresses ?? {});
   const registry = opened.use(await openRegistryAt({ database, slumId, clock, fallback: last }));
@@ -133,7 +133,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     if (registry.trouble !== undefined) return;
     try {
       await ensureAdminToken(registry, paths);
-      if (options.webhook !== undefined) await ensureWebhook(registry, options.webhook, paths, log);
+      if (options.webhook !== undefined) await ensureWebhook(registry, options.webhook, paths, options);
     } catch (thrown) {
       log.warn(`the admin's token or webhook could not be registered: ${messageOf(thrown)}`);
     }
@@ -225,7 +225,7 @@ async function ensureWebhook(
   registry: Registry,
   url: string,
   { webhookSecret }: DataPaths,
-  log: Log,
+  { log, clock }: Pick<ServeOptions, "log" | "clock">,
 ): Promise<void> {
   const id = "default";
   const allowPrivate = isIP(new URL(url).hostname.replace(/^\[|\]$/g, "")) > 0;
@@ -234,7 +234,7 @@ async function ensureWebhook(
     if (known?.url === url) return known.secret;
     if (known) writer.webhooks.change(known, { url, allowPrivate, disabled: null });
     const fresh = known?.secret ?? newSecret();
-    if (!known) writer.webhooks.add({ id, url, allowPrivate, secret: fresh, createdAt: Date.now() });
+    if (!known) writer.webhooks.add({ id, url, allowPrivate, secret: fresh, createdAt: clock.now() });
     writer.event("webhook.added", {}, `${id} ${url}`);
     return fresh;
   });

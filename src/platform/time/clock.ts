@@ -42,6 +42,22 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   });
 }
 
+/** A signal that aborts after `delayMs` of `clock`, or with `signal`; to be disposed when what it bounds has ended. */
+export interface Deadline extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+export function createDeadline(clock: Clock, delayMs: number, signal?: AbortSignal): Deadline {
+  const late = new AbortController();
+  const cancel = clock.after(delayMs, () => {
+    late.abort(new DOMException(`no end within ${delayMs / 1000} s`, "TimeoutError"));
+  });
+  return {
+    signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
+    [Symbol.dispose]: cancel,
+  };
+}
+
 /** Waits until `work` has ended, however it did, or until `limitMs` of `clock` are over. */
 export async function atMost(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<void> {
   const over = Promise.withResolvers<void>();

@@ -24,6 +24,7 @@ function checked<T>(parse: (text: string) => T) {
 export const ALERT_TYPES = [
   "server.offline",
   "server.online",
+  "server.deleted",
   "fleet.down",
   "fleet.up",
   "tenants.unroutable",

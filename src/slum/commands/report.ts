@@ -2,6 +2,7 @@
 import { formatMillis, formatSeconds } from "../../cli/format.ts";
 import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
+import { systemClock } from "../../platform/time/clock.ts";
 import type { ServerView, TenantView } from "../api/shapes.ts";
 
 interface Checked {
@@ -74,5 +75,5 @@ function errorOf({ last_error: error, last_error_at: at }: ServerView): string {
 
 /** `2m 5s`: how long ago a date was. */
 function ago(date: string): string {
-  return formatSeconds((Date.now() - Date.parse(date)) / 1000);
+  return formatSeconds((systemClock.now() - Date.parse(date)) / 1000);
 }

@@ -1,6 +1,7 @@
 // Asks a tenement about ourselves: whether it heeds our forwarded headers, and whether it has what a tenant needs.
 import { messageOf } from "../../core/fault.ts";
 import type { Target } from "../../core/route.ts";
+import { type Clock, createDeadline } from "../../platform/time/clock.ts";
 import type { Candidate } from "../../proxy/failover/failover.ts";
 import type { Fields, Upstream, UpstreamResponse } from "../../proxy/http-client.ts";
 import type { TenantRow } from "../registry/schema.ts";
@@ -26,11 +27,17 @@ export const NO_REPORT: SelfReport = {
   slum: undefined,
 };
 
+export interface Asking {
+  readonly upstream: Upstream;
+  readonly clock: Clock;
+}
+
 /** Never rejects: who does not answer says nothing. */
-export async function selfReportOf(upstream: Upstream, server: Server, target: Target): Promise<SelfReport> {
+export async function selfReportOf(asking: Asking, server: Server, target: Target): Promise<SelfReport> {
   try {
-    const answer = await get(upstream, target, "/health", [["host", server.url.hostHeader]]);
-    const said = JSON.parse(await textOf(answer)) as Record<string, unknown> | null;
+    const own: Fields = [["host", server.url.hostHeader]];
+    const text = await get(asking, target, "/health", own, textOf);
+    const said = JSON.parse(text) as Record<string, unknown> | null;
     return {
       peer: typeof said?.peer === "string" ? said.peer : undefined,
       trusted: typeof said?.trusted === "boolean" ? said.trusted : undefined,
@@ -53,16 +60,16 @@ const PROBE: Fields = [
  * routes by Host. Undefined when it does not answer. No app is asked.
  */
 export async function takesAnyHost(
-  upstream: Upstream,
+  asking: Asking,
   server: Server,
   target: Target,
 ): Promise<boolean | undefined> {
   try {
-    const { fields, body } = await get(upstream, target, "/health", PROBE);
-    if (body instanceof ReadableStream) void body.cancel().catch(() => {});
-    const isTenement = fields.some(([name]) => /^x-ten-(error|instance)$/i.test(name));
+    const isTenement = await get(asking, target, "/health", PROBE, ({ fields }) =>
+      fields.some(([name]) => /^x-ten-(error|instance)$/i.test(name)),
+    );
     if (!isTenement) return false;
-    const { selector, trusted } = await selfReportOf(upstream, server, target);
+    const { selector, trusted } = await selfReportOf(asking, server, target);
     // One of an older version does not speak of it, and heeds everybody.
     return selector ?? trusted !== undefined;
   } catch {
@@ -72,16 +79,20 @@ export async function takesAnyHost(
 
 /** A sentence about a tenement that does not serve the tenant, or undefined when all is well. */
 export async function objectionTo(
-  upstream: Upstream,
+  asking: Asking,
   { service, instance, server }: TenantRow,
   path: string,
   { target, fields }: Candidate,
 ): Promise<string | undefined> {
   const name = instance === null ? service : `${service}:${instance}`;
   try {
-    const answer = await get(upstream, target, path, fields);
-    if (answer.body instanceof ReadableStream) void answer.body.cancel().catch(() => {});
-    const error = answer.fields.find(([field]) => field.toLowerCase() === "x-ten-error")?.[1];
+    const error = await get(
+      asking,
+      target,
+      path,
+      fields,
+      (answer) => answer.fields.find(([field]) => field.toLowerCase() === "x-ten-error")?.[1],
+    );
     if (error === undefined) return undefined;
     return error === "unknown_instance"
       ? `${server} does not know ${name}; start it there: ten spawn ${instance === null ? `${name}:v1` : name}`
@@ -91,18 +102,32 @@ export async function objectionTo(
   }
 }
 
-function get(upstream: Upstream, target: Target, path: string, fields: Fields): Promise<UpstreamResponse> {
-  return upstream.send(
+/** What `read` takes from the answer; the rest of its body is not waited for. */
+async function get<T>(
+  { upstream, clock }: Asking,
+  target: Target,
+  path: string,
+  fields: Fields,
+  read: (answer: UpstreamResponse) => T | Promise<T>,
+): Promise<T> {
+  using deadline = createDeadline(clock, 2 * TIMEOUT_MS);
+  const answer = await upstream.send(
     target.address,
     { method: "GET", path, fields: [...fields, ["user-agent", "slum"], ["accept", "*/*"]], body: null },
     {
       connectTimeoutMs: TIMEOUT_MS,
       requestTimeoutMs: TIMEOUT_MS,
       streamIdleTimeoutMs: TIMEOUT_MS,
-      signal: () => AbortSignal.timeout(2 * TIMEOUT_MS),
+      signal: () => deadline.signal,
       onEnd: () => {},
     },
   );
+  try {
+    return await read(answer);
+  } finally {
+    if (answer.body instanceof ReadableStream && !answer.body.locked)
+      void answer.body.cancel().catch(() => {});
+  }
 }
 
 const TEXT_MAX_BYTES = 4_096;

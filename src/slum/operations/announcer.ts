@@ -45,7 +45,13 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
     const unroutable = routes.unroutable(fleetIf(servers, ({ isOffline }) => !isOffline));
     const isDoubted = servers.some(({ isOnline, isOffline }) => isOnline === isOffline);
     const unsure = isDoubted ? routes.unroutable(fleetIf(servers, ({ isOnline }) => isOnline)) : unroutable;
-    return { nowMs: registry.now(), servers, unroutable, unsure };
+    return {
+      nowMs: registry.now(),
+      servers,
+      unroutable,
+      unsure,
+      hasTenant: (id) => registry.tenants.has(id),
+    };
   }
 
   function look(): void {

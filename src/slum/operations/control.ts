@@ -65,7 +65,7 @@ export function createControl(parts: ControlParts): Control {
       ...parts,
       onCheck,
       onHost: (server) => statuses.recordHost(server),
-      takesAnyHost: (server) => takesAnyHost(parts.upstream, server, targetOf(server, parts)),
+      takesAnyHost: (server) => takesAnyHost(parts, server, targetOf(server, parts)),
     }),
   );
   const routes = createRoutes({ ...parts, fleet });
@@ -116,7 +116,7 @@ export function createControl(parts: ControlParts): Control {
   }
 
   const servers = createServerControl({ ...parts, fleet });
-  const tenants = createTenantControl({ ...parts, servers, routes, now: clock.now });
+  const tenants = createTenantControl({ ...parts, servers, routes });
   const owned = opened.move();
 
   return {
@@ -125,7 +125,7 @@ export function createControl(parts: ControlParts): Control {
     routes,
     servers,
     tenants,
-    webhooks: createWebhookControl(registry, webhooks, clock.now),
+    webhooks: createWebhookControl(registry, webhooks, clock),
     attach(opened) {
       plane = opened;
       retain();

@@ -74,7 +74,7 @@ function warningsOf(id: string, result: CheckResult | undefined): string[] {
 }
 
 export function createServerControl(parts: ServerControlParts): ServerControl {
-  const { registry, fleet, resolver, upstream } = parts;
+  const { registry, fleet, resolver } = parts;
 
   function get(id: string): ServerRow {
     const row = registry.servers.get(id);
@@ -126,7 +126,7 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
   async function askItself(id: string): Promise<SelfReport> {
     const server = fleet.find(id);
     if (!server || resolver.address(server.url.host) === undefined) return NO_REPORT;
-    return selfReportOf(upstream, server, targetOf(server, { resolver, ca: parts.ca }));
+    return selfReportOf(parts, server, targetOf(server, { resolver, ca: parts.ca }));
   }
 
   async function check(id: string): Promise<Finding> {

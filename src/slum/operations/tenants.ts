@@ -3,6 +3,7 @@
 import { isNear, nearest } from "../../core/did-you-mean.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
 import { objectionTo } from "../fleet/ask-tenement.ts";
 import type { Routes } from "../fleet/routes.ts";
@@ -40,7 +41,7 @@ export interface TenantControlParts {
   readonly routes: Routes;
   readonly upstream: Upstream;
   readonly ownHosts: ReadonlySet<string>;
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 export function createTenantControl(parts: TenantControlParts): TenantControl {
@@ -84,7 +85,7 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
     const home = routes.tenant(row.domain)?.homeCandidate();
     if (!home) return [];
     const { healthPath, drained } = servers.get(row.server);
-    const objection = await objectionTo(parts.upstream, row, healthPath, home);
+    const objection = await objectionTo(parts, row, healthPath, home);
     return [
       ...(drained ? [`${row.server} is drained and takes no requests`] : []),
       ...(objection ? [objection] : []),
@@ -100,7 +101,7 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
         const { instance = null, failover = null, ...more } = tenant;
         const about = { server: tenant.server, tenant: tenant.id };
         writer.event("tenant.added", about, `${tenant.domain} on ${tenant.server}`);
-        return writer.tenants.add({ ...more, instance, failover, createdAt: parts.now() });
+        return writer.tenants.add({ ...more, instance, failover, createdAt: parts.clock.now() });
       });
       return { row, warnings: await warningsOf(row) };
     },

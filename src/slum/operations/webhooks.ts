@@ -1,6 +1,7 @@
 // What commands do to the receivers of webhooks.
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WebhookRow } from "../registry/schema.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
@@ -34,11 +35,9 @@ export interface WebhookControl {
 const OLD_SECRET_MS = 24 * 3_600_000;
 const RECEIVERS_MAX = 100;
 
-export function createWebhookControl(
-  registry: Registry,
-  webhooks: Outbox,
-  now: () => number,
-): WebhookControl {
+export function createWebhookControl(registry: Registry, webhooks: Outbox, clock: Clock): WebhookControl {
+  const now = clock.now;
+
   function get(id: string): WebhookRow {
     const row = registry.webhooks.get(id);
     if (row) return row;
@@ -61,7 +60,7 @@ export function createWebhookControl(
     get,
     async add({ id, url, types = null, allowPrivate }) {
       refuse(id);
-      await addressOf(new URL(url), allowPrivate).catch((thrown) => {
+      await addressOf(new URL(url), allowPrivate, clock).catch((thrown) => {
         // A name that does not resolve yet may do so later.
         if (!(thrown instanceof Fault) || thrown.code !== "unreachable") throw thrown;
       });

@@ -30,25 +30,35 @@ export interface SnapshotKeeper extends Disposable {
 
 const SOON_MS = 1_000;
 const ROWS_AT_ONCE = 1_000;
+/** What rows of older versions do not say. */
+const OLDER: Pick<ServerRow, "host" | "keepsHost" | "lastErrorAt"> = {
+  host: "auto",
+  keepsHost: null,
+  lastErrorAt: null,
+};
 
-/** The snapshot at `path`; undefined when there is none, or none that can be read. */
-export function readSnapshot(path: string): Snapshot | undefined {
+/** The snapshot at `path`; undefined when there is none, or none that can be read, which is told to `onTrouble`. */
+export function readSnapshot(path: string, onTrouble: (text: string) => void): Snapshot | undefined {
   if (!existsSync(path)) return undefined;
   try {
     const [head = "", ...lines] = readFileSync(path, "utf8").trimEnd().split("\n");
-    const { savedAt, addresses, servers } = JSON.parse(head) as {
+    const { savedAt, addresses, servers, tenants } = JSON.parse(head) as {
       savedAt: number;
       addresses: Record<string, string>;
       servers: number;
+      tenants?: number;
     };
-    const rows = lines.map((line) => JSON.parse(line) as unknown);
+    const rows = lines.map((line) => JSON.parse(line) as object);
+    if (rows.length < servers || (tenants !== undefined && rows.length !== servers + tenants))
+      throw new Error(`it has ${rows.length} rows and says ${servers + (tenants ?? 0)}`);
     return {
       savedAt,
       addresses,
-      servers: rows.slice(0, servers) as ServerRow[],
+      servers: rows.slice(0, servers).map((row) => ({ ...OLDER, ...row })) as ServerRow[],
       tenants: rows.slice(servers) as TenantRow[],
     };
-  } catch {
+  } catch (thrown) {
+    onTrouble(`the snapshot ${path} is damaged and not used: ${messageOf(thrown)}`);
     return undefined;
   }
 }
@@ -74,7 +84,10 @@ export function keepSnapshot(
     const file = openSync(draft, "w", 0o600);
     try {
       const now = clock.now();
-      writeSync(file, `${JSON.stringify({ savedAt: now, addresses, servers: servers.length })}\n`);
+      writeSync(
+        file,
+        `${JSON.stringify({ savedAt: now, addresses, servers: servers.length, tenants: tenants.length })}\n`,
+      );
       const rows = [...servers, ...tenants];
       for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
         const lines = rows.slice(at, at + ROWS_AT_ONCE).map((row) => `${JSON.stringify(row)}\n`);

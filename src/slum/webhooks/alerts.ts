@@ -4,6 +4,7 @@ import type { AlertRow } from "../registry/schema.ts";
 export type AlertType =
   | "server.offline"
   | "server.online"
+  | "server.deleted"
   | "fleet.down"
   | "fleet.up"
   | "tenants.unroutable"
@@ -38,6 +39,8 @@ export interface Situation {
   readonly unroutable: readonly string[];
   /** Those too of whose servers none is known to be online. */
   readonly unsure: readonly string[];
+  /** Whether there is such a tenant: one that was deleted has not become routable. */
+  readonly hasTenant: (id: string) => boolean;
 }
 
 export interface AlertOptions {
@@ -99,10 +102,10 @@ export class Alerts {
       }
     }
     const known = new Set(servers.map(({ id }) => `server ${id}`));
-    // A server may be deleted while it is offline: what has begun gets its end all the same.
+    // An end of its own, as nobody is to think that it is back.
     for (const thing of this.#openOnes("server ")) {
       if (known.has(thing)) continue;
-      yield this.#end("server.online", [thing], { server: thing.slice("server ".length), deleted: true });
+      yield this.#end("server.deleted", [thing], { server: idOf(thing) });
     }
   }
 
@@ -124,14 +127,14 @@ export class Alerts {
     });
   }
 
-  *#tenants({ nowMs, servers, unroutable, unsure }: Situation): Generator<Alert> {
+  *#tenants({ nowMs, servers, unroutable, unsure, hasTenant }: Situation): Generator<Alert> {
     const now = new Set(unroutable.map((id) => `tenant ${id}`));
     const fleetIsDown =
       this.#isOpen(FLEET) ||
       (servers.length > 0 && servers.every(({ isOffline, drained }) => isOffline || drained));
     const doubtful = unsure === unroutable ? now : new Set(unsure.map((id) => `tenant ${id}`));
     const back = this.#openOnes("tenant ").filter((thing) => !doubtful.has(thing));
-    if (back.length > 0) yield this.#end("tenants.routable", back, listTenants(back));
+    if (back.length > 0) yield this.#end("tenants.routable", back, listEnded(back, hasTenant));
     for (const thing of this.#heldMs.keys())
       if (thing.startsWith("tenant ") && (fleetIsDown || !now.has(thing))) this.#heldMs.delete(thing);
     if (fleetIsDown) return;
@@ -179,8 +182,20 @@ function describe({ id, url, region }: ObservedServer) {
   return { server: id, url, ...(region !== undefined && { region }) };
 }
 
+function listEnded(things: readonly string[], hasTenant: (id: string) => boolean) {
+  const gone = things.filter((thing) => !hasTenant(idOf(thing)));
+  if (gone.length === 0) return listTenants(things);
+  const back = things.filter((thing) => hasTenant(idOf(thing)));
+  return { ...listTenants(back), deleted: listTenants(gone).tenants };
+}
+
+/** `server iad` and `tenant acme` without the first word. */
+function idOf(thing: string): string {
+  return thing.slice(thing.indexOf(" ") + 1);
+}
+
 function listTenants(things: readonly string[]) {
-  const ids = things.map((thing) => thing.slice("tenant ".length));
+  const ids = things.map(idOf);
   return { tenants: ids.slice(0, LISTED_MAX), total: ids.length };
 }
 

@@ -1,11 +1,11 @@
 // The sender of webhooks: takes each receiver's messages out of the outbox in order, and tries again for a day.
 import { Fault, messageOf } from "../../core/fault.ts";
 import type { Log } from "../../platform/log.ts";
-import type { Clock } from "../../platform/time/clock.ts";
+import { type Clock, createDeadline } from "../../platform/time/clock.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
 import type { Registry, Writer } from "../registry/registry.ts";
 import type { DeliveryRow, WebhookRow } from "../registry/schema.ts";
-import type { Alert } from "./alerts.ts";
+import type { Alert, AlertType } from "./alerts.ts";
 import { addressOf, post, type Reply } from "./post-webhook.ts";
 import { signedHeaders } from "./signature.ts";
 
@@ -90,7 +90,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
       taken.add(seq);
       await forget(seq);
     } else if (typeof outcome !== "string" && outcome.status === GONE) await disable(row);
-    else await postpone(row, delivery, typeof outcome === "string" ? outcome : `status ${outcome.status}`);
+    else await postpone(row, delivery, outcome);
   }
 
   /** The message, once it is ours to send; undefined when another slum was faster, or the registry does not answer. */
@@ -106,16 +106,17 @@ export function createOutbox(parts: OutboxParts): Outbox {
 
   async function send(row: WebhookRow, id: string, body: string, signal = ended.signal): Promise<Reply> {
     const url = new URL(row.url);
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(SEND_MAX_MS)]);
+    using inTime = createDeadline(clock, SEND_MAX_MS, signal);
     const beganMs = clock.monotonic();
-    const address = await addressOf(url, row.allowPrivate);
+    const address = await addressOf(url, row.allowPrivate, clock);
     // A process that was stopped meanwhile may be told of the address before its timer.
-    if (inTime.aborted || clock.monotonic() - beganMs >= SEND_MAX_MS)
+    if (inTime.signal.aborted || clock.monotonic() - beganMs >= SEND_MAX_MS)
       throw new Fault("unreachable", `${url.host} was not found in time`);
     const timestampSecs = Math.floor(clock.now() / 1000);
     const isRotating = row.oldSecret !== null && (row.oldSecretUntil ?? 0) > clock.now();
     const secrets = isRotating && row.oldSecret !== null ? [row.secret, row.oldSecret] : [row.secret];
-    return post(upstream, url, address, body, signedHeaders({ id, timestampSecs, body }, secrets), inTime);
+    const headers = signedHeaders({ id, timestampSecs, body }, secrets);
+    return await post({ upstream, clock }, url, address, body, headers, inTime.signal);
   }
 
   /** A message that stays in the outbox although it was taken is not sent again, but taken out at the next look. */
@@ -138,9 +139,10 @@ export function createOutbox(parts: OutboxParts): Outbox {
     });
   }
 
-  async function postpone(row: WebhookRow, delivery: DeliveryRow, error: string): Promise<void> {
+  async function postpone(row: WebhookRow, delivery: DeliveryRow, outcome: Reply | string): Promise<void> {
     const attempts = delivery.attempts + 1;
-    const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), RETRY_MAX_MS) * (0.8 + 0.4 * random());
+    const error = typeof outcome === "string" ? outcome : `status ${outcome.status}`;
+    const waitMs = pauseMs(attempts, typeof outcome === "string" ? undefined : outcome.retryAfterMs);
     log.warn(`webhook ${row.id}: ${delivery.type} not taken (try ${attempts}): ${error}`);
     const isOver = registry.now() - delivery.createdAt >= GIVE_UP_AFTER_MS;
     await registry.tryWrite((writer) => {
@@ -154,6 +156,13 @@ export function createOutbox(parts: OutboxParts): Outbox {
     });
   }
 
+  /** As long as the receiver asks for and not less, within bounds; else twice as long each time, with jitter either way. */
+  function pauseMs(attempts: number, askedMs: number | undefined): number {
+    if (askedMs === undefined)
+      return Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), RETRY_MAX_MS) * (0.8 + 0.4 * random());
+    return Math.min(Math.max(askedMs, FIRST_RETRY_MS) * (1 + 0.2 * random()), RETRY_MAX_MS);
+  }
+
   return {
     kick,
     enqueue(writer, { type, data }) {
@@ -161,7 +170,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
       const body = JSON.stringify({ type, timestamp: new Date(clock.now()).toISOString(), data });
       const messageId = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
       for (const row of registry.webhooks.values()) {
-        if (row.disabled !== null || (row.types && !row.types.includes(type))) continue;
+        if (row.disabled !== null || !wants(row, type)) continue;
         const waiting = [...registry.deliveries.values()].filter(({ webhook }) => webhook === row.id);
         const [oldest] = waiting;
         if (oldest && waiting.length >= WAITING_MAX) writer.deliveries.remove(oldest);
@@ -181,4 +190,11 @@ export function createOutbox(parts: OutboxParts): Outbox {
       ended.abort(new Fault("stopped_waiting", "slum ends"));
     },
   };
+}
+
+/** Who hears that a server is offline and online again is to hear of this end too. */
+function wants({ types }: WebhookRow, type: AlertType): boolean {
+  return (
+    types === null || types.includes(type) || (type === "server.deleted" && types.includes("server.online"))
+  );
 }

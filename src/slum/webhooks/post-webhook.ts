@@ -5,6 +5,8 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import { isIpLiteral } from "../../core/host.ts";
 import { isGlobalUnicast } from "../../core/ip-address.ts";
 import { quote } from "../../core/name.ts";
+import { parseRetryAfter } from "../../core/retry-after.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import { type Fields, type Upstream, UpstreamFailure } from "../../proxy/http-client.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -16,6 +18,8 @@ export interface Reply {
   readonly status: number;
   /** The beginning of its body. */
   readonly text: string;
+  /** How long it asks to be left alone; undefined when it does not. */
+  readonly retryAfterMs: number | undefined;
 }
 
 /** The URL of a receiver, or a usage fault. */
@@ -34,9 +38,9 @@ export function parseReceiverUrl(text: string): URL {
 }
 
 /** The address to send to. Throws a Fault when the name has none, or a private one that is not allowed. */
-export async function addressOf(url: URL, allowPrivate: boolean): Promise<string> {
+export async function addressOf(url: URL, allowPrivate: boolean, clock: Clock): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  const found = isIP(host) ? [host] : await resolve(host);
+  const found = isIP(host) ? [host] : await resolve(host, clock);
   const refused = allowPrivate ? undefined : found.find((address) => !isGlobalUnicast(address));
   if (refused !== undefined)
     throw new Fault(
@@ -49,24 +53,27 @@ export async function addressOf(url: URL, allowPrivate: boolean): Promise<string
   return first;
 }
 
-async function resolve(host: string): Promise<string[]> {
-  let timer: Timer | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), LOOKUP_TIMEOUT_MS);
-  });
+async function resolve(host: string, clock: Clock): Promise<string[]> {
+  const late = Promise.withResolvers<never>();
+  const cancel = clock.after(LOOKUP_TIMEOUT_MS, () => late.reject(new Error("no answer in time")));
   try {
-    const found = await Promise.race([lookup(host, { all: true }), late]);
+    const found = await Promise.race([lookup(host, { all: true }), late.promise]);
     return found.map(({ address }) => address);
   } catch (thrown) {
     throw new Fault("unreachable", `${host} does not resolve: ${messageOf(thrown)}`);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
+}
+
+export interface PostParts {
+  readonly upstream: Upstream;
+  readonly clock: Clock;
 }
 
 /** Posts a JSON body and answers what came back, whatever its status. Rejects with a Fault when nothing did. */
 export async function post(
-  upstream: Upstream,
+  { upstream, clock }: PostParts,
   url: URL,
   address: string,
   body: string,
@@ -97,7 +104,9 @@ export async function post(
         onEnd: () => {},
       },
     );
-    return { status: answer.status, text: await beginningOf(answer.body) };
+    const retryAfter = answer.fields.find(([name]) => name.toLowerCase() === "retry-after")?.[1];
+    const retryAfterMs = parseRetryAfter(retryAfter, clock.now());
+    return { status: answer.status, text: await beginningOf(answer.body), retryAfterMs };
   } catch (thrown) {
     if (!(thrown instanceof UpstreamFailure)) throw thrown;
     throw new Fault("unreachable", `no answer from ${url.host}: ${thrown.message}`);

@@ -24,6 +24,8 @@ function server(id: string, failingSinceSecs?: number, more: Partial<ObservedSer
   };
 }
 
+const hasTenant = () => true;
+
 /** What a registry keeps of each step. */
 function start(known: readonly { thing: string; begunAt: number; open: boolean }[] = []) {
   const alerts = new Alerts({ offlineAfterMs: 300_000 });
@@ -35,7 +37,7 @@ function start(known: readonly { thing: string; begunAt: number; open: boolean }
     unsure: readonly string[] = unroutable,
   ) => {
     const nowMs = atSecs * 1000;
-    const situation: Situation = { nowMs, servers, unroutable, unsure };
+    const situation: Situation = { nowMs, servers, unroutable, unsure, hasTenant };
     return alerts.step(situation, told).map(({ type, things }) => {
       const open = isBeginning(type);
       for (const thing of things)
@@ -78,10 +80,11 @@ describe("server.offline", () => {
     expect(at(600, [short, server("fra")])).toEqual(["server.offline server iad"]);
   });
 
-  test("ends for a server that is deleted", () => {
+  test("ends with server.deleted for a server that is deleted, as it is not online", () => {
     const at = start();
     at(300, [server("iad", 0), server("fra")]);
-    expect(at(301, [server("fra")])).toEqual(["server.online server iad"]);
+    expect(at(301, [server("fra")])).toEqual(["server.deleted server iad"]);
+    expect(at(302, [server("fra")])).toEqual([]);
   });
 
   test("is remembered over a restart: its end still comes, and its beginning not again", () => {
@@ -162,7 +165,9 @@ describe("tenants.unroutable", () => {
     const unknown = [server("iad", undefined, { isOnline: false }), server("fra")];
     const told = new Map([["tenant acme", { begunAt: 0, open: true }]]);
     const step = (unsure: string[]) =>
-      alerts.step({ nowMs: 1_000, servers: unknown, unroutable: [], unsure }, told).map(({ type }) => type);
+      alerts
+        .step({ nowMs: 1_000, servers: unknown, unroutable: [], unsure, hasTenant }, told)
+        .map(({ type }) => type);
     expect(step(["acme"])).toEqual([]);
     expect(step([])).toEqual(["tenants.routable"]);
     expect(step([])).toEqual(["tenants.routable"]);
@@ -171,10 +176,21 @@ describe("tenants.unroutable", () => {
   test("lists at most a thousand tenants and their number", () => {
     const alerts = new Alerts({ offlineAfterMs: 300_000 });
     const unroutable = Array.from({ length: 1_500 }, (_, index) => `t${index}`);
-    const situation = { servers: half, unroutable, unsure: unroutable };
+    const situation = { servers: half, unroutable, unsure: unroutable, hasTenant };
     alerts.step({ nowMs: 0, ...situation }, new Map());
     const [alert] = alerts.step({ nowMs: 10_000, ...situation }, new Map());
     expect(alert?.data.total).toBe(1_500);
     expect(alert?.data.tenants).toHaveLength(1_000);
   });
+});
+
+test("tenants.routable says which tenants were deleted, as those have not become routable", () => {
+  const alerts = new Alerts({ offlineAfterMs: 300_000 });
+  const told = new Map(["a", "b"].map((id) => [`tenant ${id}`, { begunAt: 0, open: true }] as const));
+  const isLeft = (id: string) => id === "a";
+  const [end] = alerts.step(
+    { nowMs: 60_000, servers: [server("iad")], unroutable: [], unsure: [], hasTenant: isLeft },
+    told,
+  );
+  expect(end).toMatchObject({ type: "tenants.routable", data: { tenants: ["a"], total: 1, deleted: ["b"] } });
 });

@@ -10,7 +10,7 @@ import { createManualClock, type ManualClock } from "../../support/manual-clock.
 import { createTempDir } from "../../support/temp-dir.ts";
 import { until } from "../../support/until.ts";
 
-async function start(answer: (body: { type: string }) => number) {
+async function start(answer: (body: { type: string }) => number, more: Record<string, string> = {}) {
   const temp = createTempDir();
   const clock = createManualClock();
   const path = temp.file("slum.db");
@@ -25,7 +25,7 @@ async function start(answer: (body: { type: string }) => number) {
       const body = (await request.json()) as { type: string };
       const status = answer(body);
       taken.push(`${body.type} ${status}`);
-      return new Response(null, { status, headers: { Location: "http://127.0.0.1:1/" } });
+      return new Response(null, { status, headers: { Location: "http://127.0.0.1:1/", ...more } });
     },
   });
   const upstream = createUpstream({ clock: systemClock });
@@ -130,6 +130,23 @@ describe("the outbox of a receiver", () => {
     const [first] = hook.registry.deliveries.values();
     expect(first).toMatchObject({ claimedBy: "another", attempts: 0 });
   });
+
+  test.each([
+    ["120", 120, 145],
+    ["86400", 3_590, 3_602],
+    ["0", 5, 8],
+  ])(
+    "is left alone for as long as it asks, Retry-After: %s, and at most an hour",
+    async (asked, least, most) => {
+      await using hook = await start(() => 503, { "Retry-After": asked });
+      await hook.put("server.offline");
+      hook.webhooks.kick();
+      await until("it was tried", () => hook.registry.deliveries.values().next().value?.attempts === 1);
+      const { nextAt = 0 } = hook.registry.deliveries.values().next().value ?? {};
+      const secs = (nextAt - hook.registry.now()) / 1000;
+      expect(secs >= least && secs <= most).toBe(true);
+    },
+  );
 
   test("does not follow redirects", async () => {
     await using hook = await start(() => 302);

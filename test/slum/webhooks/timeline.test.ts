@@ -200,3 +200,18 @@ test("a change of status that comes while the database is locked is among the ev
   await slum.to(15);
   expect(onTime(await slum.written(/^server\./), [1.5])).toEqual(["server.offline iad"]);
 }, 20_000);
+
+test("a server that is deleted while it is offline ends with server.deleted, for a receiver of its online too", async () => {
+  await using iad = startOrigin(() => new Response("iad"));
+  await using fra = startOrigin(() => new Response("fra"));
+  await using slum = await start();
+  await slum.api.addServer({ body: { id: "iad", url: iad.url } });
+  await slum.api.addServer({ body: { id: "fra", url: fra.url } });
+  await iad.stop();
+  await slum.begin();
+  await slum.api.checkServer({ params: { id: "iad" } });
+  await slum.to(310);
+  await slum.api.deleteServer({ params: { id: "iad" } });
+  await slum.to(315);
+  expect(slum.heard.map(([, what]) => what)).toEqual(["server.offline iad", "server.deleted iad"]);
+}, 20_000);
