@@ -91,6 +91,8 @@ function send(endpoint: Endpoint, { method, path, body, accept, signal }: Letter
     redirect: "manual",
     proxy: false,
     timeout: false,
+    // Said, as the environment may say the contrary, and a token is sent.
+    tls: { rejectUnauthorized: true },
   };
   if (body !== undefined) {
     headers.set("Content-Type", "application/json");

@@ -7,7 +7,7 @@ import { dataDirOfUnit, type UnitSpec, unitText } from "../core/unit-file.ts";
 import { userEntry } from "../platform/process/account.ts";
 import { readWords } from "../platform/process/proc.ts";
 import { readIfThere, writeAtomic } from "../platform/storage/atomic-file.ts";
-import { hasPassword } from "../platform/storage/postgres.ts";
+import { hasPassword } from "../platform/storage/postgres-url.ts";
 import { createSystemd, lingers, type Scope, type Systemd } from "../platform/systemd/systemd.ts";
 import { type Args, flag, option, type Values } from "./argument.ts";
 import { type Context, labelOf } from "./command.ts";

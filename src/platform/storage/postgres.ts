@@ -2,6 +2,7 @@
 import { SQL, type TransactionSQL } from "bun";
 import { Fault, messageOf } from "../../core/fault.ts";
 import type { Clock } from "../time/clock.ts";
+import { isVerified, refuseUnprotected, URL_HINT, withoutPassword } from "./postgres-url.ts";
 
 export interface Postgres extends AsyncDisposable {
   /** The URL without its password: what messages call the database. */
@@ -30,31 +31,9 @@ const CONNECT_TIMEOUT_SECS = 2;
 /** Poolers and databases that sleep when idle close connections after minutes; ours are younger. */
 const IDLE_SECS = 60;
 
-/** Whether a text names such a database, and not a file. */
-export function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:\/\//i.test(text);
-}
-
-/** The URL as it may be shown: who, where, which. */
-export function withoutPassword(text: string): string {
-  if (!isPlain(text)) return text.replace(/:\/\/.*@/, "://").replace(/[?#].*/, "");
-  const url = new URL(text);
-  url.password = url.search = url.hash = "";
-  return url.href;
-}
-
-/** Whether a password is where a URL has one: with a `/`, `?` or `#` in it, its beginning passes for a port. */
-function isPlain(text: string): boolean {
-  return URL.canParse(text) && !/:\/\/[^/?#@]*:[^/?#@]*[/?#].*@/.test(text);
-}
-
-/** Whether a URL has something that nobody is to see; when in doubt it has. */
-export function hasPassword(text: string): boolean {
-  return !isPlain(text) || new URL(text).password !== "" || /[?&](ssl)?pass/i.test(text);
-}
-
-/** Connects with the first use. Throws a usage fault for a URL that no database could have. */
+/** Connects with the first use. Throws a usage fault for a URL that no database could have, or that protects nothing. */
 export function createPostgres(url: string, clock: Clock): Postgres {
+  refuseUnprotected(url);
   const name = withoutPassword(url);
   let client: SQL | undefined;
 
@@ -70,6 +49,8 @@ export function createPostgres(url: string, clock: Clock): Postgres {
         prepare: false,
         connectionTimeout: CONNECT_TIMEOUT_SECS,
         idleTimeout: IDLE_SECS,
+        // Said, as the environment may say the contrary.
+        ...(isVerified(url) && { tls: { rejectUnauthorized: true } }),
       });
     } catch (thrown) {
       throw new Fault("usage", `${name} is not the URL of a database: ${messageOf(thrown)}`, URL_HINT);
@@ -133,8 +114,6 @@ export function createPostgres(url: string, clock: Clock): Postgres {
     },
   };
 }
-
-const URL_HINT = "write postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full";
 
 /** The client rolls back what throws: this carries out what was found meanwhile. */
 class RolledBack<T> extends Error {

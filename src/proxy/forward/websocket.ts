@@ -126,7 +126,9 @@ function open({ path, fields, request }: RequestState, { address }: Target): Web
   const name = address.tls?.serverName || address.host;
   const host = name.includes(":") ? `[${name}]` : name;
   const scheme = address.tls === undefined ? "ws" : "wss";
-  const tls = address.tls?.ca === undefined ? {} : { tls: { ca: address.tls.ca } };
+  // Said, as the environment may say the contrary.
+  const roots = address.tls?.ca === undefined ? {} : { ca: address.tls.ca };
+  const tls = address.tls === undefined ? {} : { tls: { rejectUnauthorized: true, ...roots } };
   // The handshake's own fields are made anew by this client.
   const headers = fields.filter(([name]) => !name.startsWith("sec-websocket-"));
   const protocols = (request.headers.get("sec-websocket-protocol") ?? "").split(",");

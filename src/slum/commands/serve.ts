@@ -5,7 +5,7 @@ import { parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
 import { reexecute } from "../../platform/executable.ts";
-import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres.ts";
+import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres-url.ts";
 import { createNotifier, type Notifier } from "../../platform/systemd/notify.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { dataDirOf } from "../registry/paths.ts";
@@ -24,7 +24,10 @@ export default command({
       "on all interfaces, the admin API at slum.example.com",
     ],
     ["slum serve --webhook https://hooks.example.com/slum", "and tell somebody when servers stay down"],
-    ["slum serve --db postgres://slum@db.example.com/slum", "one of several slums that share a registry"],
+    [
+      "slum serve --db 'postgres://slum@db.example.com/slum?sslmode=verify-full'",
+      "one of several slums that share a registry",
+    ],
   ],
   args: {
     host: option("Address to listen on; 127.0.0.1 for the domain localhost, else all", { hint: "H" }),

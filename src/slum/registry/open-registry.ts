@@ -2,7 +2,8 @@
 
 import { readSecret, writeSecret } from "../../platform/storage/atomic-file.ts";
 import { openDatabase } from "../../platform/storage/database.ts";
-import { createPostgres, isPostgresUrl } from "../../platform/storage/postgres.ts";
+import { createPostgres } from "../../platform/storage/postgres.ts";
+import { isPostgresUrl } from "../../platform/storage/postgres-url.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { DataPaths } from "./paths.ts";
 import { PostgresStore } from "./postgres/postgres-store.ts";
