@@ -25,7 +25,7 @@ import { createView } from "./api/view.ts";
 import { readCaFile } from "./fleet/ca-file.ts";
 import { OVERWRITTEN } from "./fleet/routes.ts";
 import { createControl } from "./operations/control.ts";
-import { identityIn, openRegistryAt } from "./registry/open-registry.ts";
+import { boxFor, identityIn, openRegistryAt } from "./registry/open-registry.ts";
 import { type DataPaths, dataPaths } from "./registry/paths.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keepSnapshot, readSnapshot } from "./registry/snapshot.ts";
@@ -36,6 +36,8 @@ export interface ServeOptions {
   readonly dataDir: string;
   /** The registry's file, or the URL of a PostgreSQL-compatible database; a file in the data directory unless given. */
   readonly database: string | undefined;
+  /** Of a key that seals the secrets of receivers in the registry. */
+  readonly keyFile: string | undefined;
   readonly host: string;
   readonly port: number;
   readonly domain: string;
@@ -87,7 +89,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const last = readSnapshot(paths.snapshot, log.warn);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
   resolver.remember(last?.addresses ?? {});
-  const registry = opened.use(await openRegistryAt({ database, slumId, clock, fallback: last }));
+  const registry = opened.use(
+    await openRegistryAt({
+      database,
+      slumId,
+      clock,
+      fallback: last,
+      box: boxFor(database, options.keyFile, paths),
+    }),
+  );
   if (registry.trouble !== undefined && last)
     log.warn(`${registry.trouble}; starting with the snapshot of ${new Date(last.savedAt).toISOString()}`);
   const questions = opened.use(createUpstream({ clock }));
@@ -133,6 +143,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     if (registry.trouble !== undefined) return;
     try {
       await ensureAdminToken(registry, paths);
+      await control.webhooks.sealAll();
       if (options.webhook !== undefined) await ensureWebhook(registry, options.webhook, paths, options);
     } catch (thrown) {
       log.warn(`the admin's token or webhook could not be registered: ${messageOf(thrown)}`);

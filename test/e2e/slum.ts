@@ -44,6 +44,24 @@ export function startSlum(...words: string[]): Promise<Slum> {
   return startSlumWith({ words });
 }
 
+/** How a `slum serve` ends that cannot start. */
+export async function failToServe(env: Record<string, string>, ...words: string[]): Promise<Result> {
+  using temp = createTempDir();
+  const child = Bun.spawn([BINARY, "serve", "--port", "0", ...words], {
+    cwd: temp.path,
+    env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: temp.file("data"), ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, exit] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { exit, stdout, stderr };
+}
+
 export async function startSlumWith(options: SlumOptions): Promise<Slum> {
   const { words = [], env = {}, within = [], interval = 0.5 } = options;
   const temp = createTempDir();

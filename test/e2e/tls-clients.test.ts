@@ -2,13 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { testCertificate, testKey } from "../support/certificate.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres } from "../support/postgres.ts";
-import { createTempDir } from "../support/temp-dir.ts";
-import { startSlumWith } from "./slum.ts";
+import { failToServe, startSlumWith } from "./slum.ts";
 
-const SLUM = join(import.meta.dir, "../../dist/slum");
 const CARELESS = { NODE_TLS_REJECT_UNAUTHORIZED: "0" };
 const HOST = "acme.example.com";
 
@@ -65,33 +62,14 @@ test("neither a request nor a WebSocket nor a token goes to a server whose certi
 describe.skipIf(!hasPostgres)(`a registry with sslmode=verify-full ${NEEDS_POSTGRES}`, () => {
   test("is not used when nobody vouches for its certificate", async () => {
     await using postgres = await startPostgres();
-    using temp = createTempDir();
     const database = (await postgres.createDatabase()).replace("127.0.0.1", "localhost");
-    const child = Bun.spawn(
-      ["dist/slum", "serve", "--port", "0", "--db", `${database}?sslmode=verify-full`],
-      {
-        env: { ...CARELESS, PATH: process.env.PATH ?? "", SLUM_DATA_DIR: temp.file("data") },
-        stdout: "pipe",
-        stderr: "pipe",
-      },
-    );
-    const [error, code] = await Promise.all([new Response(child.stderr).text(), child.exited]);
-    expect([error, code]).toEqual([expect.stringContaining("TLS: unable to verify"), 1]);
+    const failed = await failToServe(CARELESS, "--db", `${database}?sslmode=verify-full`);
+    expect([failed.stderr, failed.exit]).toEqual([expect.stringContaining("TLS: unable to verify"), 1]);
   }, 60_000);
 });
 
 test("a registry on another machine without sslmode is refused before anything is sent to it", async () => {
-  using temp = createTempDir();
-  const child = Bun.spawn([SLUM, "serve", "--port", "0"], {
-    env: {
-      PATH: process.env.PATH ?? "",
-      SLUM_DATA_DIR: temp.file("data"),
-      SLUM_DB: "postgres://slum:geheim@192.0.2.1/slum",
-    },
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [error, code] = await Promise.all([new Response(child.stderr).text(), child.exited]);
-  expect([error, code]).toEqual([expect.stringContaining("?sslmode=verify-full"), 2]);
-  expect(error).not.toContain("geheim");
+  const { stderr, exit } = await failToServe({ SLUM_DB: "postgres://slum:geheim@192.0.2.1/slum" });
+  expect([stderr, exit]).toEqual([expect.stringContaining("?sslmode=verify-full"), 2]);
+  expect(stderr).not.toContain("geheim");
 });

@@ -1,5 +1,6 @@
 // What the admin API shows: rows, health and traffic put together in the shapes of the contract.
 import type { z } from "zod";
+import { isSealed } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import { type Choice, isOnline } from "../fleet/choose-server.ts";
@@ -8,6 +9,7 @@ import type { Server } from "../fleet/server.ts";
 import type { Control } from "../operations/control.ts";
 import type { EventRow, TenantRow, WebhookRow } from "../registry/schema.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
+import { OTHER_KEY } from "../webhooks/outbox.ts";
 import type {
   EventView,
   routeAnswer,
@@ -121,7 +123,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
         allow_private: row.allowPrivate,
         disabled: row.disabled,
         waiting: waiting.length,
-        last_error: waiting[0]?.lastError ?? null,
+        last_error: isSealed(row.secret) ? OTHER_KEY : (waiting[0]?.lastError ?? null),
         created_at: iso(row.createdAt),
       };
     },

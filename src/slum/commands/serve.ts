@@ -47,6 +47,10 @@ export default command({
         read: readDatabase,
       },
     ),
+    keyFile: option(
+      "A key that seals the signing secrets of receivers in the registry; also SLUM_KEY_FILE; one in the data directory for a SQLite file",
+      { hint: "FILE" },
+    ),
     interval: withDefault(
       number("Seconds between checks of a server", { hint: "S", min: 0.1, max: 86_400, decimals: 3 }),
       30,
@@ -80,6 +84,7 @@ export default command({
     const server = await serve({
       dataDir,
       database: args.db ?? (env.SLUM_DB === undefined ? undefined : readDatabase(env.SLUM_DB)),
+      keyFile: args.keyFile ?? env.SLUM_KEY_FILE,
       host: args.host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0"),
       port,
       domain,

@@ -125,7 +125,7 @@ export function createControl(parts: ControlParts): Control {
     routes,
     servers,
     tenants,
-    webhooks: createWebhookControl(registry, webhooks, clock),
+    webhooks: createWebhookControl(registry, webhooks, clock, log),
     attach(opened) {
       plane = opened;
       retain();

@@ -1,10 +1,12 @@
 // What commands do to the receivers of webhooks.
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
+import type { Log } from "../../platform/log.ts";
+import { isSealed } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WebhookRow } from "../registry/schema.ts";
-import type { Outbox } from "../webhooks/outbox.ts";
+import { OTHER_KEY, type Outbox } from "../webhooks/outbox.ts";
 import { addressOf } from "../webhooks/post-webhook.ts";
 import { newSecret } from "../webhooks/signature.ts";
 
@@ -29,13 +31,20 @@ export interface WebhookControl {
   remove(id: string): Promise<void>;
   rotate(id: string): Promise<WebhookRow>;
   test(id: string, signal: AbortSignal): Promise<TestResult>;
+  /** Seals what an older version has written in clear, and warns of secrets that the key here does not open. */
+  sealAll(): Promise<void>;
 }
 
 /** How long the secret before a rotation goes on to sign. */
 const OLD_SECRET_MS = 24 * 3_600_000;
 const RECEIVERS_MAX = 100;
 
-export function createWebhookControl(registry: Registry, webhooks: Outbox, clock: Clock): WebhookControl {
+export function createWebhookControl(
+  registry: Registry,
+  webhooks: Outbox,
+  clock: Clock,
+  log: Log,
+): WebhookControl {
   const now = clock.now;
 
   function get(id: string): WebhookRow {
@@ -87,6 +96,18 @@ export function createWebhookControl(registry: Registry, webhooks: Outbox, clock
         writer.webhooks.change(row, change);
       });
       return get(id);
+    },
+    async sealAll() {
+      const ids = [...registry.secretsInClear];
+      if (ids.length > 0)
+        await registry.write((writer) => {
+          for (const id of ids) {
+            const row = registry.webhooks.get(id);
+            if (row) writer.webhooks.change(row, { secret: row.secret, oldSecret: row.oldSecret });
+          }
+        });
+      const closed = [...registry.webhooks.values()].filter(({ secret }) => isSealed(secret));
+      if (closed.length > 0) log.warn(`${closed.map(({ id }) => id).join(", ")}: ${OTHER_KEY}`);
     },
     async test(id, signal) {
       try {

@@ -1,9 +1,12 @@
 // Opens the registry that `--db` names: a SQLite file, or a PostgreSQL-compatible database that several slums share.
 
+import { Fault } from "../../core/fault.ts";
+import { quote } from "../../core/name.ts";
 import { readSecret, writeSecret } from "../../platform/storage/atomic-file.ts";
 import { openDatabase } from "../../platform/storage/database.ts";
 import { createPostgres } from "../../platform/storage/postgres.ts";
 import { isPostgresUrl } from "../../platform/storage/postgres-url.ts";
+import { openSecretBox, type SecretBox } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { DataPaths } from "./paths.ts";
 import { PostgresStore } from "./postgres/postgres-store.ts";
@@ -17,18 +20,21 @@ export interface Whereabouts {
   readonly slumId: string;
   readonly clock: Clock;
   readonly fallback: RoutingRows | undefined;
+  /** Seals the secrets of receivers. */
+  readonly box?: SecretBox | undefined;
 }
 
 /** How long a SQLite file may be waited for where the event loop carries traffic. */
 const REOPEN_PATIENCE_MS = 20;
 
-export function openRegistryAt({ database, slumId, clock, fallback }: Whereabouts): Promise<Registry> {
+export function openRegistryAt({ database, slumId, clock, fallback, box }: Whereabouts): Promise<Registry> {
   if (isPostgresUrl(database)) {
     const postgres = createPostgres(database, clock);
     return openRegistry({
       store: (feed) => new PostgresStore({ postgres, clock, slumId, feed }),
       clock,
       fallback,
+      box,
     });
   }
   let isFirst = true;
@@ -41,7 +47,26 @@ export function openRegistryAt({ database, slumId, clock, fallback }: Whereabout
     store: (feed) => createSqliteStore({ path: database, open, clock, feed }),
     clock,
     fallback,
+    box,
   });
+}
+
+/**
+ * The key of a shared registry is a file that all of its slums have; without one, secrets lie there in clear. A registry of
+ * one's own has a key beside it.
+ */
+export function boxFor(
+  database: string,
+  keyFile: string | undefined,
+  { registryKey }: DataPaths,
+): SecretBox | undefined {
+  if (keyFile === undefined) return isPostgresUrl(database) ? undefined : openSecretBox(registryKey);
+  if (readSecret(keyFile) !== undefined) return openSecretBox(keyFile);
+  throw new Fault(
+    "usage",
+    `there is no key in ${quote(keyFile)}`,
+    `make one, the same for all slums: (umask 077; head -c 32 /dev/urandom | base64 > ${keyFile})`,
+  );
 }
 
 /** Who this slum is to the others, and to itself when it meets itself: the same for as long as its data directory. */

@@ -10,6 +10,8 @@ export interface DataPaths {
   readonly adminToken: string;
   /** The signing secret of the receiver given with `serve --webhook`. */
   readonly webhookSecret: string;
+  /** Seals the secrets of receivers in a registry of one's own. */
+  readonly registryKey: string;
   /** Who this slum is among those that share a registry. */
   readonly identity: string;
   /** Servers and tenants as of the last change, for a start without the registry. */
@@ -23,6 +25,7 @@ export function dataPaths(root: string): DataPaths {
     socket: join(root, "slum.sock"),
     adminToken: join(root, "api_token"),
     webhookSecret: join(root, "webhook_secret"),
+    registryKey: join(root, "registry_key"),
     identity: join(root, "slum_id"),
     snapshot: join(root, "snapshot.json"),
   };

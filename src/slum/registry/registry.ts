@@ -1,11 +1,13 @@
 // The registry: a store of rows and its copy in memory. Everything reads the copy; every write goes to the store first.
 import { messageOf } from "../../core/fault.ts";
+import type { SecretBox } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Observations, OtherSlum } from "./observations.ts";
 import type * as schema from "./schema.ts";
 import type { AlertRow, DeliveryRow, EventRow, ServerRow, TenantRow, WebhookRow } from "./schema.ts";
 import type { EventFilter, Feed, Store, Tables } from "./store.ts";
 import { type Rows, TableCopy } from "./table-copy.ts";
+import { WebhookSecrets } from "./webhook-secrets.ts";
 
 /** Whom an event is about. */
 export interface Subject {
@@ -53,6 +55,8 @@ export interface Registry extends AsyncDisposable {
   /** By `seq`: oldest first. */
   readonly deliveries: ReadonlyMap<number, DeliveryRow>;
   readonly alerts: ReadonlyMap<string, AlertRow>;
+  /** Receivers whose secrets lie in the database in clear, though there is a key. */
+  readonly secretsInClear: ReadonlySet<string>;
   /** What the other slums on this registry have observed of the servers lately. */
   readonly otherSlums: readonly OtherSlum[];
   /** Whether those have all had the time to publish. */
@@ -84,6 +88,8 @@ export interface RegistryOptions {
   readonly clock: Clock;
   /** What to go on with while the database cannot be opened; without it, a failure to open is thrown. */
   readonly fallback: RoutingRows | undefined;
+  /** Seals the secrets of receivers in the database; they lie there in clear without it. */
+  readonly box?: SecretBox | undefined;
 }
 
 const PATIENCE_MS = 5_000;
@@ -93,6 +99,7 @@ export async function openRegistry({
   store: createStore,
   clock,
   fallback,
+  box,
 }: RegistryOptions): Promise<Registry> {
   let changed: TenantChange[] = [];
   let drained: string[] = [];
@@ -109,6 +116,7 @@ export async function openRegistry({
     ({ id }) => id,
     (before, after) => changed.push({ before, after }),
   );
+  const secrets = new WebhookSecrets(box);
   const webhooks = new TableCopy<WebhookRow, schema.NewWebhookRow, string>(({ id }) => id);
   const deliveries = new TableCopy<DeliveryRow, schema.NewDeliveryRow, number>(({ seq }) => seq);
   const alerts = new TableCopy<AlertRow, AlertRow, string>(({ thing }) => thing);
@@ -136,7 +144,7 @@ export async function openRegistry({
     replace(contents) {
       servers.load(contents.servers);
       tenants.load(contents.tenants);
-      webhooks.load(contents.webhooks);
+      webhooks.load(Array.from(contents.webhooks, (row) => secrets.opened(row)));
       deliveries.load(contents.deliveries);
       alerts.load(contents.alerts);
       currentMs = clock.monotonic();
@@ -145,7 +153,7 @@ export async function openRegistry({
     apply(changes) {
       for (const [key, row] of changes.servers) servers.set(key, row);
       for (const [key, row] of changes.tenants) tenants.set(key, row);
-      for (const [key, row] of changes.webhooks) webhooks.set(key, row);
+      for (const [key, row] of changes.webhooks) webhooks.set(key, row && secrets.opened(row));
       for (const [key, row] of changes.deliveries) deliveries.set(key, row);
       for (const [key, row] of changes.alerts) alerts.set(key, row);
       follow();
@@ -160,7 +168,7 @@ export async function openRegistry({
     return {
       servers: servers.writer(tables.servers, effects),
       tenants: tenants.writer(tables.tenants, effects),
-      webhooks: webhooks.writer(tables.webhooks, effects),
+      webhooks: webhooks.writer(secrets.sealing(tables.webhooks), effects),
       deliveries: deliveries.writer(tables.deliveries, effects),
       alerts: alerts.writer(tables.alerts, effects),
       event(kind, { server = null, tenant = null }, detail, at = clock.now()) {
@@ -225,6 +233,7 @@ export async function openRegistry({
     webhooks: webhooks.rows,
     deliveries: deliveries.rows,
     alerts: alerts.rows,
+    secretsInClear: secrets.inClear,
     get otherSlums() {
       return store.otherSlums;
     },

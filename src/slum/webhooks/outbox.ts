@@ -1,6 +1,7 @@
 // The sender of webhooks: takes each receiver's messages out of the outbox in order, and tries again for a day.
 import { Fault, messageOf } from "../../core/fault.ts";
 import type { Log } from "../../platform/log.ts";
+import { isSealed } from "../../platform/storage/secret-box.ts";
 import { type Clock, createDeadline } from "../../platform/time/clock.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
 import type { Registry, Writer } from "../registry/registry.ts";
@@ -29,6 +30,10 @@ export interface OutboxParts {
   readonly random?: () => number;
 }
 
+/** Another slum may have it; this one neither claims nor sends. */
+export const OTHER_KEY =
+  "the signing secret is sealed with a key that is not here; give --key-file, put the file back, or: slum webhook rotate";
+
 const TICK_MS = 1_000;
 const FIRST_RETRY_MS = 5_000;
 const RETRY_MAX_MS = 3_600_000;
@@ -53,7 +58,8 @@ export function createOutbox(parts: OutboxParts): Outbox {
   function kick(): void {
     for (const delivery of oldest()) {
       const row = registry.webhooks.get(delivery.webhook);
-      if (!row || row.disabled !== null || busy.has(row.id) || !isDue(delivery)) continue;
+      if (!row || row.disabled !== null || isSealed(row.secret)) continue;
+      if (busy.has(row.id) || !isDue(delivery)) continue;
       busy.add(row.id);
       void deliver(row, delivery)
         .catch((thrown) => log.error(`webhook ${row.id}: ${messageOf(thrown)}`))
@@ -106,6 +112,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
 
   async function send(row: WebhookRow, id: string, body: string, signal = ended.signal): Promise<Reply> {
     const url = new URL(row.url);
+    if (isSealed(row.secret)) throw new Fault("conflict", OTHER_KEY);
     using inTime = createDeadline(clock, SEND_MAX_MS, signal);
     const beganMs = clock.monotonic();
     const address = await addressOf(url, row.allowPrivate, clock);
@@ -114,7 +121,10 @@ export function createOutbox(parts: OutboxParts): Outbox {
       throw new Fault("unreachable", `${url.host} was not found in time`);
     const timestampSecs = Math.floor(clock.now() / 1000);
     const isRotating = row.oldSecret !== null && (row.oldSecretUntil ?? 0) > clock.now();
-    const secrets = isRotating && row.oldSecret !== null ? [row.secret, row.oldSecret] : [row.secret];
+    const secrets =
+      isRotating && row.oldSecret !== null && !isSealed(row.oldSecret)
+        ? [row.secret, row.oldSecret]
+        : [row.secret];
     const headers = signedHeaders({ id, timestampSecs, body }, secrets);
     return await post({ upstream, clock }, url, address, body, headers, inTime.signal);
   }

@@ -47,7 +47,14 @@ async function start(told: Readonly<Record<string, number>> = {}) {
     }),
   );
   const server = await serve({
-    ...{ dataDir: temp.path, database: undefined, host: "127.0.0.1", port: 0, domain: "localhost" },
+    ...{
+      dataDir: temp.path,
+      database: undefined,
+      keyFile: undefined,
+      host: "127.0.0.1",
+      port: 0,
+      domain: "localhost",
+    },
     ...{ admin: undefined, intervalMs: 30_000, offlineAfterMs: 300_000, webhook: receiver.url },
     ...{ trustedProxies: [], caFile: undefined, version: "0", clock, log: createLog(clock, () => {}) },
   });
