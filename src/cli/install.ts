@@ -1,6 +1,7 @@
 // What `install` and `uninstall` of both programs do: a systemd unit written, started, and taken away again.
 import { chownSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { withVariables } from "../core/environment-file.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { parseLabel, quote } from "../core/name.ts";
 import { dataDirOfUnit, type UnitSpec, unitText } from "../core/unit-file.ts";
@@ -32,7 +33,10 @@ export const installArgs = {
 };
 
 /** What the program knows of the unit; the rest is for the flags to say. */
-export type Plan = Omit<UnitSpec, "program" | "name" | "scope" | "environmentFile">;
+export interface Plan extends Omit<UnitSpec, "program" | "name" | "scope" | "environmentFile"> {
+  /** Variables that nobody else is to read: they go into the environment file, as every user can read a unit. */
+  readonly secrets?: Readonly<Record<string, string>>;
+}
 
 /** The same arguments, checked at once but kept as they were written, for another command line. */
 export function asWritten(args: Args): Args {
@@ -96,10 +100,14 @@ export async function install(
   const { args, out, program } = context;
   const place = placeOf(context, args);
   const { scope, systemd, unit, path } = place;
-  const spec = specOf(place, program.name, plan);
+  const { secrets = {}, ...more } = plan;
+  const spec = specOf(place, program.name, more);
   const text = unitText(spec);
+  const names = Object.keys(secrets);
   if (args.print) {
-    out.data({ unit, path, text }, () => text);
+    out.data({ unit, path, text, environment: names }, () => text);
+    if (names.length > 0)
+      out.hint(`install writes ${names.join(", ")} into ${spec.environmentFile}, mode 600`);
     return 0;
   }
   await systemd.demand();
@@ -107,9 +115,15 @@ export async function install(
   const before = readIfThere(path);
   if (before !== undefined) refuseOther(before, spec, path, args.force);
   if (scope === "system") prepareDataDir(spec.dataDir, spec.user);
-  const changes = differences(before ?? "", text);
+  const environment = readIfThere(spec.environmentFile) ?? "";
+  const wanted = withVariables(environment, secrets);
+  if (wanted !== environment) writeUnit(spec.environmentFile, wanted, 0o600);
+  const changes = [
+    ...differences(before ?? "", text),
+    ...(wanted === environment ? [] : [`+ ${names.join(", ")} in ${spec.environmentFile}`]),
+  ];
   const changed = changes.length > 0 || !(await isInForce(systemd, unit, spec.words, args.writeOnly));
-  if (changes.length > 0) writeUnit(path, text);
+  if (before !== text) writeUnit(path, text, 0o644);
   if (changed) await putInForce(context, place);
   const { user, dataDir } = spec;
   out.data({ unit, path, changed, changes, started: !args.writeOnly, user, data_dir: dataDir }, () =>
@@ -120,7 +134,7 @@ export async function install(
   return 0;
 }
 
-function specOf({ scope, systemd, name }: Place, program: string, plan: Plan): UnitSpec {
+function specOf({ scope, systemd, name }: Place, program: string, plan: Omit<Plan, "secrets">): UnitSpec {
   const environmentFile =
     scope === "system" ? `/etc/default/${name}` : join(systemd.directory, "../..", `${name}.env`);
   const spec: UnitSpec = { ...plan, program, name, scope, environmentFile };
@@ -252,10 +266,10 @@ async function isInForce(
   return writtenOnly || (active && enabled && readWords(mainPid)?.join("\0") === words.join("\0"));
 }
 
-function writeUnit(path: string, text: string): void {
+function writeUnit(path: string, text: string, mode: number): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeAtomic(path, text, 0o644);
+    writeAtomic(path, text, mode);
   } catch (thrown) {
     throw new Fault(
       "internal",

@@ -30,6 +30,7 @@ import { type DataPaths, dataPaths } from "./registry/paths.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keepSnapshot, readSnapshot } from "./registry/snapshot.ts";
 import { createOutbox } from "./webhooks/outbox.ts";
+import { shownReceiver } from "./webhooks/post-webhook.ts";
 import { newSecret } from "./webhooks/signature.ts";
 
 export interface ServeOptions {
@@ -246,10 +247,10 @@ async function ensureWebhook(
     if (known) writer.webhooks.change(known, { url, allowPrivate, disabled: null });
     const fresh = known?.secret ?? newSecret();
     if (!known) writer.webhooks.add({ id, url, allowPrivate, secret: fresh, createdAt: clock.now() });
-    writer.event("webhook.added", {}, `${id} ${url}`);
+    writer.event("webhook.added", {}, `${id} ${shownReceiver(url)}`);
     return fresh;
   });
   // Another slum on the same registry may have made it: each has the secret in its own data directory.
   writeSecret(webhookSecret, secret);
-  log.info(`webhooks go to ${url}; their signing secret is in ${webhookSecret}`);
+  log.info(`webhooks go to ${shownReceiver(url)}; their signing secret is in ${webhookSecret}`);
 }

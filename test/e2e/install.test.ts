@@ -1,7 +1,7 @@
 // `ten install` and `uninstall` with a systemctl that really starts and ends what the unit says; a real systemd needs a machine.
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { isAlive, type Result, runTen, tomlFor } from "./ten.ts";
@@ -171,13 +171,48 @@ describe("install", () => {
     );
     expect(slum.unit).toBe("slum.service");
     expect(slum.text).toContain(`--db ${machine.dir}/a.db\n`);
-    const secret = await runTen(machine.dir, ["slum", "install", "--print"], {
-      SLUM_DB: "postgres://slum:pw@db/slum",
-    });
-    expect([secret.exit, secret.stdout]).toEqual([2, ""]);
-    expect(secret.stderr).toContain("--db has a password in it, and every user can read a unit");
+    const secret = await runTen(
+      machine.dir,
+      ["slum", "install", "--print", "--webhook", "https://hooks.example.com/T0/geheim"],
+      { SLUM_DB: "postgres://slum:pw@db/slum" },
+    );
+    expect([secret.exit, secret.stdout]).toEqual([
+      0,
+      expect.not.stringMatching(/geheim|slum:pw|--db|--webhook/),
+    ]);
+    expect(secret.stderr).toContain("install writes SLUM_DB, SLUM_WEBHOOK into /etc/default/slum, mode 600");
     expect([existsSync(machine.unit), machine.calls()]).toEqual([false, [""]]);
   });
+});
+
+test("slum install keeps what is secret out of the unit, in a file that only its owner reads", async () => {
+  await using machine = createMachine();
+  const install = (...words: string[]) =>
+    machine.run(
+      "slum",
+      "install",
+      "--user-unit",
+      "--write-only",
+      "--data-dir",
+      join(machine.dir, "slum"),
+      ...words,
+    );
+  const secret = "https://hooks.example.com/T0/geheim";
+  expect((await install("--webhook", secret)).exit).toBe(0);
+  const unit = readFileSync(join(dirname(machine.unit), "slum.service"), "utf8");
+  expect(unit).not.toContain("geheim");
+  const file = /^EnvironmentFile=-(.*)$/m.exec(unit)?.[1] ?? "";
+  expect([readFileSync(file, "utf8"), statSync(file).mode & 0o777]).toEqual([
+    `SLUM_WEBHOOK="${secret}"\n`,
+    0o600,
+  ]);
+  expect((await install("--webhook", secret)).stderr).toContain("nothing to do");
+  const changed = await install("--webhook", `${secret}2`);
+  expect(changed.stdout).toBe(`+ SLUM_WEBHOOK in ${file}\n`);
+  // A receiver that is no secret is a flag as any other.
+  expect((await install("--webhook", "https://hooks.example.com")).stdout).toContain(
+    "--webhook https://hooks.example.com\n",
+  );
 });
 
 describe("install is refused", () => {

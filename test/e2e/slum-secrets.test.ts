@@ -1,7 +1,7 @@
 // The signing secrets of receivers: sealed in the registry with a key file, and of no use to who has the database alone.
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { copyFileSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, statSync } from "node:fs";
 import { SQL } from "bun";
 import { startOrigin } from "../support/origin.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres } from "../support/postgres.ts";
@@ -68,6 +68,18 @@ test("whose key is lost are told, block nobody, and are made anew by a rotation"
   expect((await slum.run("webhook", "test", "ops")).exit).toBe(6);
   await slum.ok("webhook", "rotate", "ops");
   expect((await slum.ok("webhook", "test", "ops")).exit).toBe(0);
+}, 20_000);
+
+test("a receiver's URL and a registry's password are in no process's words, log or event", async () => {
+  await using slum = await startSlum("--webhook", "http://127.0.0.1:1/T0/geheim");
+  const words = readFileSync(`/proc/${slum.pid}/cmdline`, "utf8").split("\0");
+  expect(words).not.toContain("--webhook");
+  const { webhooks } = await slum.json<{ webhooks: { url: string }[] }>("webhook", "list");
+  expect(webhooks.map(({ url }) => url)).toEqual(["http://127.0.0.1:1/T0/geheim"]);
+  await slum.ok("webhook", "add", "ops", "http://127.0.0.1:1/T1/geheim", "--allow-private");
+  const said = [words.join(" "), await slum.log(), (await slum.ok("events")).stdout];
+  expect(said.filter((text) => text.includes("geheim"))).toEqual([]);
+  expect((await slum.ok("events")).stdout).toContain("ops http://127.0.0.1:1/...");
 }, 20_000);
 
 describe.skipIf(!hasPostgres)(`of a shared registry ${NEEDS_POSTGRES}`, () => {

@@ -4,7 +4,7 @@ import { command } from "../../cli/command.ts";
 import { asWritten, flagWords, install, installArgs, isLowPort, written } from "../../cli/install.ts";
 import { executableWords } from "../../platform/executable.ts";
 import { dataDirOf } from "../registry/paths.ts";
-import serve from "./serve.ts";
+import serve, { SECRETS } from "./serve.ts";
 
 export default command({
   name: "install",
@@ -14,6 +14,10 @@ export default command({
   examples: [
     ["sudo slum install --domain slum.example.com --port 80", "for the machine, as root"],
     ["sudo slum install --domain slum.example.com --user slum", "as a user of its own"],
+    [
+      "sudo slum install --webhook https://hooks.example.com/slum",
+      "the URL goes where only root can read it",
+    ],
     ["slum install --user-unit", "for yourself, without root"],
     ["slum install --print", "only show the unit"],
   ],
@@ -21,11 +25,17 @@ export default command({
   run(context) {
     const { args, globals, env } = context;
     const dataDir = dataDirOf(globals.dataDir, env);
-    const db = written(args, "db") ?? env.SLUM_DB;
-    const flags = { ...args, db: db === undefined ? [] : [db] };
+    const secrets: Record<string, string> = {};
+    const flags: Record<string, unknown> = { ...args };
+    for (const { name, variable, isSecret } of SECRETS) {
+      const value = written(args, name) ?? env[variable];
+      if (value !== undefined && isSecret(value)) secrets[variable] = value;
+      flags[name] = value === undefined || isSecret(value) ? [] : [value];
+    }
     return install(context, {
       description: `slum, with its data in ${dataDir}`,
       words: [...executableWords(), "slum", "serve", "--data-dir", dataDir, ...flagWords(serve.args, flags)],
+      secrets,
       reload: undefined,
       directory: "/",
       dataDir,

@@ -10,7 +10,7 @@ import { createNotifier, type Notifier } from "../../platform/systemd/notify.ts"
 import { systemClock } from "../../platform/time/clock.ts";
 import { dataDirOf } from "../registry/paths.ts";
 import type { Server } from "../serve.ts";
-import { parseReceiverUrl } from "../webhooks/post-webhook.ts";
+import { isSecretReceiver, parseReceiverUrl } from "../webhooks/post-webhook.ts";
 
 export default command({
   name: "serve",
@@ -64,9 +64,9 @@ export default command({
       }),
       300,
     ),
-    webhook: option("A receiver of webhooks, as webhook add default", {
+    webhook: option("A receiver of webhooks, as webhook add default; also SLUM_WEBHOOK", {
       hint: "URL",
-      read: (text: string) => parseReceiverUrl(text).href,
+      read: readReceiver,
     }),
     trustedProxies: list("Networks whose peers may say for whom they ask; loopback unless given", {
       hint: "NETWORKS",
@@ -75,8 +75,8 @@ export default command({
   },
   ownSignals: true,
   async run({ args, globals, out, env, program }) {
-    const { domain, port, admin, webhook } = args;
-    if (args.db !== undefined) hidePassword(args.db);
+    const { domain, port, admin } = args;
+    hideSecrets({ db: args.db, webhook: args.webhook });
     const { serve } = await import("../serve.ts");
     const { createLog } = await import("../../platform/log.ts");
     const journal = createLog(systemClock);
@@ -91,7 +91,7 @@ export default command({
       admin,
       intervalMs: args.interval * 1000,
       offlineAfterMs: args.offlineAfter * 1000,
-      webhook,
+      webhook: args.webhook ?? (env.SLUM_WEBHOOK === undefined ? undefined : readReceiver(env.SLUM_WEBHOOK)),
       trustedProxies: args.trustedProxies.length > 0 ? args.trustedProxies : ["127.0.0.0/8", "::1"],
       caFile: args.ca,
       version: program.version,
@@ -143,13 +143,28 @@ function readDatabase(text: string): string {
   );
 }
 
+function readReceiver(text: string): string {
+  return parseReceiverUrl(text).href;
+}
+
+/** Flags whose values may be nobody else's business, with the variable that says the same. */
+export const SECRETS = [
+  { name: "db", variable: "SLUM_DB", isSecret: (text: string) => isPostgresUrl(text) && hasPassword(text) },
+  { name: "webhook", variable: "SLUM_WEBHOOK", isSecret: isSecretReceiver },
+] as const;
+
 /** The words of a process are for everybody on the machine to read, its environment is not. */
-function hidePassword(database: string): void {
-  if (!isPostgresUrl(database) || !hasPassword(database)) return;
+function hideSecrets(values: Readonly<Record<(typeof SECRETS)[number]["name"], string | undefined>>): void {
   const words = process.argv.slice(2);
-  const at = words.findIndex((word) => word === "--db" || word.startsWith("--db="));
-  words.splice(at, words[at] === "--db" ? 2 : 1);
-  reexecute(words, { SLUM_DB: database });
+  const hidden: Record<string, string> = {};
+  for (const { name, variable, isSecret } of SECRETS) {
+    const value = values[name];
+    if (value === undefined || !isSecret(value)) continue;
+    const at = words.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+    words.splice(at, words[at] === `--${name}` ? 2 : 1);
+    hidden[variable] = value;
+  }
+  if (Object.keys(hidden).length > 0) reexecute(words, hidden);
 }
 
 function readAddress(text: string): { host: string; port: number } {

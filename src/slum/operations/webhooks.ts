@@ -7,7 +7,7 @@ import type { Clock } from "../../platform/time/clock.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WebhookRow } from "../registry/schema.ts";
 import { OTHER_KEY, type Outbox } from "../webhooks/outbox.ts";
-import { addressOf } from "../webhooks/post-webhook.ts";
+import { addressOf, shownReceiver } from "../webhooks/post-webhook.ts";
 import { newSecret } from "../webhooks/signature.ts";
 
 export interface NewWebhook {
@@ -75,7 +75,7 @@ export function createWebhookControl(
       });
       return registry.write((writer) => {
         refuse(id);
-        writer.event("webhook.added", {}, `${id} ${url}`);
+        writer.event("webhook.added", {}, `${id} ${shownReceiver(url)}`);
         const values = { id, url, types, allowPrivate, secret: newSecret(), createdAt: now() };
         return writer.webhooks.add(values);
       });

@@ -37,6 +37,18 @@ export function parseReceiverUrl(text: string): URL {
   return url;
 }
 
+/** Whether a receiver's URL may be all that is needed to post to it: those of chat programs are. */
+export function isSecretReceiver(text: string): boolean {
+  const { pathname, search } = new URL(text);
+  return pathname !== "/" || search !== "";
+}
+
+/** A receiver's URL as logs and events have it. */
+export function shownReceiver(text: string): string {
+  const { origin } = new URL(text);
+  return isSecretReceiver(text) ? `${origin}/...` : origin;
+}
+
 /** The address to send to. Throws a Fault when the name has none, or a private one that is not allowed. */
 export async function addressOf(url: URL, allowPrivate: boolean, clock: Clock): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
