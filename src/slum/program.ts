@@ -16,6 +16,7 @@ export const slum: Program = {
       events: () => import("./commands/events.ts"),
       install: () => import("./commands/install.ts"),
       uninstall: () => import("./commands/uninstall.ts"),
+      caddy: () => import("./commands/caddy.ts"),
     },
     "What it knows": {
       server: () => import("./commands/server.ts"),

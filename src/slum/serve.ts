@@ -5,6 +5,7 @@ import { listenAdmin, listenApi } from "../api/listen.ts";
 import { giveLoginCode } from "../api/login-link.ts";
 import { createApi } from "../api/server.ts";
 import { createSessions } from "../api/session.ts";
+import { answerTlsCheck } from "../api/tls-check.ts";
 import { messageOf } from "../core/fault.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
@@ -208,7 +209,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
   );
   control.attach(plane);
 
-  function own(request: Request, info: OwnInfo): Promise<Response> {
+  function own(request: Request, info: OwnInfo): Response | Promise<Response> {
+    const check = answerTlsCheck(
+      request,
+      info.peer,
+      (host) => ownHosts.has(host) || routes.tenant(host) !== undefined,
+    );
+    if (check !== undefined) return check;
     info.holdOpen();
     return api.fetch(request, { door: "network", address: info.peer, trusted: info.peerTrusted });
   }

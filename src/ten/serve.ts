@@ -6,6 +6,7 @@ import { listenAdmin, listenApi } from "../api/listen.ts";
 import { giveLoginCode } from "../api/login-link.ts";
 import { createApi } from "../api/server.ts";
 import { createSessions } from "../api/session.ts";
+import { answerTlsCheck } from "../api/tls-check.ts";
 import { messageOf } from "../core/fault.ts";
 import type { Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
@@ -31,6 +32,7 @@ import { createControl } from "./operations/control.ts";
 import { migrations } from "./registry/migrations.ts";
 import { createRegistry } from "./registry/registry.ts";
 import { openPlane } from "./routing/open-plane.ts";
+import { instanceOfHost, servedHosts } from "./routing/served-hosts.ts";
 
 export interface ServeOptions {
   readonly config: Config;
@@ -176,7 +178,19 @@ export async function serve(options: ServeOptions): Promise<Server> {
     return new URL(`http://${host}:${port()}/`).href;
   }
 
-  function own(request: Request, info: OwnInfo): Promise<Response> {
+  /** Whether a visitor may come by this name. */
+  function serves(host: string): boolean {
+    const { services, routing } = control.config();
+    const adminHost = routing.default === undefined ? undefined : `${ADMIN_LABEL}.${domain}`;
+    if (servedHosts({ domain, services: services.values(), adminHost }).includes(host)) return true;
+    const named = instanceOfHost(host, domain);
+    const direct = named && services.get(named.service)?.policy.direct;
+    return direct === "open" && registry.find(named?.service ?? "", named?.id ?? "") !== undefined;
+  }
+
+  function own(request: Request, info: OwnInfo): Response | Promise<Response> {
+    const check = answerTlsCheck(request, info.peer, serves);
+    if (check !== undefined) return check;
     // Commands may take as long as a drain does, and a stream of logs has no end; looking takes no time.
     if (request.method !== "GET" || request.url.includes("/stream")) info.holdOpen();
     return api.fetch(request, { door: "network", address: info.peer, trusted: info.peerTrusted });

@@ -1,9 +1,11 @@
 // The Caddyfile of `ten caddy`: what is in it, that Caddy takes it, and what visitors see through Caddy (where it is installed).
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
-import { createTempDir } from "../support/temp-dir.ts";
+import { createTempDir, type TempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
+import { startSlum } from "./slum.ts";
 import { runTen, startTen, type Ten } from "./ten.ts";
 
 const HOST = "api.localhost";
@@ -31,6 +33,23 @@ domains = ["shop.example.org"]
 [service.admin]
 command = "true"
 direct = "trusted"
+`;
+
+/** /etc/caddy/Caddyfile of Debian's package. */
+const SAMPLE = `# The Caddyfile is an easy way to configure your Caddy web server.
+
+:80 {
+	# Set this path to your site's directory.
+	root * /usr/share/caddy
+
+	# Enable the static file server.
+	file_server
+
+	# Another common task is to set up a reverse proxy:
+	# reverse_proxy localhost:8080
+}
+
+# Refer to the Caddy docs for more information:
 `;
 
 interface Caddy extends AsyncDisposable {
@@ -97,7 +116,6 @@ describe("ten caddy", () => {
     ];
     expect(stdout).toContain(`\n${hosts.join(", ")} {\n\timport ten\n}\n`);
     expect(stdout).toContain("\n# *.api.example.com {\n");
-    expect(stdout).toContain("\trequest_header -X-Tenement-Instance\n");
     const wild = JSON.parse((await runTen(dir.path, [...words, "--dns", "cloudflare", "--json"])).stdout);
     expect(wild).toMatchObject({ schema: 1, hosts, upstream: "127.0.0.1:9000", file: null });
     expect(wild.caddyfile).toContain(
@@ -108,6 +126,9 @@ describe("ten caddy", () => {
     expect((await runTen(dir.path, out)).stderr).toContain("hint: put it into force: caddy reload --config");
     expect(readFileSync(dir.file("Caddyfile"), "utf8")).toBe(stdout);
     expect((await runTen(dir.path, out)).stderr).toContain("nothing to do");
+    for (const field of ["X-Tenement-Instance", "X-Real-IP", "Forwarded", "True-Client-IP", "X-Original-URL"])
+      expect(stdout).toContain(`\trequest_header -${field}\n`);
+    expect(stdout).not.toContain("on_demand");
     writeFileSync(dir.file("Caddyfile"), "example.com {\n}\n");
     const refused = await runTen(dir.path, out);
     expect([refused.exit, refused.stderr]).toEqual([
@@ -117,12 +138,31 @@ describe("ten caddy", () => {
     expect((await runTen(dir.path, [...out, "--force"])).exit).toBe(0);
   });
 
+  test("takes the place of the sample that comes with Caddy's packages, but not of one that somebody has changed", async () => {
+    using dir = createTempDir();
+    writeFileSync(dir.file("tenement.toml"), TOML);
+    const out = ["caddy", "--domain", "example.com", "--out", "Caddyfile"];
+    writeFileSync(dir.file("Caddyfile"), SAMPLE.replace("/usr/share/caddy", "/srv/mine"));
+    expect((await runTen(dir.path, out)).exit).toBe(4);
+    writeFileSync(dir.file("Caddyfile"), SAMPLE);
+    const { stderr, exit } = await runTen(dir.path, out);
+    expect([exit, stderr]).toEqual([
+      0,
+      expect.stringContaining("over the untouched sample of Caddy's package"),
+    ]);
+    expect(readFileSync(dir.file("Caddyfile"), "utf8")).toStartWith("# Written by `ten caddy`");
+  });
+
   test.each([
     [["--upstream", "127.0.0.1:443"], "warning: Caddy needs port 443 itself"],
     [["--upstream", "10.0.0.1:8080"], "hint: add Caddy's address to trusted_proxies"],
     [[], "hint: these hosts are local; name your domain: --domain example.com"],
     [["--email", "a b"], "error: --email is"],
     [["--upstream", "8080"], "error: --upstream is"],
+    [
+      ["--upstream", "10.0.0.1:8080", "--on-demand"],
+      "warning: ten answers Caddy's question for a host on loopback only",
+    ],
   ])("says what would not work: %j", async (words, said) => {
     using dir = createTempDir();
     writeFileSync(dir.file("tenement.toml"), TOML);
@@ -132,19 +172,78 @@ describe("ten caddy", () => {
   test.skipIf(!CADDY)("prints what Caddy finds valid and well-formed (needs caddy)", async () => {
     using dir = createTempDir();
     writeFileSync(dir.file("tenement.toml"), TOML);
-    await runTen(dir.path, [
-      "caddy",
-      "--domain",
-      "example.com",
-      "--email",
-      "me@example.com",
-      "--out",
-      "Caddyfile",
+    const words = ["caddy", "--domain", "example.com", "--email", "me@example.com", "--on-demand"];
+    await runTen(dir.path, [...words, "--out", "Caddyfile"]);
+    expectValid(dir);
+  });
+});
+
+describe("slum caddy", () => {
+  test("prints a site for its own host and one on demand for every tenant, and needs no running slum", async () => {
+    using dir = createTempDir();
+    const slum = (...words: string[]) =>
+      Bun.spawnSync([join(import.meta.dir, "../../dist/slum"), ...words], {
+        cwd: dir.path,
+        env: { PATH: process.env.PATH ?? "", SLUM_DATA_DIR: dir.file("data") },
+      });
+    const words = ["caddy", "--domain", "slum.example.com", "--out", "Caddyfile"];
+    expect(slum(...words).exitCode).toBe(0);
+    const text = readFileSync(dir.file("Caddyfile"), "utf8");
+    expect(text).toContain("\nslum.example.com {\n\timport slum\n}\n");
+    expect(text).toContain("\task http://127.0.0.1:8080/internal/tls-check\n");
+    expect(text).toContain("\nhttps:// {\n\ttls {\n\t\ton_demand\n\t}\n\timport slum\n}\n");
+    if (CADDY) expectValid(dir);
+    expect(slum(...words).stderr.toString()).toContain("nothing to do");
+  });
+});
+
+/** For Caddy itself. */
+function expectValid(dir: TempDir): void {
+  const env = { PATH: process.env.PATH ?? "", HOME: dir.path };
+  const run = (...words: string[]) => Bun.spawnSync(["caddy", ...words], { cwd: dir.path, env });
+  expect(run("validate", "--config", "Caddyfile", "--adapter", "caddyfile").exitCode).toBe(0);
+  expect(run("fmt", "Caddyfile").stdout.toString()).toBe(readFileSync(dir.file("Caddyfile"), "utf8"));
+}
+
+describe("the question for a host", () => {
+  test("is answered for what is served, to programs on this machine and nobody who comes through a proxy", async () => {
+    await using ten = await startTen({ toml: TOML });
+    await ten.ok("spawn", "api:v1");
+    const ask = async (domain: string, headers: Record<string, string> = {}) =>
+      (await ten.get("127.0.0.1", `/internal/tls-check?domain=${domain}`, { headers })).status;
+    for (const host of [
+      "localhost",
+      "api.localhost",
+      "API.localhost.",
+      "shop.example.org",
+      "v1.api.localhost",
+    ])
+      expect([host, await ask(host)]).toEqual([host, 200]);
+    for (const host of [
+      "example.org",
+      "v2.api.localhost",
+      "x.v1.api.localhost",
+      "",
+      "a b",
+      "v1.admin.localhost",
+    ])
+      expect([host, await ask(encodeURIComponent(host))]).toEqual([host, 404]);
+    expect(await ask("api.localhost", { "X-Forwarded-For": "203.0.113.9" })).toBe(403);
+  });
+
+  test("is answered by slum for its tenants", async () => {
+    await using slum = await startSlum();
+    await slum.ok("server", "add", "iad", "http://127.0.0.1:1");
+    await slum.ok("tenant", "add", "acme", "acme.example.com", "iad", "api");
+    await slum.ok("tenant", "add", "wide", "*.wide.example.com", "iad", "api");
+    const ask = async (domain: string) =>
+      (await slum.get("127.0.0.1", `/internal/tls-check?domain=${domain}`)).status;
+    expect(await Promise.all(["acme.example.com", "a.wide.example.com", "localhost"].map(ask))).toEqual([
+      200, 200, 200,
     ]);
-    const env = { PATH: process.env.PATH ?? "", HOME: dir.path };
-    const run = (...words: string[]) => Bun.spawnSync(["caddy", ...words], { cwd: dir.path, env });
-    expect(run("validate", "--config", "Caddyfile", "--adapter", "caddyfile").exitCode).toBe(0);
-    expect(run("fmt", "Caddyfile").stdout.toString()).toBe(readFileSync(dir.file("Caddyfile"), "utf8"));
+    expect(await Promise.all(["other.example.com", "a.b.wide.example.com", "127.0.0.1"].map(ask))).toEqual([
+      404, 404, 404,
+    ]);
   });
 });
 
@@ -161,6 +260,17 @@ describe.skipIf(!CADDY)("through Caddy (needs caddy)", () => {
       "x-forwarded-proto": "https",
     });
     expect(headers).toMatchObject({ host: HOST, "x-forwarded-host": HOST });
+    const claims = {
+      "X-Tenement-Instance": "admin",
+      "True-Client-IP": "203.0.113.9",
+      "X-Original-URL": "/admin",
+    };
+    const passed = (await (await caddy.get("/", { headers: { ...claims, "X-Own": "1" } })).json()) as Record<
+      string,
+      string
+    >;
+    expect(passed["x-own"]).toBe("1");
+    for (const name of Object.keys(claims)) expect(passed[name.toLowerCase()]).toBeUndefined();
 
     const events = await caddy.get("/events");
     const reader = events.body?.getReader();
