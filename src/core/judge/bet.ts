@@ -1,12 +1,15 @@
 // A fair bet on which of two versions gave an answer: it wins nothing in the long run unless one of them is worse.
 
 /**
- * Money on three alternatives, a third of the whole each. It starts with 0.5 and gets the other half minute by minute, so
- * that old good conduct is no credit: see `withLateMoney`.
+ * Money on several alternatives, in equal parts of the whole. It starts with a half and gets the other half minute by
+ * minute, so that old good conduct is no credit: see `withLateMoney`.
  */
-export type Wealth = readonly [number, number, number];
+export type Wealth = readonly number[];
 
-export const FRESH: Wealth = [0.5, 0.5, 0.5];
+export function freshMoney(alternatives: readonly unknown[]): Wealth {
+  return alternatives.map(() => 0.5);
+}
+
 /** Odds at which a version is taken back: by chance they are ever reached in at most one of 1,000 rollouts (Ville 1939). */
 export const SURE = 1000;
 /** Odds at which nothing goes on. */
@@ -24,21 +27,18 @@ export function gain(odds: number, canary: number, stable: number, share: number
 }
 
 /** Each alternative's money after a bet that gained `log(alternative)`. */
-export function afterBet([a, b, c]: Wealth, log: (alternative: 0 | 1 | 2) => number): Wealth {
-  return [paid(a, log(0)), paid(b, log(1)), paid(c, log(2))];
-}
-
-function paid(money: number, log: number): number {
-  return Math.min(MOST, money * Math.exp(log));
+export function afterBet(wealth: Wealth, log: (alternative: number) => number): Wealth {
+  return wealth.map((money, alternative) => Math.min(MOST, money * Math.exp(log(alternative))));
 }
 
 /** What is staked anew at the end of minute `minute`, from 1: half of all money over all minutes. */
-export function withLateMoney([a, b, c]: Wealth, minute: number): Wealth {
-  const more = 0.5 / (minute * (minute + 1));
-  return [a + more, b + more, c + more];
+export function withLateMoney(wealth: Wealth, minute: number): Wealth {
+  return wealth.map((money) => money + 0.5 / (minute * (minute + 1)));
 }
 
 /** What the money stands at, as `odds` to 1. */
-export function oddsOf([a, b, c]: Wealth): number {
-  return (a + b + c) / 3;
+export function oddsOf(wealth: Wealth): number {
+  let sum = 0;
+  for (const money of wealth) sum += money;
+  return sum / wealth.length;
 }

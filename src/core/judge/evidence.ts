@@ -1,7 +1,7 @@
 // What speaks against a canary: bets on its errors, its slow answers and its stalls, and the samples they were taken from.
-import { afterBet, FRESH, gain, type Wealth, withLateMoney } from "./bet.ts";
+import { afterBet, freshMoney, gain, type Wealth, withLateMoney } from "./bet.ts";
 import type { Sample } from "./confidence.ts";
-import type { LatencyScale } from "./latency-scale.ts";
+import { type LatencyScale, oddsAt, SLOWER } from "./latency-scale.ts";
 
 /** What one version answered to first tries: those that the weights sent to it, without retries and rescues. */
 export interface Tally {
@@ -38,18 +38,18 @@ export interface Evidence {
 }
 
 /** How many times as many errors each alternative bets on: the best of ten grids that were tried. */
-const WORSE = [2, 4, 32] as const;
+export const WORSE = [2, 4, 32];
 /** The stable is credited with one error in 1,000 answers, so that a smaller difference is never a reason. */
-const SLACK = 0.001;
+export const SLACK = 0.001;
 /** Answers of the canary that are left out of what is said about times: caches and compilers are cold. */
 export const WARM_UP = 20;
 
 export const NO_EVIDENCE: Evidence = {
-  errors: FRESH,
-  slow: FRESH,
-  stalls: FRESH,
-  rejections: FRESH,
-  better: FRESH,
+  errors: freshMoney(WORSE),
+  slow: freshMoney(SLOWER),
+  stalls: freshMoney(WORSE),
+  rejections: freshMoney(WORSE),
+  better: freshMoney(WORSE),
   minute: 0,
   canary: [0, 0],
   stable: [0, 0],
@@ -64,7 +64,7 @@ export function take(
 ): Evidence {
   const credit = SLACK * stable.answers;
   const worse = (wealth: Wealth, by: number, beside: number, part = share) =>
-    afterBet(wealth, (i) => gain(WORSE[i], by, beside, part));
+    afterBet(wealth, (i) => gain(WORSE[i] ?? 1, by, beside, part));
   const after = {
     ...before,
     errors: worse(before.errors, canary.errors, stable.errors + credit),
@@ -77,7 +77,7 @@ export function take(
   if (scale !== undefined && before.canary[0] >= WARM_UP) {
     after.stalls = worse(before.stalls, above(canary, scale.stall), above(stable, scale.stall) + credit);
     const logs = gainByRank(scale, canary.buckets, stable.buckets, share);
-    after.slow = afterBet(before.slow, (i) => logs[i]);
+    after.slow = afterBet(before.slow, (i) => logs[i] ?? 0);
   }
   return paidUntil(after, seconds);
 }
@@ -94,19 +94,21 @@ function above({ buckets }: Tally, limit: number): number {
 
 /** What each alternative gains; a canary's answer counts as if it had come `grace` buckets sooner. */
 function gainByRank(
-  { odds, grace }: LatencyScale,
+  { ranks, grace }: LatencyScale,
   canary: readonly number[],
   stable: readonly number[],
   share: number,
-): readonly [number, number, number] {
-  const logs: [number, number, number] = [0, 0, 0];
+): number[] {
+  const logs = SLOWER.map(() => 0);
   for (let bucket = 0; bucket < Math.max(canary.length, stable.length); bucket++) {
-    const [ours, theirs] = [canary[bucket] ?? 0, stable[bucket] ?? 0];
+    const ours = canary[bucket] ?? 0;
+    const theirs = stable[bucket] ?? 0;
     if (ours === 0 && theirs === 0) continue;
-    for (const alternative of [0, 1, 2] as const) {
-      const byRank = odds[alternative];
-      if (ours > 0) logs[alternative] += gain(byRank[Math.max(0, bucket - grace)] ?? 1, ours, 0, share);
-      if (theirs > 0) logs[alternative] += gain(byRank[bucket] ?? 1, 0, theirs, share);
+    const ourRank = ranks[Math.max(0, bucket - grace)] ?? 1;
+    const theirRank = ranks[bucket] ?? 1;
+    for (const [i, slower] of SLOWER.entries()) {
+      logs[i] = (logs[i] ?? 0) + gain(oddsAt(ourRank, slower), ours, 0, share);
+      logs[i] += gain(oddsAt(theirRank, slower), 0, theirs, share);
     }
   }
   return logs;

@@ -3,7 +3,7 @@
 /** Four buckets to a doubling of the time. */
 export const BUCKETS_PER_DOUBLING = 4;
 /** A version this many times as slow is what each alternative bets on, in terms of ranks (Lehmann 1953). */
-const SLOWER = [1.5, 2.5, 5] as const;
+export const SLOWER = [1.5, 2.5, 5] as const;
 const LEAST_ODDS = 1 / 30;
 /** Below this many earlier answers nothing is said about times. */
 const LEAST_HISTORY = 100;
@@ -11,8 +11,8 @@ const LEAST_HISTORY = 100;
 const STALL = 2 * BUCKETS_PER_DOUBLING;
 
 export interface LatencyScale {
-  /** The odds of each alternative by bucket: any odds are fair, so a stale or thin history costs power, never truth. */
-  readonly odds: readonly [readonly number[], readonly number[], readonly number[]];
+  /** Where an answer of each bucket would stand among the earlier ones, 0 to 1. A stale one costs power, never truth. */
+  readonly ranks: readonly number[];
   /** Answers in higher buckets are stalls. */
   readonly stall: number;
   /** How many buckets slower is free: 1 is 19 %, 2 are 41 %. */
@@ -25,14 +25,18 @@ export function scaleOf(history: readonly number[], grace: number): LatencyScale
   for (const count of history) total += count;
   if (total < LEAST_HISTORY) return undefined;
   let below = 0;
-  const rank = history.map((count) => {
+  const ranks = history.map((count) => {
     below += count;
     return (below - count / 2) / total;
   });
   let p95 = history.length;
   for (let above = 0; p95 > 0 && above <= 0.05 * total; ) above += history[--p95] ?? 0;
-  const oddsFor = (k: number) => rank.map((u) => Math.max(LEAST_ODDS, k * u ** (k - 1)));
-  return { odds: [oddsFor(SLOWER[0]), oddsFor(SLOWER[1]), oddsFor(SLOWER[2])], stall: p95 + STALL, grace };
+  return { ranks, stall: p95 + STALL, grace };
+}
+
+/** The odds of an answer at a rank, for a version `slower` times as slow: any odds are fair. */
+export function oddsAt(rank: number, slower: number): number {
+  return Math.max(LEAST_ODDS, slower * rank ** (slower - 1));
 }
 
 /** The whole buckets that a factor (1.4x) leaves free. */

@@ -115,12 +115,12 @@ test("of 10,000 rollouts of the same version at most 10 are taken back, whatever
   const isTakenBack = () => {
     let evidence = NO_EVIDENCE;
     const outageAt = Math.floor(random() * 600);
-    for (let second = 10; second <= 600; second += 10) {
+    for (let second = 20; second <= 600; second += 20) {
       const share = second <= 200 ? 0.05 : second <= 400 ? 0.25 : 0.5;
       const isOutage = second >= outageAt && second < outageAt + 60;
       // The database is slow as well while it fails.
       const bucketOf = (u: number) => spread(u) + (isOutage ? 6 : 0);
-      evidence = take(evidence, identical(random, 30, share, isOutage ? 0.3 : 0.02, bucketOf), scale, second);
+      evidence = take(evidence, identical(random, 60, share, isOutage ? 0.3 : 0.02, bucketOf), scale, second);
       if (verdictOf(evidence, 0.02).is === "bad") return true;
     }
     return false;
