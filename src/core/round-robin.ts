@@ -1,11 +1,15 @@
 // Smooth weighted round robin: which target of a route is next, exactly in proportion to the weights.
 import type { Route, Target } from "./route.ts";
 
+/** Turns that are drawn together, where a period is longer. */
+const MOST_DRAWN = 100;
+
 /** The counters of all routes. They live beside the route table and survive every publish. */
 export interface Selection {
   /**
    * The route's next target by weight, counted; undefined when no target with weight can be used. May be `asleep`.
-   * Over any window of one period (the sum of the weights over their greatest common divisor) the split is exact.
+   * Over any window of one period (the sum of the weights over their greatest common divisor) the split is exact. During
+   * a trial it is exact from period to period, and drawn at random within each.
    */
   selectWeighted(route: Route): Target | undefined;
   /** Another usable target, awake if there is one, for a request that is already counted; undefined when all were tried. */
@@ -14,16 +18,20 @@ export interface Selection {
   retain(names: ReadonlyMap<string, unknown>): void;
 }
 
-/** `phase` (0 to below 1) is where in the period a fresh counter starts: worker i of N starts at i/N. */
-export function createSelection(phase = 0): Selection {
+/**
+ * `random` (0 to below 1) draws the order during trials. `phase` (the same) is where in the period a fresh counter starts:
+ * worker i of N starts at i/N.
+ */
+export function createSelection(random: () => number, phase = 0): Selection {
   const turns = new Map<string, Turns>();
+  const nextOf = (of: Turns, { trial }: Route) => (trial === undefined ? of.next() : of.nextDrawn(random));
   return {
     selectWeighted(route) {
       const known = turns.get(route.name);
-      if (known?.route === route) return known.next();
+      if (known?.route === route) return nextOf(known, route);
       const fresh = new Turns(route, phase, known?.route.epoch === route.epoch ? known : undefined);
       turns.set(route.name, fresh);
-      return fresh.next();
+      return nextOf(fresh, route);
     },
     alternative(route, tried) {
       const left = usable(route).filter((target) => !tried.has(target.id));
@@ -64,6 +72,8 @@ class Turns {
   readonly #heap: Uint32Array;
   readonly #gcd: number;
   #leftInPeriod: number;
+  /** Turns that were taken together, to be served in random order: places in `#targets`. */
+  #drawn: number[] = [];
   /** The virtual time of the last turn, as a fraction. */
   #nowOver = 0;
   #nowUnder = 1;
@@ -82,6 +92,26 @@ class Turns {
   }
 
   next(): Target | undefined {
+    const first = this.#take();
+    return first === undefined ? undefined : this.#targets[first];
+  }
+
+  /**
+   * The next one of a whole period (or of a hundred turns) in random order. In the exact order a visitor who asks for the
+   * same things by turns can meet each of them on one version only, and be the reason that a good one is blamed.
+   */
+  nextDrawn(random: () => number): Target | undefined {
+    if (this.#drawn.length === 0) {
+      for (let left = Math.min(this.#period(), MOST_DRAWN); left > 0; left--)
+        this.#drawn.push(this.#take() ?? 0);
+      shuffle(this.#drawn, random);
+    }
+    const place = this.#drawn.pop();
+    return place === undefined ? undefined : this.#targets[place];
+  }
+
+  /** Counts the turn of the place that has it. */
+  #take(): number | undefined {
     const first = this.#heap[0];
     if (first === undefined) return undefined;
     const target = this.#targets[first] as Target;
@@ -91,7 +121,7 @@ class Turns {
     this.#sink(0);
     this.#leftInPeriod -= 1;
     if (this.#leftInPeriod === 0) this.#rewind();
-    return target;
+    return first;
   }
 
   #period(): number {
@@ -128,7 +158,11 @@ class Turns {
       this.#had[place] = stays ? (before.#had[was] as number) : this.#turnsBeforeNow(target);
       if (stays) same += 1;
     }
-    if (same === this.#had.length && same === before.#had.length) this.#leftInPeriod = before.#leftInPeriod;
+    if (same !== this.#had.length || same !== before.#had.length) return;
+    this.#leftInPeriod = before.#leftInPeriod;
+    // Half a period in random order is not exact: it is finished where it can be.
+    const now = new Map(this.#targets.map(({ id }, place) => [id, place]));
+    this.#drawn = before.#drawn.map((place) => now.get(before.#targets[place]?.id ?? "") ?? 0);
   }
 
   #turnsBeforeNow({ weight }: Target): number {
@@ -155,6 +189,16 @@ class Turns {
       at = child;
     }
     heap[at] = sinking;
+  }
+}
+
+/** Fisher and Yates. */
+function shuffle(places: number[], random: () => number): void {
+  for (let i = places.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    const swapped = places[i] as number;
+    places[i] = places[j] as number;
+    places[j] = swapped;
   }
 }
 

@@ -58,6 +58,12 @@ export interface Maintenance {
   readonly openPath: string | undefined;
 }
 
+/** A version is judged beside another: turns come in random order, and first tries are counted by themselves. */
+export interface Trial {
+  /** Names the split of the traffic, the same for the same weights: what one split led to is counted apart from others. */
+  readonly split: string;
+}
+
 /** One service's traffic: its hosts, its targets, and how their shares are counted. */
 export interface Route {
   readonly name: string;
@@ -68,5 +74,6 @@ export interface Route {
   readonly epoch: number;
   /** Visitors are sent away; direct hosts still reach targets. */
   readonly maintenance?: Maintenance | undefined;
+  readonly trial?: Trial | undefined;
   readonly policy: RoutePolicy;
 }

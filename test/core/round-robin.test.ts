@@ -1,7 +1,8 @@
 // Weighted selection: exact over every period, steady over publishes, and fair in what it leaves out.
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { createSelection, type Selection } from "../../src/core/round-robin.ts";
 import type { Route, Target } from "../../src/core/route.ts";
+import { fractionsFrom } from "../support/random.ts";
 import { route, target } from "../support/routes.ts";
 
 function weighted(weights: Record<string, number>, epoch = 1): Route {
@@ -30,24 +31,24 @@ test.each([
   [{ a: 33.33, b: 33.33, c: 33.34 }, 10_000, { a: 3333, b: 3333, c: 3334 }],
   [{ a: 7, b: 11, c: 13, d: 69 }, 1000, { a: 70, b: 110, c: 130, d: 690 }],
 ])("%j over %i requests is %j", (weights, times, expected) => {
-  expect(tally(picks(createSelection(), weighted(weights), times))).toEqual(expected);
+  expect(tally(picks(createSelection(Math.random), weighted(weights), times))).toEqual(expected);
 });
 
 test("every window of one period is exact, wherever it begins", () => {
-  const sequence = picks(createSelection(), weighted({ a: 50, b: 30, c: 20 }), 200);
+  const sequence = picks(createSelection(Math.random), weighted({ a: 50, b: 30, c: 20 }), 200);
   for (let start = 0; start + 10 <= sequence.length; start++) {
     expect(tally(sequence.slice(start, start + 10))).toEqual({ a: 5, b: 3, c: 2 });
   }
 });
 
 test("turns are spread, never a burst", () => {
-  expect(picks(createSelection(), weighted({ v1: 80, v2: 20 }), 10).join(" ")).toBe(
+  expect(picks(createSelection(Math.random), weighted({ v1: 80, v2: 20 }), 10).join(" ")).toBe(
     "v1 v1 v2 v1 v1 v1 v1 v2 v1 v1",
   );
   // At no moment is a target further than one turn from its fair part.
   const weights = { a: 61, b: 23, c: 16 };
   const had: Record<string, number> = { a: 0, b: 0, c: 0 };
-  for (const [index, label] of picks(createSelection(), weighted(weights), 300).entries()) {
+  for (const [index, label] of picks(createSelection(Math.random), weighted(weights), 300).entries()) {
     had[label] = (had[label] ?? 0) + 1;
     for (const [each, weight] of Object.entries(weights)) {
       expect(Math.abs((had[each] ?? 0) - ((index + 1) * weight) / 100)).toBeLessThan(1);
@@ -56,21 +57,21 @@ test("turns are spread, never a burst", () => {
 });
 
 test("a publish every few requests does not starve a small weight", () => {
-  const selection = createSelection();
+  const selection = createSelection(Math.random);
   const seen: string[] = [];
   for (let i = 0; i < 200; i++) seen.push(...picks(selection, weighted({ v1: 90, v2: 10 }), 5));
   expect(tally(seen)).toEqual({ v1: 900, v2: 100 });
 });
 
 test("a new epoch starts anew", () => {
-  const selection = createSelection();
-  const fresh = picks(createSelection(), weighted({ v1: 50, v2: 30, v3: 20 }), 10);
+  const selection = createSelection(Math.random);
+  const fresh = picks(createSelection(Math.random), weighted({ v1: 50, v2: 30, v3: 20 }), 10);
   picks(selection, weighted({ v1: 50, v2: 30, v3: 20 }, 1), 4);
   expect(picks(selection, weighted({ v1: 50, v2: 30, v3: 20 }, 2), 10)).toEqual(fresh);
 });
 
 test("a target that was away comes back without a burst, and the split is exact again at once", () => {
-  const selection = createSelection();
+  const selection = createSelection(Math.random);
   const both = weighted({ v1: 50, v2: 50 });
   picks(selection, both, 7);
   const without = route(
@@ -85,7 +86,7 @@ test("a target that was away comes back without a burst, and the split is exact 
 });
 
 test("a small weight gets its turns though the set around it changes all the time", () => {
-  const selection = createSelection();
+  const selection = createSelection(Math.random);
   const seen: string[] = [];
   for (let i = 0; i < 400; i++) {
     const flapping = target("api:v3", { weight: 4500, readiness: i % 2 ? "ready" : "out" });
@@ -99,22 +100,22 @@ test("a small weight gets its turns though the set around it changes all the tim
 test("unsure targets serve only when no weighted target is ready", () => {
   const unsure = target("api:v1", { readiness: "unsure" });
   const ready = target("api:v2", { weight: 1 });
-  expect(tally(picks(createSelection(), route("api", [unsure, ready]), 50))).toEqual({ v2: 50 });
+  expect(tally(picks(createSelection(Math.random), route("api", [unsure, ready]), 50))).toEqual({ v2: 50 });
   const idle = target("api:v2", { weight: 0 });
-  expect(tally(picks(createSelection(), route("api", [unsure, idle]), 50))).toEqual({ v1: 50 });
+  expect(tally(picks(createSelection(Math.random), route("api", [unsure, idle]), 50))).toEqual({ v1: 50 });
 });
 
 test("weight 0 never serves, not even alone; starting never serves; sleeping keeps its part", () => {
   const none = route("api", [target("api:v1", { weight: 0 }), target("api:v2", { readiness: "coming" })]);
-  expect(createSelection().selectWeighted(none)).toBeUndefined();
+  expect(createSelection(Math.random).selectWeighted(none)).toBeUndefined();
   const sleeping = route("api", [target("api:v1"), target("api:v2", { readiness: "asleep" })]);
-  expect(tally(picks(createSelection(), sleeping, 10))).toEqual({ v1: 5, v2: 5 });
+  expect(tally(picks(createSelection(Math.random), sleeping, 10))).toEqual({ v1: 5, v2: 5 });
 });
 
 test("an alternative does not count, is untried, and prefers one that is awake", () => {
-  const selection = createSelection();
+  const selection = createSelection(Math.random);
   const two = weighted({ v1: 50, v2: 50 });
-  const expected = picks(createSelection(), two, 6);
+  const expected = picks(createSelection(Math.random), two, 6);
   const seen: string[] = [];
   for (let i = 0; i < 6; i++) {
     const chosen = selection.selectWeighted(two);
@@ -130,7 +131,7 @@ test("an alternative does not count, is untried, and prefers one that is awake",
 });
 
 test("several workers with their own phases stay within one request per worker", () => {
-  const workers = [0, 0.25, 0.5, 0.75].map((phase) => createSelection(phase));
+  const workers = [0, 0.25, 0.5, 0.75].map((phase) => createSelection(Math.random, phase));
   const from = weighted({ v1: 90, v2: 10 });
   for (const each of [1, 3, 10, 25]) {
     const seen = workers.flatMap((selection) => picks(selection, from, each));
@@ -142,7 +143,7 @@ test("ten thousand weighted targets cost a pick about what ten cost", () => {
   const cost = (count: number) => {
     const targets = Array.from({ length: count }, (_, i) => target(`api:v${i}`, { weight: 1 + (i % 97) }));
     const from = route("api", targets);
-    const selection = createSelection();
+    const selection = createSelection(Math.random);
     selection.selectWeighted(from);
     const begin = performance.now();
     for (let i = 0; i < 200_000; i++) selection.selectWeighted(from);
@@ -151,4 +152,92 @@ test("ten thousand weighted targets cost a pick about what ten cost", () => {
   cost(10);
   // A scan of all would be a thousand times as slow; the heap is a few times.
   expect(cost(10_000) / cost(10)).toBeLessThan(40);
+});
+
+describe("during a trial", () => {
+  /** The same weights, to be judged. */
+  function tried(weights: Record<string, number>, epoch = 1): Route {
+    return { ...weighted(weights, epoch), trial: { split: "any" } };
+  }
+
+  test.each([
+    [{ v1: 95, v2: 5 }, 20],
+    [{ v1: 75, v2: 25 }, 4],
+    [{ v1: 50, v2: 50 }, 2],
+    [{ a: 50, b: 30, c: 20 }, 10],
+    [{ a: 97, b: 3 }, 100],
+  ])("%j is exact in each period of %i, in an order of its own", (weights, period) => {
+    const sequence = picks(createSelection(fractionsFrom(5)), tried(weights), period * 200);
+    const orders = new Set<string>();
+    for (let start = 0; start < sequence.length; start += period) {
+      const turns = sequence.slice(start, start + period);
+      for (const [label, weight] of Object.entries(weights))
+        expect(tally(turns)[label]).toBe((weight * period) / 100);
+      orders.add(turns.join(" "));
+    }
+    expect(orders.size).toBeGreaterThan(1);
+  });
+
+  test("a period beyond a hundred turns is exact as a whole", () => {
+    const sequence = picks(createSelection(fractionsFrom(5)), tried({ v1: 99.99, v2: 0.01 }), 30_000);
+    for (let start = 0; start < sequence.length; start += 10_000)
+      expect(tally(sequence.slice(start, start + 10_000))).toEqual({ v1: 9999, v2: 1 });
+  });
+
+  test.each([
+    [2, 50],
+    [4, 25],
+    [5, 20],
+    [10, 10],
+    [20, 50],
+  ])(
+    "a client that asks for %i things by turns meets each of them on a version with %i %",
+    (things, share) => {
+      const random = fractionsFrom(17);
+      const met = (from: Route) => {
+        const seen = new Array<number>(things).fill(0);
+        for (const [i, label] of picks(createSelection(random), from, things * 400).entries())
+          if (label === "v2") seen[i % things] = (seen[i % things] ?? 0) + 1;
+        return seen.map((count) => count / 400);
+      };
+      const weights = { v1: 100 - share, v2: share };
+      // The exact order is what this is for: some see it always, others never.
+      expect(Math.max(...met(weighted(weights)))).toBe(1);
+      for (const part of met(tried(weights))) {
+        expect(part).toBeGreaterThan(share / 100 - 0.12);
+        expect(part).toBeLessThan(share / 100 + 0.12);
+      }
+    },
+  );
+
+  test("a publish every few requests neither starves a small weight nor makes the split inexact", () => {
+    const selection = createSelection(fractionsFrom(3));
+    const seen: string[] = [];
+    for (let i = 0; i < 200; i++) seen.push(...picks(selection, tried({ v1: 90, v2: 10 }), 5));
+    expect(tally(seen)).toEqual({ v1: 900, v2: 100 });
+  });
+
+  test("turns that were drawn for other weights are dropped", () => {
+    const selection = createSelection(fractionsFrom(3));
+    picks(selection, tried({ v1: 90, v2: 10 }), 3);
+    expect(tally(picks(selection, tried({ v1: 0, v2: 100 }, 2), 50))).toEqual({ v2: 50 });
+    picks(selection, tried({ v1: 50, v2: 50 }, 3), 1);
+    const alone = {
+      ...route("api", [target("api:v1", { weight: 5000 })], { epoch: 3 }),
+      trial: { split: "b" },
+    };
+    expect(tally(picks(selection, alone, 50))).toEqual({ v1: 50 });
+  });
+
+  test("workers together are as exact", () => {
+    const random = fractionsFrom(9);
+    const workers = [0, 0.25, 0.5, 0.75].map((phase) => createSelection(random, phase));
+    const seen = workers.flatMap((selection) => picks(selection, tried({ v1: 95, v2: 5 }), 100));
+    expect(tally(seen)).toEqual({ v1: 380, v2: 20 });
+  });
+
+  test("nothing to pick is nothing", () => {
+    const none = { ...route("api", []), trial: { split: "" } };
+    expect(createSelection(Math.random).selectWeighted(none)).toBeUndefined();
+  });
 });

@@ -12,7 +12,7 @@ type Weights = Readonly<Record<string, number>>;
 /** Visitors that come to a route whose weights, in percent, change between the rounds. */
 function population(seed = 1) {
   const random = integersFrom(seed);
-  const selection = createSelection();
+  const selection = createSelection(Math.random);
   const marks: Mark[] = [];
   let epoch = 0;
   let now = routeOf({});

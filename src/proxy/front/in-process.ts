@@ -26,7 +26,7 @@ export interface InProcessPlane extends DataPlane {
 export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstream): InProcessPlane {
   const clock = options.clock ?? systemClock;
   const isTrusted = createTrust(options.trustedProxies);
-  const selection = createSelection(options.phase);
+  const selection = createSelection(Math.random, options.phase);
   const inFlight = createInFlight(clock);
   const waiting = createWaitingRoom(clock);
   let table = tableOf([], undefined);
