@@ -38,6 +38,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   proxy: [
     "traffic-counters",
+    "trial-counters",
     "http-client",
     "answers",
     "data-plane",

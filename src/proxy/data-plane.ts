@@ -3,6 +3,7 @@ import type { Route } from "../core/route.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { FailureKind } from "./http-client.ts";
 import type { TargetTraffic } from "./traffic-counters.ts";
+import type { TrialCounts } from "./trial-counters.ts";
 
 export interface DataPlane extends AsyncDisposable {
   readonly url: URL;
@@ -20,6 +21,8 @@ export interface DataPlane extends AsyncDisposable {
   traffic(): readonly TargetTraffic[];
   /** Of these, only those that have something in flight: few, however many targets there are. */
   busy(): readonly TargetTraffic[];
+  /** What first tries led to on routes with a trial since it was last taken: for one who judges. */
+  takeTrials(): readonly TrialCounts[];
   /**
    * Refuses those that wait for a target, sends WebSockets away, stops accepting, lets what is in flight finish for at
    * most `deadlineMs`, then cuts the rest. Disposal is `close(0)`.

@@ -4,6 +4,7 @@ import type { PlaneFactory } from "../support/plane.ts";
 import { answersItself } from "./behaviour/answering.ts";
 import { drains } from "./behaviour/draining.ts";
 import { forwards } from "./behaviour/forwarding.ts";
+import { judges } from "./behaviour/judging.ts";
 import { keepsVisitors } from "./behaviour/keeping.ts";
 import { retries } from "./behaviour/retrying.ts";
 import { splits } from "./behaviour/splitting.ts";
@@ -15,6 +16,7 @@ export function behavesAsDataPlane(name: string, create: PlaneFactory, takesCloc
   describe(`the ${name} data plane`, () => {
     describe("forwards", () => forwards(create));
     describe("splits", () => splits(create));
+    describe("judges", () => judges(create));
     describe("keeps visitors", () => keepsVisitors(create));
     describe("answers itself", () => answersItself(create));
     describe("retries", () => retries(create));

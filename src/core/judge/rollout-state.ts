@@ -48,7 +48,7 @@ export interface SlowLook {
   readonly until: { readonly answers: number; readonly at: number } | undefined;
 }
 
-/** Times are milliseconds since the epoch, so that they mean the same to the next process. */
+/** Times are milliseconds since the epoch, so that they mean the same after a restart. */
 export interface Rollout {
   readonly service: string;
   /** The versions. */

@@ -6,6 +6,7 @@ import type { Maintenance, Route, Target } from "../../core/route.ts";
 import type { RouteTable } from "../../core/route-table.ts";
 import type { Mark, Sticky } from "../../core/sticky.ts";
 import type { AnswerName } from "../answers.ts";
+import type { TrialTry } from "../trial-counters.ts";
 import { hasNoBody, type OutgoingBody } from "./request-body.ts";
 import { readMark, writeMark } from "./sticky-cookie.ts";
 import type { Verdict } from "./waiting.ts";
@@ -32,6 +33,11 @@ export class RequestState {
   sticky: Sticky | undefined;
   /** The mark that the visitor brought. */
   #mark: Mark | undefined;
+  /** Whom its turn, or the mark that it brought, gave it to first. */
+  turn: { readonly target: string; readonly isHome: boolean } | undefined;
+  /** What its first try is counted as, while a version is judged. */
+  trial: TrialTry | undefined;
+  #given: { readonly target: Target; readonly mark: Mark } | undefined;
   /** Targets that failed this request, as they were then. */
   tried: Map<string, Target> | undefined;
   attempts = 0;
@@ -80,11 +86,23 @@ export class RequestState {
   /** The Set-Cookie that a visitor served by this target must be given; undefined when there is nothing to change. */
   cookieFrom(target: Target): string | undefined {
     const name = this.route.policy.sticky;
-    if (this.sticky === undefined || name === undefined) return undefined;
-    const mark = this.sticky.markFor(target, this.#mark, randomInteger);
-    if (mark === this.#mark) return undefined;
+    const mark = this.#markFrom(target);
+    if (name === undefined || mark === undefined || mark === this.#mark) return undefined;
     const proto = this.fields.find(([field]) => field === "x-forwarded-proto");
     return writeMark(name, mark, /^https\b/i.test(proto?.[1] ?? ""));
+  }
+
+  /** The number of the visitor, where visitors are kept. */
+  visitorOf(target: Target): number | undefined {
+    return this.#markFrom(target)?.seed;
+  }
+
+  /** Drawn once. */
+  #markFrom(target: Target): Mark | undefined {
+    if (this.sticky === undefined || this.route.policy.sticky === undefined) return undefined;
+    if (this.#given?.target !== target)
+      this.#given = { target, mark: this.sticky.markFor(target, this.#mark, randomInteger) };
+    return this.#given.mark;
   }
 
   /** Remembers a target that failed, so that the request goes elsewhere until a table shows the target changed. */
@@ -137,9 +155,11 @@ function chooseByWeight(visit: RequestState, selection: Selection): Target | Pau
     return "maintenance";
   }
   const isFirst = tried === undefined && visit.attempts === 0;
+  const home = visit.home();
   const target =
-    visit.home() ?? (isFirst ? selection.selectWeighted(route) : selection.alternative(route, tried ?? NONE));
+    home ?? (isFirst ? selection.selectWeighted(route) : selection.alternative(route, tried ?? NONE));
   if (target !== undefined) {
+    if (isFirst) visit.turn = { target: target.id, isHome: home !== undefined };
     if (target.readiness !== "asleep") return target;
     visit.picked = target.label;
     return untilTarget(route.name, target.label);

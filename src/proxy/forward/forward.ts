@@ -7,6 +7,7 @@ import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, goneAnswer, ownAnswer } from "../answers.ts";
 import type { ProductFields, ProgramHooks } from "../data-plane.ts";
 import { UpstreamFailure } from "../http-client.ts";
+import type { TrialCounters, TrialTry } from "../trial-counters.ts";
 import { choose, isChanged, Pause, type RequestState } from "./choose-target.ts";
 import type { HttpTransport } from "./http-transport.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -23,6 +24,7 @@ const EXIT_NEWS_MS = 20;
 export interface ForwardParts {
   readonly selection: Selection;
   readonly inFlight: InFlight;
+  readonly trials: TrialCounters;
   readonly waiting: WaitingRoom;
   readonly clock: Clock;
   readonly hooks: ProgramHooks;
@@ -72,13 +74,32 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     const begun = clock.monotonic();
     const load = inFlight.of(target.id);
     visit.attempts += 1;
+    visit.trial = trialOf(visit, target);
     try {
       const answer = await carrier.attempt(visit, target, load);
-      load.meter.answered(answer.status, clock.monotonic() - begun);
+      const headMs = clock.monotonic() - begun;
+      load.meter.answered(answer.status, headMs);
+      visit.trial?.answered(answer.status, headMs);
       return carrier.respond(visit, target, answer);
     } catch (thrown) {
+      visit.trial?.left();
       return recover(visit, target, thrown);
     }
+  }
+
+  /** Only what its turn or its cookie sent here is fairly split. */
+  function trialOf(visit: RequestState, target: Target): TrialTry | undefined {
+    const { route, turn, attempts } = visit;
+    if (route.trial === undefined || attempts > 1 || turn?.target !== target.id) return undefined;
+    const { split } = route.trial;
+    const visitor = () => visit.visitorOf(target);
+    return parts.trials.begin({
+      route: route.name,
+      split,
+      target: target.id,
+      isByTurn: !turn.isHome,
+      visitor,
+    });
   }
 
   async function pause(visit: RequestState, { why, label, judge }: Pause): Promise<End> {

@@ -12,6 +12,7 @@ import {
   UpstreamFailure,
   type UpstreamResponse,
 } from "../http-client.ts";
+import type { TrialTry } from "../trial-counters.ts";
 import { toResponse } from "./answer-body.ts";
 import type { RequestState } from "./choose-target.ts";
 import { connectTimeoutMs } from "./connect-deadline.ts";
@@ -45,9 +46,15 @@ const TROUBLE: ReadonlySet<FailureKind> = new Set([
 ]);
 
 /** Books a failed try on its target, before or in the middle of its answer; not what the visitor is the reason of. */
-export function blame(load: Load, { kind, requestSent }: UpstreamFailure, hooks: TroubleHooks): void {
+export function blame(
+  load: Load,
+  trial: TrialTry | undefined,
+  { kind, requestSent }: UpstreamFailure,
+  hooks: TroubleHooks,
+): void {
   if (kind === "aborted" || kind === "body_timeout" || (kind === "garbage" && !requestSent)) return;
   load.meter.failures += 1;
+  trial?.failed(kind === "refused");
   if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
 }
 
@@ -70,6 +77,7 @@ class Sending implements SendOptions {
   readonly #parts: HttpTransportParts;
   readonly #visit: RequestState;
   readonly #load: Load;
+  readonly #trial: TrialTry | undefined;
   #isUnlimited = false;
 
   constructor(parts: HttpTransportParts, visit: RequestState, { address }: Target, load: Load) {
@@ -80,6 +88,7 @@ class Sending implements SendOptions {
     this.#parts = parts;
     this.#visit = visit;
     this.#load = load;
+    this.#trial = visit.trial;
   }
 
   signal(): AbortSignal {
@@ -90,7 +99,7 @@ class Sending implements SendOptions {
   }
 
   onEnd(failure?: UpstreamFailure): void {
-    if (failure !== undefined) blame(this.#load, failure, this.#parts.hooks);
+    if (failure !== undefined) blame(this.#load, this.#trial, failure, this.#parts.hooks);
     this.#load.end();
     if (this.#isUnlimited) this.#parts.setIdleLimit(this.#visit.request, true);
   }

@@ -65,7 +65,7 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
         // Ending a socket that is still opening is an error to it, which would be heard here once more.
         socket.onerror = null;
         socket.terminate();
-        blame(load, failure, hooks);
+        blame(load, visit.trial, failure, hooks);
         load.end();
         reject(failure);
       };

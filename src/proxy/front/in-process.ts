@@ -14,6 +14,7 @@ import { createInFlight, type Load } from "../forward/in-flight.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
 import { createUpgrades } from "../forward/websocket.ts";
 import type { Upstream } from "../http-client.ts";
+import { TrialCounters } from "../trial-counters.ts";
 import { createRequestHandler } from "./handler.ts";
 import { createListener } from "./listener.ts";
 
@@ -28,6 +29,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
   const isTrusted = createTrust(options.trustedProxies);
   const selection = createSelection(Math.random, options.phase);
   const inFlight = createInFlight(clock);
+  const trials = new TrialCounters();
   const waiting = createWaitingRoom(clock);
   let table = tableOf([], undefined);
 
@@ -48,6 +50,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
   const forwarder = createForwarder({
     selection,
     inFlight,
+    trials,
     waiting,
     clock,
     hooks,
@@ -93,6 +96,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
       const targets = routes.flatMap((route) => route.targets);
       upstream.retain(targets.filter(({ readiness }) => readiness !== "out").map(({ address }) => address));
       inFlight.retain(new Set(targets.map(({ id }) => id)));
+      trials.retain(new Set(routes.filter(({ trial }) => trial !== undefined).map(({ name }) => name)));
       selection.retain(table.routes);
       forwarder.retain(table.routes);
     },
@@ -102,6 +106,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     },
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
     busy: () => Array.from(inFlight.busy(), (load) => load.traffic()),
+    takeTrials: () => trials.take(),
     loads: inFlight.all,
     close,
     leave: close,

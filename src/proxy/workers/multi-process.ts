@@ -4,6 +4,7 @@ import type { Route } from "../../core/route.ts";
 import type { Processes } from "../../platform/process/process.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
 import type { DataPlane, DataPlaneOptions, Wanted } from "../data-plane.ts";
+import { TrialCounters } from "../trial-counters.ts";
 import { openOwnDoor } from "./admin-forwarding.ts";
 import { claimPort, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
 import { createMergedTraffic } from "./merged-traffic.ts";
@@ -54,6 +55,9 @@ class MultiProcessPlane implements DataPlane {
   readonly #crew: FindWorkersOptions;
   readonly #book = createRouteUpdates();
   readonly #traffic;
+  readonly #trials = new TrialCounters();
+  /** The routes with a trial. */
+  #judged: ReadonlySet<string> = new Set();
   readonly #seats: WorkerPool;
   readonly #ownSocket: string;
   #door: AsyncDisposable | undefined;
@@ -80,7 +84,7 @@ class MultiProcessPlane implements DataPlane {
   }
 
   async open({ routes, defaultRoute }: FirstRoutes): Promise<void> {
-    this.#book.take(routes, defaultRoute);
+    this.#take(routes, defaultRoute);
     const found = await findWorkers(this.#crew);
     try {
       using _claimed = await claimPort(this.#options, found, this.#clock);
@@ -104,6 +108,7 @@ class MultiProcessPlane implements DataPlane {
     switch (message.kind) {
       case "traffic":
         this.#traffic.take(link, message.targets);
+        for (const counts of message.trials) if (this.#judged.has(counts.route)) this.#trials.add(counts);
         break;
       case "trouble":
         hooks.onTrouble(message.target, message.failure);
@@ -132,8 +137,14 @@ class MultiProcessPlane implements DataPlane {
     }
   }
 
-  async publish(routes: readonly Route[], defaultRoute?: string): Promise<void> {
+  #take(routes: readonly Route[], defaultRoute: string | undefined): void {
     this.#book.take(routes, defaultRoute);
+    this.#judged = new Set(routes.filter(({ trial }) => trial !== undefined).map(({ name }) => name));
+    this.#trials.retain(this.#judged);
+  }
+
+  async publish(routes: readonly Route[], defaultRoute?: string): Promise<void> {
+    this.#take(routes, defaultRoute);
     this.#traffic.retain(new Set(routes.flatMap(({ targets }) => targets.map(({ id }) => id))));
     const news = this.#book.news();
     // One that ends meanwhile, or is killed as it does not confirm, serves no old routes either.
@@ -159,6 +170,10 @@ class MultiProcessPlane implements DataPlane {
 
   busy() {
     return this.#traffic.busy();
+  }
+
+  takeTrials() {
+    return this.#trials.take();
   }
 
   async close(deadlineMs: number): Promise<void> {

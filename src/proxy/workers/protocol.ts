@@ -3,9 +3,10 @@ import { z } from "zod";
 import type { Route } from "../../core/route.ts";
 import type { DataPlaneOptions, Wanted } from "../data-plane.ts";
 import type { FailureKind } from "../http-client.ts";
+import type { TrialCounts } from "../trial-counters.ts";
 
 /** Counted up when a message changes its meaning. `hello` and `close` never do: any two versions understand those. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** All that a worker is told once: it is replaced, not told anew, when any of it changes. */
 export interface WorkerSettings
@@ -50,6 +51,21 @@ const report = z.object({
   buckets: z.array(whole),
 });
 
+/** Added up since the last one. */
+const trial = z.object({
+  route: z.string(),
+  split: z.string(),
+  target: z.string(),
+  begun: whole,
+  ended: whole,
+  answers: whole,
+  errors: whole,
+  rejections: whole,
+  refused: whole,
+  buckets: z.array(whole).readonly(),
+  visitors: z.array(whole).readonly(),
+}) satisfies z.ZodType<TrialCounts>;
+
 const fromWorker = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("hello"),
@@ -71,7 +87,7 @@ const fromWorker = z.discriminatedUnion("kind", [
     error: z.string().optional(),
   }),
   /** What has changed; empty when nothing has, and then a sign of life. */
-  z.object({ kind: z.literal("traffic"), targets: z.array(report) }),
+  z.object({ kind: z.literal("traffic"), targets: z.array(report), trials: z.array(trial) }),
   z.object({ kind: z.literal("trouble"), target: z.string(), failure: z.custom<FailureKind>(isWord) }),
   z.object({ kind: z.literal("wanted"), id: whole, wanted: z.custom<Wanted>(isObject) }),
   z.object({ kind: z.literal("defect"), message: z.string() }),

@@ -227,10 +227,12 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     complained.clear();
     if (supervisor === undefined) return;
     const targets = report();
-    quiet = targets.length === 0 ? quiet + 1 : 0;
-    if (targets.length === 0 && quiet < QUIET_REPORTS) return;
+    const trials = plane === undefined ? [] : [...plane.takeTrials()];
+    const isQuiet = targets.length === 0 && trials.length === 0;
+    quiet = isQuiet ? quiet + 1 : 0;
+    if (isQuiet && quiet < QUIET_REPORTS) return;
     quiet = 0;
-    say({ kind: "traffic", targets });
+    say({ kind: "traffic", targets, trials });
   }
 
   const stopTelling = clock.every(REPORT_EVERY_MS, () => {
