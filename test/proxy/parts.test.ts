@@ -87,12 +87,12 @@ test("a load counts what is open and since when there is nothing, and outlives i
   load.begin();
   await clock.advance(1_000);
   expect(load.traffic()).toMatchObject({ inFlight: 1, idleMs: 0, requests: 1 });
-  inFlight.retain(new Set());
+  inFlight.retain(new Map());
   expect([...inFlight.all()]).toEqual([load]);
   load.end();
   await clock.advance(1_000);
   expect(load.traffic()).toMatchObject({ inFlight: 0, idleMs: 1_000 });
-  inFlight.retain(new Set());
+  inFlight.retain(new Map());
   expect([...inFlight.all()]).toEqual([]);
 });
 
@@ -118,6 +118,32 @@ test("a drain resolves with the last end, or with what is left at the deadline",
   load.end();
   load.end();
   expect(await drained).toBe(0);
+});
+
+test("a target that has moved is drained of what is where it was, and counts all of it as one", async () => {
+  const clock = createManualClock();
+  const inFlight = createInFlight(clock);
+  inFlight.retain(new Map([["api:v1", "127.0.0.1 1"]]));
+  const before = inFlight.of("api:v1");
+  before.begin();
+  inFlight.retain(new Map([["api:v1", "127.0.0.1 2"]]));
+  const after = inFlight.of("api:v1");
+  after.begin();
+  after.begin();
+  expect([before.isRouted, after.isRouted]).toEqual([false, true]);
+  expect(Array.from(inFlight.all(), (load) => load.traffic())).toMatchObject([{ inFlight: 3, requests: 3 }]);
+  const late = after.drained(1_000);
+  await clock.advance(1_000);
+  expect(await late).toBe(1);
+  const drained = inFlight.of("api:v1").drained(1_000);
+  before.end();
+  expect(await drained).toBe(0);
+  // Now it gets nothing more at all.
+  inFlight.retain(new Map([["api:v1", undefined]]));
+  const rest = after.drained(1_000);
+  after.end();
+  after.end();
+  expect(await rest).toBe(0);
 });
 
 test("a waiting room answers in order, per route, and forgets who has left", async () => {

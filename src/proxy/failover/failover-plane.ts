@@ -137,7 +137,8 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Ups
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
     retain(origins) {
       const ids = new Set(origins.keys());
-      inFlight.retain(ids);
+      // Servers have no address that changes: their drain waits for all that is in flight.
+      inFlight.retain(new Map(Array.from(ids, (id) => [id, undefined])));
       relay.retain(ids);
       upstream.retain([...origins.values()]);
     },

@@ -2,88 +2,151 @@
 import type { Clock } from "../../platform/time/clock.ts";
 import { Meter, type TargetTraffic } from "../traffic-counters.ts";
 
-/** One target's open requests and its counters. Lives as long as the target is routed or has something open. */
-export class Load {
+/** What all loads of one target share: its counters, and what is open at any address. Lives as long as it is routed or busy. */
+class Whole {
   readonly id: string;
+  readonly clock: Clock;
   readonly meter = new Meter();
   open = 0;
   /** When `open` last became 0, on the monotonic clock. */
   idleSince: number;
-  readonly #clock: Clock;
-  readonly #onIdle = new Set<() => void>();
+  /** What the next request is counted in. */
+  current: Load;
+  /** The loads of addresses that it has left, while they are busy. */
+  readonly leaving = new Set<Load>();
+  readonly onEnd = new Set<() => void>();
 
   constructor(id: string, clock: Clock) {
     this.id = id;
-    this.#clock = clock;
+    this.clock = clock;
     this.idleSince = clock.monotonic();
+    this.current = new Load(this);
+  }
+
+  /** It is at this address from now on; undefined: it gets nothing more. */
+  route(at: string | undefined): void {
+    const { current } = this;
+    if (at !== undefined && current.at !== undefined && at !== current.at) {
+      if (current.open > 0) this.leaving.add(current);
+      current.isRouted = false;
+      this.current = new Load(this);
+    }
+    this.current.isRouted = at !== undefined;
+    this.current.at = at ?? this.current.at;
+  }
+
+  /** Requests that nothing new joins. */
+  leftover(): number {
+    return this.current.isRouted ? this.open - this.current.open : this.open;
+  }
+}
+
+/** One target's open requests at one address, and its counters. */
+export class Load {
+  /** Its address, once that has been published. */
+  at: string | undefined;
+  /** Whether new requests go there. */
+  isRouted = false;
+  open = 0;
+  readonly #whole: Whole;
+
+  constructor(whole: Whole) {
+    this.#whole = whole;
+  }
+
+  get id(): string {
+    return this.#whole.id;
+  }
+
+  get meter(): Meter {
+    return this.#whole.meter;
   }
 
   begin(): void {
     this.open += 1;
-    this.meter.requests += 1;
+    this.#whole.open += 1;
+    this.#whole.meter.requests += 1;
   }
 
   end(): void {
+    const whole = this.#whole;
     this.open -= 1;
+    whole.open -= 1;
     if (this.open > 0) return;
-    this.idleSince = this.#clock.monotonic();
-    for (const call of this.#onIdle) call();
+    whole.leaving.delete(this);
+    if (whole.open === 0) whole.idleSince = whole.clock.monotonic();
+    for (const call of whole.onEnd) call();
   }
 
-  /** Resolves with what is still open: 0 as soon as nothing is, or the rest after `deadlineMs`. */
+  /**
+   * Resolves with what is still open to the target, at addresses that get nothing more: 0 as soon as nothing is, or the
+   * rest after `deadlineMs`.
+   */
   drained(deadlineMs: number): Promise<number> {
-    if (this.open === 0) return Promise.resolve(0);
+    const whole = this.#whole;
+    if (whole.leftover() === 0) return Promise.resolve(0);
     return new Promise((resolve) => {
       const finish = () => {
         cancel();
-        this.#onIdle.delete(finish);
-        resolve(this.open);
+        whole.onEnd.delete(look);
+        resolve(whole.leftover());
       };
-      const cancel = this.#clock.after(deadlineMs, finish);
-      this.#onIdle.add(finish);
+      const look = () => {
+        if (whole.leftover() === 0) finish();
+      };
+      const cancel = whole.clock.after(deadlineMs, finish);
+      whole.onEnd.add(look);
     });
   }
 
+  /** Of the target, at whichever address. */
   traffic(): TargetTraffic {
-    const { requests, failures } = this.meter;
-    const { statuses, buckets } = this.meter.counts();
-    const idleMs = this.open > 0 ? 0 : this.#clock.monotonic() - this.idleSince;
-    return {
-      id: this.id,
-      inFlight: this.open,
-      idleMs,
-      requests,
-      failures,
-      statuses,
-      buckets,
-    };
+    const { id, meter, open, idleSince, clock } = this.#whole;
+    const { requests, failures } = meter;
+    const { statuses, buckets } = meter.counts();
+    const idleMs = open > 0 ? 0 : clock.monotonic() - idleSince;
+    return { id, inFlight: open, idleMs, requests, failures, statuses, buckets };
   }
 }
 
 export interface InFlight {
-  /** The load of a target, made when it is first asked for. */
+  /** The load that the target's next request is counted in; made when it is first asked for. */
   of(targetId: string): Load;
+  /** One load of each target. */
   all(): Iterable<Load>;
   /** Those with open requests. */
   busy(): Iterable<Load>;
-  /** Forgets targets that are neither in the set nor busy. */
-  retain(ids: ReadonlySet<string>): void;
+  /**
+   * What there is, with the address of each; undefined for those that get nothing more. Requests of a target that has moved
+   * go on where they are. Forgets targets that are not named and not busy.
+   */
+  retain(targets: ReadonlyMap<string, string | undefined>): void;
 }
 
 export function createInFlight(clock: Clock): InFlight {
-  const loads = new Map<string, Load>();
+  const wholes = new Map<string, Whole>();
+  let addresses: ReadonlyMap<string, string | undefined> = new Map();
   return {
     of(targetId) {
-      const known = loads.get(targetId);
-      if (known !== undefined) return known;
-      const load = new Load(targetId, clock);
-      loads.set(targetId, load);
-      return load;
+      const known = wholes.get(targetId);
+      if (known !== undefined) return known.current;
+      const whole = new Whole(targetId, clock);
+      whole.route(addresses.get(targetId));
+      wholes.set(targetId, whole);
+      return whole.current;
     },
-    all: () => loads.values(),
-    busy: () => loads.values().filter(({ open }) => open > 0),
-    retain(ids) {
-      for (const [id, load] of loads) if (load.open === 0 && !ids.has(id)) loads.delete(id);
+    all: () => wholes.values().map(({ current }) => current),
+    busy: () =>
+      wholes
+        .values()
+        .filter(({ open }) => open > 0)
+        .map(({ current }) => current),
+    retain(targets) {
+      addresses = targets;
+      for (const [id, whole] of wholes) {
+        whole.route(targets.get(id));
+        if (whole.open === 0 && !targets.has(id)) wholes.delete(id);
+      }
     },
   };
 }

@@ -44,6 +44,11 @@ export class Tunnel {
     return this.#load.id;
   }
 
+  /** Whether its target still takes new requests where this one is. */
+  get isRouted(): boolean {
+    return this.#load.isRouted;
+  }
+
   /** The visitor's side is open. */
   begin(visitor: ServerWebSocket<Tunnel>): void {
     this.#visitor = visitor;

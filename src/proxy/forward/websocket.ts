@@ -27,7 +27,10 @@ export interface UpgradeParts {
 
 export interface Upgrades {
   readonly carrier: HttpTransport<Opened>;
-  /** Closes the sockets of one target, or all, with 1012, evenly spread over `overMs`. */
+  /**
+   * Closes the sockets of one target, at addresses that get nothing new, or all of them, with 1012, evenly spread over
+   * `overMs`.
+   */
   sendAway(targetId: string | undefined, overMs: number): Promise<void>;
 }
 
@@ -113,7 +116,9 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
       },
     },
     async sendAway(targetId, overMs) {
-      const leaving = [...tunnels].filter((each) => targetId === undefined || each.targetId === targetId);
+      const leaving = [...tunnels].filter(
+        (each) => targetId === undefined || (each.targetId === targetId && !each.isRouted),
+      );
       for (const tunnel of leaving) {
         tunnel.sendAway();
         await sleep(clock, overMs / leaving.length);

@@ -1,7 +1,7 @@
 // The data plane inside the program's own process: one listener, one table, one set of counters.
 
 import { createSelection } from "../../core/round-robin.ts";
-import type { Route } from "../../core/route.ts";
+import type { Route, Target } from "../../core/route.ts";
 import { createRouteTable } from "../../core/route-table.ts";
 import { clientAddress, createTrust } from "../../core/trusted-proxies.ts";
 import { systemClock } from "../../platform/time/clock.ts";
@@ -95,7 +95,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
       waiting.review(table);
       const targets = routes.flatMap((route) => route.targets);
       upstream.retain(targets.filter(({ readiness }) => readiness !== "out").map(({ address }) => address));
-      inFlight.retain(new Set(targets.map(({ id }) => id)));
+      inFlight.retain(new Map(targets.map((target) => [target.id, placeOf(target)])));
       trials.retain(new Set(routes.filter(({ trial }) => trial !== undefined).map(({ name }) => name)));
       selection.retain(table.routes);
       forwarder.retain(table.routes);
@@ -112,4 +112,9 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     leave: close,
     [Symbol.asyncDispose]: () => close(0),
   };
+}
+
+/** Where a target's new requests go. */
+function placeOf({ readiness, address }: Target): string | undefined {
+  return readiness === "out" ? undefined : `${address.host} ${address.port}`;
 }

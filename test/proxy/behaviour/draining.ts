@@ -51,6 +51,28 @@ export function drains(create: PlaneFactory): void {
     expect(await client.until((text) => text.includes("def"))).toStartWith("HTTP/1.1 200");
   });
 
+  test("a target that has moved serves where it is now, and is drained of what is where it was", async () => {
+    await using front = await serving(({ socket }) => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc");
+    });
+    using next = wireOrigin((request) => {
+      if (!request.head.includes("/never")) reply(request, "new");
+    });
+    using client = await wireClient(front.plane.url, ASK);
+    await client.until((text) => text.includes("abc"));
+    const moved = target("api:v1", { address: next.address });
+    await front.plane.publish([route("api", [moved], { hosts: ["api.example.com"] })]);
+    expect(await (await front.get("api.example.com")).text()).toBe("new");
+    // What goes to the new address holds nothing up.
+    using _open = await wireClient(front.plane.url, ASK.replace("GET /", "GET /never"));
+    await until("it is there", () => next.seen.length === 2);
+    expect(await front.plane.drain("api:v1", 30)).toEqual({ left: 1 });
+    const drained = front.plane.drain("api:v1", 10_000);
+    front.origin.seen[0]?.socket.write("def");
+    expect(await drained).toEqual({ left: 0 });
+    expect(await client.until((text) => text.includes("def"))).toStartWith("HTTP/1.1 200");
+  });
+
   test("a drain ends at its deadline and says what is left", async () => {
     await using front = await serving(() => {});
     using _client = await wireClient(front.plane.url, ASK);
