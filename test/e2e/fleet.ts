@@ -49,6 +49,21 @@ await Bun.sleep(isFirst ? 0 : 1_000);
 Bun.serve({ port: Number(PORT), hostname, fetch: reply });
 if (isFirst) setTimeout(() => process.exit(4), 400);
 `,
+  // Healthy while a file exists, until it is told to fall.
+  fickle: `${SERVE}
+import { existsSync } from "node:fs";
+let fallen = false;
+console.log("started");
+Bun.serve({
+  port: Number(PORT),
+  hostname,
+  fetch(request) {
+    if (request.url.endsWith("/fall")) fallen = true;
+    const isWell = !fallen && existsSync(process.env.GATE ?? "");
+    return isWell ? reply(request) : new Response("fallen", { status: 503 });
+  },
+});
+`,
   // Healthy only once a file exists beside its data directory's service folder.
   gated: `${SERVE}
 import { existsSync } from "node:fs";
@@ -64,7 +79,7 @@ Bun.serve({
 
 /** Starts a server with \`api\` (and \`web\`, the same again) whose version v1, v2, ... are good and the named ones strange. */
 export function startFleet(
-  options: Omit<TenOptions, "toml" | "prepare"> & { settings?: string } = {},
+  options: Omit<TenOptions, "toml" | "prepare"> & { settings?: string; startupTimeout?: number } = {},
 ): Promise<Ten> {
   const service = (name: string) => `
 [service.${name}]
@@ -73,7 +88,7 @@ workdir = "releases/{version}"
 health = "/health"
 drain_timeout = 10
 stop_grace_period_secs = 2
-startup_timeout = 15
+startup_timeout = ${options.startupTimeout ?? 15}
 ${options.service ?? ""}
 [service.${name}.env]
 GATE = "{data_dir}/_gate"

@@ -182,31 +182,38 @@ describe("an instance", () => {
       service: "unhealthy_restart_secs = 1\nhealth_check_interval = 0.1",
     });
     await openGate(ten);
-    for (const id of ["a", "b"]) await ten.ok("spawn", `api:${id}`, "--version", "gated");
+    for (const id of ["a", "b"]) await ten.ok("spawn", `api:${id}`, "--version", "fickle");
     for (const id of ["a", "b"]) await untilState(ten, `api:${id}`, "healthy");
-    const pids = async () => Object.values(await ten.ps()).map(({ pid }) => pid);
-    const before = await pids();
+    const starts = async () => {
+      const logs = ["a", "b"].map((id) => Bun.file(`${ten.dataDir}/api/_logs/${id}/stdout.log`).text());
+      return (await Promise.all(logs)).join("").split("started").length - 1;
+    };
+    for (const id of ["a", "b"]) await ten.get(`${id}.${HOST}`, "/fall");
     await rm(`${ten.dataDir}/_gate`);
-    const fresh = async () => (await pids()).filter((pid) => !before.includes(pid));
-    await until("one is restarted", async () => (await fresh()).length > 0, 15_000);
+    await until("one is restarted", async () => (await starts()) > 2, 15_000);
     // Longer than the other waits to be looked at again.
     await Bun.sleep(1_500);
-    expect((await fresh()).length).toBe(1);
+    expect(await starts()).toBe(3);
     await openGate(ten);
     for (const id of ["a", "b"]) await untilState(ten, `api:${id}`, "healthy");
+    expect(await starts()).toBe(4);
   });
 
-  test("whose release has gone says so when it is restarted, and is tried again", async () => {
+  test("whose release has gone goes on when it is restarted, says so, and is tried again when it has died", async () => {
     await using ten = await startTwo();
+    const { "api:v2": before } = await ten.ps();
     await rm(`${ten.dir}/releases/v2`, { recursive: true });
     const { exit, stderr } = await ten.run("restart", "api:v2");
     expect(exit).toBe(5);
     expect(stderr).toContain('releases/v2" does not exist');
+    expect((await ten.ps())["api:v2"]).toMatchObject({ weight: 20, state: "healthy", pid: before?.pid });
+    expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 8, "api:v2": 2 });
+    process.kill(before?.pid ?? 0, "SIGKILL");
+    await untilState(ten, "api:v2", "failed");
     const { "api:v2": row } = await ten.ps();
     expect(row).toMatchObject({ weight: 20, share: 0, pid: null });
     expect(row?.reason).toContain("could not be started");
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 10 });
-    await untilState(ten, "api:v2", "failed");
   });
 
   test("is restarted on demand in another process with the same weight", async () => {

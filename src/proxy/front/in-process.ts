@@ -114,7 +114,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
   };
 }
 
-/** Where a target's new requests go. */
+/** Where a target's new requests go; undefined while it gets none. */
 function placeOf({ readiness, address }: Target): string | undefined {
-  return readiness === "out" ? undefined : `${address.host} ${address.port}`;
+  return readiness === "ready" || readiness === "unsure" ? `${address.host} ${address.port}` : undefined;
 }

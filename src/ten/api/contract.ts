@@ -87,11 +87,14 @@ export const contract = defineContract({
     answer: z.object({ removed: z.array(z.string()) }),
   },
   restart: {
-    summary: "Drain, end and start again; answers when it is healthy",
+    summary:
+      "Start a successor that takes over when it is healthy; answers when the process before it has ended",
     method: "POST",
     path: "/api/instances/:id/restart",
     scope: "tenant",
     params,
+    /** `stop_first`: for what cannot run twice; requests wait meanwhile. */
+    query: z.strictObject({ stop_first: queryFlag }),
     answer: instanceAnswer,
     timeoutMs: patient,
   },

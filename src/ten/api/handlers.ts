@@ -103,9 +103,9 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       await lifecycle.remove(names);
       return { removed: names.map(({ service, id }) => instanceName(service, id)) };
     },
-    async restart({ params, principal, signal }) {
+    async restart({ params, query, principal, signal }) {
       const { service, id } = own(principal, params.id);
-      await lifecycle.restart(service, id, signal);
+      await lifecycle.restart(service, id, query.stop_first, signal);
       return view.one(service, id);
     },
     setShare({ params, body, signal }) {

@@ -65,7 +65,7 @@ export function createView(parts: ViewParts): View {
   function toView(row: InstanceRow, share: number, traffic: TargetTraffic | undefined): InstanceView {
     const name = instanceName(row.service, row.id);
     const instance = supervisor.find(row);
-    const usage = instance?.process && parts.usage().get(instance.process.pid);
+    const usage = instance?.run && parts.usage().get(instance.run.process.pid);
     const rate = parts.rates.of(traffic);
     const { nextTryMs } = supervisor.lifeOf(row) ?? {};
     return {
@@ -98,8 +98,9 @@ export function createView(parts: ViewParts): View {
   }
 
   /** Since its process began, also under an earlier server. */
-  function uptimeOf({ process, startedAtMs }: Instance): number | undefined {
-    if (!process || startedAtMs === undefined) return undefined;
+  function uptimeOf({ run }: Instance): number | undefined {
+    if (!run) return undefined;
+    const { process, startedAtMs } = run;
     const olderMs = olderByMs(process.startTime);
     // The monotonic clock began with this program.
     return parts.monotonic() + (olderMs === undefined ? -startedAtMs : Math.max(olderMs, -parts.monotonic()));

@@ -1,4 +1,5 @@
-// `ten restart`: drains, ends and starts an instance again, and waits until it is healthy; those of a version one by one.
+// `ten restart`: starts a successor of an instance, which takes over when it is healthy; those of a version one by one.
+import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import type { InstanceView } from "../api/shapes.ts";
 import { instance } from "./arguments.ts";
@@ -7,18 +8,25 @@ import { instancesOf } from "./selection.ts";
 
 export default command({
   name: "restart",
-  summary: "Drain, end and start an instance again",
+  summary: "Start an instance afresh, without a gap",
   description:
-    "Its weight stays. While it is the only one with traffic, requests wait for it. A stopped instance is started. Those of a version with several are restarted one by one; the first that does not get healthy ends it.",
-  examples: [["ten restart api:v1", "returns when it is healthy again"]],
-  args: { instance },
+    "A second process is started beside the one that runs, and takes over when it is healthy; then the first is drained and ended. If it does not get healthy, the first goes on. With --stop-first, and where the service says overlap = false, the first is ended before, and requests wait. The weight stays. A stopped instance is started. Those of a version with several are restarted one by one; the first that does not get healthy ends it.",
+  examples: [
+    ["ten restart api:v1", "returns when the new process serves and the old one has ended"],
+    ["ten restart api:v1 --stop-first", "for what cannot run twice: a single writer, a lock"],
+  ],
+  args: {
+    instance,
+    stopFirst: flag("End it before it is started again; requests wait meanwhile"),
+  },
   async run(context) {
     const { args, out, signal } = context;
     const client = connect(context);
+    const query = args.stopFirst ? { stop_first: "true" as const } : {};
     const restarted: InstanceView[] = [];
     for (const id of await instancesOf(client, args.instance, signal)) {
       using progress = out.progress(`restarting ${id}`);
-      restarted.push(await client.restart({ params: { id } }, { signal }));
+      restarted.push(await client.restart({ params: { id }, query }, { signal }));
       progress.done();
     }
     const [only] = restarted;

@@ -16,6 +16,8 @@ export interface Service {
   readonly domains: readonly string[];
   readonly health: HealthCheck;
   readonly restart: Restarts;
+  /** Whether it may run twice for as long as a restart takes. */
+  readonly overlap: boolean;
   readonly startupTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly stopGraceMs: number;
@@ -96,6 +98,7 @@ export function toService(
       unhealthyMs: ms(supervision.unhealthy_restart_secs),
       failedRetryMs: ms(supervision.failed_retry_secs),
     },
+    overlap: document.overlap,
     startupTimeoutMs: ms(document.startup_timeout),
     drainTimeoutMs: ms(document.drain_timeout),
     stopGraceMs: ms(document.stop_grace_period_secs),

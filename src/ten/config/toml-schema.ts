@@ -139,6 +139,7 @@ const serviceShape = z.object(
     sticky: yesOrNo.default(false),
     error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
     restart: choice("on-failure", "always", "never").default("on-failure"),
+    overlap: yesOrNo.default(true),
     startup_timeout: seconds(1).default(30),
     request_timeout: seconds(0).default(30),
     stream_idle_timeout: seconds(0).default(300),

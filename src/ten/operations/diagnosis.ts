@@ -34,12 +34,12 @@ export function createDiagnosis(logs: Logs, ports: Pick<ListeningPorts, "listeni
   return (instance) => {
     const before = logs.written(instance);
     return async () => {
-      const { process, lastCheck } = instance;
-      const { port, lastExit } = instance.row;
-      const alive = process?.alive() === true;
+      const { process, port = null, exit, lastCheck } = instance.latest ?? {};
+      const alive = exit === undefined && process?.alive() === true;
       const listeners = alive && process ? ports.listeningPorts(process.pid) : undefined;
       const listening = listeners ? [...new Set(listeners.map((one) => one.port))] : null;
       const output = await logs.lastOutput(instance, OUTPUT_LINES, before).catch(() => []);
+      const lastExit = exit ?? null;
       const seen = { port, listening, lastExit, lastCheck: lastCheck?.detail ?? null, output };
       return { ...seen, cause: causeOf(alive, port, listening) };
     };

@@ -31,7 +31,7 @@ export function createIdle(context: Context): Idle {
   }
 
   function isIdle(row: InstanceRow, seen: TargetTraffic | undefined, idleTimeoutMs: number): boolean {
-    const { startedAtMs } = supervisor.of(row);
+    const { startedAtMs } = supervisor.of(row).run ?? {};
     if (row.state !== "healthy" || row.desired !== "running" || row.deploying || startedAtMs === undefined)
       return false;
     const ranMs = clock.monotonic() - startedAtMs;
@@ -40,12 +40,8 @@ export function createIdle(context: Context): Idle {
 
   function putToSleep(row: InstanceRow, service: Service): void {
     const instance = supervisor.of(row);
-    const drain = async () => {
-      await routes.publish();
-      await routes.drain(instance.name, service.drainTimeoutMs);
-    };
     instance
-      .sleep(`idle for ${service.idleTimeoutMs / 1000} s`, service.stopGraceMs, drain)
+      .sleep(`idle for ${service.idleTimeoutMs / 1000} s`, service.stopGraceMs)
       .catch((thrown) => onTrouble(`${instance.name} could not go to sleep: ${messageOf(thrown)}`));
   }
 

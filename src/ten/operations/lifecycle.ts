@@ -27,8 +27,11 @@ export interface Lifecycle {
   spawn(request: SpawnRequest): Promise<TrafficChange>;
   /** Takes instances of one service out of traffic, drains and ends them side by side. */
   stop(service: string, ids: readonly string[], force: boolean): Promise<TrafficChange>;
-  /** Drains, ends and starts again; resolves when it is healthy. */
-  restart(service: string, id: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Starts a successor that takes over when it is healthy, or, with `stopFirst`, ends it first; resolves when it is healthy and
+   * what was before it has ended. A stopped instance is started.
+   */
+  restart(service: string, id: string, stopFirst: boolean, signal: AbortSignal): Promise<void>;
   /** Removes the rows, directories and logs of stopped instances; none when one of them may not be removed. */
   remove(names: readonly InstanceName[]): Promise<void>;
   /** Removes the row of a stopped instance and leaves its files. */
@@ -43,7 +46,7 @@ export function createLifecycle(context: Context, traffic: Traffic): Lifecycle {
   return {
     spawn: (request) => spawn(context, traffic, request),
     stop: (service, ids, force) => stop(context, traffic, service, ids, force),
-    restart: (service, id, signal) => restart(context, service, id, signal),
+    restart: (service, id, stopFirst, signal) => restart(context, service, id, stopFirst, signal),
     remove: (names) => remove(context, names),
     forget: (service, id) => forget(context, service, id),
     prune: (service, keep) => prune(context, service, keep),
@@ -142,22 +145,25 @@ async function stop(
   return { ...change, changed: true, message: `${names} stopped`, undo };
 }
 
-async function restart(context: Context, service: string, id: string, signal: AbortSignal): Promise<void> {
+async function restart(
+  context: Context,
+  service: string,
+  id: string,
+  stopFirst: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const { registry, supervisor } = context;
   const row = registry.get(service, id);
-  if (row.desired === "stopped") {
+  if (row.desired === "stopped")
     await registry.write((writer) => writer.update(row, { desired: "running", restarts: 0 }));
-  } else {
-    await supervisor.halt(row, "restarted by the operator");
-  }
-  await supervisor.of(row).startAgain("restarted by the operator");
-  await supervisor.untilHealthy(row, { timeoutMs: rulesOf(context, service).startupTimeoutMs, signal });
+  const { startupTimeoutMs: timeoutMs } = rulesOf(context, service);
+  await supervisor.restart(row, "restarted by the operator", { stopFirst, timeoutMs, signal });
 }
 
 function requireStopped({ registry, supervisor }: Context, service: string, id: string): InstanceRow {
   const row = registry.get(service, id);
   const name = instanceName(service, id);
-  if (row.desired === "stopped" && !supervisor.of(row).process) return row;
+  if (row.desired === "stopped" && !supervisor.of(row).run) return row;
   throw new Fault("conflict", `${name} runs (${row.state})`, `stop it first: ten stop ${name}`);
 }
 
@@ -185,7 +191,7 @@ async function prune(context: Context, service: string, keep: number): Promise<r
   const { registry, supervisor } = context;
   const stopped = registry
     .list(service)
-    .filter((row) => row.desired === "stopped" && !supervisor.of(row).process);
+    .filter((row) => row.desired === "stopped" && !supervisor.of(row).run);
   const old = stopped.sort((a, b) => b.seq - a.seq).slice(keep);
   await remove(context, old);
   return old.map((row) => row.id);

@@ -104,7 +104,7 @@ async function restartAll(
     // Others may have been stopped or removed while the ones before were restarted.
     if (!names.includes(name) || registry.find(service, id)?.desired !== "running") continue;
     progress(`restarting ${name}`);
-    await lifecycle.restart(service, id, signal);
+    await lifecycle.restart(service, id, false, signal);
     restarted.push(name);
   }
   return restarted;

@@ -1,5 +1,9 @@
 // The registry's migrations in their order, embedded in the binary as text.
 import type { Migration } from "../../platform/storage/database.ts";
 import init from "./migrations/0000_init.sql" with { type: "text" };
+import releases from "./migrations/0001_releases.sql" with { type: "text" };
 
-export const migrations: readonly Migration[] = [{ name: "0000_init", sql: init }];
+export const migrations: readonly Migration[] = [
+  { name: "0000_init", sql: init },
+  { name: "0001_releases", sql: releases },
+];

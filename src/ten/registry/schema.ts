@@ -1,7 +1,17 @@
 // The registry's tables: what should run, with which weight, and what became of it.
 import { integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { Release } from "../config/release.ts";
 
-/** `seq` orders creation: the higher, the newer. Weights are hundredths, times milliseconds since the epoch. */
+/** What names one run of an instance for ever, and its port; without a pid while it is being started. */
+export interface RunIdentity {
+  readonly nonce: string;
+  readonly pid: number | null;
+  readonly startTime: string | null;
+  readonly bootId: string;
+  readonly port: number | null;
+}
+
+/** `seq` orders creation. Weights are hundredths, times milliseconds since the epoch. */
 export const instances = sqliteTable(
   "instances",
   {
@@ -28,6 +38,14 @@ export const instances = sqliteTable(
     startTime: text(),
     bootId: text(),
     port: integer(),
+    /** Its other run while it is restarted: the successor that is to take over, or the one before it that drains. */
+    other: text({ mode: "json" }).$type<RunIdentity>(),
+    /** What its processes are started with; null in registries of older versions, until it is started again or adopted. */
+    release: text({ mode: "json" }).$type<Release>(),
+    /** Orders deploys and spawns: the higher, the later. */
+    deployed: integer().notNull().default(0),
+    /** The last change of weights before that: see `changes`. */
+    deployedAfter: integer().notNull().default(0),
   },
   (table) => [
     uniqueIndex("instances_name").on(table.service, table.id),

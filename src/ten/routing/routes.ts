@@ -20,6 +20,8 @@ export interface ServiceTraffic {
   readonly domains: readonly string[];
   readonly policy: RoutePolicy;
   readonly health: { readonly path: string | undefined };
+  readonly drainTimeoutMs: number;
+  readonly stopGraceMs: number;
 }
 
 export interface RoutesInput {
@@ -35,14 +37,23 @@ export interface RoutesInput {
 
 export function toRoutes(input: RoutesInput): Route[] {
   const byService = Map.groupBy(input.rows, (row) => row.service);
-  return input.services.map((service) => ({
-    name: service.name,
-    hosts: [`${service.name}.${input.domain}`, ...service.domains],
-    targets: targetsOf(byService.get(service.name) ?? [], service.policy, input),
-    epoch: input.epochOf(service.name),
-    maintenance: input.maintenance.has(service.name) ? { openPath: service.health.path } : undefined,
-    policy: service.policy,
-  }));
+  return input.services.map((service) => {
+    const rows = byService.get(service.name) ?? [];
+    return {
+      name: service.name,
+      hosts: [`${service.name}.${input.domain}`, ...service.domains],
+      targets: targetsOf(rows, service.policy, input),
+      epoch: input.epochOf(service.name),
+      maintenance: input.maintenance.has(service.name) ? { openPath: service.health.path } : undefined,
+      policy: policyOf(service, rows),
+    };
+  });
+}
+
+/** While one that is to start again is being ended, who waits for it has that time besides. */
+function policyOf({ policy, drainTimeoutMs, stopGraceMs }: ServiceTraffic, rows: readonly InstanceRow[]) {
+  const isEnding = rows.some(({ state, desired }) => state === "draining" && desired === "running");
+  return isEnding ? { ...policy, waitMs: policy.waitMs + drainTimeoutMs + stopGraceMs } : policy;
 }
 
 function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }: RoutesInput): Target[] {

@@ -6,14 +6,15 @@ import type { Clock } from "../../platform/time/clock.ts";
 import type { Service } from "../config/service.ts";
 import type { Instance } from "./instance.ts";
 import type { Cadence } from "./instance-deps.ts";
+import type { Run } from "./run.ts";
 
 export interface Checks extends Disposable {
-  /** Checks an instance at this pace from now on, at once when it was not watched before; or not at all. */
-  watch(instance: Instance, cadence: Cadence): void;
-  /** Checks now; undefined when the instance is not watched. */
-  now(name: string): Promise<CheckResult | undefined>;
+  /** Checks a run of an instance at this pace from now on, at once when it was not watched before; or not at all. */
+  watch(instance: Instance, run: Run, cadence: Cadence): void;
+  /** Checks now; undefined when the run is not watched. */
+  now(run: Run): Promise<CheckResult | undefined>;
   /** See prober. */
-  doubt(name: string): boolean;
+  doubt(run: Run): boolean;
 }
 
 export interface ChecksParts {
@@ -23,8 +24,6 @@ export interface ChecksParts {
   readonly domain: string;
   /** The rules of a service, also when it is no longer configured. */
   serviceOf(name: string): Service;
-  /** Hears every verdict. */
-  heard(name: string, result: CheckResult): void;
 }
 
 const CHECKS_AT_ONCE = 64;
@@ -35,42 +34,48 @@ const RECHECK_AFTER_HANG_MS = 750;
 
 export function createChecks(parts: ChecksParts): Checks {
   const { clock, listeners } = parts;
+  const watched = new Map<string, { readonly instance: Instance; readonly run: Run }>();
   const prober = createProber({
     clock,
     concurrency: CHECKS_AT_ONCE,
-    onResult: (name, result) => {
-      if (!result.inconclusive) parts.heard(name, result);
+    onResult(key, result) {
+      const { instance, run } = watched.get(key) ?? {};
+      if (!result.inconclusive && run) instance?.checked(run, result);
     },
   });
 
   /** Only the instance's own listener counts: a stranger on its port, or a connection that met itself, never passes. */
-  function check(instance: Instance, signal: AbortSignal): Promise<CheckResult> {
-    const { health, name } = parts.serviceOf(instance.service);
-    const port = instance.row.port ?? 0;
-    const session = instance.process?.pid;
+  function check(service: Service, run: Run, signal: AbortSignal): Promise<CheckResult> {
+    const { health, name } = service;
+    const port = run.port ?? 0;
     const hostHeader = health.host ?? `${name}.${parts.domain}`;
     const target = {
       host: "127.0.0.1",
       port,
       ...(health.path !== undefined && { http: { path: health.path, hostHeader } }),
     };
-    const isOwn = () => session !== undefined && listeners.ownsListener(session, port);
+    const isOwn = () => listeners.ownsListener(run.process.pid, port);
     return checkHealth(target, { clock, timeoutMs: health.timeoutMs, isOwn, signal });
   }
 
   return {
-    watch(instance, cadence) {
-      if (cadence === "none") return prober.unwatch(instance.name);
-      prober.repace(instance.name, {
-        check: (signal) => check(instance, signal),
+    watch(instance, run, cadence) {
+      if (cadence === "none") {
+        prober.unwatch(run.key);
+        watched.delete(run.key);
+        return;
+      }
+      watched.set(run.key, { instance, run });
+      prober.repace(run.key, {
+        check: (signal) => check(parts.serviceOf(instance.service), run, signal),
         intervalMs: parts.serviceOf(instance.service).health.intervalMs,
         retryMs: [RECHECK_MS],
         retryAfterHangMs: RECHECK_AFTER_HANG_MS,
         starting: cadence === "starting",
       });
     },
-    now: prober.checkNow,
-    doubt: prober.doubt,
+    now: (run) => prober.checkNow(run.key),
+    doubt: (run) => prober.doubt(run.key),
     [Symbol.dispose]: () => prober[Symbol.dispose](),
   };
 }

@@ -20,22 +20,28 @@ export interface Confined extends Pick<SpawnOptions, "cgroups" | "openFiles"> {
 }
 
 export interface Confinement {
-  /** Makes what a start needs. Rejects with a Fault that says which limit cannot be applied and why. */
-  prepare(instance: Named, limits: Limits): Promise<Confined>;
-  /** How its process ended, in words; to be asked before `release`. */
-  describeExit(instance: Named, exit: Exit): string;
-  /** Its processes are gone: what was made for them is removed. */
-  release(instance: Named): Promise<void>;
-  /** Removes what a server that was killed left of instances that are not wanted any more, by name. */
-  sweep(wanted: (name: string) => boolean): Promise<void>;
+  /** Makes what a run needs. Rejects with a Fault that says which limit cannot be applied and why. */
+  prepare(instance: Named, nonce: string, limits: Limits): Promise<Confined>;
+  /** How the process of a run ended, in words; to be asked before `release`. */
+  describeExit(instance: Named, nonce: string, exit: Exit): string;
+  /** The processes of a run are gone: what was made for them is removed. */
+  release(instance: Named, nonce: string): Promise<void>;
+  /** Removes what a server that was killed left of all other runs. */
+  sweep(runs: Iterable<readonly [instance: Named, nonce: string]>): Promise<void>;
 }
 
+/** So much of its nonce names a run of an instance. */
+const RUN_CHARS = 12;
 const NOBODY_ELSE = 0o700;
 /** Others may pass through and see nothing. */
 const PASS_THROUGH = 0o711;
 
 export function createConfinement(paths: DataPaths, cgroups: Cgroups): Confinement {
-  const nameOf = ({ service, id }: Named) => instanceName(service, id);
+  /** The group of one run. Those of older versions are named by the instance alone. */
+  function groupOf({ service, id }: Named, nonce: string): string {
+    const group = newGroup({ service, id }, nonce);
+    return cgroups.names().includes(group) ? group : instanceName(service, id);
+  }
 
   async function makeDirectories({ service, id }: Named, account: Account | undefined): Promise<void> {
     const logs = paths.logs(service, id);
@@ -51,28 +57,33 @@ export function createConfinement(paths: DataPaths, cgroups: Cgroups): Confineme
   }
 
   return {
-    async prepare(instance, { memoryBytes, cpuShares, user, group, openFiles }) {
+    async prepare(instance, nonce, { memoryBytes, cpuShares, user, group, openFiles }) {
       const account = accountOf(user, group);
       await makeDirectories(instance, account);
       return {
         account,
         openFiles,
-        cgroups: await cgroups.make(nameOf(instance), { memoryBytes, cpuShares }),
+        cgroups: await cgroups.make(newGroup(instance, nonce), { memoryBytes, cpuShares }),
       };
     },
-    describeExit(instance, exit) {
-      const memory = cgroups.outOfMemory(nameOf(instance));
+    describeExit(instance, nonce, exit) {
+      const memory = cgroups.outOfMemory(groupOf(instance, nonce));
       if (!memory || memory.kills === 0) return describeExit(exit);
       const limit = describeLimit(memory.limitBytes);
       // Nobody learns how an adopted process ended, but the kernel has counted.
       if (exit.unknown || exit.signal === "SIGKILL") return `was killed: out of memory (${limit})`;
       return `${describeExit(exit)} after a process of it was killed: out of memory (${limit})`;
     },
-    release: (instance) => cgroups.remove(nameOf(instance)),
-    async sweep(wanted) {
-      for (const name of cgroups.names()) if (!wanted(name)) await cgroups.remove(name);
+    release: (instance, nonce) => cgroups.remove(groupOf(instance, nonce)),
+    async sweep(runs) {
+      const wanted = new Set(Array.from(runs, ([instance, nonce]) => groupOf(instance, nonce)));
+      for (const name of cgroups.names()) if (!wanted.has(name)) await cgroups.remove(name);
     },
   };
+}
+
+function newGroup({ service, id }: Named, nonce: string): string {
+  return `${instanceName(service, id)}~${nonce.slice(-RUN_CHARS)}`;
 }
 
 /** How a process ended, in words that read on after "it": `it exited with code 1`. */

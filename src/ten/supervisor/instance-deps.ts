@@ -1,13 +1,20 @@
 // The dependencies of an Instance: all that it reaches, and nothing of what reaches it.
-
 import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
+import type { Run } from "./run.ts";
 
 export type State = InstanceRow["state"];
 /** Quickly repeated until it is healthy; as configured; not at all. */
 export type Cadence = "starting" | "steady" | "none";
+/** Which of an instance's two runs: the one that its row routes to, or the other one beside it. */
+export type Role = "routed" | "other";
+
+export interface Launched {
+  readonly process: ManagedProcess;
+  readonly port: number;
+}
 
 /** What an Instance is given. */
 export interface InstanceDeps {
@@ -17,15 +24,17 @@ export interface InstanceDeps {
   /** Its service as configured now, or as it last was. */
   service(): Service;
   /** Commits a port and a nonce, then starts the process. Throws a fault when it cannot be created. */
-  launch(row: InstanceRow): Promise<ManagedProcess>;
-  /** How a process of it ended, in words. */
-  describeExit(exit: Exit): string;
-  /** Its processes are gone: what was made for them is removed. */
-  release(): Promise<void>;
-  /** Starts (`starting`: quickly repeated) or ends the health checks. */
-  watch(cadence: Cadence): void;
+  launch(row: InstanceRow, role: Role): Promise<Launched>;
+  /** How the process of a run ended, in words. */
+  describeExit(run: Run, exit: Exit): string;
+  /** The processes of a run are gone: what was made for them is removed. */
+  release(run: Run): Promise<void>;
+  /** Starts (`starting`: quickly repeated) or ends the health checks of a run. */
+  watch(run: Run, cadence: Cadence): void;
   /** Routes must be derived anew. */
   changed(): void;
+  /** Puts the routes into force, and waits until nothing is in flight to where they no longer lead, up to its drain_timeout. */
+  drain(): Promise<void>;
   /** It has been unhealthy for too long: the supervisor restarts it when no sibling is being restarted. */
   readonly sick: () => void;
   /** Something that must not happen did, and nobody waits for it. */

@@ -1,6 +1,6 @@
-// One instance as it lives: its process, its health and its restarts. The only place where an instance changes state.
-import { messageOf } from "../../core/fault.ts";
-import { adoptedHealth, freshHealth, type Health, nextHealth } from "../../core/health.ts";
+// One instance as it lives: its runs, its health and its restarts. The only place where an instance changes state.
+import { Fault, messageOf } from "../../core/fault.ts";
+import { adoptedHealth } from "../../core/health.ts";
 import { instanceName } from "../../core/name.ts";
 import {
   decideRestart,
@@ -12,10 +12,13 @@ import {
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import { isFree } from "../../platform/net/ports.ts";
 import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
+import { sleep } from "../../platform/time/clock.ts";
 import { createTimers, type Timers } from "../../platform/time/timers.ts";
 import type { InstanceRow, Observation } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
-import type { InstanceDeps, State } from "./instance-deps.ts";
+import type { InstanceDeps, Role, State } from "./instance-deps.ts";
+import { type Patience, within } from "./patience.ts";
+import { Run } from "./run.ts";
 
 const NO_PROCESS: Observation = { pid: null, startTime: null, nonce: null, port: null };
 
@@ -23,12 +26,15 @@ export class Instance {
   readonly service: string;
   readonly id: string;
   readonly name: string;
-  lastCheck: CheckResult | undefined;
-  /** On the monotonic clock: when this supervisor started or adopted it; undefined while there is no process. */
-  startedAtMs: number | undefined;
   readonly #deps: InstanceDeps;
-  #process: ManagedProcess | undefined;
-  #health: Health = freshHealth();
+  /** The run that its row routes to. */
+  #run: Run | undefined;
+  /** The run that takes over from it when it is healthy. */
+  #successor: Run | undefined;
+  /** The run that a successor has taken over from, while it drains. */
+  #leaving: Run | undefined;
+  /** The run that was started last, also after its end. */
+  #latest: Run | undefined;
   readonly #restarts = new Restarts();
   #nextTryAtMs: number | undefined;
   /** Started from sleep and not healthy since. */
@@ -37,6 +43,7 @@ export class Instance {
   #hadOtherPort = false;
   readonly #timers: Timers<"startup" | "retry" | "sick">;
   #last: Promise<unknown> = Promise.resolve();
+  #lastReplacement: Promise<unknown> = Promise.resolve();
   #ending = false;
   readonly #watchers = new Set<() => void>();
 
@@ -52,13 +59,18 @@ export class Instance {
     return this.#deps.registry.get(this.service, this.id);
   }
 
-  get process(): ManagedProcess | undefined {
-    return this.#process;
+  get run(): Run | undefined {
+    return this.#run;
   }
+
+  get latest(): Run | undefined {
+    return this.#latest;
+  }
+
   get life(): Life {
     const at = this.#nextTryAtMs;
     return {
-      unchecked: this.#health.unchecked,
+      unchecked: this.#run?.health.unchecked === true,
       waking: this.#waking,
       nextTryMs: at === undefined ? undefined : Math.max(0, at - this.#deps.clock.monotonic()),
     };
@@ -67,18 +79,12 @@ export class Instance {
   /** Starts a process unless one runs. Rejects with a fault when none can be created; health comes later. */
   start(reason: string): Promise<void> {
     return this.#oneByOne(async () => {
-      if (this.#process || this.row.desired === "stopped") return;
+      if (this.#run || this.row.desired === "stopped") return;
       this.#clear();
       this.#waking ||= this.row.state === "sleeping";
       this.#become("starting", reason, {});
-      const process = await this.#deps.launch(this.row);
-      this.#startedWith(process);
-      this.#deps.registry.observe(this.row, {
-        pid: process.pid,
-        startTime: process.startTime,
-        bootId: process.bootId,
-      });
-      this.#expectHealth();
+      this.#run = await this.#launch("routed");
+      this.#expectHealth(this.#run);
     });
   }
 
@@ -92,20 +98,32 @@ export class Instance {
     }
   }
 
+  /**
+   * Starts a second process beside the one that runs; when it is healthy routes to it, drains the first and ends it. Rejects
+   * when it does not get healthy: then the first goes on, and nothing has changed. False when there was none to replace.
+   */
+  replace(reason: string, patience: Patience): Promise<boolean> {
+    const done = this.#lastReplacement.then(() => this.#replace(reason, patience));
+    this.#lastReplacement = done.catch(() => {});
+    return done;
+  }
+
   /** Takes over a process that outlived its supervisor, with the state that the registry remembers. */
   adopt(process: ManagedProcess): void {
-    const { state } = this.row;
-    this.#startedWith(process);
-    if (state === "healthy" || state === "unhealthy") {
-      this.#health = adoptedHealth(state, this.#deps.clock.monotonic());
-      this.#deps.watch("steady");
-    } else {
-      if (this.row.desired === "running") this.#become("starting", "adopted", {});
-      this.#expectHealth();
+    const { state, port, desired } = this.row;
+    const nowMs = this.#deps.clock.monotonic();
+    const wasJudged = state === "healthy" || state === "unhealthy";
+    const run = new Run(process, port, nowMs, wasJudged ? adoptedHealth(state, nowMs) : undefined);
+    this.#follow(run);
+    this.#run = run;
+    if (wasJudged) this.#deps.watch(run, "steady");
+    else {
+      if (desired === "running") this.#become("starting", "adopted", {});
+      this.#expectHealth(run);
     }
   }
 
-  /** Ends the process and waits until the whole session is gone; SIGKILL comes after `graceMs`. */
+  /** Ends all of its processes and waits until their sessions are gone; SIGKILL comes after `graceMs`. */
   end(state: State, reason: string, graceMs: number): Promise<void> {
     return this.#oneByOne(() => this.#end(state, reason, graceMs));
   }
@@ -113,40 +131,24 @@ export class Instance {
   /** SIGKILL to all of it now, also in the middle of an end with more patience. */
   async kill(reason: string): Promise<void> {
     const ended = this.end("stopped", reason, 0);
-    await this.#process?.stop(0);
+    await Promise.all(this.#runs().map((run) => run.process.stop(0)));
     await ended;
   }
 
-  /** Goes to sleep: from now on requests wait for it to wake. `drain` is awaited before the process ends. */
-  sleep(reason: string, graceMs: number, drain: () => Promise<unknown>): Promise<void> {
+  /** Goes to sleep: from now on requests wait for it to wake. */
+  sleep(reason: string, graceMs: number): Promise<void> {
     return this.#oneByOne(async () => {
-      if (!this.#process || this.row.state !== "healthy") return;
+      if (!this.#run || this.#successor || this.row.state !== "healthy") return;
       this.#become("sleeping", reason, {});
-      await drain();
+      await this.#deps.drain();
       await this.#end("sleeping", reason, graceMs);
     });
   }
 
-  async #end(state: State, reason: string, graceMs: number): Promise<void> {
-    this.#ending = true;
-    this.#clear();
-    this.#deps.watch("none");
-    try {
-      await this.#process?.stop(graceMs);
-      if (this.#process) await this.#deps.release();
-    } finally {
-      this.#ending = false;
-    }
-    this.#process = undefined;
-    this.startedAtMs = undefined;
-    this.#waking = false;
-    this.#become(state, reason, { ...NO_PROCESS });
-  }
-
-  /** Forgets the process: the next supervisor adopts it. */
+  /** Forgets its processes: the next supervisor adopts them. */
   leave(): void {
     this.#clear();
-    this.#deps.watch("none");
+    for (const run of this.#runs()) this.#deps.watch(run, "none");
     this.#ending = true;
   }
 
@@ -155,18 +157,18 @@ export class Instance {
     this.#become(state, reason, {});
   }
 
-  /** The outcome of one health check. */
-  checked(outcome: CheckResult): void {
-    if (!this.#process || this.#ending || !isJudged(this.row.state)) return;
-    const before = this.#health;
-    this.lastCheck = outcome;
-    this.#health = nextHealth(before, outcome.ok, this.#deps.clock.monotonic());
-    if (this.#health.state === "healthy") {
+  /** The outcome of one health check of one of its runs. */
+  checked(run: Run, outcome: CheckResult): void {
+    if (this.#ending) return;
+    const before = run.health;
+    run.checked(outcome, this.#deps.clock.monotonic());
+    if (run !== this.#run || !isJudged(this.row.state)) return;
+    if (run.health.state === "healthy") {
       this.#restarts.passed(this.#deps.clock.monotonic(), before.state === "healthy");
       this.#waking = false;
       this.#hadOtherPort = false;
     }
-    if (this.#health.state !== this.row.state) this.#judged(outcome.detail);
+    if (run.health.state !== this.row.state) this.#judged(run, outcome.detail);
     else if (before.unchecked) this.#deps.changed();
   }
 
@@ -176,72 +178,188 @@ export class Instance {
     return () => this.#watchers.delete(call);
   }
 
-  /** It was unhealthy for too long: `halt` drains and ends it, then the restart policy decides as after an exit. */
-  async giveUp(reason: string, halt: () => Promise<void>): Promise<void> {
+  /** It was unhealthy for too long: the restart policy decides as after an exit. `halt` drains and ends it. */
+  async giveUp(reason: string, patience: Patience, halt: () => Promise<void>): Promise<void> {
     const decision = this.#decide("unhealthy");
     if (decision.action === "rest") return;
+    if (decision.action === "restart" && this.#deps.service().overlap)
+      return this.#replaceSick(reason, patience, decision.delayMs);
     await halt();
-    if (!this.#process && this.row.desired === "running") this.#resolve(decision, reason);
+    if (!this.#run && this.row.desired === "running") this.#resolve(decision, reason);
   }
 
-  #startedWith(process: ManagedProcess): void {
-    this.#process = process;
-    this.lastCheck = undefined;
-    this.#health = freshHealth();
+  async #replaceSick(reason: string, patience: Patience, delayMs: number): Promise<void> {
+    await sleep(this.#deps.clock, delayMs);
+    if (this.row.state !== "unhealthy") return;
+    this.#deps.registry.observe(this.row, { restarts: this.row.restarts + 1 });
+    try {
+      await this.replace(`restarted: it ${reason}`, patience);
+    } finally {
+      if (this.row.state === "unhealthy") this.#timeSickness();
+    }
+  }
+
+  async #replace(reason: string, patience: Patience): Promise<boolean> {
+    const successor = await this.#oneByOne(() => this.#startSuccessor(reason));
+    if (!successor) return false;
+    try {
+      await within(patience, this.#deps.clock, this.name, successor.healthy);
+    } catch (thrown) {
+      await this.#oneByOne(() => this.#dropSuccessor(successor, thrown));
+      throw thrown;
+    }
+    const before = await this.#oneByOne(async () => this.#takeOver(successor));
+    if (before) await this.#retire(before);
+    return true;
+  }
+
+  async #startSuccessor(reason: string): Promise<Run | undefined> {
+    if (!this.#run || this.row.desired === "stopped") return undefined;
+    this.#become(this.row.state, `${reason}; its successor starts`, {});
+    this.#successor = await this.#launch("other");
+    this.#deps.watch(this.#successor, "starting");
+    return this.#successor;
+  }
+
+  /** A successor that did not get healthy goes, and the run before it stays. */
+  async #dropSuccessor(successor: Run, thrown: unknown): Promise<void> {
+    if (this.#successor !== successor) return;
+    this.#successor = undefined;
+    this.#deps.watch(successor, "none");
+    await successor.process.stop(this.#deps.service().stopGraceMs);
+    await this.#deps.release(successor);
+    this.#become(this.row.state, `goes on, as its successor failed: ${messageOf(thrown)}`, { other: null });
+  }
+
+  /** From now on the routes lead to the successor; answers the run before it. */
+  #takeOver(successor: Run): Run | undefined {
+    if (this.#successor !== successor) return undefined;
+    const before = this.#run;
+    this.#run = successor;
+    this.#successor = undefined;
+    this.#leaving = before;
+    this.#clear();
+    if (before) this.#deps.watch(before, "none");
+    const { lastCheck, identity } = successor;
+    this.#restarts.passed(this.#deps.clock.monotonic(), false);
+    this.#deps.watch(successor, "steady");
+    const reason = `check passed: ${lastCheck?.detail ?? ""}`;
+    this.#become("healthy", reason, { ...identity, other: before?.identity ?? null });
+    return before;
+  }
+
+  async #retire(before: Run): Promise<void> {
+    await this.#deps.drain();
+    await before.process.stop(this.#deps.service().stopGraceMs);
+    if (this.#leaving !== before) return;
+    this.#leaving = undefined;
+    await this.#deps.release(before);
+    this.#deps.registry.observe(this.row, { other: null });
+  }
+
+  async #end(state: State, reason: string, graceMs: number): Promise<void> {
+    this.#ending = true;
+    this.#clear();
+    const runs = this.#runs();
+    try {
+      for (const run of runs) {
+        this.#deps.watch(run, "none");
+        run.giveUp(new Fault("conflict", `${this.name} was stopped meanwhile`));
+      }
+      await Promise.all(runs.map((run) => run.process.stop(graceMs)));
+      for (const run of runs) await this.#deps.release(run);
+    } finally {
+      this.#ending = false;
+    }
+    this.#run = undefined;
+    this.#successor = undefined;
+    this.#leaving = undefined;
+    this.#waking = false;
+    this.#become(state, reason, { ...NO_PROCESS, other: null });
+  }
+
+  #runs(): Run[] {
+    return [this.#run, this.#successor, this.#leaving].filter((run) => run !== undefined);
+  }
+
+  async #launch(role: Role): Promise<Run> {
+    const { process, port } = await this.#deps.launch(this.row, role);
+    const run = new Run(process, port, this.#deps.clock.monotonic());
+    this.#follow(run);
+    this.#deps.registry.observe(this.row, role === "other" ? { other: run.identity } : run.identity);
+    return run;
+  }
+
+  #follow(run: Run): void {
+    this.#latest = run;
     this.#nextTryAtMs = undefined;
-    this.startedAtMs = this.#deps.clock.monotonic();
-    void process.exited.then((exit) => {
-      if (this.#process !== process || this.#ending) return;
-      this.#oneByOne(() => this.#exited(process, exit)).catch(this.#deps.onTrouble);
+    void run.process.exited.then((exit) => {
+      if (this.#ending || !this.#runs().includes(run)) return;
+      this.#oneByOne(() => this.#exited(run, exit)).catch(this.#deps.onTrouble);
     });
   }
 
-  #expectHealth(): void {
-    this.#deps.watch("starting");
+  #expectHealth(run: Run): void {
+    this.#deps.watch(run, "starting");
     this.#timers.start("startup", this.#deps.service().startupTimeoutMs, () => {
       if (this.row.state !== "starting") return;
-      this.#health = {
-        ...this.#health,
+      run.health = {
+        ...run.health,
         state: "unhealthy",
         unhealthySinceMs: this.#deps.clock.monotonic(),
       };
-      this.#judged(this.lastCheck?.detail ?? "no check came to an end");
+      this.#judged(run, run.lastCheck?.detail ?? "no check came to an end");
     });
   }
 
   /** Health has changed: the state follows, with slower checks, and a deadline for what is unhealthy. */
-  #judged(detail: string): void {
-    const { unhealthyMs } = this.#deps.service().restart;
-    const { state } = this.#health;
+  #judged(run: Run, detail: string): void {
+    const { state } = run.health;
     this.#timers.drop("startup");
     this.#timers.drop("sick");
-    if (state === "unhealthy" && unhealthyMs > 0 && !this.row.deploying)
-      this.#timers.start("sick", unhealthyMs, this.#deps.sick);
-    this.#deps.watch("steady");
+    if (state === "unhealthy" && !this.row.deploying) this.#timeSickness();
+    this.#deps.watch(run, "steady");
     this.#become(state, `check ${state === "healthy" ? "passed" : "failed"}: ${detail}`, {});
   }
 
-  /** The process ended by itself: it leaves the routes at once, what it left behind goes too, then it is decided. */
-  async #exited(process: ManagedProcess, exit: Exit): Promise<void> {
-    if (this.#process !== process || this.#ending) return;
-    const { registry } = this.#deps;
+  #timeSickness(): void {
+    const { unhealthyMs } = this.#deps.service().restart;
+    if (unhealthyMs > 0) this.#timers.start("sick", unhealthyMs, this.#deps.sick);
+  }
+
+  /** A process ended by itself: it leaves the routes at once, what it left behind goes too, then it is decided. */
+  async #exited(run: Run, exit: Exit): Promise<void> {
+    if (this.#ending) return;
+    const text = this.#deps.describeExit(run, exit);
+    if (run === this.#successor) return run.ended(this.name, text);
+    if (run !== this.#run) return;
     const { state, port, deploying } = this.row;
-    this.#process = undefined;
-    this.startedAtMs = undefined;
+    run.exit = text;
+    this.#run = this.#successor;
+    this.#successor = undefined;
     this.#clear();
-    this.#deps.watch("none");
-    const text = this.#deps.describeExit(exit);
-    this.#become("starting", text, { ...NO_PROCESS, lastExit: text });
-    await process
-      .stop(0)
-      .then(this.#deps.release)
-      .catch((thrown) => registry.note(this.service, this.id, "leftover", messageOf(thrown)));
-    if (state === "starting" && port !== null && !this.#hadOtherPort && !isFree(port)) {
+    this.#deps.watch(run, "none");
+    const next = this.#run ? { ...this.#run.identity, other: null } : NO_PROCESS;
+    this.#become("starting", text, { ...next, lastExit: text });
+    await this.#cleanUp(run);
+    // What was to follow it is on its way, and is now judged as any run that starts.
+    if (this.#run) this.#expectHealth(this.#run);
+    else if (state === "starting" && port !== null && !this.#hadOtherPort && !isFree(port)) {
       // Somebody took its port between our test and its start: not its fault, so it gets another, once.
       this.#hadOtherPort = true;
       this.#retry(`${text}, as its port ${port} was taken`);
     } else if (deploying) this.#become("failed", text, {});
     else this.#resolve(this.#decide(exit.code === 0 ? "exited_zero" : "exited_failing"), text);
+  }
+
+  /** Ends what a process has left behind. */
+  async #cleanUp(run: Run): Promise<void> {
+    try {
+      await run.process.stop(0);
+      await this.#deps.release(run);
+    } catch (thrown) {
+      this.#deps.registry.note(this.service, this.id, "leftover", messageOf(thrown));
+    }
   }
 
   #decide(ending: Ending): RestartDecision {

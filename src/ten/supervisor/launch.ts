@@ -3,12 +3,13 @@ import { messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import { choosePort } from "../../platform/net/ports.ts";
 import { bootId } from "../../platform/process/proc.ts";
-import type { ManagedProcess, Processes } from "../../platform/process/process.ts";
+import type { Processes } from "../../platform/process/process.ts";
 import type { Config } from "../config/config.ts";
 import type { DataPaths } from "../config/paths.ts";
 import type { Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Confinement } from "./confinement.ts";
+import type { Launched, Role } from "./instance-deps.ts";
 import { processSpecOf } from "./process-spec.ts";
 
 export interface LaunchParts {
@@ -21,40 +22,51 @@ export interface LaunchParts {
   onTrouble(text: string): void;
 }
 
-/** Starts the process of a row. The port and the nonce are committed before it exists, so that a death in between leaves a trace. */
+/**
+ * Starts a process of a row, the one that it routes to or the other one. The port and the nonce are committed before it exists,
+ * so that a death in between leaves a trace.
+ */
 export function createLaunch(parts: LaunchParts) {
   const { registry, processes, confinement, paths } = parts;
 
-  return async (row: InstanceRow, service: Service): Promise<ManagedProcess> => {
+  return async (row: InstanceRow, role: Role, service: Service): Promise<Launched> => {
     const nonce = `${registry.id}.${crypto.randomUUID()}`;
-    const confined = await confinement.prepare(row, service.limits);
+    const confined = await confinement.prepare(row, nonce, service.limits);
     const config = parts.config();
-    const taken = new Set(registry.list().flatMap((one) => (one.port === null ? [] : [one.port])));
+    const taken = new Set(registry.list().flatMap(portsOf));
     const port = choosePort({ range: config.settings.ports, taken, chance: Math.random() });
     const launched = { id: row.id, version: row.version, port, nonce };
     const base = { ...parts.environment, ...confined.account?.env };
     const command = processSpecOf(config, service, launched, base);
     const marks = { nonce, port, pid: null, startTime: null, bootId: bootId() };
+    const change = role === "other" ? { other: marks } : marks;
     await registry
-      .write((writer) => writer.update(row, marks))
+      .write((writer) => writer.update(row, change))
       .catch((thrown) => {
         // A full or locked disk is no reason for a service to stay down: its process carries our mark, and is ended as a
         // leftover should this server die before the row can be written.
         const name = instanceName(row.service, row.id);
         parts.onTrouble(`${name} starts without its row: ${messageOf(thrown)}`);
-        registry.observe(row, marks);
+        registry.observe(row, change);
       });
     try {
-      return processes.start({
+      const process = processes.start({
         ...command,
         ...confined,
         nonce,
         stdoutPath: paths.log(row.service, row.id, "stdout"),
         stderrPath: paths.log(row.service, row.id, "stderr"),
       });
+      return { process, port };
     } catch (thrown) {
-      await confinement.release(row).catch(() => {});
+      if (role === "other") registry.observe(row, { other: null });
+      await confinement.release(row, nonce).catch(() => {});
       throw thrown;
     }
   };
+}
+
+/** The ports that a row has, one for each of its runs. */
+function portsOf({ port, other }: InstanceRow): number[] {
+  return [port, other?.port].filter((one) => one !== null && one !== undefined);
 }

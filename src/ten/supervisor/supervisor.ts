@@ -13,15 +13,16 @@ import { launchOf, orphanService, type Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
 import type { RoutesInForce } from "../routing/routes-in-force.ts";
-import { type AdoptionParts, adoptRow, isWanted, settleAll } from "./adoption.ts";
+import { type AdoptionParts, adoptRow, runsOf, settleAll } from "./adoption.ts";
 import { type Checks, createChecks } from "./checks.ts";
 import { type Confinement, createConfinement } from "./confinement.ts";
 import { Instance } from "./instance.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
 import { createLaunch } from "./launch.ts";
+import type { Patience } from "./patience.ts";
 import { createSickQueue } from "./sick-queue.ts";
 import { watchStalls } from "./stalls.ts";
-import { type Patience, untilHealthy } from "./until-healthy.ts";
+import { untilHealthy } from "./until-healthy.ts";
 
 export interface Supervisor extends Disposable {
   /** The living instance of a row; made when first asked for. */
@@ -36,8 +37,17 @@ export interface Supervisor extends Disposable {
   adopt(): void;
   /** After `adopt`: ends what should not live, and starts what is missing. */
   settle(): Promise<void>;
-  /** Ends the process of an instance without changing what is wanted of it: out of the routes, drained, ended. */
+  /** Ends the processes of an instance without changing what is wanted of it: out of the routes, drained, ended. */
   halt(row: InstanceRow, reason: string): Promise<void>;
+  /**
+   * Restarts an instance that runs, and starts one that does not: a successor takes over when it is healthy, or, with
+   * `stopFirst`, after the end of the process before it. Resolves when it is healthy and what was before it has ended.
+   */
+  restart(
+    row: InstanceRow,
+    reason: string,
+    options: Patience & { readonly stopFirst: boolean },
+  ): Promise<void>;
   /** Ends all processes side by side; what should run stays noted, and the next start brings it back. */
   endAll(): Promise<void>;
   /** SIGKILL to everything, at once. */
@@ -91,18 +101,14 @@ class InstanceSupervisor implements Supervisor {
       createCgroups({ parent: `ten-${registry.id}`, clock }),
     );
     this.#launch = createLaunch({ ...parts, confinement: this.#confinement });
-    this.#checks = createChecks({
-      ...parts,
-      serviceOf: (name) => this.#serviceOf(name),
-      heard: (name, result) => this.#instances.get(name)?.checked(result),
-    });
+    this.#checks = createChecks({ ...parts, serviceOf: (name) => this.#serviceOf(name) });
     this.#onSick = createSickQueue({
       clock,
       isSick: ({ service, id }) => registry.find(service, id)?.state === "unhealthy",
       restart: (instance) => this.#restartSick(instance),
       onTrouble,
     });
-    this.#stalls = watchStalls(clock, parts.routes.busy, this.#checks.doubt);
+    this.#stalls = watchStalls(clock, parts.routes.busy, (name) => this.doubt(name));
   }
 
   of(row: InstanceRow): Instance {
@@ -143,21 +149,18 @@ class InstanceSupervisor implements Supervisor {
   async settle(): Promise<void> {
     const { registry, onTrouble } = this.#parts;
     await settleAll(this.#adoption());
-    await this.#confinement
-      .sweep((name) => isWanted(registry, name))
-      .catch((thrown) => onTrouble(messageOf(thrown)));
+    await this.#confinement.sweep(runsOf(registry)).catch((thrown) => onTrouble(messageOf(thrown)));
   }
 
   async halt(row: InstanceRow, reason: string): Promise<void> {
-    const { registry, routes, paths } = this.#parts;
+    const { registry, paths } = this.#parts;
     const instance = this.of(row);
     const { drainTimeoutMs, stopGraceMs, storagePersist } = this.#serviceOf(row.service);
     const shouldRun = () => registry.find(row.service, row.id)?.desired === "running";
     const didRun = shouldRun();
-    if (instance.process) {
+    if (instance.run) {
       instance.show("draining", reason);
-      await routes.publish();
-      await routes.drain(instance.name, drainTimeoutMs);
+      await this.#drain(instance.name, drainTimeoutMs);
     }
     await instance.end(shouldRun() ? "starting" : "stopped", reason, stopGraceMs);
     // A rollback or a spawn may want it again while it drains: nobody else starts it then.
@@ -166,9 +169,21 @@ class InstanceSupervisor implements Supervisor {
       await rm(paths.instance(row.service, row.id), { recursive: true, force: true });
   }
 
+  async restart(
+    row: InstanceRow,
+    reason: string,
+    { stopFirst, ...patience }: Patience & { readonly stopFirst: boolean },
+  ): Promise<void> {
+    const instance = this.of(row);
+    if (stopFirst || !this.#serviceOf(row.service).overlap) await this.halt(row, reason);
+    else await instance.replace(reason, patience);
+    await instance.startAgain(reason);
+    await this.untilHealthy(row, patience);
+  }
+
   endAll(): Promise<void> {
     return this.#each(async (instance) => {
-      if (!instance.process && instance.row.state !== "starting") return;
+      if (!instance.run && instance.row.state !== "starting") return;
       await instance.end("stopped", "the server was shut down", this.#graceMsOf(instance.service));
     });
   }
@@ -184,12 +199,14 @@ class InstanceSupervisor implements Supervisor {
   recheck(): void {
     for (const instance of this.#instances.values()) {
       const { state } = instance.row;
-      if (state === "healthy" || state === "unhealthy") this.#checks.watch(instance, "steady");
+      const isJudged = state === "healthy" || state === "unhealthy";
+      if (instance.run && isJudged) this.#checks.watch(instance, instance.run, "steady");
     }
   }
 
   doubt(name: string): boolean {
-    return this.#checks.doubt(name);
+    const run = this.#instances.get(name)?.run;
+    return run !== undefined && this.#checks.doubt(run);
   }
 
   untilHealthy(row: InstanceRow, patience: Patience): Promise<void> {
@@ -197,8 +214,8 @@ class InstanceSupervisor implements Supervisor {
   }
 
   async check(row: InstanceRow): Promise<CheckResult | undefined> {
-    const instance = this.of(row);
-    return instance.process ? this.#checks.now(instance.name) : undefined;
+    const { run } = this.of(row);
+    return run && this.#checks.now(run);
   }
 
   [Symbol.dispose](): void {
@@ -215,15 +232,16 @@ class InstanceSupervisor implements Supervisor {
       clock,
       random: Math.random,
       service: () => this.#serviceOf(row.service),
-      launch: (current) => {
+      launch: (current, role) => {
         const service = this.#requireService(row.service);
         this.#launches.set(name, launchOf(service));
-        return this.#launch(current, service);
+        return this.#launch(current, role, service);
       },
-      describeExit: (exit) => this.#confinement.describeExit(row, exit),
-      release: () => this.#confinement.release(row).catch(report),
-      watch: (cadence) => this.#checks.watch(instance(), cadence),
+      describeExit: (run, exit) => this.#confinement.describeExit(row, run.key, exit),
+      release: (run) => this.#confinement.release(row, run.key).catch(report),
+      watch: (run, cadence) => this.#checks.watch(instance(), run, cadence),
       changed: routes.changed,
+      drain: () => this.#drain(name, this.#serviceOf(row.service).drainTimeoutMs),
       sick: () => this.#onSick(instance()),
       onTrouble: report,
     };
@@ -235,6 +253,8 @@ class InstanceSupervisor implements Supervisor {
       of: (row) => this.of(row),
       adopted: (row, process) => this.#adopted(row, process),
       graceMsOf: (service) => this.#graceMsOf(service),
+      drain: (row) =>
+        this.#drain(instanceName(row.service, row.id), this.#serviceOf(row.service).drainTimeoutMs),
     };
   }
 
@@ -245,10 +265,10 @@ class InstanceSupervisor implements Supervisor {
 
   async #restartSick(instance: Instance): Promise<void> {
     const { row } = instance;
-    const halt = () => this.halt(row, "unhealthy for too long");
-    await instance.giveUp("was unhealthy for too long", halt);
-    // Whether it comes back is for its own checks to tell.
     const { startupTimeoutMs: timeoutMs } = this.#serviceOf(instance.service);
+    const halt = () => this.halt(row, "unhealthy for too long");
+    await instance.giveUp("was unhealthy for too long", { timeoutMs }, halt);
+    // Whether it comes back is for its own checks to tell.
     await this.untilHealthy(row, { timeoutMs }).catch(() => {});
   }
 
@@ -265,6 +285,12 @@ class InstanceSupervisor implements Supervisor {
     const service = config.services.get(name);
     if (service) return service;
     throw new Fault("not_found", `there is no service ${name} in ${config.path}`, `add [service.${name}]`);
+  }
+
+  /** Puts the routes into force, and waits for what is in flight to where they no longer lead. */
+  async #drain(name: string, deadlineMs: number): Promise<void> {
+    await this.#parts.routes.publish();
+    await this.#parts.routes.drain(name, deadlineMs);
   }
 
   #graceMsOf(service: string): number {

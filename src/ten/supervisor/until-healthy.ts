@@ -1,13 +1,9 @@
-// Waiting for an instance to become healthy, with a deadline and a way out.
+// Waiting for an instance to become healthy by the state that it shows.
 import { Fault } from "../../core/fault.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Instance } from "./instance.ts";
-
-export interface Patience {
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
-}
+import { type Patience, within } from "./patience.ts";
 
 /**
  * Resolves when the instance is healthy. Rejects with an unhealthy fault when it failed for good or time is up, with a
@@ -17,7 +13,7 @@ export async function untilHealthy(
   instance: Instance,
   registry: Registry,
   clock: Clock,
-  { timeoutMs, signal }: Patience,
+  patience: Patience,
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const look = () => {
@@ -28,19 +24,11 @@ export async function untilHealthy(
     else if (row.state === "failed")
       reject(new Fault("unhealthy", `${instance.name} failed: it ${row.reason}`));
   };
-  const abort = () => reject(signal?.reason);
-  const late = () =>
-    reject(new Fault("unhealthy", `${instance.name} was not healthy within ${timeoutMs / 1000} s`));
-  const cancel = clock.after(timeoutMs, late);
   const unwatch = instance.onChange(look);
-  signal?.addEventListener("abort", abort, { once: true });
-  if (signal?.aborted) abort();
   look();
   try {
-    await promise;
+    await within(patience, clock, instance.name, promise);
   } finally {
-    cancel();
     unwatch();
-    signal?.removeEventListener("abort", abort);
   }
 }

@@ -73,6 +73,15 @@ export function drains(create: PlaneFactory): void {
     expect(await client.until((text) => text.includes("def"))).toStartWith("HTTP/1.1 200");
   });
 
+  test("a target that is to come back is drained as well", async () => {
+    await using front = await serving(() => {});
+    using _client = await wireClient(front.plane.url, ASK);
+    await until("it is there", () => front.origin.seen.length === 1);
+    const coming = target("api:v1", { address: front.origin.address, readiness: "coming" });
+    await front.plane.publish([route("api", [coming], { hosts: ["api.example.com"] })]);
+    expect(await front.plane.drain("api:v1", 30)).toEqual({ left: 1 });
+  });
+
   test("a drain ends at its deadline and says what is left", async () => {
     await using front = await serving(() => {});
     using _client = await wireClient(front.plane.url, ASK);

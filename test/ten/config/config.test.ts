@@ -54,6 +54,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
       unhealthyMs: 60_000,
       failedRetryMs: 60_000,
     },
+    overlap: true,
     startupTimeoutMs: 30_000,
     drainTimeoutMs: 30_000,
     stopGraceMs: 10_000,

@@ -12,6 +12,8 @@ const policy: RoutePolicy = {
   maxBodyBytes: 0,
 };
 
+const times = { drainTimeoutMs: 20_000, stopGraceMs: 10_000 };
+
 function row(id: string, more: Partial<InstanceRow> = {}): InstanceRow {
   return {
     seq: 1,
@@ -32,6 +34,10 @@ function row(id: string, more: Partial<InstanceRow> = {}): InstanceRow {
     startTime: "1",
     bootId: null,
     port: 20001,
+    other: null,
+    release: null,
+    deployed: 1,
+    deployedAfter: 0,
     ...more,
   };
 }
@@ -40,8 +46,8 @@ test("a service has its own host, its domains and its instances as targets", () 
   const routes = toRoutes({
     domain: "example.com",
     services: [
-      { name: "api", domains: ["api.acme.com"], policy, health: { path: "/health" } },
-      { name: "web", domains: [], policy, health: { path: undefined } },
+      { name: "api", domains: ["api.acme.com"], policy, health: { path: "/health" }, ...times },
+      { name: "web", domains: [], policy, health: { path: undefined }, ...times },
     ],
     rows: [row("v1"), row("v2", { weight: 0, port: 20002 })],
     lifeOf: () => undefined,
@@ -106,7 +112,7 @@ test("a version's weight is divided among those of its instances that serve", ()
   const of = (...rows: InstanceRow[]) =>
     toRoutes({
       domain: "localhost",
-      services: [{ name: "api", domains: [], policy, health: { path: undefined } }],
+      services: [{ name: "api", domains: [], policy, health: { path: undefined }, ...times }],
       rows,
       lifeOf: () => undefined,
       epochOf: () => 0,
@@ -126,4 +132,19 @@ test("a version's weight is divided among those of its instances that serve", ()
     ["a", 1000],
     ["b", 1000],
   ]);
+});
+
+test("who waits for an instance that is ended before it is started again has the time of that end besides", () => {
+  const waitOf = (more: Partial<InstanceRow>) =>
+    toRoutes({
+      domain: "localhost",
+      services: [{ name: "api", domains: [], policy, health: { path: undefined }, ...times }],
+      rows: [row("v1", more)],
+      lifeOf: () => undefined,
+      epochOf: () => 0,
+      maintenance: new Set(),
+    })[0]?.policy.waitMs;
+  expect(waitOf({ state: "draining" })).toBe(60_000);
+  expect(waitOf({ state: "draining", desired: "stopped" })).toBe(30_000);
+  expect(waitOf({ state: "starting" })).toBe(30_000);
 });

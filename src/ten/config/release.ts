@@ -1,0 +1,42 @@
+// A release: what of a service's configuration its processes are started with. Each instance keeps its own, as it was written.
+import type { ServiceDocument } from "./toml-schema.ts";
+
+/** Text before interpolation: what comes from the environment is read at each start, and lies in no backup. */
+const KEYS = [
+  "command",
+  "args",
+  "workdir",
+  "env",
+  "health",
+  "health_host",
+  "memory_limit_mb",
+  "cpu_shares",
+  "open_files",
+  "user",
+  "group",
+  "isolation",
+] as const satisfies readonly (keyof ServiceDocument)[];
+
+export type Release = Pick<ServiceDocument, (typeof KEYS)[number]>;
+
+export function releaseOf(document: ServiceDocument): Release {
+  return Object.fromEntries(
+    KEYS.flatMap((key) => (document[key] === undefined ? [] : [[key, document[key]]])),
+  ) as unknown as Release;
+}
+
+/** The service as it is configured now, but for what a release carries. */
+export function withRelease(document: ServiceDocument, release: Release): ServiceDocument {
+  const rest = Object.entries(document).filter(([key]) => !(KEYS as readonly string[]).includes(key));
+  return { ...(Object.fromEntries(rest) as unknown as ServiceDocument), ...release };
+}
+
+/** The keys in which two releases differ; of the environment only the names. */
+export function differingKeys(a: Release, b: Release): string[] {
+  return KEYS.flatMap((key) => {
+    if (Bun.deepEquals(a[key], b[key])) return [];
+    if (key !== "env") return [key];
+    const names = new Set([...Object.keys(a.env), ...Object.keys(b.env)]);
+    return [...names].filter((name) => a.env[name] !== b.env[name]).map((name) => `env.${name}`);
+  });
+}
