@@ -26,8 +26,10 @@ export interface Member {
   readonly healthy: boolean;
   /** Asleep: a request would wake it. */
   readonly sleeps: boolean;
-  /** Order of creation within the registry: the higher, the newer. */
-  readonly seq: number;
+  /** When it was last deployed or spawned, as a number: the higher, the later. */
+  readonly deployed: number;
+  /** The `seq` of the last change of weights before that. */
+  readonly deployedAfter: number;
 }
 
 export interface Service {
@@ -43,6 +45,8 @@ export interface Plan {
 
 /** One recorded change of a service's weights. */
 export interface Change {
+  /** The higher, the later. */
+  readonly seq: number;
   readonly before: Weights;
   readonly after: Weights;
 }
@@ -155,25 +159,22 @@ export function spawnWeight(service: Service, id: string): Hundredths {
 }
 
 /**
- * `ten rollback`: the newest version with traffic loses it, and the older ones get back the weights that they had before
- * it got any. `history` is newest first. Versions newer than it, and instances that are gone, are never given traffic.
+ * `ten rollback`: of the versions with traffic the one that was deployed last loses it, and those deployed before it get back
+ * the weights that they had before it got any. `history` is newest first; what is older than that deploy is another life of the
+ * version. Versions that were deployed later, and instances that are gone, are never given traffic.
  */
 export function planRollback(service: Service, history: readonly Change[]): Plan {
-  const newest = service.members.filter((m) => m.runs && m.weight > 0).sort((a, b) => b.seq - a.seq)[0];
-  if (!newest) {
-    throw new Fault(
-      "conflict",
-      `no instance of ${service.name} takes traffic`,
-      service.members.some((m) => m.runs)
-        ? `give one some: ten route ${service.name} --to ID`
-        : `start one: ten deploy ${service.name} --version ID`,
-    );
-  }
-  const ofVersion = service.members.filter((m) => m.version === newest.version).map((m) => m.id);
-  const born = Math.min(...service.members.filter((m) => ofVersion.includes(m.id)).map((m) => m.seq));
-  const older = service.members.filter((m) => m.seq < born && !ofVersion.includes(m.id));
-  const took = (weights: Weights) => ofVersion.some((id) => at(weights, id) > 0);
-  const first = history.findIndex((change) => took(change.after) && !took(change.before));
+  const orders = deployOrders(service);
+  const order = ({ version }: Member) => orders.get(version) ?? 0;
+  const newest = service.members
+    .filter((m) => m.runs && m.weight > 0)
+    .sort((a, b) => order(b) - order(a) || b.deployed - a.deployed)[0];
+  if (!newest) throw noTakers(service);
+  const ofVersion = service.members.filter((m) => m.version === newest.version);
+  const older = service.members.filter((m) => order(m) < order(newest));
+  const took = (weights: Weights) => ofVersion.some(({ id }) => at(weights, id) > 0);
+  const since = Math.min(...ofVersion.filter((m) => m.runs).map((m) => m.deployedAfter));
+  const first = history.findIndex(({ seq, before, after }) => seq > since && took(after) && !took(before));
   for (const change of first < 0 ? [] : history.slice(first)) {
     const restored = older.filter((m) => at(change.before, m.id) > 0);
     if (restored.length === 0) continue;
@@ -185,6 +186,24 @@ export function planRollback(service: Service, history: readonly Change[]): Plan
     "conflict",
     `${service.name} has nothing older than ${newest.version} that took traffic`,
     `ten ps --all shows what there is; ten route ${service.name} --to ID goes anywhere`,
+  );
+}
+
+/** When each version was last deployed. */
+function deployOrders(service: Service): ReadonlyMap<string, number> {
+  const orders = new Map<string, number>();
+  for (const { version, deployed } of service.members)
+    orders.set(version, Math.max(deployed, orders.get(version) ?? 0));
+  return orders;
+}
+
+function noTakers(service: Service): Fault {
+  return new Fault(
+    "conflict",
+    `no instance of ${service.name} takes traffic`,
+    service.members.some((m) => m.runs)
+      ? `give one some: ten route ${service.name} --to ID`
+      : `start one: ten deploy ${service.name} --version ID`,
   );
 }
 

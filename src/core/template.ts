@@ -14,18 +14,26 @@ export const PLACEHOLDERS = [
 ] as const;
 
 export type Placeholder = (typeof PLACEHOLDERS)[number];
-export type PlaceholderValues = Readonly<Record<Placeholder, string>>;
+/** `env` is the environment that {env.NAME} is taken from. */
+export type PlaceholderValues = Readonly<Record<Placeholder, string>> & {
+  readonly env: Readonly<Record<string, string | undefined>>;
+};
 
 /**
- * `{{word}}` is the text {word} itself; `{word}` is a placeholder. Braces around anything else (JSON, `{a,b}`, `{}`)
+ * `{{word}}` is the text {word} itself; `{env.NAME}` a variable of the server's own environment; `{word}` is a placeholder. Braces around anything else (JSON, `{a,b}`, `{}`)
  * are text, and so is the `${word}` of a script for `sh -c`.
  */
-const PLACE = /\{\{(?<literal>[A-Za-z_][\w-]*)\}\}|(?<!\$)\{(?<name>[A-Za-z_][\w-]*)\}/g;
+const PLACE =
+  /\{\{(?<literal>(?:env\.)?[A-Za-z_][\w-]*)\}\}|(?<!\$)\{env\.(?<variable>[A-Za-z_]\w*)\}|(?<!\$)\{(?<name>[A-Za-z_][\w-]*)\}/g;
 
-/** The text with its placeholders replaced, in one pass: values are never looked at again. A usage fault for an unknown one. */
+/**
+ * The text with its placeholders replaced, in one pass: values are never looked at again. A usage fault for an unknown one, and
+ * for a variable that the server does not have.
+ */
 export function fill(template: string, values: PlaceholderValues): string {
   return template.replace(PLACE, (...match) => {
-    const { literal, name } = match.at(-1) as { literal?: string; name?: string };
+    const { literal, variable, name } = match.at(-1) as Record<string, string | undefined>;
+    if (variable !== undefined) return values.env[variable] ?? missing(variable);
     return name === undefined ? `{${literal}}` : values[known(name)];
   });
 }
@@ -45,5 +53,13 @@ function known(name: string): Placeholder {
     "usage",
     `{${name}} is not a placeholder`,
     `${advice} For the text itself write {{${name}}}`,
+  );
+}
+
+function missing(variable: string): never {
+  throw new Fault(
+    "usage",
+    `{env.${variable}}: the server's environment has no ${variable}`,
+    "set it where ten serve is started, or write its value",
   );
 }

@@ -112,6 +112,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     rates: opened.use(createRates(clock, inForce.traffic)),
     traffic: inForce.traffic,
     usage: () => usage,
+    differs: control.differs,
     monotonic: clock.monotonic,
     urlOf: (service, id) => `http://${id}.${service}.${domain}:${port()}/`,
   });

@@ -15,13 +15,15 @@ import {
 } from "../../src/core/rollout.ts";
 
 function member(id: string, weight: number, more: Partial<Member> = {}): Member {
-  const seq = Number(/\d+$/.exec(id)?.[0] ?? 0);
-  return { id, version: id, weight, runs: true, healthy: true, sleeps: false, seq, ...more };
+  const deployed = Number(/\d+$/.exec(id)?.[0] ?? 0);
+  const usual = { version: id, runs: true, healthy: true, sleeps: false, deployed, deployedAfter: 0 };
+  return { id, weight, ...usual, ...more };
 }
 
 const api = (...members: Member[]): Service => ({ name: "api", members });
 const plain = (plan: { weights: ReadonlyMap<string, number> }) => Object.fromEntries(plan.weights);
-const change = (before: Record<string, number>, after: Record<string, number>): Change => ({
+const change = (before: Record<string, number>, after: Record<string, number>, seq = 1): Change => ({
+  seq,
   before: new Map(Object.entries(before)),
   after: new Map(Object.entries(after)),
 });
@@ -140,7 +142,7 @@ describe("route", () => {
 
 describe("a version that several instances carry", () => {
   const v2 = (...weights: number[]) =>
-    weights.map((weight, i) => member(`v2-${i + 1}`, weight, { version: "v2", seq: 10 + i }));
+    weights.map((weight, i) => member(`v2-${i + 1}`, weight, { version: "v2", deployed: 10 + i }));
 
   test("gets a weight, a route and a stop as an instance does", () => {
     const service = api(member("v1", 10000), ...v2(0, 0));
@@ -212,6 +214,36 @@ describe("the weight of a new instance", () => {
 });
 
 describe("rollback", () => {
+  test("of a version that was deployed again takes from it, not from the one that was deployed in between", () => {
+    const history = [
+      change({ v1: 0, v2: 10000 }, { v1: 1000, v2: 9000 }, 4),
+      change({ v1: 0, v2: 10000 }, { v1: 0, v2: 10000 }, 3),
+      change({ v1: 10000, v2: 0 }, { v1: 0, v2: 10000 }, 2),
+      change({ v1: 0 }, { v1: 10000 }, 1),
+    ];
+    const again = member("v1", 1000, { deployed: 3, deployedAfter: 3 });
+    expect(plain(planRollback(api(again, member("v2", 9000)), history))).toEqual({ v1: 0, v2: 10000 });
+  });
+
+  test("does not go back to what a version took in an earlier life", () => {
+    const history = [
+      change({ v1: 0, v2: 0 }, { v1: 10000, v2: 0 }, 5),
+      change({ v0: 10000, v1: 0 }, { v0: 0, v1: 10000 }, 2),
+    ];
+    const again = member("v1", 10000, { deployed: 9, deployedAfter: 5 });
+    expect(refusal(() => planRollback(api(again, member("v0", 0), member("v2", 0)), history))).toStartWith(
+      "conflict: api has nothing older than v1 that took traffic",
+    );
+  });
+
+  test("takes several instances that were deployed together as one, whenever each was started", () => {
+    const history = [change({ a1: 10000, b1: 0, b2: 0 }, { a1: 0, b1: 5000, b2: 5000 }, 1)];
+    const b = (id: string, deployed: number) => member(id, 5000, { version: "b", deployed });
+    expect(
+      plain(planRollback(api(member("a1", 0, { deployed: 2 }), b("b1", 1), b("b2", 3)), history)),
+    ).toEqual({ a1: 10000, b1: 0, b2: 0 });
+  });
+
   const canary = [
     change({ v1: 0, v2: 10000 }, { v1: 0, v2: 10000 }),
     change({ v1: 5000, v2: 5000 }, { v1: 0, v2: 10000 }),

@@ -9,6 +9,7 @@ const values = {
   instance_dir: "$&",
   shared_dir: "/s",
   port: "8080",
+  env: { PATH: "/bin:{id}" },
 };
 
 describe("placeholders are filled in, and other braces are text", () => {
@@ -19,6 +20,8 @@ describe("placeholders are filled in, and other braces are text", () => {
     ["{} {1} {a,b} { port }", "{} {1} {a,b} { port }"],
     ["{{port}}", "{port}"],
     ["{{{port}}}", "{{port}}"],
+    ["{env.PATH}:/opt", "/bin:{id}:/opt"],
+    ["{{env.PATH}} $" + "{env.PATH}", "{env.PATH} $" + "{env.PATH}"],
     ["{{anything}}", "{anything}"],
     ["exec x $" + "{port}", "exec x $" + "{port}"],
   ];
@@ -61,3 +64,8 @@ function catching(call: () => unknown): unknown {
   }
   return undefined;
 }
+
+test("a variable that the server does not have is refused when it is asked for", () => {
+  checkTemplate("{env.NONE}");
+  expect(() => fill("{env.NONE}", values)).toThrow("the server's environment has no NONE");
+});

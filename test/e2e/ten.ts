@@ -46,6 +46,7 @@ export interface Shown {
   readonly last_exit: string | null;
   readonly requests: number;
   readonly errors: number;
+  readonly differs: readonly string[];
 }
 
 export interface Answer {

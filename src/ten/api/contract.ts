@@ -169,6 +169,8 @@ export const contract = defineContract({
       promote: flag,
       stop_old: flag,
       replace: flag,
+      /** Refused (conflict) unless exactly this version takes traffic. */
+      if_current: label.optional(),
     }),
     answer: deployAnswer,
     timeoutMs: patient,

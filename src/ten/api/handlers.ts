@@ -105,7 +105,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     },
     async restart({ params, query, principal, signal }) {
       const { service, id } = own(principal, params.id);
-      await lifecycle.restart(service, id, query.stop_first, signal);
+      await lifecycle.restart(service, id, { stopFirst: query.stop_first, anew: false }, signal);
       return view.one(service, id);
     },
     setShare({ params, body, signal }) {
@@ -143,20 +143,19 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return { ...(await control.maintain(service, body.on)), maintenance: view.maintenance(service) };
     },
     async deploy({ body, signal }, report) {
-      const { startupTimeoutMs, instances: defaultInstances } = control.service(body.process);
       const deploy = deploys.deploy(
         {
           service: body.process,
           id: body.id ?? body.version,
           version: body.version,
           weight: body.weight,
-          timeoutMs: body.timeout === undefined ? startupTimeoutMs : body.timeout * 1000,
+          timeoutMs: body.timeout === undefined ? undefined : body.timeout * 1000,
           instances: body.instances,
-          defaultInstances,
           queueMs: body.wait * 1000,
           promote: body.promote,
           stopOld: body.stop_old,
           replace: body.replace,
+          ifCurrent: body.if_current,
         },
         (step, message) => report({ step, message }),
         signal,

@@ -64,6 +64,8 @@ export const instanceAnswer = z.object({
   /** In lists, of what has failed: its last lines. */
   last_output: z.array(z.string()).optional(),
   next_try_secs: z.number().nullable(),
+  /** The keys in which what it was started with differs from tenement.toml as it is now; of env only the names. */
+  differs: z.array(z.string()),
   in_flight: z.number(),
   requests: z.number(),
   errors: z.number(),

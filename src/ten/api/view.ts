@@ -33,6 +33,8 @@ export interface ViewParts {
   traffic(): readonly TargetTraffic[];
   /** By session, which is the pid of an instance's process. */
   usage(): ReadonlyMap<number, Usage>;
+  /** In what an instance's release differs from what is configured now. */
+  differs(row: InstanceRow): readonly string[];
   monotonic(): number;
   urlOf(service: string, id: string): string;
 }
@@ -83,6 +85,7 @@ export function createView(parts: ViewParts): View {
       idle_secs: traffic ? Math.round(traffic.idleMs / 100) / 10 : null,
       restarts: row.restarts,
       last_exit: row.lastExit,
+      differs: [...parts.differs(row)],
       next_try_secs: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
       in_flight: traffic?.inFlight ?? 0,
       requests: traffic?.requests ?? 0,

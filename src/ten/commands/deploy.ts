@@ -11,7 +11,7 @@ export default command({
   name: "deploy",
   summary: "Start a version, wait until it is healthy, give it traffic",
   description:
-    "Without --weight a version takes all traffic if nothing else of the service has any, and none otherwise: it waits for route or weight. A version that crashes, never gets healthy or listens on the wrong port is stopped, the others keep their traffic, and the exit code is 5.",
+    "Reads tenement.toml; each version keeps the command, environment and limits that it was deployed with. Without --weight a version takes all traffic if nothing else of the service has any, and none otherwise: it waits for route or weight. A version that crashes, never gets healthy or listens on the wrong port is stopped, the others keep their traffic, and the exit code is 5.",
   examples: [
     ["ten deploy api --version v2", "blue/green: v2 runs without traffic, then: ten route api --to v2"],
     ["ten deploy api --version v2 --weight 10", "canary: 10 % to v2 once it is healthy"],
@@ -37,7 +37,11 @@ export default command({
     }),
     promote: flag("Route all traffic to it once it is healthy"),
     stopOld: flag("Then drain and stop the other instances; with --promote"),
-    replace: flag("Start it afresh when it already runs"),
+    replace: flag("Start it afresh, with the configuration as it is now, when it already runs"),
+    ifCurrent: option("Refuse (exit 4) unless exactly this version takes traffic now", {
+      hint: "V",
+      read: readLabel,
+    }),
   },
   async run(context) {
     const { args, out, signal } = context;
@@ -67,6 +71,7 @@ export default command({
       ...(args.instances !== undefined && { instances: args.instances }),
       ...(args.wait !== undefined && { wait: args.wait }),
       ...(args.timeout !== undefined && { timeout: args.timeout }),
+      ...(args.ifCurrent !== undefined && { if_current: args.ifCurrent }),
     };
     using progress = out.progress(`deploying ${service}:${id}`);
     const onProgress = ({ message }: { readonly message: string }) => progress.update(message);

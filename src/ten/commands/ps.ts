@@ -35,7 +35,7 @@ export default command({
       const hidden = instances.length - shown.length;
       const text = () =>
         (shown.length > 0 ? table(out, shown) : empty(hidden)) +
-        shown.map((one) => reason(one) + lastOutput(out, one)).join("") +
+        shown.map((one) => reason(one) + lastOutput(out, one) + (args.all ? difference(one) : "")).join("") +
         maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("");
       return { value: { instances: shown, maintenance }, text };
     };
@@ -82,6 +82,13 @@ function table(out: Output, instances: readonly InstanceView[]): string {
 /** Below the table, which would be wider than a terminal with it; who is well needs none. */
 function reason({ id, state, reason: why }: InstanceView): string {
   return state === "healthy" ? "" : `${id}: ${why}\n`;
+}
+
+/** What runs keeps what it was deployed with. */
+function difference({ id, version, service, differs }: InstanceView): string {
+  if (differs.length === 0) return "";
+  const apply = `ten deploy ${service} --version ${version} --replace`;
+  return `${id}: not as tenement.toml has it now (${differs.join(", ")}); to apply that: ${apply}\n`;
 }
 
 function lastOutput(out: Output, { id, last_output = [] }: InstanceView): string {

@@ -52,13 +52,14 @@ function* serviceProblems(name: string, service: Table): Generator<Problem> {
   if (typeof command === "string" && command.trim() !== "" && strings(service.args).length === 0) {
     yield* attempt([...path, "command"], () => splitWords(command));
   }
-  for (const variable of Object.keys(table(service.env))) {
-    const message = variableProblem(variable);
+  for (const [variable, value] of Object.entries(table(service.env))) {
+    const message = variableProblem(variable) ?? expansionProblem(value);
     if (message !== undefined) yield { path: [...path, "env", variable], message };
   }
 }
 
-function variableProblem(variable: string): string | undefined {
+/** What is wrong with a name that is to be set for apps; undefined: nothing. */
+export function variableProblem(variable: string): string | undefined {
   if (variable === "PORT")
     return 'ten sets PORT itself; where the app wants another name, write NAME = "{port}"';
   if (variable.startsWith("TEN_")) return "names that begin with TEN_ are set by ten itself";
@@ -66,6 +67,15 @@ function variableProblem(variable: string): string | undefined {
   if (!/^(?!__proto__$)[A-Za-z_]\w*$/.test(variable))
     return "not the name of a variable, allowed: A-Z, a-z, 0-9 and _";
   return undefined;
+}
+
+/** No shell reads the value; a `$` in the middle of something else, as in a password, is text. */
+function expansionProblem(value: unknown): string | undefined {
+  const [whole, name = ""] =
+    /\$\{?([A-Z_][A-Z0-9_]+)(?![a-z])\}?/.exec(typeof value === "string" ? value : "") ?? [];
+  if (whole === undefined) return undefined;
+  const write = name === "PORT" ? "{port}" : `{env.${name}}`;
+  return `${whole} is not expanded; write ${write}, or keep a value that is meant so in env_file`;
 }
 
 function* attempt(path: readonly PropertyKey[], check: () => unknown): Generator<Problem> {

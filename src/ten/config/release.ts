@@ -7,6 +7,7 @@ const KEYS = [
   "args",
   "workdir",
   "env",
+  "env_file",
   "health",
   "health_host",
   "memory_limit_mb",
@@ -23,12 +24,6 @@ export function releaseOf(document: ServiceDocument): Release {
   return Object.fromEntries(
     KEYS.flatMap((key) => (document[key] === undefined ? [] : [[key, document[key]]])),
   ) as unknown as Release;
-}
-
-/** The service as it is configured now, but for what a release carries. */
-export function withRelease(document: ServiceDocument, release: Release): ServiceDocument {
-  const rest = Object.entries(document).filter(([key]) => !(KEYS as readonly string[]).includes(key));
-  return { ...(Object.fromEntries(rest) as unknown as ServiceDocument), ...release };
 }
 
 /** The keys in which two releases differ; of the environment only the names. */

@@ -2,6 +2,7 @@
 import type { RestartPolicy } from "../../core/restart.ts";
 import type { RoutePolicy } from "../../core/route.ts";
 import { splitWords } from "../../core/shell-words.ts";
+import { type Release, releaseOf } from "./release.ts";
 import { documentShape, type ServiceDocument, type TomlDocument } from "./toml-schema.ts";
 
 /** A template for processes, and how their traffic is treated. Times in milliseconds. */
@@ -12,6 +13,10 @@ export interface Service {
   /** Placeholders still in it; relative to the configuration's directory. */
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Placeholders still in it; relative to the configuration's directory. */
+  readonly envFile: string | undefined;
+  /** What all of that, its health check and its limits are made from. */
+  readonly release: Release;
   /** Canonical hosts beside `{name}.{domain}`. */
   readonly domains: readonly string[];
   readonly health: HealthCheck;
@@ -54,9 +59,11 @@ export interface Restarts extends RestartPolicy {
   readonly unhealthyMs: number;
 }
 
-/** What of a service its processes are started with, as a text to compare. */
-export function launchOf({ words, workdir, env, limits }: Service): string {
-  return JSON.stringify([words, workdir, env, limits]);
+/** The service for instances of a release: they are started and checked as that says, and treated as is configured now. */
+export function released(service: Service, release: Release | null): Service {
+  if (release === null) return service;
+  const { health: path, health_host: host } = release;
+  return { ...service, ...launchOf(release), release, health: { ...service.health, path, host } };
 }
 
 /** The rules for instances whose service was not configured when the server started: they can be checked and stopped. */
@@ -79,9 +86,8 @@ export function toService(
   const supervision = { ...settings, ...document };
   return {
     name,
-    words: wordsOf(document),
-    workdir: document.workdir,
-    env: document.env,
+    ...launchOf(document),
+    release: releaseOf(document),
     domains: document.domains,
     health: {
       path: document.health,
@@ -106,14 +112,6 @@ export function toService(
     maxInstances: document.max_instances,
     instances: document.instances,
     storagePersist: document.storage_persist,
-    limits: {
-      memoryBytes:
-        document.memory_limit_mb === undefined ? undefined : scaled(document.memory_limit_mb, BYTES_PER_MB),
-      cpuShares: document.cpu_shares,
-      openFiles: document.open_files,
-      user: document.user,
-      group: document.group,
-    },
     policy: {
       direct: document.direct,
       requestTimeoutMs: ms(document.request_timeout),
@@ -127,8 +125,25 @@ export function toService(
   };
 }
 
+function launchOf(release: Release): Pick<Service, "words" | "workdir" | "env" | "envFile" | "limits"> {
+  const { memory_limit_mb: memoryMb } = release;
+  return {
+    words: wordsOf(release),
+    workdir: release.workdir,
+    env: release.env,
+    envFile: release.env_file,
+    limits: {
+      memoryBytes: memoryMb === undefined ? undefined : scaled(memoryMb, BYTES_PER_MB),
+      cpuShares: release.cpu_shares,
+      openFiles: release.open_files,
+      user: release.user,
+      group: release.group,
+    },
+  };
+}
+
 /** With arguments given, `command` is the program verbatim; none is the same as `args = []`, the default. */
-function wordsOf({ command, args }: ServiceDocument): [string, ...string[]] {
+function wordsOf({ command, args }: Release): [string, ...string[]] {
   if (args.length > 0) return [command, ...args];
   const [program = "", ...rest] = splitWords(command);
   return [program, ...rest];

@@ -132,6 +132,7 @@ const serviceShape = z.object(
     args: list("arguments", text("an argument", checkTemplate)).default([]),
     workdir: text("a directory", template).default("."),
     env: z.record(z.string(), text("a string", checkTemplate), table).default({}),
+    env_file: text("a file", template).exactOptional(),
     health: text('a path such as "/health"', path).exactOptional(),
     health_host: text("a domain", parseDomain).exactOptional(),
     domains: list("domains", text("a domain", parseDomain)).default([]),

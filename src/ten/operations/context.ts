@@ -18,6 +18,11 @@ export interface Context {
   readonly paths: DataPaths;
   /** The configuration in force. */
   config(): Config;
+  /**
+   * Reads the file again and puts it into force, for everything but what runs. Throws a Fault that says what is wrong with it,
+   * and changes nothing.
+   */
+  reread(): Promise<{ readonly before: Config; readonly after: Config }>;
   onTrouble(text: string): void;
 }
 

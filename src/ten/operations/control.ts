@@ -10,7 +10,7 @@ import type { Config } from "../config/config.ts";
 import { dataPaths } from "../config/paths.ts";
 import type { Service } from "../config/service.ts";
 import { createLogs, type Logs } from "../logs/logs.ts";
-import type { Registry } from "../registry/registry.ts";
+import type { InstanceRow, Registry } from "../registry/registry.ts";
 import { toRoutes } from "../routing/routes.ts";
 import { createRoutesInForce, type OpenPlane, type RoutesInForce } from "../routing/routes-in-force.ts";
 import { createSupervisor, type Supervisor } from "../supervisor/supervisor.ts";
@@ -22,7 +22,7 @@ import { createIdle } from "./idle.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { createOnDemand } from "./on-demand.ts";
-import { createReload } from "./reload.ts";
+import { createReload, readWhole, staleKeys } from "./reload.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
 export interface Control extends Disposable {
@@ -42,6 +42,8 @@ export interface Control extends Disposable {
   service(name: string): Service;
   /** Throws the same fault when the service is neither configured nor has instances from when it was. */
   requireKnown(name: string): void;
+  /** In what an instance's release differs from what is configured now. */
+  differs(row: InstanceRow): readonly string[];
   /** What is in force in the data plane. */
   readonly inForce: Pick<RoutesInForce, "traffic" | "url">;
   /** The routes as they follow from what is known now. */
@@ -76,20 +78,34 @@ export function createControl(parts: ControlParts): Control {
   const supervisor = createSupervisor({ ...parts, config, paths, listeners, routes });
   const logs = createLogs({ registry, paths, clock });
   const deploying = createDeploysUnderWay();
-  const context: Context = { registry, supervisor, routes, deploying, clock, paths, config, onTrouble };
+
+  async function reread(): Promise<{ before: Config; after: Config }> {
+    const before = inForce;
+    const after = readWhole(before, parts.readConfig);
+    if (Bun.deepEquals(before, after)) return { before, after };
+    inForce = after;
+    supervisor.recheck();
+    await routes.publish();
+    return { before, after };
+  }
+
+  const context: Context = {
+    registry,
+    supervisor,
+    routes,
+    deploying,
+    clock,
+    paths,
+    config,
+    reread,
+    onTrouble,
+  };
   const traffic = createTraffic(context);
   const lifecycle = createLifecycle(context, traffic);
   const diagnosisOf = createDiagnosis(logs, listeners);
   const idle = createIdle(context);
   const onDemand = createOnDemand(context, lifecycle);
   const derive = () => routesOf(context, parts.domain);
-
-  const reload = createReload(context, lifecycle, parts.readConfig, async (next) => {
-    inForce = next;
-    supervisor.recheck();
-    await routes.publish();
-    await spawnInitial(context, lifecycle);
-  });
 
   return {
     registry,
@@ -99,10 +115,11 @@ export function createControl(parts: ControlParts): Control {
     deploys: createDeploys({ context, traffic, lifecycle, diagnosisOf }),
     logs,
     config,
-    reload,
+    reload: createReload(context, lifecycle, () => spawnInitial(context, lifecycle)),
     maintain: createMaintenance(context),
     service: (name) => configured(context, name),
     requireKnown: (name) => requireKnown(context, name),
+    differs: (row) => staleKeys(context, row),
     inForce: routes,
     routes: derive,
     async open(openPlane) {

@@ -2,13 +2,22 @@
 import { Fault } from "../../core/fault.ts";
 import { instanceName, parseLabel } from "../../core/name.ts";
 import { type Service, weightsOf } from "../../core/rollout.ts";
-import { FULL, formatWeight, only, positive, totalOf, type Weights, withShare } from "../../core/weight.ts";
+import {
+  FULL,
+  formatWeight,
+  only,
+  positive,
+  sameWeights,
+  totalOf,
+  type Weights,
+  withShare,
+} from "../../core/weight.ts";
 import { createKeyedLock } from "../../platform/time/keyed-lock.ts";
+import type { Service as ConfiguredService } from "../config/service.ts";
 import type { InstanceRow } from "../registry/registry.ts";
-import type { Instance } from "../supervisor/instance.ts";
-import type { Context } from "./context.ts";
-import { type Diagnosis, type DiagnosisOf, failedDeploy, NOT_STARTED } from "./diagnosis.ts";
-import type { Lifecycle } from "./lifecycle.ts";
+import { BringUp, type BringUpParts } from "./bring-up.ts";
+import { type Context, configured } from "./context.ts";
+import { differencesBetween, staleKeys } from "./reload.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
 export interface DeployRequest {
@@ -17,15 +26,17 @@ export interface DeployRequest {
   readonly version: string;
   /** How many instances carry the version; undefined: as many as run already, or as configured. */
   readonly instances: number | undefined;
-  readonly defaultInstances: number;
   /** The share that it gets when healthy, in hundredths; undefined: all if nothing else takes traffic, else none. */
   readonly weight: number | undefined;
-  readonly timeoutMs: number;
+  /** Until it is healthy; undefined: as configured. */
+  readonly timeoutMs: number | undefined;
   /** How long it may wait for other deploys of the service. */
   readonly queueMs: number;
   readonly promote: boolean;
   readonly stopOld: boolean;
   readonly replace: boolean;
+  /** Refused unless exactly this version takes traffic. */
+  readonly ifCurrent: string | undefined;
 }
 
 export interface DeployResult extends TrafficChange {
@@ -41,7 +52,7 @@ interface Stopped {
   readonly undo: string | null;
 }
 
-export type DeployStep = "queued" | "starting" | "waiting" | "healthy" | "stopping";
+export type DeployStep = "reading" | "queued" | "starting" | "waiting" | "healthy" | "stopping";
 export type Progress = (step: DeployStep, message: string) => void;
 
 export interface Deploys {
@@ -49,48 +60,87 @@ export interface Deploys {
   deploy(request: DeployRequest, progress: Progress, signal: AbortSignal): Promise<DeployResult>;
 }
 
-export interface DeployParts {
-  readonly context: Context;
+export interface DeployParts extends BringUpParts {
   readonly traffic: Traffic;
-  readonly lifecycle: Lifecycle;
-  readonly diagnosisOf: DiagnosisOf;
 }
 
 /** Deploys of one service follow each other. */
 export function createDeploys(parts: DeployParts): Deploys {
-  const queue = createKeyedLock(parts.context.clock);
+  const { context } = parts;
+  const queue = createKeyedLock(context.clock);
+  /** The deploys of each service that have ended well, in their order. */
+  const done = new Map<string, string[]>();
+
   return {
-    deploy(request, progress, signal) {
-      const name = `the deploy of ${instanceName(request.service, request.id)}`;
-      const onWait = (holder: string) => progress("queued", `waiting for ${holder}`);
-      const turn = { name, waitMs: request.queueMs, signal, onWait };
-      return queue.run(request.service, turn, () => run(parts, request, progress, signal));
+    async deploy(request, progress, signal) {
+      requireSense(request);
+      const service = await readService(context, request.service, progress);
+      const name = instanceName(request.service, request.id);
+      const before = done.get(request.service)?.length ?? 0;
+      const turn = {
+        name: `the deploy of ${name}`,
+        waitMs: request.queueMs,
+        signal,
+        onWait: (holder: string) => progress("queued", `waiting for ${holder}`),
+      };
+      return queue.run(request.service, turn, async () => {
+        const others = done.get(request.service) ?? [];
+        const overtakenBy = others.slice(before);
+        const note = overtakenBy.length > 0 ? `${overtakenBy.join(", ")} was deployed while it waited` : "";
+        if (note !== "") progress("queued", `${name}: ${note}`);
+        const result = await run(parts, request, service, progress, signal);
+        done.set(request.service, [...others, name]);
+        return note === "" ? result : { ...result, message: `${result.message}; ${note}` };
+      });
     },
   };
+}
+
+/** What the command line refuses as well; a request may come from anywhere. */
+function requireSense({ promote, stopOld, weight }: DeployRequest): void {
+  if (promote && weight !== undefined)
+    throw new Fault("usage", "promote and weight exclude each other", "promote means all of the traffic");
+  if (stopOld && !promote) {
+    const hint = "the others can only stop when this one has their traffic";
+    throw new Fault("usage", "stop_old needs promote", hint);
+  }
+}
+
+/** The service as the file has it now: a release is made from that. */
+async function readService(context: Context, name: string, progress: Progress): Promise<ConfiguredService> {
+  const { before, after } = await context.reread();
+  const keys = differencesBetween(before, after).map(({ key }) => key);
+  if (keys.length > 0) progress("reading", `${after.path} has changed and was read: ${keys.join(", ")}`);
+  return configured(context, name);
 }
 
 async function run(
   parts: DeployParts,
   request: DeployRequest,
+  configuration: ConfiguredService,
   progress: Progress,
   client: AbortSignal,
 ): Promise<DeployResult> {
   const { service, id } = request;
   const { registry, deploying, clock } = parts.context;
-  const ids = idsOf(registry.list(service), request);
+  const ids = idsOf(registry.list(service), request, configuration.instances);
   const name = instanceName(service, id);
   const underWay = deploying.begin(service, [id, ...ids]);
   try {
-    requireShare(serviceOf(registry.list(service), service), request, ids);
+    const now = serviceOf(registry.list(service), service);
+    requireCurrent(now, request);
+    requireShare(now, request, ids);
     const startedAt = clock.monotonic();
-    const start = new Start(parts, request, progress, AbortSignal.any([client, underWay.signal]));
-    const fresh = await start.bringUp(ids);
-    const started = fresh.length > 0;
+    const { startupTimeoutMs, release, overlap } = configuration;
+    const timeoutMs = request.timeoutMs ?? startupTimeoutMs;
+    const wanted = { ...request, ids, release, overlap, timeoutMs };
+    const bringUp = new BringUp(parts, wanted, progress, AbortSignal.any([client, underWay.signal]));
+    const started = (await bringUp.run()) > 0;
     const healthyAfterMs = started ? clock.monotonic() - startedAt : 0;
     if (started) progress("healthy", `${name} is healthy after ${(healthyAfterMs / 1000).toFixed(1)} s`);
     underWay.end();
     const switched = await giveTraffic(parts, request, ids, started).catch(async (thrown) => {
-      await Promise.all(fresh.map((instance) => withdraw(parts.context, instance)));
+      await bringUp.withdraw();
       throw thrown;
     });
     const stopped = await stopOthers(parts, request, ids, progress);
@@ -100,112 +150,17 @@ async function run(
   }
 }
 
-/** The starts of one deploy: all of them get healthy, or none is left. */
-class Start {
-  readonly #parts: DeployParts;
-  readonly #request: DeployRequest;
-  readonly #progress: Progress;
-  readonly #signal: AbortSignal;
-  readonly #instances: Instance[] = [];
-  /** Looks at an instance that has, or had, a process. */
-  readonly #diagnoses = new Map<Instance, () => Promise<Diagnosis>>();
-  #failed: Instance | undefined;
-
-  constructor(parts: DeployParts, request: DeployRequest, progress: Progress, signal: AbortSignal) {
-    this.#parts = parts;
-    this.#request = request;
-    this.#progress = progress;
-    this.#signal = signal;
-  }
-
-  /** Starts those that do not run healthy already, and answers them. A failure leaves nothing of the deploy running. */
-  async bringUp(ids: readonly string[]): Promise<readonly Instance[]> {
-    const { service, timeoutMs } = this.#request;
-    const missing = ids.filter((id) => this.#isMissing(id));
-    if (missing.length === 0) return [];
-    this.#progress("starting", `starting ${missing.map((id) => instanceName(service, id)).join(", ")}`);
-    try {
-      const { supervisor } = this.#parts.context;
-      for (const id of missing) this.#instances.push(supervisor.of(await this.#enrol(id)));
-      const starts = this.#instances.map((instance) => this.#start(instance));
-      this.#progress("waiting", `waiting until it is healthy (at most ${timeoutMs / 1000} s)`);
-      await Promise.all(starts);
-      this.#signal.throwIfAborted();
-      this.#requireStillHealthy();
-      return this.#instances;
-    } catch (thrown) {
-      throw await this.#giveUp(thrown);
-    }
-  }
-
-  #isMissing(id: string): boolean {
-    const { service, replace } = this.#request;
-    const row = this.#parts.context.registry.find(service, id);
-    return replace || row?.desired !== "running" || row.state !== "healthy";
-  }
-
-  async #start(instance: Instance): Promise<void> {
-    const { version, timeoutMs } = this.#request;
-    const diagnose = this.#parts.diagnosisOf(instance);
-    try {
-      await instance.start(`deploy of ${version}`);
-      this.#diagnoses.set(instance, diagnose);
-      const patience = { timeoutMs, signal: this.#signal };
-      await this.#parts.context.supervisor.untilHealthy(instance.row, patience);
-    } catch (thrown) {
-      this.#failed ??= instance;
-      throw thrown;
-    }
-  }
-
-  /** The first to get healthy may have ended while the last one started. */
-  #requireStillHealthy(): void {
-    const failed = this.#instances.find(({ row }) => row.state !== "healthy");
-    if (!failed) return;
-    this.#failed = failed;
-    throw new Fault("unhealthy", `${failed.name} did not stay healthy: it ${failed.row.reason}`);
-  }
-
-  /** Looks at what failed while it is still there, takes all of it back, and answers what to throw. */
-  async #giveUp(thrown: unknown): Promise<unknown> {
-    const { service, id } = this.#request;
-    const first = this.#failed ?? this.#instances[0];
-    const diagnose = first && this.#diagnoses.get(first);
-    const diagnosis = diagnose ? await diagnose() : NOT_STARTED;
-    await Promise.all(this.#instances.map((instance) => withdraw(this.#parts.context, instance)));
-    if (this.#signal.aborted) return aborted(service, id, this.#signal);
-    return first ? failure(first.name, thrown, diagnosis) : thrown;
-  }
-
-  /** The row of an instance, committed before its process exists: wanted, without traffic, its deploy undecided. */
-  async #enrol(id: string): Promise<InstanceRow> {
-    const { service, version } = this.#request;
-    const { context, lifecycle } = this.#parts;
-    const { registry, supervisor } = context;
-    const existing = registry.find(service, id);
-    if (!existing)
-      return registry.write((writer) => lifecycle.enrol(writer, { service, id, version, deploying: true }));
-    await supervisor.halt(existing, "replaced by a deploy");
-    const weight = existing.desired === "running" ? existing.weight : 0;
-    const fresh = {
-      desired: "running",
-      deploying: true,
-      version,
-      weight,
-      restarts: 0,
-      lastExit: null,
-    } as const;
-    await registry.write((writer) => writer.update(existing, fresh));
-    return registry.get(service, id);
-  }
-}
-
-/** A failed deploy: the new instance is stopped and never gets weight; what was there before is untouched. */
-async function withdraw({ registry, supervisor }: Context, instance: Instance): Promise<void> {
-  const row = registry.find(instance.service, instance.id);
-  if (!row) return;
-  await registry.write((writer) => writer.update(row, { desired: "stopped", deploying: false, weight: 0 }));
-  await supervisor.halt(row, "its deploy failed");
+/** `ifCurrent`: what takes traffic is what the caller thinks. */
+function requireCurrent({ name, members }: Service, { ifCurrent, id }: DeployRequest): void {
+  if (ifCurrent === undefined) return;
+  const live = [...new Set(members.filter((m) => m.runs && m.weight > 0).map((m) => m.version))];
+  if (live.length === 1 && live[0] === ifCurrent) return;
+  const what = live.length === 0 ? "nothing takes traffic" : `${live.join(" and ")} takes traffic`;
+  throw new Fault(
+    "conflict",
+    `${what} of ${name}, not ${ifCurrent}: ${instanceName(name, id)} was not deployed`,
+    "somebody else has changed it meanwhile: see ten ps, then deploy again",
+  );
 }
 
 function giveTraffic(
@@ -216,14 +171,17 @@ function giveTraffic(
 ): Promise<TrafficChange> {
   const { service: name, id: group } = request;
   return traffic.change(name, `deploy ${instanceName(name, group)}`, (service, writer) => {
-    for (const id of ids) {
-      const row = context.registry.get(name, id);
+    if (request.promote || request.weight !== undefined) requireCurrent(service, request);
+    const rows = ids.map((id) => context.registry.get(name, id));
+    for (const row of rows) {
       if (row.desired !== "running")
-        throw new Fault("conflict", `${instanceName(name, id)} was stopped meanwhile`);
+        throw new Fault("conflict", `${instanceName(name, row.id)} was stopped meanwhile`);
       if (row.deploying) writer.update(row, { deploying: false });
     }
+    const before = weightsOf(service);
     const weights = weightsAfter(service, request, ids, started);
-    const message = describe(name, group, totalOf(weights, ids));
+    if (started || !sameWeights(before, weights)) writer.markDeployed(rows, totalOf(before, ids) === 0);
+    const message = describe(name, group, totalOf(weights, ids)) + olderNote(context, rows, started);
     return { weights, message, acted: started, stoppedAs: group };
   });
 }
@@ -254,10 +212,18 @@ function undoOf(switched: TrafficChange, { stopped, undo }: Stopped): string | n
   return stopped.length === 0 ? switched.undo : undoWithStart(switched.service);
 }
 
+/** What runs already keeps the configuration that it was started with. */
+function olderNote(context: Context, rows: readonly InstanceRow[], started: boolean): string {
+  const keys = started ? [] : [...new Set(rows.flatMap((row) => staleKeys(context, row)))];
+  if (keys.length === 0) return "";
+  return `; it runs already, with another configuration (${keys.join(", ")}): --replace starts it afresh`;
+}
+
 /** One instance is called as its version; several `v2-1`, `v2-2`... A version that runs already keeps the ones it has. */
 function idsOf(
   rows: readonly InstanceRow[],
-  { service, id, instances, defaultInstances }: DeployRequest,
+  { service, id, instances }: DeployRequest,
+  defaultInstances: number,
 ): string[] {
   const running = rows.filter((row) => row.version === id && row.desired === "running").map((row) => row.id);
   if (instances === undefined && running.length > 0 && !running.includes(id)) return running;
@@ -306,17 +272,4 @@ function describe(name: string, id: string, weight: number): string {
   return weight > 0
     ? `${instance} takes traffic`
     : `${instance} runs without traffic; next: ten route ${name} --to ${id}`;
-}
-
-function aborted(service: string, id: string, signal: AbortSignal): Fault {
-  if (signal.reason instanceof Fault) return signal.reason;
-  return new Fault(
-    "stopped_waiting",
-    `the deploy of ${instanceName(service, id)} was interrupted; it has been stopped`,
-  );
-}
-
-function failure(name: string, thrown: unknown, diagnosis: Diagnosis): unknown {
-  if (!(thrown instanceof Fault) || thrown.code !== "unhealthy") return thrown;
-  return failedDeploy(name, thrown, diagnosis);
 }

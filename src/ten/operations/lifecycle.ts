@@ -4,6 +4,7 @@ import { Fault } from "../../core/fault.ts";
 import { type InstanceName, instanceName } from "../../core/name.ts";
 import { planStop, select, spawnWeight, weightsOf } from "../../core/rollout.ts";
 import { formatWeight } from "../../core/weight.ts";
+import type { Release } from "../config/release.ts";
 import type { InstanceRow, Writer } from "../registry/registry.ts";
 import { type Context, configured, rulesOf } from "./context.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
@@ -20,7 +21,13 @@ export interface Enrolment {
   readonly service: string;
   readonly id: string;
   readonly version: string;
+  readonly release: Release;
   readonly deploying: boolean;
+}
+
+export interface RestartHow {
+  readonly stopFirst: boolean;
+  readonly anew: boolean;
 }
 
 export interface Lifecycle {
@@ -29,9 +36,9 @@ export interface Lifecycle {
   stop(service: string, ids: readonly string[], force: boolean): Promise<TrafficChange>;
   /**
    * Starts a successor that takes over when it is healthy, or, with `stopFirst`, ends it first; resolves when it is healthy and
-   * what was before it has ended. A stopped instance is started.
+   * what was before it has ended. A stopped instance is started. `anew`: with what is configured now, not with its release.
    */
-  restart(service: string, id: string, stopFirst: boolean, signal: AbortSignal): Promise<void>;
+  restart(service: string, id: string, how: RestartHow, signal: AbortSignal): Promise<void>;
   /** Removes the rows, directories and logs of stopped instances; none when one of them may not be removed. */
   remove(names: readonly InstanceName[]): Promise<void>;
   /** Removes the row of a stopped instance and leaves its files. */
@@ -46,7 +53,7 @@ export function createLifecycle(context: Context, traffic: Traffic): Lifecycle {
   return {
     spawn: (request) => spawn(context, traffic, request),
     stop: (service, ids, force) => stop(context, traffic, service, ids, force),
-    restart: (service, id, stopFirst, signal) => restart(context, service, id, stopFirst, signal),
+    restart: (service, id, how, signal) => restart(context, service, id, how, signal),
     remove: (names) => remove(context, names),
     forget: (service, id) => forget(context, service, id),
     prune: (service, keep) => prune(context, service, keep),
@@ -74,7 +81,7 @@ async function spawn(
   { service, id, version, weight }: SpawnRequest,
 ): Promise<TrafficChange> {
   const { registry, supervisor } = context;
-  configured(context, service);
+  const { release } = configured(context, service);
   const name = instanceName(service, id);
   const known = registry.find(service, id);
   if (known?.desired === "running") {
@@ -84,8 +91,13 @@ async function spawn(
   const isFirst = !registry.knows(service);
   const change = await traffic.change(service, `spawn ${name}`, (now, writer) => {
     const given = weight ?? spawnWeight(now, id);
-    if (known) writer.update(known, { desired: "running", version, restarts: 0, deploying: false });
-    else enrol(context, writer, { service, id, version, deploying: false });
+    if (known) {
+      // The same version again is what it was; another one is made from what is configured now.
+      const kept = known.version === version && known.release ? known.release : release;
+      const started = { desired: "running", version, release: kept, restarts: 0, deploying: false } as const;
+      writer.update(known, started);
+      writer.markDeployed([known], true);
+    } else enrol(context, writer, { service, id, version, release, deploying: false });
     const weights = new Map([...weightsOf(now), [id, given]]);
     return { weights, message: `${name} starts with weight ${formatWeight(given)}`, acted: true };
   });
@@ -149,15 +161,21 @@ async function restart(
   context: Context,
   service: string,
   id: string,
-  stopFirst: boolean,
+  { stopFirst, anew }: RestartHow,
   signal: AbortSignal,
 ): Promise<void> {
   const { registry, supervisor } = context;
   const row = registry.get(service, id);
+  const release = anew ? configured(context, service).release : row.release;
   if (row.desired === "stopped")
-    await registry.write((writer) => writer.update(row, { desired: "running", restarts: 0 }));
+    await registry.write((writer) => writer.update(row, { desired: "running", restarts: 0, release }));
   const { startupTimeoutMs: timeoutMs } = rulesOf(context, service);
-  await supervisor.restart(row, "restarted by the operator", { stopFirst, timeoutMs, signal });
+  await supervisor.restart(row, "restarted by the operator", {
+    build: { version: row.version, release },
+    stopFirst,
+    timeoutMs,
+    signal,
+  });
 }
 
 function requireStopped({ registry, supervisor }: Context, service: string, id: string): InstanceRow {
@@ -192,7 +210,7 @@ async function prune(context: Context, service: string, keep: number): Promise<r
   const stopped = registry
     .list(service)
     .filter((row) => row.desired === "stopped" && !supervisor.of(row).run);
-  const old = stopped.sort((a, b) => b.seq - a.seq).slice(keep);
+  const old = stopped.sort((a, b) => b.deployed - a.deployed).slice(keep);
   await remove(context, old);
   return old.map((row) => row.id);
 }

@@ -2,7 +2,7 @@
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Config } from "../config/config.ts";
-import { launchOf } from "../config/service.ts";
+import { differingKeys } from "../config/release.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 import type { Context } from "./context.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -19,7 +19,7 @@ export interface ReloadReport {
   readonly differences: readonly Difference[];
   /** Keys that only a restart of the server puts into force. */
   readonly later: readonly string[];
-  /** Running instances whose command, environment or directory has changed, and that still run with the old one. */
+  /** Running instances whose release is not what is configured now. */
   readonly stale: readonly string[];
   /** Running instances whose service is no longer configured: they run on without traffic. */
   readonly orphaned: readonly string[];
@@ -29,51 +29,48 @@ export interface ReloadReport {
 /** Settings that are taken when the server starts. */
 const AT_START = ["settings.data_dir", "settings.workers", "settings.trusted_proxies"];
 
-/**
- * `read` reads and checks the file again; `use` puts a configuration into force for everything but what runs. With
- * `restartChanged`, stale instances are restarted one by one; the first that does not get healthy ends it.
- */
-export function createReload(
-  context: Context,
-  lifecycle: Lifecycle,
-  read: () => Config,
-  use: (config: Config) => Promise<void>,
-) {
-  return async (
-    restartChanged: boolean,
-    progress: (message: string) => void,
-    signal: AbortSignal,
-  ): Promise<ReloadReport> => {
-    const before = context.config();
-    const after = readWhole(read);
-    const differences = differencesOf(besides(before, after), besides(after, before));
-    const later = differences
-      .map(({ key }) => key)
-      .filter((key) => AT_START.some((one) => key.startsWith(one)));
-    if (before.settings.dataDir !== after.settings.dataDir) {
-      throw new Fault(
-        "conflict",
-        "settings.data_dir cannot change while the server runs",
-        "stop the server, move the directory, start it again",
-      );
-    }
-    await use(after);
-    const stale = namesOf(context, (row) => row.pid !== null && isStale(context, row));
-    const orphaned = namesOf(context, (row) => !after.services.has(row.service));
-    if (!restartChanged) return { differences, later, stale, orphaned, restarted: [] };
-    const restarted = await restartAll(context, lifecycle, stale, progress, signal);
-    return { differences, later, stale: [], orphaned, restarted };
-  };
+/** The configuration as the file has it now. The server goes on with what it has, and whoever wrote the file ought to know. */
+export function readWhole(before: Config, read: () => Config): Config {
+  const after = readOr(read);
+  if (before.settings.dataDir === after.settings.dataDir) return after;
+  throw new Fault(
+    "conflict",
+    "settings.data_dir cannot change while the server runs",
+    "stop the server, move the directory, start it again",
+  );
 }
 
-/** The server goes on with what it has, and whoever wrote the file ought to know. */
-function readWhole(read: () => Config): Config {
+function readOr(read: () => Config): Config {
   try {
     return read();
   } catch (thrown) {
     if (!(thrown instanceof Fault)) throw thrown;
     throw new Fault(thrown.code, thrown.message, `${thrown.hint}; nothing of it was applied`);
   }
+}
+
+/**
+ * With `restartChanged`, those whose release is not what is configured now are restarted with that, one by one; the first that
+ * does not get healthy ends it. `spawnInitial` spawns what [instances] names.
+ */
+export function createReload(context: Context, lifecycle: Lifecycle, spawnInitial: () => Promise<void>) {
+  return async (
+    restartChanged: boolean,
+    progress: (message: string) => void,
+    signal: AbortSignal,
+  ): Promise<ReloadReport> => {
+    const { before, after } = await context.reread();
+    await spawnInitial();
+    const differences = differencesBetween(before, after);
+    const later = differences
+      .map(({ key }) => key)
+      .filter((key) => AT_START.some((one) => key.startsWith(one)));
+    const stale = namesOf(context, (row) => row.pid !== null && staleKeys(context, row).length > 0);
+    const orphaned = namesOf(context, (row) => !after.services.has(row.service));
+    if (!restartChanged) return { differences, later, stale, orphaned, restarted: [] };
+    const restarted = await restartAll(context, lifecycle, stale, progress, signal);
+    return { differences, later, stale: [], orphaned, restarted };
+  };
 }
 
 /** The names of those that should run and are meant. */
@@ -84,11 +81,10 @@ function namesOf({ registry }: Context, isMeant: (row: InstanceRow) => boolean):
     .map((row) => instanceName(row.service, row.id));
 }
 
-/** Whether it was started with something else than is configured now; a reload before this one may have changed it. */
-function isStale({ config, supervisor }: Context, row: InstanceRow): boolean {
+/** In what an instance's release differs from what is configured now. */
+export function staleKeys({ config }: Pick<Context, "config">, row: InstanceRow): readonly string[] {
   const service = config().services.get(row.service);
-  const launched = supervisor.launchedWith(row);
-  return service !== undefined && launched !== undefined && launched !== launchOf(service);
+  return service && row.release ? differingKeys(row.release, service.release) : [];
 }
 
 async function restartAll(
@@ -104,7 +100,7 @@ async function restartAll(
     // Others may have been stopped or removed while the ones before were restarted.
     if (!names.includes(name) || registry.find(service, id)?.desired !== "running") continue;
     progress(`restarting ${name}`);
-    await lifecycle.restart(service, id, false, signal);
+    await lifecycle.restart(service, id, { stopFirst: false, anew: true }, signal);
     restarted.push(name);
   }
   return restarted;
@@ -117,6 +113,16 @@ function besides({ document, written }: Config, other: Config): unknown {
   });
   return { ...document, service: Object.fromEntries(services) };
 }
+
+export function differencesBetween(before: Config, after: Config): Difference[] {
+  return differencesOf(besides(before, after), besides(after, before)).map((one) =>
+    // Values of the environment may be secrets, and this goes to logs.
+    ENV.test(one.key) ? { ...one, before: one.before && HIDDEN, after: one.after && HIDDEN } : one,
+  );
+}
+
+const ENV = /^service\.[^.]+\.env\./;
+const HIDDEN = '"..."';
 
 /** The keys whose values differ, in the order of the files; a table that came or went is told key by key. */
 function differencesOf(before: unknown, after: unknown): Difference[] {

@@ -238,7 +238,8 @@ function toMember(row: InstanceRow): Member {
     runs: row.desired === "running",
     healthy: row.state === "healthy",
     sleeps: row.state === "sleeping",
-    seq: row.seq,
+    deployed: row.deployed,
+    deployedAfter: row.deployedAfter,
   };
 }
 

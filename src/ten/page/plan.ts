@@ -74,14 +74,15 @@ function plan(service: Service, planned: Planned, force: boolean): Plan {
 
 /** As the plans see it: a split has the instances that should run, in the order of their creation. */
 function serviceOf(name: string, split: SplitView): Service {
-  const members = split.map(({ id, version, state, weight }, seq) => ({
+  const members = split.map(({ id, version, state, weight }, place) => ({
     id: labelOf(id),
     version,
     weight: Math.round(weight * 100),
     runs: true,
     healthy: state === "healthy",
     sleeps: state === "sleeping",
-    seq,
+    deployed: place,
+    deployedAfter: 0,
   }));
   return { name, members };
 }

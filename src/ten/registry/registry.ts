@@ -150,7 +150,11 @@ class SqliteRegistry implements Registry {
       .limit(KEPT_CHANGES)
       .all();
     const toWeights = (record: Record<string, number>) => new Map(Object.entries(record));
-    return found.map((change) => ({ before: toWeights(change.before), after: toWeights(change.after) }));
+    return found.map(({ seq, before, after }) => ({
+      seq,
+      before: toWeights(before),
+      after: toWeights(after),
+    }));
   }
 
   events({ after, limit }: { readonly after?: number; readonly limit: number }): readonly EventRow[] {

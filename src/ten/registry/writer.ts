@@ -1,5 +1,5 @@
 // The writes of one transaction, and the copy in memory that follows each of them once it has committed.
-import { eq } from "drizzle-orm";
+import { eq, max } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { instanceName } from "../../core/name.ts";
 import type { Weights } from "../../core/weight.ts";
@@ -13,8 +13,14 @@ export type Observation = Partial<Omit<InstanceRow, "seq" | "service" | "id">>;
 
 /** The writes that one transaction may make; the copy in memory follows when it has committed. */
 export interface Writer {
-  create(row: NewInstance): InstanceRow;
+  /** It counts as deployed now. */
+  create(row: Omit<NewInstance, "deployed" | "deployedAfter">): InstanceRow;
   update(row: InstanceRow, change: Observation): void;
+  /**
+   * They were deployed, or spawned, together, now: after all others of the registry. With `anew` a life of theirs begins, and
+   * what they took before is no concern of it.
+   */
+  markDeployed(rows: readonly InstanceRow[], anew: boolean): void;
   remove(row: InstanceRow): void;
   /** Forgets a service whose first instance could not be created, as if it had never been known. */
   forgetService(name: string): void;
@@ -68,8 +74,12 @@ export class RowWriter implements Writer {
     for (const effect of this.#effects) effect();
   }
 
-  create(values: NewInstance): InstanceRow {
-    const row = this.#db.insert(tables.instances).values(values).returning().get();
+  create(values: Omit<NewInstance, "deployed" | "deployedAfter">): InstanceRow {
+    const row = this.#db
+      .insert(tables.instances)
+      .values({ ...values, ...this.#deployedNow() })
+      .returning()
+      .get();
     this.#ensureService(row.service);
     this.#effects.push(() => this.#copy.rows.set(keyOf(row), row));
     return row;
@@ -78,6 +88,11 @@ export class RowWriter implements Writer {
   update(row: InstanceRow, change: Observation): void {
     this.#db.update(tables.instances).set(change).where(eq(tables.instances.seq, row.seq)).run();
     this.#effects.push(() => this.#copy.merge(row, change));
+  }
+
+  markDeployed(rows: readonly InstanceRow[], anew: boolean): void {
+    const { deployed, deployedAfter } = this.#deployedNow();
+    for (const row of rows) this.update(row, anew ? { deployed, deployedAfter } : { deployed });
   }
 
   remove(row: InstanceRow): void {
@@ -126,6 +141,19 @@ export class RowWriter implements Writer {
   event(service: string, instance: string | null, kind: string, detail: string): void {
     const at = this.#clock.now();
     this.#db.insert(tables.events).values({ at, service, instance, kind, detail }).run();
+  }
+
+  #deployedNow(): { deployed: number; deployedAfter: number } {
+    const { instances, changes } = tables;
+    const newest = this.#db
+      .select({ deployed: max(instances.deployed) })
+      .from(instances)
+      .get();
+    const last = this.#db
+      .select({ seq: max(changes.seq) })
+      .from(changes)
+      .get();
+    return { deployed: (newest?.deployed ?? 0) + 1, deployedAfter: last?.seq ?? 0 };
   }
 
   #ensureService(name: string): void {

@@ -3,6 +3,7 @@ import { type CheckResult, checkHealth } from "../../platform/net/health-check.t
 import type { ListeningPorts } from "../../platform/net/listening-ports.ts";
 import { createProber } from "../../platform/net/prober.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import type { Release } from "../config/release.ts";
 import type { Service } from "../config/service.ts";
 import type { Instance } from "./instance.ts";
 import type { Cadence } from "./instance-deps.ts";
@@ -22,8 +23,8 @@ export interface ChecksParts {
   readonly listeners: ListeningPorts;
   /** The server's own. */
   readonly domain: string;
-  /** The rules of a service, also when it is no longer configured. */
-  serviceOf(name: string): Service;
+  /** The rules of a service for a release, also when it is no longer configured. */
+  serviceOf(name: string, release: Release | null): Service;
 }
 
 const CHECKS_AT_ONCE = 64;
@@ -66,9 +67,10 @@ export function createChecks(parts: ChecksParts): Checks {
         return;
       }
       watched.set(run.key, { instance, run });
+      const service = parts.serviceOf(instance.service, run.build.release);
       prober.repace(run.key, {
-        check: (signal) => check(parts.serviceOf(instance.service), run, signal),
-        intervalMs: parts.serviceOf(instance.service).health.intervalMs,
+        check: (signal) => check(service, run, signal),
+        intervalMs: service.health.intervalMs,
         retryMs: [RECHECK_MS],
         retryAfterHangMs: RECHECK_AFTER_HANG_MS,
         starting: cadence === "starting",

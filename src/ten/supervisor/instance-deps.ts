@@ -1,9 +1,10 @@
 // The dependencies of an Instance: all that it reaches, and nothing of what reaches it.
 import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import type { Release } from "../config/release.ts";
 import type { Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
-import type { Run } from "./run.ts";
+import type { Build, Run } from "./run.ts";
 
 export type State = InstanceRow["state"];
 /** Quickly repeated until it is healthy; as configured; not at all. */
@@ -14,6 +15,7 @@ export type Role = "routed" | "other";
 export interface Launched {
   readonly process: ManagedProcess;
   readonly port: number;
+  readonly release: Release;
 }
 
 /** What an Instance is given. */
@@ -24,7 +26,7 @@ export interface InstanceDeps {
   /** Its service as configured now, or as it last was. */
   service(): Service;
   /** Commits a port and a nonce, then starts the process. Throws a fault when it cannot be created. */
-  launch(row: InstanceRow, role: Role): Promise<Launched>;
+  launch(row: InstanceRow, role: Role, build: Build): Promise<Launched>;
   /** How the process of a run ended, in words. */
   describeExit(run: Run, exit: Exit): string;
   /** The processes of a run are gone: what was made for them is removed. */

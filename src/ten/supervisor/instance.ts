@@ -18,9 +18,18 @@ import type { InstanceRow, Observation } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
 import type { InstanceDeps, Role, State } from "./instance-deps.ts";
 import { type Patience, within } from "./patience.ts";
-import { Run } from "./run.ts";
+import { type Build, Run } from "./run.ts";
 
 const NO_PROCESS: Observation = { pid: null, startTime: null, nonce: null, port: null };
+
+export interface Replacement extends Patience {
+  /** What the successor is made from; as the run before it unless given. */
+  readonly build?: Build;
+  /** Awaited when it is healthy, before it takes over; when it rejects the run before it goes on. */
+  readonly ready?: () => Promise<void>;
+  /** Awaited when it did not get healthy, while it is still there. */
+  readonly onFailure?: () => Promise<unknown>;
+}
 
 export class Instance {
   readonly service: string;
@@ -83,7 +92,7 @@ export class Instance {
       this.#clear();
       this.#waking ||= this.row.state === "sleeping";
       this.#become("starting", reason, {});
-      this.#run = await this.#launch("routed");
+      this.#run = await this.#launch("routed", this.row);
       this.#expectHealth(this.#run);
     });
   }
@@ -102,18 +111,19 @@ export class Instance {
    * Starts a second process beside the one that runs; when it is healthy routes to it, drains the first and ends it. Rejects
    * when it does not get healthy: then the first goes on, and nothing has changed. False when there was none to replace.
    */
-  replace(reason: string, patience: Patience): Promise<boolean> {
-    const done = this.#lastReplacement.then(() => this.#replace(reason, patience));
+  replace(reason: string, how: Replacement): Promise<boolean> {
+    const done = this.#lastReplacement.then(() => this.#replace(reason, how));
     this.#lastReplacement = done.catch(() => {});
     return done;
   }
 
   /** Takes over a process that outlived its supervisor, with the state that the registry remembers. */
   adopt(process: ManagedProcess): void {
-    const { state, port, desired } = this.row;
+    const { state, port, desired, version, release } = this.row;
     const nowMs = this.#deps.clock.monotonic();
     const wasJudged = state === "healthy" || state === "unhealthy";
-    const run = new Run(process, port, nowMs, wasJudged ? adoptedHealth(state, nowMs) : undefined);
+    const health = wasJudged ? adoptedHealth(state, nowMs) : undefined;
+    const run = new Run(process, port, { version, release }, nowMs, health);
     this.#follow(run);
     this.#run = run;
     if (wasJudged) this.#deps.watch(run, "steady");
@@ -199,12 +209,14 @@ export class Instance {
     }
   }
 
-  async #replace(reason: string, patience: Patience): Promise<boolean> {
-    const successor = await this.#oneByOne(() => this.#startSuccessor(reason));
+  async #replace(reason: string, { build, ready, onFailure, ...patience }: Replacement): Promise<boolean> {
+    const successor = await this.#oneByOne(() => this.#startSuccessor(reason, build ?? this.row));
     if (!successor) return false;
     try {
       await within(patience, this.#deps.clock, this.name, successor.healthy);
+      await ready?.();
     } catch (thrown) {
+      await onFailure?.();
       await this.#oneByOne(() => this.#dropSuccessor(successor, thrown));
       throw thrown;
     }
@@ -213,10 +225,10 @@ export class Instance {
     return true;
   }
 
-  async #startSuccessor(reason: string): Promise<Run | undefined> {
+  async #startSuccessor(reason: string, build: Build): Promise<Run | undefined> {
     if (!this.#run || this.row.desired === "stopped") return undefined;
     this.#become(this.row.state, `${reason}; its successor starts`, {});
-    this.#successor = await this.#launch("other");
+    this.#successor = await this.#launch("other", build);
     this.#deps.watch(this.#successor, "starting");
     return this.#successor;
   }
@@ -240,11 +252,11 @@ export class Instance {
     this.#leaving = before;
     this.#clear();
     if (before) this.#deps.watch(before, "none");
-    const { lastCheck, identity } = successor;
+    const { lastCheck, identity, build } = successor;
     this.#restarts.passed(this.#deps.clock.monotonic(), false);
     this.#deps.watch(successor, "steady");
     const reason = `check passed: ${lastCheck?.detail ?? ""}`;
-    this.#become("healthy", reason, { ...identity, other: before?.identity ?? null });
+    this.#become("healthy", reason, { ...identity, ...build, other: before?.identity ?? null });
     return before;
   }
 
@@ -282,9 +294,9 @@ export class Instance {
     return [this.#run, this.#successor, this.#leaving].filter((run) => run !== undefined);
   }
 
-  async #launch(role: Role): Promise<Run> {
-    const { process, port } = await this.#deps.launch(this.row, role);
-    const run = new Run(process, port, this.#deps.clock.monotonic());
+  async #launch(role: Role, { version, release: wanted }: Build): Promise<Run> {
+    const { process, port, release } = await this.#deps.launch(this.row, role, { version, release: wanted });
+    const run = new Run(process, port, { version, release }, this.#deps.clock.monotonic());
     this.#follow(run);
     this.#deps.registry.observe(this.row, role === "other" ? { other: run.identity } : run.identity);
     return run;
@@ -339,7 +351,7 @@ export class Instance {
     this.#successor = undefined;
     this.#clear();
     this.#deps.watch(run, "none");
-    const next = this.#run ? { ...this.#run.identity, other: null } : NO_PROCESS;
+    const next = this.#run ? { ...this.#run.identity, ...this.#run.build, other: null } : NO_PROCESS;
     this.#become("starting", text, { ...next, lastExit: text });
     await this.#cleanUp(run);
     // What was to follow it is on its way, and is now judged as any run that starts.

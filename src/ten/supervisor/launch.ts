@@ -1,6 +1,9 @@
 // One start of an instance: confined, with a port and a mark of its own, and both written down before the process exists.
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
+import { fill } from "../../core/template.ts";
 import { choosePort } from "../../platform/net/ports.ts";
 import { bootId } from "../../platform/process/proc.ts";
 import type { Processes } from "../../platform/process/process.ts";
@@ -9,8 +12,9 @@ import type { DataPaths } from "../config/paths.ts";
 import type { Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Confinement } from "./confinement.ts";
+import { readEnvFile } from "./env-file.ts";
 import type { Launched, Role } from "./instance-deps.ts";
-import { processSpecOf } from "./process-spec.ts";
+import { type Launched as LaunchedInstance, placeholders, processSpecOf } from "./process-spec.ts";
 
 export interface LaunchParts {
   readonly registry: Registry;
@@ -29,17 +33,19 @@ export interface LaunchParts {
 export function createLaunch(parts: LaunchParts) {
   const { registry, processes, confinement, paths } = parts;
 
-  return async (row: InstanceRow, role: Role, service: Service): Promise<Launched> => {
+  return async (row: InstanceRow, role: Role, version: string, service: Service): Promise<Launched> => {
     const nonce = `${registry.id}.${crypto.randomUUID()}`;
     const confined = await confinement.prepare(row, nonce, service.limits);
     const config = parts.config();
     const taken = new Set(registry.list().flatMap(portsOf));
     const port = choosePort({ range: config.settings.ports, taken, chance: Math.random() });
-    const launched = { id: row.id, version: row.version, port, nonce };
+    const launched = { id: row.id, version, port, nonce };
     const base = { ...parts.environment, ...confined.account?.env };
-    const command = processSpecOf(config, service, launched, base);
+    const secrets = secretsOf(config, service, launched, base);
+    const command = processSpecOf(config, service, launched, base, existsSync, secrets);
     const marks = { nonce, port, pid: null, startTime: null, bootId: bootId() };
-    const change = role === "other" ? { other: marks } : marks;
+    const { release } = service;
+    const change = role === "other" ? { other: marks } : { ...marks, release };
     await registry
       .write((writer) => writer.update(row, change))
       .catch((thrown) => {
@@ -57,13 +63,25 @@ export function createLaunch(parts: LaunchParts) {
         stdoutPath: paths.log(row.service, row.id, "stdout"),
         stderrPath: paths.log(row.service, row.id, "stderr"),
       });
-      return { process, port };
+      return { process, port, release };
     } catch (thrown) {
       if (role === "other") registry.observe(row, { other: null });
       await confinement.release(row, nonce).catch(() => {});
       throw thrown;
     }
   };
+}
+
+/** What env_file holds now. */
+function secretsOf(
+  config: Config,
+  service: Service,
+  launched: LaunchedInstance,
+  base: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  if (service.envFile === undefined) return {};
+  const file = fill(service.envFile, placeholders(config, service, launched, base));
+  return readEnvFile(resolve(config.directory, file));
 }
 
 /** The ports that a row has, one for each of its runs. */

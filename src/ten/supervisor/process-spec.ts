@@ -25,11 +25,14 @@ export interface ProcessSpec {
   readonly cwd: string;
 }
 
-/** The server's own business and its supervisor's, which an app would take for its own. */
-const OURS = /^(?:(?:TENEMENT|SLUM|TEN|BUN|WATCHDOG|LISTEN)_.*|NOTIFY_SOCKET|INVOCATION_ID|JOURNAL_STREAM)$/s;
+/** Our own variables, what the Bun in us obeys, and what the service manager said to us alone. */
+const OURS =
+  /^(?:(?:TENEMENT|SLUM|TEN)_.*|BUN_(?:OPTIONS|BE_BUN|INSPECT.*|CONFIG_.*)|NOTIFY_SOCKET|WATCHDOG_(?:USEC|PID)|LISTEN_(?:PID|FDS|FDNAMES)|INVOCATION_ID|JOURNAL_STREAM)$/s;
+/** What makes apps write their output when they write it, and not when a buffer is full. */
+const UNBUFFERED = { PYTHONUNBUFFERED: "1" };
 
 /**
- * The command of one start. `base` is the server's environment. A program with a slash in it is looked for from the
+ * The command of one start. `base` is the server's environment; `secrets` comes from env_file. A program with a slash in it is looked for from the
  * configuration's directory, then from the working directory; `exists` is asked which. An app without {port} in its words
  * reads PORT.
  */
@@ -39,8 +42,9 @@ export function processSpecOf(
   instance: Launched,
   base: Readonly<Record<string, string | undefined>>,
   exists: (path: string) => boolean = existsSync,
+  secrets: Readonly<Record<string, string>> = {},
 ): ProcessSpec {
-  const values = placeholders(config, service, instance);
+  const values = placeholders(config, service, instance, base);
   const cwd = resolve(config.directory, fill(service.workdir, values));
   const [program, ...args] = service.words;
   return {
@@ -48,12 +52,17 @@ export function processSpecOf(
       programPath(fill(program, values), config.directory, cwd, exists),
       ...args.map((word) => fill(word, values)),
     ],
-    env: environment(service, instance, base, values),
+    env: environment(service, instance, base, secrets, values),
     cwd,
   };
 }
 
-function placeholders(config: Config, service: Service, instance: Launched): PlaceholderValues {
+export function placeholders(
+  config: Config,
+  service: Service,
+  instance: Launched,
+  env: Readonly<Record<string, string | undefined>>,
+): PlaceholderValues {
   const paths = dataPaths(config.settings.dataDir);
   return {
     name: service.name,
@@ -63,6 +72,7 @@ function placeholders(config: Config, service: Service, instance: Launched): Pla
     instance_dir: paths.instance(service.name, instance.id),
     shared_dir: paths.shared(service.name),
     port: String(instance.port),
+    env,
   };
 }
 
@@ -82,9 +92,10 @@ function environment(
   service: Service,
   instance: Launched,
   base: Readonly<Record<string, string | undefined>>,
+  secrets: Readonly<Record<string, string>>,
   values: PlaceholderValues,
 ): Record<string, string> {
-  const env: Record<string, string> = {};
+  const env: Record<string, string> = { ...UNBUFFERED };
   for (const [name, value] of Object.entries(base))
     if (value !== undefined && !OURS.test(name)) env[name] = value;
   const ours = {
@@ -96,5 +107,5 @@ function environment(
     TEN_NONCE: instance.nonce,
   };
   const theirs = Object.entries(service.env).map(([name, value]) => [name, fill(value, values)]);
-  return { ...env, ...ours, ...Object.fromEntries(theirs) };
+  return { ...env, ...ours, ...secrets, ...Object.fromEntries(theirs) };
 }

@@ -3,11 +3,20 @@ import { Fault } from "../../core/fault.ts";
 import { freshHealth, type Health, nextHealth } from "../../core/health.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import type { ManagedProcess } from "../../platform/process/process.ts";
+import type { Release } from "../config/release.ts";
 import type { RunIdentity } from "../registry/schema.ts";
+
+/** What a run is made from. */
+export interface Build {
+  readonly version: string;
+  /** Null: as is configured now. */
+  readonly release: Release | null;
+}
 
 export class Run {
   readonly process: ManagedProcess;
   readonly port: number | null;
+  readonly build: Build;
   /** On the monotonic clock: when this supervisor started or adopted it. */
   readonly startedAtMs: number;
   health: Health;
@@ -16,9 +25,16 @@ export class Run {
   exit: string | undefined;
   readonly #becameHealthy = Promise.withResolvers<void>();
 
-  constructor(process: ManagedProcess, port: number | null, nowMs: number, health: Health = freshHealth()) {
+  constructor(
+    process: ManagedProcess,
+    port: number | null,
+    build: Build,
+    nowMs: number,
+    health: Health = freshHealth(),
+  ) {
     this.process = process;
     this.port = port;
+    this.build = build;
     this.startedAtMs = nowMs;
     this.health = health;
     // Most runs have nobody who waits for them.

@@ -9,14 +9,15 @@ import type { ManagedProcess, Processes } from "../../platform/process/process.t
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Config } from "../config/config.ts";
 import type { DataPaths } from "../config/paths.ts";
-import { launchOf, orphanService, type Service } from "../config/service.ts";
+import type { Release } from "../config/release.ts";
+import { orphanService, released, type Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
 import type { RoutesInForce } from "../routing/routes-in-force.ts";
 import { type AdoptionParts, adoptRow, runsOf, settleAll } from "./adoption.ts";
 import { type Checks, createChecks } from "./checks.ts";
 import { type Confinement, createConfinement } from "./confinement.ts";
-import { Instance } from "./instance.ts";
+import { Instance, type Replacement } from "./instance.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
 import { createLaunch } from "./launch.ts";
 import type { Patience } from "./patience.ts";
@@ -29,8 +30,6 @@ export interface Supervisor extends Disposable {
   of(row: InstanceRow): Instance;
   find(row: InstanceRow): Instance | undefined;
   lifeOf(row: InstanceRow): Life | undefined;
-  /** `launchOf` its service when it was started, or adopted; undefined before. */
-  launchedWith(row: InstanceRow): string | undefined;
   /** Drops a row that was removed; its process must have ended. */
   forget(row: InstanceRow): void;
   /** Takes over every process that outlived the last server. Touches none. */
@@ -43,11 +42,7 @@ export interface Supervisor extends Disposable {
    * Restarts an instance that runs, and starts one that does not: a successor takes over when it is healthy, or, with
    * `stopFirst`, after the end of the process before it. Resolves when it is healthy and what was before it has ended.
    */
-  restart(
-    row: InstanceRow,
-    reason: string,
-    options: Patience & { readonly stopFirst: boolean },
-  ): Promise<void>;
+  restart(row: InstanceRow, reason: string, how: Restart): Promise<void>;
   /** Ends all processes side by side; what should run stays noted, and the next start brings it back. */
   endAll(): Promise<void>;
   /** SIGKILL to everything, at once. */
@@ -62,6 +57,10 @@ export interface Supervisor extends Disposable {
   untilHealthy(row: InstanceRow, patience: Patience): Promise<void>;
   /** Checks an instance's health now; undefined when it has no process. */
   check(row: InstanceRow): Promise<CheckResult | undefined>;
+}
+
+export interface Restart extends Replacement {
+  readonly stopFirst: boolean;
 }
 
 export interface SupervisorParts {
@@ -91,7 +90,6 @@ class InstanceSupervisor implements Supervisor {
   readonly #stalls: Disposable;
   /** The rules of services that are no longer configured. */
   readonly #remembered = new Map<string, Service>();
-  readonly #launches = new Map<string, string>();
 
   constructor(parts: SupervisorParts) {
     const { registry, clock, onTrouble } = parts;
@@ -101,7 +99,7 @@ class InstanceSupervisor implements Supervisor {
       createCgroups({ parent: `ten-${registry.id}`, clock }),
     );
     this.#launch = createLaunch({ ...parts, confinement: this.#confinement });
-    this.#checks = createChecks({ ...parts, serviceOf: (name) => this.#serviceOf(name) });
+    this.#checks = createChecks({ ...parts, serviceOf: (name, release) => this.#serviceOf(name, release) });
     this.#onSick = createSickQueue({
       clock,
       isSick: ({ service, id }) => registry.find(service, id)?.state === "unhealthy",
@@ -131,13 +129,8 @@ class InstanceSupervisor implements Supervisor {
     return this.find(row)?.life;
   }
 
-  launchedWith(row: InstanceRow): string | undefined {
-    return this.#launches.get(instanceName(row.service, row.id));
-  }
-
   forget(row: InstanceRow): void {
     const name = instanceName(row.service, row.id);
-    this.#launches.delete(name);
     this.#instances.get(name)?.leave();
     this.#instances.delete(name);
   }
@@ -169,16 +162,14 @@ class InstanceSupervisor implements Supervisor {
       await rm(paths.instance(row.service, row.id), { recursive: true, force: true });
   }
 
-  async restart(
-    row: InstanceRow,
-    reason: string,
-    { stopFirst, ...patience }: Patience & { readonly stopFirst: boolean },
-  ): Promise<void> {
+  async restart(row: InstanceRow, reason: string, { stopFirst, ...how }: Restart): Promise<void> {
     const instance = this.of(row);
-    if (stopFirst || !this.#serviceOf(row.service).overlap) await this.halt(row, reason);
-    else await instance.replace(reason, patience);
+    if (stopFirst || !this.#serviceOf(row.service).overlap) {
+      await this.halt(row, reason);
+      if (how.build) this.#parts.registry.observe(row, how.build);
+    } else await instance.replace(reason, how);
     await instance.startAgain(reason);
-    await this.untilHealthy(row, patience);
+    await this.untilHealthy(row, how);
   }
 
   endAll(): Promise<void> {
@@ -232,10 +223,9 @@ class InstanceSupervisor implements Supervisor {
       clock,
       random: Math.random,
       service: () => this.#serviceOf(row.service),
-      launch: (current, role) => {
-        const service = this.#requireService(row.service);
-        this.#launches.set(name, launchOf(service));
-        return this.#launch(current, role, service);
+      launch: async (current, role, { version, release }) => {
+        if (release === null) this.#requireService(row.service);
+        return this.#launch(current, role, version, this.#serviceOf(row.service, release));
       },
       describeExit: (run, exit) => this.#confinement.describeExit(row, run.key, exit),
       release: (run) => this.#confinement.release(row, run.key).catch(report),
@@ -259,8 +249,11 @@ class InstanceSupervisor implements Supervisor {
   }
 
   #adopted(row: InstanceRow, process: ManagedProcess): void {
+    const { registry, config } = this.#parts;
+    // Rows of older versions: what runs is what is configured, as far as anybody knows.
+    const release = row.release ?? config().services.get(row.service)?.release ?? null;
+    if (release !== row.release) registry.observe(row, { release });
     this.of(row).adopt(process);
-    this.#launches.set(instanceName(row.service, row.id), launchOf(this.#serviceOf(row.service)));
   }
 
   async #restartSick(instance: Instance): Promise<void> {
@@ -273,18 +266,17 @@ class InstanceSupervisor implements Supervisor {
   }
 
   /** As configured now; what is no longer configured keeps the rules that it had, until it is stopped. */
-  #serviceOf(name: string): Service {
+  #serviceOf(name: string, release: Release | null = null): Service {
     const service =
       this.#parts.config().services.get(name) ?? this.#remembered.get(name) ?? orphanService(name);
     this.#remembered.set(name, service);
-    return service;
+    return released(service, release);
   }
 
-  #requireService(name: string): Service {
-    const config = this.#parts.config();
-    const service = config.services.get(name);
-    if (service) return service;
-    throw new Fault("not_found", `there is no service ${name} in ${config.path}`, `add [service.${name}]`);
+  #requireService(name: string): void {
+    const { services, path } = this.#parts.config();
+    if (services.has(name)) return;
+    throw new Fault("not_found", `there is no service ${name} in ${path}`, `add [service.${name}]`);
   }
 
   /** Puts the routes into force, and waits for what is in flight to where they no longer lead. */

@@ -21,9 +21,10 @@ test("the defaults as documented are the defaults", () => {
   const written = parseConfig(defaults, FILE, { ephemeral: EPHEMERAL });
   const left = parseConfig('[service.api]\ncommand = "./releases/{version}/server --port {port}"', FILE);
   expect(left.settings).toEqual(written.settings);
-  expect({ ...left.services.get("api"), env: undefined }).toEqual({
+  const withoutEnv = { env: undefined, release: undefined };
+  expect({ ...left.services.get("api"), ...withoutEnv }).toEqual({
     ...written.services.get("api"),
-    env: undefined,
+    ...withoutEnv,
   });
 });
 
@@ -43,6 +44,14 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     words: ["./releases/{version}/server", "--port", "{port}"],
     workdir: ".",
     env: { DATABASE_PATH: "{shared_dir}/app.db" },
+    envFile: undefined,
+    release: {
+      command: "./releases/{version}/server --port {port}",
+      args: [],
+      workdir: ".",
+      env: { DATABASE_PATH: "{shared_dir}/app.db" },
+      isolation: "process",
+    },
     domains: [],
     health: { path: undefined, host: undefined, intervalMs: 10_000, timeoutMs: 2000 },
     restart: {
@@ -96,6 +105,12 @@ test("a service overrides how it is checked and restarted, in fractions of a sec
   expect(api?.health).toMatchObject({ intervalMs: 500, timeoutMs: 250 });
   expect(api?.restart.maxRestarts).toBe(1);
   expect(api?.policy.requestTimeoutMs).toBe(1);
+});
+
+test("a $ in the middle of a value, as in a password or its hash, is text", () => {
+  const hash = "$2b$10$N9qo8uLOickgx2ZMRZoMye";
+  const config = parseConfig(`[service.api]\ncommand = "x"\nenv.A = "${hash}"\nenv.B = "5$"`, FILE);
+  expect(config.services.get("api")?.env).toEqual({ A: hash, B: "5$" });
 });
 
 test("an error page is read once, from the file's directory, and every reason why not names its key", () => {
@@ -223,6 +238,14 @@ describe("one wrong thing is told in one line", () => {
     [
       api("env.__proto__ = '1'"),
       "service.api.env.__proto__: not the name of a variable, allowed: A-Z, a-z, 0-9 and _",
+    ],
+    [
+      api("env.P = '$PATH:/opt'"),
+      "service.api.env.P: $PATH is not expanded; write {env.PATH}, or keep a value that is meant so in env_file",
+    ],
+    [
+      api("env.P = 'http://x:${PORT}/'"),
+      "service.api.env.P: ${PORT} is not expanded; write {port}, or keep a value that is meant so in env_file",
     ],
     [api("env.N = 5"), "service.api.env.N: expected a string, got 5"],
     [api('env.N = "a\\u0000"'), "service.api.env.N: contains a NUL character"],

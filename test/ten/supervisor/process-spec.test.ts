@@ -43,12 +43,23 @@ test("the environment is the server's without its own business, then ours, then 
     NOTIFY_SOCKET: "/n",
     INVOCATION_ID: "i",
     JOURNAL_STREAM: "j",
+    LISTEN_PID: "1",
+    BUN_BE_BUN: "1",
+    BUN_INSPECT_NOTIFY: "x",
     TENANT: "kept",
+    // Of others, however much they look like ours.
+    LISTEN_ADDR: "0.0.0.0",
+    WATCHDOG_INTERVAL: "5",
+    BUN_INSTALL: "/opt/bun",
     UNSET: undefined,
   };
   expect(commandFor(`command = "x"\nenv = { HOST = "127.0.0.2" }`, nothing, base).env).toEqual({
     PATH: "/bin",
     TENANT: "kept",
+    LISTEN_ADDR: "0.0.0.0",
+    WATCHDOG_INTERVAL: "5",
+    BUN_INSTALL: "/opt/bun",
+    PYTHONUNBUFFERED: "1",
     HOST: "127.0.0.2",
     PORT: "20001",
     TEN_SERVICE: "api",
@@ -56,6 +67,12 @@ test("the environment is the server's without its own business, then ours, then 
     TEN_VERSION: "1.2",
     TEN_NONCE: "secret",
   });
+});
+
+test("variables of the server's are taken by {env.NAME}, and apps write without a buffer unless told otherwise", () => {
+  const service = `command = "x {env.PATH}"\nenv = { PATH = "/opt:{env.PATH}", PYTHONUNBUFFERED = "" }`;
+  const { argv, env } = commandFor(service, nothing, { PATH: "/bin" });
+  expect([argv[1], env.PATH, env.PYTHONUNBUFFERED]).toEqual(["/bin", "/opt:/bin", ""]);
 });
 
 test("a bare program is left to PATH, an absolute one as it is", () => {
