@@ -79,3 +79,24 @@ function wanted(mode: RestartMode, ending: Ending): boolean {
   if (mode === "on-failure") return ending !== "exited_zero";
   return mode === "always";
 }
+
+/** What the restart policy has to remember of an instance: its restarts, and its last stretch of health. */
+export class Restarts {
+  #history = NO_RESTARTS;
+  /** On the monotonic clock: the current, or else the last, stretch of health. */
+  #healthy = { fromMs: 0, toMs: 0 };
+
+  /** A check passed at `nowMs`; `goesOn` when the one before had passed too. */
+  passed(nowMs: number, goesOn: boolean): void {
+    this.#healthy = { fromMs: goesOn ? this.#healthy.fromMs : nowMs, toMs: nowMs };
+  }
+
+  /** `chance` is 0 up to 1. */
+  decide(policy: RestartPolicy, ending: Ending, nowMs: number, chance: number): RestartDecision {
+    const healthyForMs = this.#healthy.toMs - this.#healthy.fromMs;
+    const decision = decideRestart(policy, this.#history, ending, healthyForMs, nowMs, chance);
+    this.#history = decision.history;
+    this.#healthy = { fromMs: nowMs, toMs: nowMs };
+    return decision;
+  }
+}

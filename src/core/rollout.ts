@@ -189,12 +189,17 @@ export function planRollback(service: Service, history: readonly Change[]): Plan
   );
 }
 
-/** When each version was last deployed. */
+/** When each version was last deployed: those of its instances tell that take traffic, else those that run, else all. */
 function deployOrders(service: Service): ReadonlyMap<string, number> {
-  const orders = new Map<string, number>();
-  for (const { version, deployed } of service.members)
-    orders.set(version, Math.max(deployed, orders.get(version) ?? 0));
-  return orders;
+  const versions = Map.groupBy(service.members, (m) => m.version);
+  return new Map(
+    Array.from(versions, ([version, members]) => {
+      const running = members.filter((m) => m.runs);
+      const taking = running.filter((m) => m.weight > 0);
+      const telling = [taking, running].find((some) => some.length > 0) ?? members;
+      return [version, Math.max(...telling.map((m) => m.deployed))];
+    }),
+  );
 }
 
 function noTakers(service: Service): Fault {

@@ -236,6 +236,14 @@ describe("rollback", () => {
     );
   });
 
+  test("is not misled by an instance of the old version that was spawned later, without traffic", () => {
+    const history = [change({ v1: 10000, v2: 0 }, { v1: 8000, v2: 2000 }, 2)];
+    const more = { version: "v1", deployed: 3 };
+    const members = [member("v1", 8000), member("v2", 2000)];
+    for (const extra of [member("old", 0, { ...more, runs: false }), member("extra", 0, more)])
+      expect(plain(planRollback(api(...members, extra), history))).toMatchObject({ v1: 10000, v2: 0 });
+  });
+
   test("takes several instances that were deployed together as one, whenever each was started", () => {
     const history = [change({ a1: 10000, b1: 0, b2: 0 }, { a1: 0, b1: 5000, b2: 5000 }, 1)];
     const b = (id: string, deployed: number) => member(id, 5000, { version: "b", deployed });

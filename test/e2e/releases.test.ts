@@ -1,6 +1,7 @@
 // A release carries its configuration: what an instance was deployed with stays with it, whatever the file says later.
 import { describe, expect, test } from "bun:test";
 import { chmodSync, renameSync, writeFileSync } from "node:fs";
+import { writeOldRegistry } from "../support/old-registry.ts";
 import { writeRelease } from "../support/releases.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten, untilState } from "./ten.ts";
@@ -27,10 +28,11 @@ ${more}
 COLOUR = "${colour}"
 `;
 
-async function start(colour = "red", more?: string): Promise<Ten> {
+async function start(colour = "red", more?: string, prepare?: (dir: string) => void): Promise<Ten> {
   return startTen({
     toml: toml(colour, more),
     prepare(dir) {
+      prepare?.(dir);
       for (const version of ["v1", "v2", "v3"]) writeRelease(dir, version, "app.ts", APP);
       writeRelease(dir, "slow", "app.ts", `await Bun.sleep(1_000);${APP}`);
     },
@@ -255,4 +257,21 @@ test("a server that was stopped while a version was healthy brings it back as it
   await untilState(ten, "api:v1", "healthy");
   await ten.ok("restart", "api:v1");
   expect(await said(ten)).toBe("v1 red");
+});
+
+test("a registry of the version before goes on: its instances start, with their weights, and from then on carry releases", async () => {
+  await using ten = await start("red", "", (dir) => writeOldRegistry(`${dir}/tenement-data`));
+  await untilState(ten, "api:v1", "healthy");
+  await untilState(ten, "api:v2", "healthy");
+  expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 8, "api:v2": 2 });
+  write(ten, "blue");
+  await ten.ok("restart", "api:v1");
+  expect(await said(ten, `v1.${HOST}`)).toBe("v1 red");
+  await ten.ok("rollback", "api");
+  expect(await ten.split(HOST, 5)).toEqual({ "api:v1": 5 });
+  // It was stopped before there were releases: what is configured when it is started is what it gets.
+  await ten.ok("reload");
+  await ten.ok("spawn", "api:old", "--version", "v1", "--weight", "0");
+  await untilState(ten, "api:old", "healthy");
+  expect(await said(ten, `old.${HOST}`)).toBe("v1 blue");
 });

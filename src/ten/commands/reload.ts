@@ -7,13 +7,13 @@ export default command({
   name: "reload",
   summary: "Make the running server read tenement.toml again",
   description:
-    "The file is checked whole before anything changes; SIGHUP to the server does the same. Routes, domains, timeouts and health checks take effect at once. Running instances keep the command and environment they were started with unless --restart-changed.",
+    "The file is checked whole before anything changes; SIGHUP to the server does the same. Routes, domains, timeouts and policies take effect at once. Instances keep the command, environment, health check and limits that they were deployed with, unless --restart-changed.",
   examples: [
     ["ten reload", "put the file into force and show what changed"],
-    ["ten reload --restart-changed", "then restart what runs with an old command, one by one"],
+    ["ten reload --restart-changed", "then restart what was deployed with something else, one by one"],
   ],
   args: {
-    restartChanged: flag("Restart instances whose command, environment or directory changed, one by one"),
+    restartChanged: flag("Restart instances that were deployed with something else, with that, one by one"),
   },
   async run(context) {
     const { args, out, signal } = context;
@@ -36,7 +36,7 @@ export default command({
     }
     if (done.stale.length > 0) {
       out.hint(
-        `still as they were started: ${done.stale.join(", ")}; restart them with: ten reload --restart-changed`,
+        `as they were deployed: ${done.stale.join(", ")}; restart them with: ten reload --restart-changed`,
       );
     }
     return 0;

@@ -2,13 +2,7 @@
 import { Fault, messageOf } from "../../core/fault.ts";
 import { adoptedHealth } from "../../core/health.ts";
 import { instanceName } from "../../core/name.ts";
-import {
-  decideRestart,
-  type Ending,
-  NO_RESTARTS,
-  type RestartDecision,
-  type RestartPolicy,
-} from "../../core/restart.ts";
+import { type Ending, type RestartDecision, Restarts } from "../../core/restart.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import { isFree } from "../../platform/net/ports.ts";
 import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
@@ -427,27 +421,6 @@ export class Instance {
 }
 
 const isJudged = (state: State) => state === "starting" || state === "healthy" || state === "unhealthy";
-
-/** What the restart policy has to remember of an instance: its restarts, and its last stretch of health. */
-class Restarts {
-  #history = NO_RESTARTS;
-  /** On the monotonic clock: the current, or else the last, stretch of health. */
-  #healthy = { fromMs: 0, toMs: 0 };
-
-  /** A check passed at `nowMs`; `goesOn` when the one before had passed too. */
-  passed(nowMs: number, goesOn: boolean): void {
-    this.#healthy = { fromMs: goesOn ? this.#healthy.fromMs : nowMs, toMs: nowMs };
-  }
-
-  /** `chance` is 0 up to 1. */
-  decide(policy: RestartPolicy, ending: Ending, nowMs: number, chance: number): RestartDecision {
-    const healthyForMs = this.#healthy.toMs - this.#healthy.fromMs;
-    const decision = decideRestart(policy, this.#history, ending, healthyForMs, nowMs, chance);
-    this.#history = decision.history;
-    this.#healthy = { fromMs: nowMs, toMs: nowMs };
-    return decision;
-  }
-}
 
 function describeNextTry(delayMs: number | undefined): string {
   if (delayMs === undefined) return "";

@@ -244,8 +244,8 @@ describe("one wrong thing is told in one line", () => {
       "service.api.env.P: $PATH is not expanded; write {env.PATH}, or keep a value that is meant so in env_file",
     ],
     [
-      api("env.P = 'http://x:${PORT}/'"),
-      "service.api.env.P: ${PORT} is not expanded; write {port}, or keep a value that is meant so in env_file",
+      api("env.P = 'x$PORT/'"),
+      "service.api.env.P: $PORT is not expanded; write {port}, or keep a value that is meant so in env_file",
     ],
     [api("env.N = 5"), "service.api.env.N: expected a string, got 5"],
     [api('env.N = "a\\u0000"'), "service.api.env.N: contains a NUL character"],
