@@ -95,7 +95,8 @@ describe("half-way", () => {
   });
 
   test("an instance that is removed while it is in line to be restarted for its sickness ends nothing", async () => {
-    await using ten = await startTen({ service: "unhealthy_restart_secs = 1\nhealth_check_interval = 0.1" });
+    const service = "overlap = false\nunhealthy_restart_secs = 1\nhealth_check_interval = 0.1";
+    await using ten = await startTen({ service });
     for (const id of ["a", "b"]) await ten.ok("spawn", `api:${id}`);
     for (const id of ["a", "b"]) await untilState(ten, `api:${id}`, "healthy");
     for (const id of ["a", "b"]) await ten.get(`${id}.${HOST}`, "/unhealthy");
@@ -126,8 +127,9 @@ describe("half-way", () => {
     const slow = ten.get(`a.${HOST}`, "/slow?ms=1500");
     await until("it is in flight", async () => (await ten.json<Flight>("ps")).instances[0]?.in_flight);
     await Bun.write(join(ten.dir, "tenement.toml"), `${tomlFor("bun")}[service.api.env]\nCOLOUR = "green"\n`);
+    const { "api:a": before } = await ten.ps();
     const reloading = ten.json<{ restarted: string[] }>("reload", "--restart-changed");
-    await untilState(ten, "api:a", "draining");
+    await until("the first drains", async () => (await ten.ps())["api:a"]?.pid !== before?.pid, 20_000);
     await ten.ok("stop", "api:b");
     expect((await reloading).restarted).toEqual(["api:a", "api:c"]);
     expect((await slow).status).toBe(200);
