@@ -28,10 +28,10 @@ export function createSelection(random: () => number, phase = 0): Selection {
   return {
     selectWeighted(route) {
       const known = turns.get(route.name);
-      if (known?.route === route) return nextOf(known, route);
-      const fresh = new Turns(route, phase, known?.route.epoch === route.epoch ? known : undefined);
+      if (known?.route === route) return known.probe() ?? nextOf(known, route);
+      const fresh = new Turns(route, phase, known);
       turns.set(route.name, fresh);
-      return nextOf(fresh, route);
+      return fresh.probe() ?? nextOf(fresh, route);
     },
     alternative(route, tried) {
       const left = usable(route).filter((target) => !tried.has(target.id));
@@ -70,6 +70,10 @@ class Turns {
   readonly #had: Float64Array;
   /** Places in `#targets`, the earliest next turn first. */
   readonly #heap: Uint32Array;
+  /** Targets that one request is to be let through to. */
+  readonly #probes: Target[];
+  /** The last probe of each that has had one, by its id. */
+  readonly #probed: ReadonlyMap<string, number>;
   readonly #gcd: number;
   #leftInPeriod: number;
   /** Turns that were taken together, to be served in random order: places in `#targets`. */
@@ -78,8 +82,15 @@ class Turns {
   #nowOver = 0;
   #nowUnder = 1;
 
-  constructor(route: Route, phase: number, before: Turns | undefined) {
+  /** Takes over from the turns before, but for the counters when a command has set the weights since. */
+  constructor(route: Route, phase: number, known: Turns | undefined) {
+    const before = known?.route.epoch === route.epoch ? known : undefined;
     this.route = route;
+    // Of several workers the first one probes.
+    this.#probes = phase > 0 ? [] : route.targets.filter((target) => known?.mayProbe(target));
+    this.#probed = new Map(
+      route.targets.flatMap(({ id, probe }) => (probe === undefined ? [] : [[id, probe]])),
+    );
     this.#targets = usable(route);
     const weights = this.#targets.map(({ weight }) => weight);
     this.#gcd = weights.reduce(greatestCommonDivisor, 0);
@@ -89,6 +100,17 @@ class Turns {
     if (before) this.#follow(before);
     else this.#startAt(phase);
     for (let i = (weights.length >> 1) - 1; i >= 0; i--) this.#sink(i);
+  }
+
+  /** Whether one request is to be let through to a target, and has not been. */
+  mayProbe({ id, readiness, probe = 0 }: Target): boolean {
+    if (readiness !== "unsure") return false;
+    return probe > (this.#probed.get(id) ?? 0) || this.#probes.some((target) => target.id === id);
+  }
+
+  /** A target that is to be probed with this request; nobody's turn is taken by that. */
+  probe(): Target | undefined {
+    return this.#probes.length === 0 ? undefined : this.#probes.pop();
   }
 
   next(): Target | undefined {

@@ -31,6 +31,11 @@ export interface Target {
   readonly address: Address;
   readonly weight: Hundredths;
   readonly readiness: Readiness;
+  /**
+   * An `unsure` target gets one request by weight whenever this number grows: to see whether it answers again. Undefined and
+   * for those that were there with the same number: none.
+   */
+  readonly probe?: number | undefined;
 }
 
 /** Who may name one target by its own host, past the weights. */

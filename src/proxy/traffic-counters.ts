@@ -1,5 +1,17 @@
 // What happened to each target's requests, counted cheaply enough for the hot path and mergeable over workers.
 
+/** Requests that were left without an answer: reset, refused, timed out, or still waiting. Uploads, upgrades and streams of events are not among them. */
+export interface Unanswered {
+  /** Those that have ended, since the target was first routed. */
+  readonly count: number;
+  /** Up to three different clients, hashed, that those are from which ended since the last answer, or wait for long. */
+  readonly clients: readonly number[];
+  /** How many wait for longer than 5, 10, 20, 40 and 80 s. */
+  readonly overdue: readonly number[];
+}
+
+export const NONE_UNANSWERED: Unanswered = { count: 0, clients: [], overdue: [0, 0, 0, 0, 0] };
+
 /** Cumulative counts of one target since it was first routed: rates are differences of two readings. */
 export interface TargetTraffic {
   readonly id: string;
@@ -13,6 +25,8 @@ export interface TargetTraffic {
   readonly statuses: readonly number[];
   /** Tries that gave no answer or broke off in its middle; not those that the visitor gave up. */
   readonly failures: number;
+  /** Requests that got no answer at all; see UnansweredCounter. */
+  readonly unanswered: Unanswered;
   /** Answers by the time to their head; bucket i holds those below `bucketLimitMs(i)`. */
   readonly buckets: readonly number[];
 }

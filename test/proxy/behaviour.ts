@@ -8,6 +8,7 @@ import { judges } from "./behaviour/judging.ts";
 import { keepsVisitors } from "./behaviour/keeping.ts";
 import { retries } from "./behaviour/retrying.ts";
 import { splits } from "./behaviour/splitting.ts";
+import { countsUnanswered } from "./behaviour/unanswered.ts";
 import { upgrades } from "./behaviour/upgrading.ts";
 import { waits } from "./behaviour/waiting.ts";
 
@@ -20,6 +21,7 @@ export function behavesAsDataPlane(name: string, create: PlaneFactory, takesCloc
     describe("keeps visitors", () => keepsVisitors(create));
     describe("answers itself", () => answersItself(create));
     describe("retries", () => retries(create));
+    describe("counts what was not answered:", () => countsUnanswered(create));
     describe("waits", () => waits(create));
     describe("upgrades", () => upgrades(create, takesClock));
     describe("drains", () => drains(create));

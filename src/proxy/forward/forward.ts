@@ -12,7 +12,9 @@ import { choose, isChanged, Pause, type RequestState } from "./choose-target.ts"
 import type { HttpTransport } from "./http-transport.ts";
 import type { InFlight } from "./in-flight.ts";
 import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
+import { isSilence } from "./unanswered.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
+import { isUpgrade } from "./websocket.ts";
 
 const MOST_TRIES = 3;
 /** How long a request that nobody else can take waits for news about the target that failed it. */
@@ -79,10 +81,13 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       const answer = await carrier.attempt(visit, target, load);
       const headMs = clock.monotonic() - begun;
       load.meter.answered(answer.status, headMs);
+      load.unanswered.answered(visit);
       visit.trial?.answered(answer.status, headMs);
       return carrier.respond(visit, target, answer);
     } catch (thrown) {
       visit.trial?.left();
+      const isCounted = thrown instanceof UpstreamFailure && !isUpgrade(visit);
+      load.unanswered.failed(visit, isCounted && isSilence(thrown, visit.body));
       return recover(visit, target, thrown);
     }
   }

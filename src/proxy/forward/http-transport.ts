@@ -132,8 +132,14 @@ function inTime(
   });
 }
 
+/** Whether the target has all that it needs for an answer; a stream of events may have nothing to say for long. */
+function isWholeAsked({ request }: RequestState, body: OutgoingBody): boolean {
+  if (body !== null && !(body instanceof Uint8Array)) return false;
+  return request.headers.get("accept") !== "text/event-stream";
+}
+
 export function createHttpTransport(parts: HttpTransportParts): HttpTransport<UpstreamResponse> {
-  const { upstream, fields } = parts;
+  const { upstream, fields, clock } = parts;
   const reserved = new Set([fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()));
 
   async function readThenSend(visit: RequestState, target: Target, load: Load): Promise<UpstreamResponse> {
@@ -158,6 +164,7 @@ export function createHttpTransport(parts: HttpTransportParts): HttpTransport<Up
     load: Load,
   ): Promise<UpstreamResponse> {
     const { method, path, fields } = visit;
+    if (isWholeAsked(visit, body)) load.unanswered.begin(visit, clock.monotonic());
     return upstream.send(
       target.address,
       { method, path, fields, body },

@@ -1,12 +1,15 @@
 // What is under way to each target: counted from the pick to the last byte read from it, and waited for when it drains.
 import type { Clock } from "../../platform/time/clock.ts";
 import { Meter, type TargetTraffic } from "../traffic-counters.ts";
+import type { RequestState } from "./choose-target.ts";
+import { UnansweredCounter } from "./unanswered.ts";
 
 /** What all loads of one target share: its counters, and what is open at any address. Lives as long as it is routed or busy. */
 class Whole {
   readonly id: string;
   readonly clock: Clock;
   readonly meter = new Meter();
+  readonly unanswered: UnansweredCounter<RequestState>;
   open = 0;
   /** When `open` last became 0, on the monotonic clock. */
   idleSince: number;
@@ -16,9 +19,10 @@ class Whole {
   readonly leaving = new Set<Load>();
   readonly onEnd = new Set<() => void>();
 
-  constructor(id: string, clock: Clock) {
+  constructor(id: string, clock: Clock, clientOf: (visit: RequestState) => string) {
     this.id = id;
     this.clock = clock;
+    this.unanswered = new UnansweredCounter(clientOf);
     this.idleSince = clock.monotonic();
     this.current = new Load(this);
   }
@@ -62,6 +66,10 @@ export class Load {
     return this.#whole.meter;
   }
 
+  get unanswered(): UnansweredCounter<RequestState> {
+    return this.#whole.unanswered;
+  }
+
   begin(): void {
     this.open += 1;
     this.#whole.open += 1;
@@ -102,10 +110,11 @@ export class Load {
   /** Of the target, at whichever address. */
   traffic(): TargetTraffic {
     const { id, meter, open, idleSince, clock } = this.#whole;
+    const unanswered = this.#whole.unanswered.read(clock.monotonic());
     const { requests, failures } = meter;
     const { statuses, buckets } = meter.counts();
     const idleMs = open > 0 ? 0 : clock.monotonic() - idleSince;
-    return { id, inFlight: open, idleMs, requests, failures, statuses, buckets };
+    return { id, inFlight: open, idleMs, requests, failures, unanswered, statuses, buckets };
   }
 }
 
@@ -123,14 +132,18 @@ export interface InFlight {
   retain(targets: ReadonlyMap<string, string | undefined>): void;
 }
 
-export function createInFlight(clock: Clock): InFlight {
+/** `clientOf` says who a request is from, as far as that can be trusted. */
+export function createInFlight(
+  clock: Clock,
+  clientOf: (visit: RequestState) => string = ({ peer }) => peer,
+): InFlight {
   const wholes = new Map<string, Whole>();
   let addresses: ReadonlyMap<string, string | undefined> = new Map();
   return {
     of(targetId) {
       const known = wholes.get(targetId);
       if (known !== undefined) return known.current;
-      const whole = new Whole(targetId, clock);
+      const whole = new Whole(targetId, clock, clientOf);
       whole.route(addresses.get(targetId));
       wholes.set(targetId, whole);
       return whole.current;

@@ -28,7 +28,9 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
   const clock = options.clock ?? systemClock;
   const isTrusted = createTrust(options.trustedProxies);
   const selection = createSelection(Math.random, options.phase);
-  const inFlight = createInFlight(clock);
+  const clientOf = (request: Request, peer: string) =>
+    clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted);
+  const inFlight = createInFlight(clock, ({ request, peer }) => clientOf(request, peer));
   const trials = new TrialCounters();
   const waiting = createWaitingRoom(clock);
   let table = tableOf([], undefined);
@@ -57,7 +59,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     fields,
     table: () => table,
     endsConnection,
-    clientOf: (request, peer) => clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted),
+    clientOf,
     setIdleLimit,
   });
   const viaName = options.viaName ?? `proxy-${crypto.randomUUID().slice(0, 13)}`;

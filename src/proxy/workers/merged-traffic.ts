@@ -1,7 +1,13 @@
 // The counters of many workers as one: each tells what has changed, and what it told is added up.
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Load } from "../forward/in-flight.ts";
-import { BUCKET_COUNT, STATUS_CLASSES, type TargetTraffic } from "../traffic-counters.ts";
+import {
+  BUCKET_COUNT,
+  NONE_UNANSWERED,
+  STATUS_CLASSES,
+  type TargetTraffic,
+  type Unanswered,
+} from "../traffic-counters.ts";
 import type { Report } from "./protocol.ts";
 
 /** Answers the targets whose counters have moved since it was last asked; all of them the first time. */
@@ -25,14 +31,24 @@ function hasMoved(now: TargetTraffic, then: TargetTraffic | undefined): boolean 
     now.statuses !== then?.statuses ||
     now.requests !== then.requests ||
     now.failures !== then.failures ||
-    now.inFlight !== then.inFlight
+    now.inFlight !== then.inFlight ||
+    now.unanswered.overdue.some((count, place) => count !== then.unanswered.overdue[place])
   );
 }
 
 function reportOf(traffic: TargetTraffic): Report {
   const buckets = traffic.buckets.flatMap((count, bucket) => (count === 0 ? [] : [bucket, count]));
-  return { ...traffic, statuses: [...traffic.statuses], buckets };
+  const { count, clients, overdue } = traffic.unanswered;
+  return {
+    ...traffic,
+    unanswered: { count, clients: [...clients], overdue: [...overdue] },
+    statuses: [...traffic.statuses],
+    buckets,
+  };
 }
+
+/** As many as a worker tells of. */
+const MOST_CLIENTS = 3;
 
 export interface MergedTraffic {
   /** What one worker, known by any object, said; its counters are added to what was known of it before. */
@@ -50,6 +66,7 @@ interface Sum {
   inFlight: number;
   requests: number;
   failures: number;
+  unanswered: Unanswered;
   /** When something was last in flight, on the monotonic clock. */
   busyAt: number;
   /** Handed out as they are: whoever adds to them makes new ones. */
@@ -67,6 +84,10 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
     sum.inFlight += report.inFlight - (before?.inFlight ?? 0);
     sum.requests += report.requests - (base?.requests ?? 0);
     sum.failures += report.failures - (base?.failures ?? 0);
+    sum.unanswered = added(sum.unanswered, report.unanswered, before?.unanswered, base?.unanswered);
+    // What others left unanswered before this answer is over.
+    if (total(report.statuses) > total(base?.statuses ?? []))
+      sum.unanswered = { ...sum.unanswered, clients: report.unanswered.clients };
     sum.busyAt = Math.max(sum.busyAt, clock.monotonic() - report.idleMs);
     sum.statuses = [...sum.statuses];
     sum.buckets = [...sum.buckets];
@@ -87,6 +108,7 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
       inFlight: 0,
       requests: 0,
       failures: 0,
+      unanswered: NONE_UNANSWERED,
       busyAt: Number.NEGATIVE_INFINITY,
       statuses,
       buckets,
@@ -109,9 +131,15 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
       }
     },
     leave(worker) {
-      for (const { id, inFlight } of said.get(worker)?.values() ?? []) {
+      for (const { id, inFlight, unanswered } of said.get(worker)?.values() ?? []) {
         const sum = sums.get(id);
         if (sum === undefined || inFlight === 0) continue;
+        sum.unanswered = added(
+          sum.unanswered,
+          { ...NONE_UNANSWERED, count: unanswered.count },
+          unanswered,
+          unanswered,
+        );
         sum.inFlight -= inFlight;
         sum.busyAt = clock.monotonic();
       }
@@ -132,6 +160,27 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
       }
     },
   };
+}
+
+/** `before` is what the same worker said last, `base` the same unless it has begun to count anew. */
+function added(
+  sum: Unanswered,
+  said: Unanswered,
+  before: Unanswered | undefined,
+  base: Unanswered | undefined,
+): Unanswered {
+  const others = sum.clients.filter((client) => !before?.clients.includes(client));
+  return {
+    count: sum.count + said.count - (base?.count ?? 0),
+    clients: [...new Set([...said.clients, ...others])].slice(0, MOST_CLIENTS),
+    overdue: sum.overdue.map(
+      (count, place) => count + (said.overdue[place] ?? 0) - (before?.overdue[place] ?? 0),
+    ),
+  };
+}
+
+function total(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function grow(counts: number[], at: number, by: number): void {

@@ -47,6 +47,7 @@ const report = z.object({
   idleMs: z.number(),
   requests: whole,
   failures: whole,
+  unanswered: z.object({ count: whole, clients: z.array(whole), overdue: z.array(whole) }),
   statuses: z.array(whole),
   buckets: z.array(whole),
 });

@@ -8,6 +8,8 @@ import type { InstanceRow } from "../registry/registry.ts";
 export interface Life {
   /** Adopted after a restart of the server and not yet checked: it counts as healthy until a check says otherwise. */
   readonly unchecked: boolean;
+  /** It answers no request, and so many have been let through to see whether it does by now; undefined: it answers. */
+  readonly probe?: number | undefined;
   /** Started from sleep and not healthy yet: it keeps its part of the split, and requests wait for it. */
   readonly waking: boolean;
   /** Milliseconds until the next start is tried, while it has no process. */
@@ -64,6 +66,7 @@ function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }
     address: { host: "127.0.0.1", port: row.port ?? 0 },
     weight: row.weight,
     readiness: readinessOf(row, lifeOf(row), policy.waitMs),
+    probe: lifeOf(row)?.probe || undefined,
   }));
   const versions = Map.groupBy(targets.keys(), (place) => rows[place]?.version);
   for (const places of versions.values()) shareAmongReady(places.flatMap((place) => targets[place] ?? []));

@@ -74,6 +74,7 @@ export class Instance {
     const at = this.#nextTryAtMs;
     return {
       unchecked: this.#run?.health.unchecked === true,
+      probe: this.#run?.silence?.probes,
       waking: this.#waking,
       nextTryMs: at === undefined ? undefined : Math.max(0, at - this.#deps.clock.monotonic()),
     };
@@ -172,8 +173,30 @@ export class Instance {
       this.#waking = false;
       this.#hadOtherPort = false;
     }
-    if (run.health.state !== this.row.state) this.#judged(run, outcome.detail);
+    if (run.state !== this.row.state || run.health.state !== before.state) this.#judged(run, outcome.detail);
     else if (before.unchecked) this.#deps.changed();
+  }
+
+  /** It passes its checks and answers no request: out of the split until it answers one. */
+  silence(reason: string): void {
+    if (!this.#run || this.row.state !== "healthy") return;
+    this.#run.silence = { reason, probes: 0 };
+    this.#deps.onTrouble(reason);
+    this.#become("unhealthy", reason, {});
+  }
+
+  /** One request is let through to it, to see whether it answers; `probes` counts them. */
+  letOneThrough(probes: number): void {
+    if (!this.#run?.silence) return;
+    this.#run.silence = { ...this.#run.silence, probes };
+    this.#deps.changed();
+  }
+
+  answersAgain(): void {
+    if (!this.#run?.silence) return;
+    this.#run.silence = undefined;
+    if (this.row.state === "unhealthy" && this.#run.state === "healthy")
+      this.#become("healthy", "answers requests again", {});
   }
 
   /** Calls back after each change of state; the returned function ends it. */
@@ -325,7 +348,8 @@ export class Instance {
     this.#timers.drop("sick");
     if (state === "unhealthy" && !this.row.deploying) this.#timeSickness();
     this.#deps.watch(run, "steady");
-    this.#become(state, `check ${state === "healthy" ? "passed" : "failed"}: ${detail}`, {});
+    const reason = `check ${state === "healthy" ? "passed" : "failed"}: ${detail}`;
+    this.#become(run.state, run.state === state ? reason : (run.silence?.reason ?? reason), {});
   }
 
   #timeSickness(): void {

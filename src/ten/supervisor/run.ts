@@ -21,6 +21,8 @@ export class Run {
   readonly startedAtMs: number;
   health: Health;
   lastCheck: CheckResult | undefined;
+  /** It passes its checks and answers no request: how many have been let through since. Checks do not change that. */
+  silence: { readonly reason: string; readonly probes: number } | undefined;
   /** How its process ended by itself, in words. */
   exit: string | undefined;
   readonly #becameHealthy = Promise.withResolvers<void>();
@@ -44,6 +46,11 @@ export class Run {
   /** Names it among all runs. */
   get key(): string {
     return this.process.nonce;
+  }
+
+  /** What its instance shows of it. */
+  get state(): Health["state"] {
+    return this.silence && this.health.state === "healthy" ? "unhealthy" : this.health.state;
   }
 
   get identity(): RunIdentity {

@@ -22,6 +22,7 @@ import type { InstanceDeps } from "./instance-deps.ts";
 import { createLaunch } from "./launch.ts";
 import type { Patience } from "./patience.ts";
 import { createSickQueue } from "./sick-queue.ts";
+import { watchSilence } from "./silence.ts";
 import { watchStalls } from "./stalls.ts";
 import { untilHealthy } from "./until-healthy.ts";
 
@@ -88,6 +89,7 @@ class InstanceSupervisor implements Supervisor {
   readonly #checks: Checks;
   readonly #onSick: (instance: Instance) => void;
   readonly #stalls: Disposable;
+  readonly #silence: Disposable;
   /** The rules of services that are no longer configured. */
   readonly #remembered = new Map<string, Service>();
 
@@ -107,6 +109,8 @@ class InstanceSupervisor implements Supervisor {
       onTrouble,
     });
     this.#stalls = watchStalls(clock, parts.routes.busy, (name) => this.doubt(name));
+    const find = (row: InstanceRow) => this.find(row);
+    this.#silence = watchSilence({ registry, clock, traffic: parts.routes.traffic, find });
   }
 
   of(row: InstanceRow): Instance {
@@ -210,6 +214,7 @@ class InstanceSupervisor implements Supervisor {
   }
 
   [Symbol.dispose](): void {
+    this.#silence[Symbol.dispose]();
     this.#stalls[Symbol.dispose]();
     this.#checks[Symbol.dispose]();
   }

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { createProber } from "../../../src/platform/net/prober.ts";
 import { createInFlight } from "../../../src/proxy/forward/in-flight.ts";
-import type { TargetTraffic } from "../../../src/proxy/traffic-counters.ts";
+import { NONE_UNANSWERED, type TargetTraffic } from "../../../src/proxy/traffic-counters.ts";
 import { watchStalls } from "../../../src/ten/supervisor/stalls.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
 
@@ -17,6 +17,7 @@ function setup() {
       requests: 0,
       statuses: [0, now.answers, 0, 0, 0],
       failures: 0,
+      unanswered: NONE_UNANSWERED,
       idleMs: 0,
       buckets: [],
     },
