@@ -100,3 +100,9 @@ export class Restarts {
     return decision;
   }
 }
+
+/** Reads on after how it ended. */
+export function describeNextTry(delayMs: number | undefined): string {
+  if (delayMs === undefined) return "";
+  return delayMs === 0 ? ", restarting" : `, next try in ${Math.ceil(delayMs / 1000)} s`;
+}

@@ -86,10 +86,9 @@ class Turns {
   constructor(route: Route, phase: number, known: Turns | undefined) {
     const before = known?.route.epoch === route.epoch ? known : undefined;
     this.route = route;
-    // Of several workers the first one probes.
-    this.#probes = phase > 0 ? [] : route.targets.filter((target) => known?.mayProbe(target));
+    this.#probes = route.targets.filter((target) => known?.mayProbe(target, phase));
     this.#probed = new Map(
-      route.targets.flatMap(({ id, probe }) => (probe === undefined ? [] : [[id, probe]])),
+      route.targets.flatMap(({ id, probe }) => (probe === undefined ? [] : [[id, probe.number]])),
     );
     this.#targets = usable(route);
     const weights = this.#targets.map(({ weight }) => weight);
@@ -103,9 +102,9 @@ class Turns {
   }
 
   /** Whether one request is to be let through to a target, and has not been. */
-  mayProbe({ id, readiness, probe = 0 }: Target): boolean {
-    if (readiness !== "unsure") return false;
-    return probe > (this.#probed.get(id) ?? 0) || this.#probes.some((target) => target.id === id);
+  mayProbe({ id, readiness, probe }: Target, phase: number): boolean {
+    if (readiness !== "unsure" || probe?.phase !== phase) return false;
+    return probe.number > (this.#probed.get(id) ?? 0) || this.#probes.some((target) => target.id === id);
   }
 
   /** A target that is to be probed with this request; nobody's turn is taken by that. */

@@ -31,11 +31,14 @@ export interface Target {
   readonly address: Address;
   readonly weight: Hundredths;
   readonly readiness: Readiness;
-  /**
-   * An `unsure` target gets one request by weight whenever this number grows: to see whether it answers again. Undefined and
-   * for those that were there with the same number: none.
-   */
-  readonly probe?: number | undefined;
+  readonly probe?: Probe | undefined;
+}
+
+/** An `unsure` target gets one request by weight for each new number: to see whether it answers again. */
+export interface Probe {
+  readonly number: number;
+  /** Of several workers the one whose phase this is lets it through. */
+  readonly phase: number;
 }
 
 /** Who may name one target by its own host, past the weights. */

@@ -1,6 +1,5 @@
 // `ten serve` put together: what is opened in which order, and how it all ends.
 import { isIP } from "node:net";
-import { availableParallelism } from "node:os";
 import { createBrowser } from "../api/browser.ts";
 import { listenAdmin, listenApi } from "../api/listen.ts";
 import { giveLoginCode } from "../api/login-link.ts";
@@ -25,7 +24,7 @@ import { createHandlers } from "./api/handlers.ts";
 import { metricsPage } from "./api/metrics.ts";
 import { createRates } from "./api/rates.ts";
 import { createView } from "./api/view.ts";
-import type { Config } from "./config/config.ts";
+import { type Config, workersOf } from "./config/config.ts";
 import { describe } from "./config/describe.ts";
 import { dataPaths } from "./config/paths.ts";
 import { createControl } from "./operations/control.ts";
@@ -83,8 +82,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const registry = createRegistry(database, clock, log.warn);
   opened.use(keepGoodCopy(database, clock, log.warn));
   const processes = opened.use(createProcesses(clock));
+  const workers = workersOf(config.settings);
   const control = createControl({
     registry,
+    workers,
     processes,
     clock,
     config,
@@ -141,7 +142,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     await control.open((first) =>
       openPlane(
         {
-          workers: workersOf(config),
+          workers,
           viaName: `ten-${Bun.hash(registry.id).toString(36)}`,
           directory: paths.root,
           processes,
@@ -238,11 +239,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
       await Promise.all([control.supervisor.killAll(), plane.close(0)]);
     },
   };
-}
-
-/** One proxies inside this process, more beside it. */
-function workersOf({ settings }: Config): number {
-  return settings.workers === "auto" ? availableParallelism() : settings.workers;
 }
 
 function longest({ services }: Config, time: "drainTimeoutMs" | "stopGraceMs"): number {

@@ -243,8 +243,13 @@ describe("during a trial", () => {
 });
 
 test("a target that is probed gets one request for each probe, over publishes too, and moves nobody's turns", () => {
-  const at = (probe: number | undefined, readiness: Target["readiness"] = "unsure") =>
-    route("api", [target("api:a", { weight: 5_000 }), target("api:b", { weight: 5_000, readiness, probe })]);
+  const at = (number: number | undefined, readiness: Target["readiness"] = "unsure") => {
+    const probe = number === undefined ? undefined : { number, phase: 0 };
+    return route("api", [
+      target("api:a", { weight: 5_000 }),
+      target("api:b", { weight: 5_000, readiness, probe }),
+    ]);
+  };
   const selection = createSelection(Math.random);
   const steps = [at(undefined, "ready"), at(undefined), at(1), at(1), at(2)];
   expect(steps.map((step) => tally(picks(selection, step, 4)))).toEqual([
@@ -257,13 +262,21 @@ test("a target that is probed gets one request for each probe, over publishes to
   expect(tally(picks(selection, at(2, "ready"), 4))).toEqual({ a: 2, b: 2 });
 });
 
-test("a probe that was not made before the next publish is made after it; of several workers the first one probes", () => {
-  const at = (probe: number | undefined) =>
-    route("api", [target("api:a"), target("api:b", { readiness: "unsure", probe })]);
+test("a probe that was not made before the next publish is made after it; of several workers the one meant makes it", () => {
+  const at = (number: number | undefined, phase = 0) =>
+    route("api", [
+      target("api:a"),
+      target("api:b", {
+        readiness: "unsure",
+        probe: number === undefined ? undefined : { number, phase },
+      }),
+    ]);
   const [first, second] = [createSelection(Math.random, 0), createSelection(Math.random, 0.5)];
   for (const selection of [first, second]) picks(selection, at(undefined), 1);
   // Published, and not used.
   first.retain(new Map([["api", undefined]]));
   expect(picks(first, at(1), 2)).toEqual(["b", "a"]);
   expect(picks(second, at(1), 2)).toEqual(["a", "a"]);
+  expect(picks(first, at(2, 0.5), 2)).toEqual(["a", "a"]);
+  expect(picks(second, at(2, 0.5), 2)).toEqual(["b", "a"]);
 });

@@ -130,6 +130,8 @@ export interface InFlight {
    * go on where they are. Forgets targets that are not named and not busy.
    */
   retain(targets: ReadonlyMap<string, string | undefined>): void;
+  /** None of them gets anything new. */
+  close(): void;
 }
 
 /** `clientOf` says who a request is from, as far as that can be trusted. */
@@ -160,6 +162,10 @@ export function createInFlight(
         whole.route(targets.get(id));
         if (whole.open === 0 && !targets.has(id)) wholes.delete(id);
       }
+    },
+    close() {
+      addresses = new Map();
+      for (const whole of wholes.values()) whole.route(undefined);
     },
   };
 }

@@ -85,6 +85,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
 
   async function close(deadlineMs: number): Promise<void> {
     waiting.close();
+    inFlight.close();
     void upgrades.sendAway(undefined, deadlineMs / 2);
     await listener.close(deadlineMs);
     await upstream[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
 // The configuration: tenement.toml found, read, checked as a whole, and turned into what the server works with.
 import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { Fault, messageOf } from "../../core/fault.ts";
@@ -41,6 +42,11 @@ export interface Settings {
   readonly workers: number | "auto";
   /** IP addresses and CIDR networks. */
   readonly trustedProxies: readonly string[];
+}
+
+/** One proxies inside the server's process, more beside it. */
+export function workersOf({ workers }: Settings): number {
+  return workers === "auto" ? availableParallelism() : workers;
 }
 
 export interface ConfigOptions {

@@ -64,6 +64,8 @@ export interface ControlParts {
   /** The configuration as the file has it now; a Fault when it is not right. */
   readConfig(): Config;
   readonly domain: string;
+  /** How many workers the proxy has. */
+  readonly workers: number;
   readonly environment: Readonly<Record<string, string | undefined>>;
   onTrouble(text: string): void;
 }

@@ -1,6 +1,6 @@
 // From what is registered and what is alive to the routes that the proxy uses: pure, and the only way a route comes to be.
 import { instanceName } from "../../core/name.ts";
-import type { Hundredths, Readiness, Route, RoutePolicy, Target } from "../../core/route.ts";
+import type { Hundredths, Probe, Readiness, Route, RoutePolicy, Target } from "../../core/route.ts";
 import { scale, sum } from "../../core/weight.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 
@@ -8,8 +8,8 @@ import type { InstanceRow } from "../registry/registry.ts";
 export interface Life {
   /** Adopted after a restart of the server and not yet checked: it counts as healthy until a check says otherwise. */
   readonly unchecked: boolean;
-  /** It answers no request, and so many have been let through to see whether it does by now; undefined: it answers. */
-  readonly probe?: number | undefined;
+  /** It answers no request, and one is let through to see whether it does by now. */
+  readonly probe?: Probe | undefined;
   /** Started from sleep and not healthy yet: it keeps its part of the split, and requests wait for it. */
   readonly waking: boolean;
   /** Milliseconds until the next start is tried, while it has no process. */
@@ -66,7 +66,7 @@ function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }
     address: { host: "127.0.0.1", port: row.port ?? 0 },
     weight: row.weight,
     readiness: readinessOf(row, lifeOf(row), policy.waitMs),
-    probe: lifeOf(row)?.probe || undefined,
+    probe: lifeOf(row)?.probe,
   }));
   const versions = Map.groupBy(targets.keys(), (place) => rows[place]?.version);
   for (const places of versions.values()) shareAmongReady(places.flatMap((place) => targets[place] ?? []));

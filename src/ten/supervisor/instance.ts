@@ -2,7 +2,8 @@
 import { Fault, messageOf } from "../../core/fault.ts";
 import { adoptedHealth } from "../../core/health.ts";
 import { instanceName } from "../../core/name.ts";
-import { type Ending, type RestartDecision, Restarts } from "../../core/restart.ts";
+import { describeNextTry, type Ending, type RestartDecision, Restarts } from "../../core/restart.ts";
+import type { Probe } from "../../core/route.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import { isFree } from "../../platform/net/ports.ts";
 import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
@@ -74,7 +75,7 @@ export class Instance {
     const at = this.#nextTryAtMs;
     return {
       unchecked: this.#run?.health.unchecked === true,
-      probe: this.#run?.silence?.probes,
+      probe: this.#run?.silence?.probe,
       waking: this.#waking,
       nextTryMs: at === undefined ? undefined : Math.max(0, at - this.#deps.clock.monotonic()),
     };
@@ -180,15 +181,15 @@ export class Instance {
   /** It passes its checks and answers no request: out of the split until it answers one. */
   silence(reason: string): void {
     if (!this.#run || this.row.state !== "healthy") return;
-    this.#run.silence = { reason, probes: 0 };
+    this.#run.silence = { reason, probe: undefined };
     this.#deps.onTrouble(reason);
     this.#become("unhealthy", reason, {});
   }
 
-  /** One request is let through to it, to see whether it answers; `probes` counts them. */
-  letOneThrough(probes: number): void {
+  /** One request is let through to it, to see whether it answers. */
+  letOneThrough(probe: Probe): void {
     if (!this.#run?.silence) return;
-    this.#run.silence = { ...this.#run.silence, probes };
+    this.#run.silence = { ...this.#run.silence, probe };
     this.#deps.changed();
   }
 
@@ -445,8 +446,3 @@ export class Instance {
 }
 
 const isJudged = (state: State) => state === "starting" || state === "healthy" || state === "unhealthy";
-
-function describeNextTry(delayMs: number | undefined): string {
-  if (delayMs === undefined) return "";
-  return delayMs === 0 ? ", restarting" : `, next try in ${Math.ceil(delayMs / 1000)} s`;
-}

@@ -1,6 +1,7 @@
 // One run of an instance: a process with a port, a mark, a health and a log of its own. An instance has at most two.
 import { Fault } from "../../core/fault.ts";
 import { freshHealth, type Health, nextHealth } from "../../core/health.ts";
+import type { Probe } from "../../core/route.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import type { ManagedProcess } from "../../platform/process/process.ts";
 import type { Release } from "../config/release.ts";
@@ -21,8 +22,8 @@ export class Run {
   readonly startedAtMs: number;
   health: Health;
   lastCheck: CheckResult | undefined;
-  /** It passes its checks and answers no request: how many have been let through since. Checks do not change that. */
-  silence: { readonly reason: string; readonly probes: number } | undefined;
+  /** It passes its checks and answers no request; with the request that is let through now. Checks do not change that. */
+  silence: { readonly reason: string; readonly probe: Probe | undefined } | undefined;
   /** How its process ended by itself, in words. */
   exit: string | undefined;
   readonly #becameHealthy = Promise.withResolvers<void>();

@@ -8,6 +8,8 @@ import type { Instance } from "./instance.ts";
 export interface SilenceParts {
   readonly registry: Registry;
   readonly clock: Clock;
+  /** How many workers the proxy has. */
+  readonly workers: number;
   traffic(): readonly TargetTraffic[];
   find(row: InstanceRow): Instance | undefined;
 }
@@ -20,12 +22,17 @@ interface Marked {
   readonly instance: Instance;
   readonly runKey: string;
   readonly answered: number;
+  /** How often a worker was asked to let a request through. */
+  asked: number;
+  /** What had been sent to it when the last one was asked, until that has had a visitor for it. */
+  sentBefore: number | undefined;
+  /** How many requests have been let through. */
   probes: number;
   nextProbeMs: number;
 }
 
 /** Looks once a second until disposed. The mark belongs to a run: the process after it begins without. */
-export function watchSilence({ registry, clock, traffic, find }: SilenceParts): Disposable {
+export function watchSilence({ registry, clock, workers, traffic, find }: SilenceParts): Disposable {
   const watches = new Map<string, SilenceWatch>();
   const marked = new Map<string, Marked>();
 
@@ -66,6 +73,8 @@ export function watchSilence({ registry, clock, traffic, find }: SilenceParts): 
       instance,
       runKey: instance.run.key,
       answered: answeredBy(count),
+      asked: 0,
+      sentBefore: undefined,
       probes: 0,
       nextProbeMs: clock.monotonic() + probePauseMs(0),
     });
@@ -78,11 +87,21 @@ export function watchSilence({ registry, clock, traffic, find }: SilenceParts): 
     else if (answeredBy(count) > answered) {
       marked.delete(name);
       instance.answersAgain();
-    } else if (clock.monotonic() >= mark.nextProbeMs) {
+    } else if (clock.monotonic() >= mark.nextProbeMs) probe(mark, count?.requests ?? 0);
+  }
+
+  /** Each worker in its turn is asked to let one request through, until one has had a visitor for it. */
+  function probe(mark: Marked, sent: number): void {
+    if (mark.sentBefore !== undefined && sent > mark.sentBefore) {
+      mark.sentBefore = undefined;
       mark.probes += 1;
       mark.nextProbeMs = clock.monotonic() + probePauseMs(mark.probes);
-      instance.letOneThrough(mark.probes);
+      return;
     }
+    const phase = (mark.asked % workers) / workers;
+    mark.sentBefore = sent;
+    mark.asked += 1;
+    mark.instance.letOneThrough({ number: mark.asked, phase });
   }
 
   return { [Symbol.dispose]: clock.every(LOOK_EVERY_MS, look) };

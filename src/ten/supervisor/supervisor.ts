@@ -73,6 +73,8 @@ export interface SupervisorParts {
   readonly paths: DataPaths;
   config(): Config;
   readonly domain: string;
+  /** How many workers the proxy has. */
+  readonly workers: number;
   readonly environment: Readonly<Record<string, string | undefined>>;
   onTrouble(text: string): void;
 }
@@ -110,7 +112,7 @@ class InstanceSupervisor implements Supervisor {
     });
     this.#stalls = watchStalls(clock, parts.routes.busy, (name) => this.doubt(name));
     const find = (row: InstanceRow) => this.find(row);
-    this.#silence = watchSilence({ registry, clock, traffic: parts.routes.traffic, find });
+    this.#silence = watchSilence({ ...parts, traffic: parts.routes.traffic, find });
   }
 
   of(row: InstanceRow): Instance {
