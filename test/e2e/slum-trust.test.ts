@@ -45,7 +45,7 @@ test.skipIf(!found)(
       return (JSON.parse(await visitor.stdout.text()) as { headers: Record<string, string> }).headers;
     }
 
-    const said = `iad does not trust this slum, which it sees as ${ADDRESS}`;
+    const said = `iad does not heed this slum, which it sees as ${ADDRESS}`;
     const advice = `Add "${ADDRESS}" to trusted_proxies`;
     const added = await slum.ok("server", "add", "iad", `http://${ADDRESS}:${ten.port}`);
     expect(added.stdout).toContain("it answers: status 200");

@@ -10,7 +10,7 @@ export default command({
   name: "add",
   summary: "Register a tenement by its URL",
   description:
-    "It is checked at once, and registered whether it answers or not. A tenement that does not trust this slum's address loses visitors' addresses and domains: then the command says what to add to its trusted_proxies.",
+    "It is checked at once, and registered whether it answers or not. A tenement heeds only those of whom it is told: the command says what to add to its trusted_proxies and selector_from.",
   examples: [
     ["slum server add iad https://myapp-iad.fly.dev", "a server with the id iad"],
     ["slum server add fra http://10.0.0.7:8080 --region eu", "with a region, which webhooks tell"],

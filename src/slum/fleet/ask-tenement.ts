@@ -55,20 +55,21 @@ const PROBE: Fields = [
   [SELECTOR, "slum-probe"],
 ];
 
-/**
- * Whether a server takes requests under any Host: it is a tenement that heeds the selector, with nothing in front of it that
- * routes by Host. Undefined when it does not answer. No app is asked.
- */
+/** Whether a tenement answers under a Host that is nobody's: with nothing in front of it that routes by Host. No app is asked. */
+export function isTenement(asking: Asking, target: Target): Promise<boolean> {
+  return get(asking, target, "/health", PROBE, ({ fields }) =>
+    fields.some(([name]) => /^x-ten-(error|instance)$/i.test(name)),
+  );
+}
+
+/** Whether a server takes requests under any Host: it is a tenement that heeds the selector. Undefined when it does not answer. */
 export async function takesAnyHost(
   asking: Asking,
   server: Server,
   target: Target,
 ): Promise<boolean | undefined> {
   try {
-    const isTenement = await get(asking, target, "/health", PROBE, ({ fields }) =>
-      fields.some(([name]) => /^x-ten-(error|instance)$/i.test(name)),
-    );
-    if (!isTenement) return false;
+    if (!(await isTenement(asking, target))) return false;
     const { selector, trusted } = await selfReportOf(asking, server, target);
     // One of an older version does not speak of it, and heeds everybody.
     return selector ?? trusted !== undefined;

@@ -1,14 +1,17 @@
 // What commands do to servers: each change is one transaction, and in force when it has returned.
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
+import type { Target } from "../../core/route.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
+import { localAddressTowards } from "../../platform/net/local-address.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 import { atMost, type Clock } from "../../platform/time/clock.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
-import { NO_REPORT, type SelfReport, selfReportOf } from "../fleet/ask-tenement.ts";
+import { isTenement, NO_REPORT, type SelfReport, selfReportOf } from "../fleet/ask-tenement.ts";
 import type { Servers } from "../fleet/fleet.ts";
 import { targetOf } from "../fleet/routes.ts";
 import { parseServerUrl } from "../fleet/server-url.ts";
+import { trustAdvice } from "../fleet/trust-advice.ts";
 import type { Registry, Writer } from "../registry/registry.ts";
 import type { ServerRow } from "../registry/schema.ts";
 
@@ -125,8 +128,8 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
 
   async function askItself(id: string): Promise<SelfReport> {
     const server = fleet.find(id);
-    if (!server || resolver.address(server.url.host) === undefined) return NO_REPORT;
-    return selfReportOf(parts, server, targetOf(server, { resolver, ca: parts.ca }));
+    const target = targetOfServer(id);
+    return server && target ? selfReportOf(parts, server, target) : NO_REPORT;
   }
 
   async function check(id: string): Promise<Finding> {
@@ -138,21 +141,36 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
       healthy: result?.ok ?? false,
       detail: result?.detail ?? "it was deleted meanwhile",
       trusted: report.trusted,
-      warnings: [...warningsOf(id, result), ...objectionsTo(id, report)],
+      warnings: [...warningsOf(id, result), ...(await objectionsTo(id, report))],
     };
   }
 
   /** Warnings that follow from what a tenement says about us at /health. */
-  function objectionsTo(id: string, { peer, trusted, slum }: SelfReport): string[] {
+  async function objectionsTo(id: string, report: SelfReport): Promise<string[]> {
+    const { peer, trusted, selector, slum } = report;
     if (slum !== undefined)
       return [`${id} is ${slum === parts.slumId ? "this slum itself" : "a slum"}, not a tenement`];
-    if (trusted !== false) return [];
-    const [seenAs, address] =
-      peer === undefined ? ["", "slum's address"] : [`, which it sees as ${peer}`, JSON.stringify(peer)];
-    return [
-      `${id} does not trust this slum${seenAs}: visitors' addresses and domains are lost there. ` +
-        `Add ${address} to trusted_proxies in its tenement.toml, and restart it`,
-    ];
+    const stranger = trusted === undefined && selector === undefined && (await isStranger(id));
+    const own = stranger && peer === undefined ? await ownAddress(id) : undefined;
+    const advice = trustAdvice(id, report, stranger, own);
+    return advice === undefined ? [] : [advice];
+  }
+
+  /** Whether it is a tenement that tells this slum nothing, as it tells those that are in none of its lists. */
+  async function isStranger(id: string): Promise<boolean> {
+    const target = targetOfServer(id);
+    return target !== undefined && isTenement(parts, target).catch(() => false);
+  }
+
+  async function ownAddress(id: string): Promise<string | undefined> {
+    const address = targetOfServer(id)?.address;
+    return address && localAddressTowards(address.host, address.port);
+  }
+
+  function targetOfServer(id: string): Target | undefined {
+    const server = fleet.find(id);
+    const isKnown = server && resolver.address(server.url.host) !== undefined;
+    return isKnown ? targetOf(server, { resolver, ca: parts.ca }) : undefined;
   }
 
   async function unlessItself(id: string, undo: (writer: Writer) => void): Promise<void> {
