@@ -41,7 +41,8 @@ export function listenApi(
 ): ApiListener {
   const common = {
     development: false,
-    maxRequestBodySize: 8 * 1024 * 1024,
+    // Each operation bounds its own body, once it is known who calls.
+    maxRequestBodySize: Number.POSITIVE_INFINITY,
     error: () => new Response(null, { status: 500 }),
   };
   const server =

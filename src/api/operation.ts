@@ -30,6 +30,8 @@ export interface Operation {
   /** Query values arrive as strings: coerce them. Use strict objects, so that a mistyped key is an error. */
   readonly query?: ZodType;
   readonly body?: ZodType;
+  /** The most that it may have; a megabyte unless given. */
+  readonly bodyMaxBytes?: number;
   /** The server sends exactly these keys; of `events`, one event. Ignored for `text`. */
   readonly answer: ZodType;
   /** How long a client waits for the head of the answer, in milliseconds; 30 s unless given. */

@@ -11,14 +11,14 @@ const ISSUES_SHOWN = 3;
 
 /** Throws a `usage` fault (422) for anything that does not fit, whichever part it is in. */
 export async function receive(
-  operation: Pick<Operation, "params" | "query" | "body">,
+  operation: Pick<Operation, "params" | "query" | "body" | "bodyMaxBytes">,
   request: Request,
   params: Readonly<Record<string, string>>,
 ) {
   return {
     params: operation.params ? check(operation.params, params, "") : params,
     query: operation.query && check(operation.query, readQuery(request.url), "query "),
-    body: operation.body && check(operation.body, await readJson(request), ""),
+    body: operation.body && check(operation.body, await readJson(request, operation.bodyMaxBytes), ""),
   };
 }
 
@@ -47,8 +47,8 @@ function readQuery(url: string): Record<string, string> {
   return query;
 }
 
-async function readJson(request: Request): Promise<unknown> {
-  const text = await readText(request);
+async function readJson(request: Request, maxBytes?: number): Promise<unknown> {
+  const text = await readText(request, maxBytes);
   if (text.trim() === "") return undefined;
   try {
     return JSON.parse(text);
@@ -58,16 +58,16 @@ async function readJson(request: Request): Promise<unknown> {
 }
 
 /** Counts while it reads: a body may lie about its length, or announce none. */
-async function readText(request: Request): Promise<string> {
-  const tooLarge = () => new Fault("usage", `the body is larger than ${BODY_MAX_BYTES / 1024} KB`);
-  if (Number(request.headers.get("content-length")) > BODY_MAX_BYTES) throw tooLarge();
+async function readText(request: Request, maxBytes = BODY_MAX_BYTES): Promise<string> {
+  const tooLarge = () => new Fault("usage", `the body is larger than ${maxBytes / 1024} KB`);
+  if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge();
   if (!request.body) return "";
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
   for await (const chunk of request.body) {
     bytes += chunk.byteLength;
-    if (bytes > BODY_MAX_BYTES) throw tooLarge();
+    if (bytes > maxBytes) throw tooLarge();
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

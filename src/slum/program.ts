@@ -23,6 +23,12 @@ export const slum: Program = {
       tenant: () => import("./commands/tenant.ts"),
       webhook: () => import("./commands/webhook.ts"),
     },
+    "Move and keep": {
+      export: () => import("./commands/export.ts"),
+      import: () => import("./commands/import.ts"),
+      backup: () => import("./commands/backup.ts"),
+      restore: () => import("./commands/restore.ts"),
+    },
     Access: {
       "token-gen": () => import("./commands/token-gen.ts"),
     },

@@ -13,6 +13,7 @@ import { createResolver } from "../platform/net/resolver.ts";
 import { claimSocket, probePort } from "../platform/net/unix-socket.ts";
 import { writeSecret } from "../platform/storage/atomic-file.ts";
 import { claimDirectory } from "../platform/storage/data-directory.ts";
+import { shownDatabase } from "../platform/storage/postgres-url.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
 import type { OwnInfo } from "../proxy/data-plane.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
@@ -26,6 +27,7 @@ import { createView } from "./api/view.ts";
 import { readCaFile } from "./fleet/ca-file.ts";
 import { OVERWRITTEN } from "./fleet/routes.ts";
 import { createControl } from "./operations/control.ts";
+import { filledBeside } from "./registry/filled-beside.ts";
 import { boxFor, identityIn, openRegistryAt } from "./registry/open-registry.ts";
 import { type DataPaths, dataPaths } from "./registry/paths.ts";
 import type { Registry } from "./registry/registry.ts";
@@ -102,6 +104,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   );
   if (registry.trouble !== undefined && last)
     log.warn(`${registry.trouble}; starting with the snapshot of ${new Date(last.savedAt).toISOString()}`);
+  const misplaced =
+    registry.trouble === undefined ? filledBeside(registry, database, paths, last) : undefined;
+  if (misplaced !== undefined) log.warn(misplaced);
   const questions = opened.use(createUpstream({ clock }));
   const webhooks = opened.use(
     createOutbox({ registry, slumId, clock, log, upstream: opened.use(createUpstream({ clock })) }),
@@ -114,6 +119,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         servers: [...registry.servers.values()],
         tenants: [...registry.tenants.values()],
         addresses: resolver.known(),
+        registry: shownDatabase(database),
       }),
       log.warn,
       last,
@@ -152,7 +158,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
     }
   }
 
-  const view = createView({ control, clock, snapshot, traffic: () => plane.traffic() });
+  const view = createView({
+    control,
+    clock,
+    snapshot,
+    registryName: shownDatabase(database),
+    traffic: () => plane.traffic(),
+  });
   const access = createAuth(registry, clock);
   const sessions = opened.use(createSessions(access, clock, "slum"));
   const dashboardUrl = () => new URL(`http://${domain}:${plane.url.port}/`).href;
@@ -162,6 +174,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
       control,
       view,
       slumId,
+      product: `slum/${version}`,
+      clock,
       metrics: () => metricsPage(view, version),
       loginCode: (peer) => giveLoginCode(peer, sessions.newCode, dashboardUrl()),
     }),

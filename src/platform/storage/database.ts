@@ -1,6 +1,16 @@
 // Opens a SQLite database: checked, migrated, with a last good copy beside it; whatever is wrong is said in words.
 import { Database } from "bun:sqlite";
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { basename } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/name.ts";
@@ -64,6 +74,70 @@ export function saveGoodCopy(database: Database, path: string): void {
   } catch (error) {
     throw databaseFault(error, path);
   }
+}
+
+/**
+ * A copy of a database at this moment, also while another process writes to it: whole or not there, and for its owner only. Throws
+ * a Fault, and leaves what is at `target`, when the database is damaged, or is none.
+ */
+export function backUp(path: string, target: string): void {
+  if (!existsSync(path))
+    throw new Fault("not_found", `there is no database ${quote(path)}`, "look at --data-dir");
+  try {
+    // Not read-only: the log of a server that was killed has to be played in.
+    using database = new Database(path, { create: false, readwrite: true });
+    database.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`);
+    verify(database, path);
+    copyTo(database, target);
+  } catch (thrown) {
+    throw databaseFault(thrown, path);
+  }
+}
+
+/**
+ * Puts a backup in a database's place, brought to the newest version, and answers where the database before it lies now; undefined
+ * when there was none. Nobody may have it open. Throws a Fault, and changes nothing, for what is no backup of such a database.
+ */
+export function restore(backup: string, path: string, migrations: readonly Migration[]): string | undefined {
+  const draft = `${path}.${process.pid}.restored`;
+  try {
+    backUp(backup, draft);
+    refuseOther(draft, backup, migrations);
+    const aside = setAside(path);
+    // With a log of another database beside it, SQLite would play that into the restored one.
+    for (const file of [`${path}-wal`, `${path}-shm`]) rmSync(file, { force: true });
+    renameSync(draft, path);
+    return aside;
+  } finally {
+    for (const file of [draft, `${draft}-wal`, `${draft}-shm`]) rmSync(file, { force: true });
+  }
+}
+
+/** Migrates it too: what cannot be migrated is none of ours. */
+function refuseOther(draft: string, backup: string, migrations: readonly Migration[]): void {
+  try {
+    using database = new Database(draft, { create: false, readwrite: true });
+    const version = versionOf(database);
+    if (version === 0)
+      throw new Fault("usage", `${quote(backup)} is no backup of ours`, "take one that backup has written");
+    if (version > migrations.length) throw newer(backup, version, migrations.length);
+    migrate(database, migrations, backup);
+  } catch (thrown) {
+    throw databaseFault(thrown, backup);
+  }
+}
+
+/** With what is still in its log; one that is damaged is set aside as it is. */
+function setAside(path: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  const aside = `${path}.before-restore-${new Date().toISOString().replace(/[:.]/g, "-")}`;
+  try {
+    backUp(path, aside);
+  } catch {
+    copyFileSync(path, aside);
+    if (existsSync(`${path}-wal`)) copyFileSync(`${path}-wal`, `${aside}-wal`);
+  }
+  return aside;
 }
 
 /** How often at most: a copy holds up the event loop for as long as it takes. */
@@ -197,19 +271,19 @@ function sizeOf(path: string): number {
 function lost(path: string): Fault {
   const what = existsSync(path) ? "is empty" : "is gone";
   const copy = goodCopyPath(path);
-  const hint = `${restore(path)}; or, to start with nothing: rm ${copy}`;
+  const hint = `${restoring(path)}; or, to start with nothing: rm ${copy}`;
   return new Fault("internal", `the database ${quote(path)} ${what}, but its last good copy is there`, hint);
 }
 
 function corrupt(path: string, detail: string): Fault {
   const hint = existsSync(goodCopyPath(path))
-    ? restore(path)
+    ? restoring(path)
     : `there is no good copy; move ${path} away to start with nothing`;
   return new Fault("internal", `the database ${quote(path)} is damaged: ${detail.trim()}`, hint);
 }
 
 /** The log of the damaged database must go with it, or it would be played into the copy. */
-function restore(path: string): string {
+function restoring(path: string): string {
   const copy = goodCopyPath(path);
   const at = statSync(copy).mtime.toISOString();
   const aside = existsSync(path) ? `mv ${path} ${path}.damaged; ` : "";

@@ -19,6 +19,11 @@ export function withoutPassword(text: string): string {
   return url.href;
 }
 
+/** A path, or a URL, as it may be shown. */
+export function shownDatabase(text: string): string {
+  return isPostgresUrl(text) ? withoutPassword(text) : text;
+}
+
 /** Whether a URL has something that nobody is to see; when in doubt it has. */
 export function hasPassword(text: string): boolean {
   return !isPlain(text) || new URL(text).password !== "" || /[?&](ssl)?pass/i.test(text);

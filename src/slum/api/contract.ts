@@ -11,6 +11,7 @@ import {
   event,
   healthPath,
   host,
+  importAnswer,
   label,
   params,
   receiverUrl,
@@ -28,6 +29,10 @@ import {
   webhookSecret,
   writes,
 } from "./shapes.ts";
+
+/** A hundred thousand tenants are 20 MB. */
+const DOCUMENT_MAX_BYTES = 256 * 1024 * 1024;
+const TRANSFER_TIMEOUT_MS = 300_000;
 
 export const contract = defineContract({
   health: {
@@ -221,6 +226,30 @@ export const contract = defineContract({
     scope: "admin",
     params,
     answer: webhookReply,
+  },
+  exportRegistry: {
+    summary:
+      "The whole registry as one document: servers with their health, tenants, receivers, what was announced",
+    method: "GET",
+    path: "/api/registry",
+    scope: "admin",
+    query: z.strictObject({ secrets: z.stringbool().default(false) }),
+    timeoutMs: TRANSFER_TIMEOUT_MS,
+    answer: z.looseObject({ slum_registry: z.number() }),
+  },
+  importRegistry: {
+    summary: "Take such a document in, all of it or nothing; what is there already stays",
+    method: "PUT",
+    path: "/api/registry",
+    scope: "admin",
+    bodyMaxBytes: DOCUMENT_MAX_BYTES,
+    timeoutMs: TRANSFER_TIMEOUT_MS,
+    body: z.strictObject({
+      document: z.looseObject({}),
+      replace: z.boolean().default(false),
+      dry_run: z.boolean().default(false),
+    }),
+    answer: importAnswer,
   },
   loginCode,
   metrics: {

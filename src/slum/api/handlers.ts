@@ -3,23 +3,31 @@ import type { Peer, Principal } from "../../api/access.ts";
 import type { LoginCode } from "../../api/login-link.ts";
 import type { Handlers } from "../../api/server.ts";
 import { Fault } from "../../core/fault.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import type { Control } from "../operations/control.ts";
+import type { Change } from "../operations/import-plan.ts";
 import type { Finding } from "../operations/servers.ts";
+import type { Imported } from "../operations/transfer.ts";
 import type { EventRow } from "../registry/schema.ts";
 import type { SlumContract } from "./contract.ts";
+import { formatDocument, parseDocument } from "./document.ts";
+import type { ImportView } from "./shapes.ts";
 import type { View } from "./view.ts";
 
 export interface HandlerParts {
   readonly control: Control;
   readonly view: View;
   readonly slumId: string;
+  /** `slum/0.1.0`. */
+  readonly product: string;
+  readonly clock: Clock;
   metrics(): string;
   loginCode(peer: Peer): LoginCode;
 }
 
 export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Principal> {
-  const { control, view } = parts;
-  const { registry, fleet, routes, servers, tenants, webhooks } = control;
+  const { control, view, clock } = parts;
+  const { registry, fleet, routes, servers, tenants, webhooks, transfer } = control;
 
   function serverOf(id: string) {
     const server = fleet.find(id);
@@ -111,8 +119,32 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Prin
       const { ok, status = null, body, error = null } = await webhooks.test(params.id, signal);
       return { id: params.id, ok, status, body, error };
     },
+    exportRegistry: ({ query }) =>
+      formatDocument(transfer.export(query.secrets), parts.product, clock.now()) as { slum_registry: number },
+    async importRegistry({ body: { document, replace, dry_run: dryRun } }) {
+      const read = await parseDocument(document, clock);
+      return importView(await transfer.import(read, { replace, dryRun }), dryRun);
+    },
     loginCode: ({ peer }) => parts.loginCode(peer),
     metrics: () => parts.metrics(),
+  };
+}
+
+/** What an import has done, in numbers. */
+export function importView({ changes, secrets }: Imported, dryRun: boolean): ImportView {
+  const count = (kind: Change["kind"], table: Change["table"]) =>
+    changes.filter((change) => change.kind === kind && change.table === table).length;
+  const counts = (kind: Change["kind"]) => ({
+    servers: count(kind, "servers"),
+    tenants: count(kind, "tenants"),
+    webhooks: count(kind, "webhooks"),
+  });
+  return {
+    added: counts("add"),
+    replaced: counts("replace"),
+    unchanged: changes.length === 0,
+    dry_run: dryRun,
+    secrets: [...secrets],
   };
 }
 

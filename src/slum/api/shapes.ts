@@ -118,6 +118,8 @@ export const statusAnswer = z.object({
   unroutable: z.array(z.string()),
   unroutable_total: z.number(),
   registry: z.object({
+    /** A path, or a URL without its password. */
+    name: z.string(),
     ok: z.boolean(),
     trouble: z.string().nullable(),
     age_secs: z.number().nullable(),
@@ -147,6 +149,18 @@ export const webhookReply = z.object({
   body: z.string(),
   error: z.string().nullable(),
 });
+
+const counts = z.object({ servers: z.number(), tenants: z.number(), webhooks: z.number() });
+export const importAnswer = z.object({
+  added: counts,
+  replaced: counts,
+  /** Whether nothing had to be done. */
+  unchanged: z.boolean(),
+  dry_run: z.boolean(),
+  /** New ones of receivers whose secrets were not in the document; shown once. */
+  secrets: z.array(z.object({ id: z.string(), secret: z.string() })),
+});
+export type ImportView = z.infer<typeof importAnswer>;
 
 export const event = z.object({
   seq: z.number(),

@@ -33,13 +33,15 @@ export interface ViewParts {
   readonly control: Control;
   readonly clock: Clock;
   readonly snapshot: SnapshotKeeper;
+  /** A path, or a URL without its password. */
+  readonly registryName: string;
   traffic(): readonly TargetTraffic[];
 }
 
 const LISTED_MAX = 100;
 const NOBODY: ReadonlySet<string> = new Set();
 
-export function createView({ control, clock, snapshot, traffic }: ViewParts): View {
+export function createView({ control, clock, snapshot, registryName, traffic }: ViewParts): View {
   const { registry, fleet, routes } = control;
   const startedMs = clock.monotonic();
 
@@ -159,6 +161,7 @@ export function createView({ control, clock, snapshot, traffic }: ViewParts): Vi
         unroutable: unroutable.slice(0, LISTED_MAX),
         unroutable_total: unroutable.length,
         registry: {
+          name: registryName,
           ok: registry.trouble === undefined,
           trouble: registry.trouble ?? null,
           age_secs: registryAge,

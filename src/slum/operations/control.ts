@@ -19,6 +19,7 @@ import { pollRegistry } from "./registry-poll.ts";
 import { createServerControl, type ServerControl } from "./servers.ts";
 import { createStatusRecorder } from "./status-recorder.ts";
 import { createTenantControl, type TenantControl } from "./tenants.ts";
+import { createTransfer, type Transfer } from "./transfer.ts";
 import { createWebhookControl, type WebhookControl } from "./webhooks.ts";
 
 export interface Control extends Disposable {
@@ -28,6 +29,7 @@ export interface Control extends Disposable {
   readonly servers: ServerControl;
   readonly tenants: TenantControl;
   readonly webhooks: WebhookControl;
+  readonly transfer: Transfer;
   /** The data plane that follows servers as they are added, deleted and found offline. */
   attach(plane: FailoverPlane): void;
 }
@@ -126,6 +128,7 @@ export function createControl(parts: ControlParts): Control {
     servers,
     tenants,
     webhooks: createWebhookControl(registry, webhooks, clock, log),
+    transfer: createTransfer(registry, parts.ownHosts, clock),
     attach(opened) {
       plane = opened;
       retain();

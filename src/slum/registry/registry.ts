@@ -5,7 +5,7 @@ import type { Clock } from "../../platform/time/clock.ts";
 import type { Observations, OtherSlum } from "./observations.ts";
 import type * as schema from "./schema.ts";
 import type { AlertRow, DeliveryRow, EventRow, ServerRow, TenantRow, WebhookRow } from "./schema.ts";
-import type { EventFilter, Feed, Store, Tables } from "./store.ts";
+import type { EventFilter, Feed, Store, Tables, WriteSize } from "./store.ts";
 import { type Rows, TableCopy } from "./table-copy.ts";
 import { WebhookSecrets } from "./webhook-secrets.ts";
 
@@ -67,7 +67,7 @@ export interface Registry extends AsyncDisposable {
   readonly currentMs: number | undefined;
   readonly pollMs: number;
   /** Runs one transaction. While others are in its way it is tried again, for 5 s; then a fault. `work` may run several times. */
-  write<T>(work: (writer: Writer) => T): Promise<T>;
+  write<T>(work: (writer: Writer) => T, size?: WriteSize): Promise<T>;
   /** One try without waiting. Undefined when it could not be written: nothing has changed then, and `trouble` says why. */
   tryWrite<T>(work: (writer: Writer) => T): Promise<T | undefined>;
   /** Tells whether the database can be used, and follows what others have changed. */
@@ -180,17 +180,22 @@ export async function openRegistry({
   }
 
   /** All of `work` or nothing, in the database and in memory; notes whether the database is in order. */
-  async function attempt<T>(work: (writer: Writer) => T, patienceMs: number): Promise<T> {
+  async function attempt<T>(work: (writer: Writer) => T, patienceMs: number, size?: WriteSize): Promise<T> {
     let effects: (() => void)[] = [];
     const run = (tables: Tables) => {
       effects = [];
       return work(writerTo(tables, effects));
     };
     return noting(() =>
-      store.transact(run, patienceMs, () => {
-        for (const effect of effects) effect();
-        follow();
-      }),
+      store.transact(
+        run,
+        patienceMs,
+        () => {
+          for (const effect of effects) effect();
+          follow();
+        },
+        size,
+      ),
     );
   }
 
@@ -247,7 +252,7 @@ export async function openRegistry({
       return currentMs;
     },
     pollMs: store.pollMs,
-    write: (work) => attempt(work, PATIENCE_MS),
+    write: (work, size) => attempt(work, PATIENCE_MS, size),
     tryWrite,
     async poll(observations) {
       const before = trouble;

@@ -19,6 +19,8 @@ export interface Snapshot extends RoutingRows {
   readonly addresses: Readonly<Record<string, string>>;
   /** When it was written, on the wall clock. */
   readonly savedAt: number;
+  /** Of which registry it is, without a password; undefined in those of older versions. */
+  readonly registry?: string | undefined;
 }
 
 export interface SnapshotKeeper extends Disposable {
@@ -42,11 +44,12 @@ export function readSnapshot(path: string, onTrouble: (text: string) => void): S
   if (!existsSync(path)) return undefined;
   try {
     const [head = "", ...lines] = readFileSync(path, "utf8").trimEnd().split("\n");
-    const { savedAt, addresses, servers, tenants } = JSON.parse(head) as {
+    const { savedAt, addresses, servers, tenants, registry } = JSON.parse(head) as {
       savedAt: number;
       addresses: Record<string, string>;
       servers: number;
       tenants?: number;
+      registry?: string;
     };
     const rows = lines.map((line) => JSON.parse(line) as object);
     if (rows.length < servers || (tenants !== undefined && rows.length !== servers + tenants))
@@ -54,6 +57,7 @@ export function readSnapshot(path: string, onTrouble: (text: string) => void): S
     return {
       savedAt,
       addresses,
+      registry,
       servers: rows.slice(0, servers).map((row) => ({ ...OLDER, ...row })) as ServerRow[],
       tenants: rows.slice(servers) as TenantRow[],
     };
@@ -79,14 +83,14 @@ export function keepSnapshot(
 
   /** A piece at a time, so that a hundred thousand tenants do not hold up the traffic. */
   async function write(): Promise<void> {
-    const { servers, tenants, addresses } = read();
+    const { servers, tenants, addresses, registry } = read();
     const draft = `${path}.new`;
     const file = openSync(draft, "w", 0o600);
     try {
       const now = clock.now();
       writeSync(
         file,
-        `${JSON.stringify({ savedAt: now, addresses, servers: servers.length, tenants: tenants.length })}\n`,
+        `${JSON.stringify({ savedAt: now, addresses, registry, servers: servers.length, tenants: tenants.length })}\n`,
       );
       const rows = [...servers, ...tenants];
       for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {

@@ -48,6 +48,8 @@ export interface EventFilter {
   readonly limit: number;
 }
 
+export type WriteSize = "few" | "many";
+
 export interface Store extends AsyncDisposable {
   /** How often `poll` is due. */
   readonly pollMs: number;
@@ -55,9 +57,15 @@ export interface Store extends AsyncDisposable {
   open(): Promise<void>;
   /**
    * One transaction: all of `work` or nothing. `committed` is called at the moment in which it is in force, before anything
-   * else is fed. `work` may be run again when others were in its way, for `patienceMs`; what it throws is thrown on.
+   * else is fed. `work` may be run again when others were in its way, for `patienceMs`; what it throws is thrown on. `size`
+   * says whether it may take as long as a change of many rows takes, while nobody else can write.
    */
-  transact<T>(work: (tables: Tables) => T, patienceMs: number, committed: () => void): Promise<T>;
+  transact<T>(
+    work: (tables: Tables) => T,
+    patienceMs: number,
+    committed: () => void,
+    size?: WriteSize,
+  ): Promise<T>;
   /** Tells whether the database can be used, feeds what others have changed, and publishes what this slum has observed. */
   poll(observations: Observations): Promise<void>;
   /** What the other slums have observed of the servers lately. */

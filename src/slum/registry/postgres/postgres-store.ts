@@ -7,7 +7,7 @@ import { migratePostgres } from "../../../platform/storage/postgres-migrate.ts";
 import { type Clock, sleep } from "../../../platform/time/clock.ts";
 import { createKeyedLock, type KeyedLock } from "../../../platform/time/keyed-lock.ts";
 import type { Observations } from "../observations.ts";
-import type { EventFilter, Feed, Store, Tables } from "../store.ts";
+import type { EventFilter, Feed, Store, Tables, WriteSize } from "../store.ts";
 import { postgresMigrations } from "./postgres-migrations.ts";
 import { type Ask, databaseMs, prune, readEvents } from "./postgres-read.ts";
 import * as tables from "./postgres-schema.ts";
@@ -24,8 +24,10 @@ export interface PostgresStoreOptions {
 }
 
 const POLL_MS = 1_000;
-/** Whatever is asked of the database, and a whole transaction. */
+/** Whatever is asked of the database, and a whole transaction of few rows. */
 const LIMIT_MS = 4_000;
+/** A hundred thousand rows take seconds, and more on a busy machine. */
+const TRANSACTION_MS: Readonly<Record<WriteSize, number>> = { few: LIMIT_MS, many: 120_000 };
 const WAIT_MS = 5_000;
 const WAITING_MAX = 1_000;
 const RETRY_MS = 50;
@@ -94,12 +96,19 @@ export class PostgresStore implements Store {
     });
   }
 
-  transact<T>(work: (tables: Tables) => T, patienceMs: number, committed: () => void): Promise<T> {
+  transact<T>(
+    work: (tables: Tables) => T,
+    patienceMs: number,
+    committed: () => void,
+    size: WriteSize = "few",
+  ): Promise<T> {
     return this.#inTurn("the change", async () => {
       const giveUpAt = this.#clock.monotonic() + Math.max(patienceMs, COLLISION_MS);
       for (let tries = 1; ; tries += 1) {
         const triedMs = this.#clock.monotonic();
-        const attempt = await this.#attempt(work).catch((thrown): Failed => ({ kind: "failed", thrown }));
+        const attempt = await this.#attempt(work, TRANSACTION_MS[size]).catch(
+          (thrown): Failed => ({ kind: "failed", thrown }),
+        );
         if (attempt.kind === "written" || attempt.kind === "nothing_to_write") {
           committed();
           return attempt.result;
@@ -220,7 +229,7 @@ export class PostgresStore implements Store {
     return head;
   }
 
-  async #attempt<T>(work: (tables: Tables) => T): Promise<Attempt<T>> {
+  async #attempt<T>(work: (tables: Tables) => T, limitMs: number): Promise<Attempt<T>> {
     await this.#migrate();
     if (this.#replica.isStale) await this.#catchUp();
     let isSent = false;
@@ -239,7 +248,7 @@ export class PostgresStore implements Store {
     };
     const attempt = await this.#postgres
       .transaction(
-        LIMIT_MS,
+        limitMs,
         (client) => transaction(drizzleOver(client)),
         ({ kind }) => kind === "written",
       )

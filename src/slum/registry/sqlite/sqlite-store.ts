@@ -1,7 +1,7 @@
 // The registry in a SQLite file, for one slum: each transaction is one synchronous step, so that nothing comes between it and the copy.
 import type { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
-import { desc, eq, gt, lt } from "drizzle-orm";
+import { desc, eq, getTableColumns, gt, lt, sql } from "drizzle-orm";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { Fault } from "../../../core/fault.ts";
@@ -31,6 +31,7 @@ interface Opened {
   readonly raw: Database;
   readonly db: Drizzle;
   readonly inode: number;
+  readonly tenants: Statements<tables.TenantRow, tables.NewTenantRow, string>;
 }
 
 export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOptions): Store {
@@ -51,7 +52,7 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
       deliveries: db.select().from(tables.deliveries).orderBy(tables.deliveries.seq).all(),
       alerts: db.select().from(tables.alerts).all(),
     });
-    return { raw, db, inode: inodeOf(path) };
+    return { raw, db, inode: inodeOf(path), tenants: tenantStatements(db) };
   }
 
   /** The open database, or the fault that says why there is none. */
@@ -67,10 +68,10 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
     return opened;
   }
 
-  function tablesOf({ raw, db }: Opened): Tables {
+  function tablesOf({ raw, db, tenants }: Opened): Tables {
     return {
       servers: statementsOf(db, tables.servers, tables.servers.id),
-      tenants: statementsOf(db, tables.tenants, tables.tenants.id),
+      tenants,
       webhooks: statementsOf(db, tables.webhooks, tables.webhooks.id),
       deliveries: statementsOf(db, tables.deliveries, tables.deliveries.seq),
       alerts: alertStatements(raw),
@@ -174,6 +175,24 @@ function statementsOf<Row, New, Key>(
         .where(eq(key, at))
         .run(),
     remove: (at) => void db.delete(table).where(eq(key, at)).run(),
+  };
+}
+
+/** Inserts are prepared: an import may have a hundred thousand, for which all traffic waits. */
+function tenantStatements(db: Drizzle): Opened["tenants"] {
+  const { seq, ...columns } = getTableColumns(tables.tenants);
+  const values = Object.fromEntries(Object.keys(columns).map((name) => [name, sql.placeholder(name)]));
+  const prepared = db
+    .insert(tables.tenants)
+    .values(values as never)
+    .returning({ seq })
+    .prepare();
+  return {
+    ...statementsOf<tables.TenantRow, tables.NewTenantRow, string>(db, tables.tenants, tables.tenants.id),
+    insert(given) {
+      const row = { ...given, instance: given.instance ?? null, failover: given.failover ?? null };
+      return { ...row, seq: prepared.get(row).seq };
+    },
   };
 }
 
