@@ -5,6 +5,7 @@ import type { Routes } from "../fleet/routes.ts";
 import type { Server } from "../fleet/server.ts";
 import type { Observations } from "../registry/observations.ts";
 import type { Registry, Writer } from "../registry/registry.ts";
+import type { WriteSize } from "../registry/store.ts";
 import { agreedOn, fleetIf, type ServerIdentity } from "../webhooks/agreement.ts";
 import { type Alert, Alerts, isBeginning, type Situation } from "../webhooks/alerts.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
@@ -29,6 +30,8 @@ export interface AnnouncerParts {
 const TICK_MS = 1_000;
 /** In one transaction; the others come with the next tick. */
 const AT_ONCE = 100;
+/** Things of one alert whose rows are written in no time. */
+const FEW = 1_000;
 /** How long an end is remembered, so that the same does not begin again and again. */
 const MEMORY_MS = 3_600_000;
 
@@ -58,7 +61,9 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
     const due = alerts.step(situation(), registry.alerts);
     if (isWriting || due.length === 0 || !registry.hasHeardFromAll) return;
     isWriting = true;
-    void announce()
+    // All tenants of a large server may begin or end at once.
+    const isLarge = due.some(({ things }) => things.length > FEW);
+    void announce(isLarge ? "many" : "few")
       .catch(onDefect)
       .finally(() => {
         isWriting = false;
@@ -69,13 +74,13 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
    * Judged anew within the transaction, where nobody else can write: what another slum has begun or ended meanwhile is neither
    * begun nor ended again.
    */
-  async function announce(): Promise<void> {
+  async function announce(size: WriteSize): Promise<void> {
     const announced = await registry.tryWrite((writer) => {
       const due = alerts.step(situation(), registry.alerts).slice(0, AT_ONCE);
       for (const alert of due) write(writer, alert);
       if (due.length > 0) forgetOld(writer, new Set(due.flatMap(({ things }) => things)));
       return due.length;
-    });
+    }, size);
     if (announced) webhooks.kick();
   }
 

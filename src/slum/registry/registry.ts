@@ -69,7 +69,7 @@ export interface Registry extends AsyncDisposable {
   /** Runs one transaction. While others are in its way it is tried again, for 5 s; then a fault. `work` may run several times. */
   write<T>(work: (writer: Writer) => T, size?: WriteSize): Promise<T>;
   /** One try without waiting. Undefined when it could not be written: nothing has changed then, and `trouble` says why. */
-  tryWrite<T>(work: (writer: Writer) => T): Promise<T | undefined>;
+  tryWrite<T>(work: (writer: Writer) => T, size?: WriteSize): Promise<T | undefined>;
   /** Tells whether the database can be used, and follows what others have changed. */
   poll(observations: Observations): Promise<void>;
   events(filter: EventFilter): Promise<readonly EventRow[]>;
@@ -212,9 +212,9 @@ export async function openRegistry({
     }
   }
 
-  async function tryWrite<T>(work: (writer: Writer) => T): Promise<T | undefined> {
+  async function tryWrite<T>(work: (writer: Writer) => T, size?: WriteSize): Promise<T | undefined> {
     try {
-      return await attempt(work, 0);
+      return await attempt(work, 0, size);
     } catch (thrown) {
       if (store.faultOf(thrown)) return undefined;
       throw thrown;
