@@ -1,4 +1,5 @@
 // Who is calling: bearer tokens, and a limit on guessing them.
+import { BoundedMap } from "../core/bounded-map.ts";
 import { Fault } from "../core/fault.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { hashToken } from "./token.ts";
@@ -13,6 +14,13 @@ export interface Peer {
 }
 
 export const SOCKET_PEER: Peer = { door: "socket", address: "", trusted: true };
+
+/** The limits of a connection on silence, which an answer that takes its time or has no end is exempt from. */
+export interface Limits {
+  holdOpen(): void;
+  /** Sets them again. */
+  letIdle(): void;
+}
 
 export interface Principal {
   readonly scope: "admin" | "tenant";
@@ -46,15 +54,12 @@ interface AccessOptions<P extends Principal> {
 
 /** After ten wrong tokens within a minute an address gets `too_many` for wrong ones; a right one always passes. */
 export function createAccess<P extends Principal>({ find, owner, clock }: AccessOptions<P>): Access<P> {
-  const wrong = new Map<string, { count: number; readonly sinceMs: number }>();
+  const wrong = new BoundedMap<string, { count: number; readonly sinceMs: number }>(ADDRESSES_MAX);
 
   function guessed(address: string): Fault {
     const nowMs = clock.monotonic();
     let entry = wrong.get(address);
     if (!entry || nowMs - entry.sinceMs >= WINDOW_MS) {
-      wrong.delete(address);
-      const oldest = wrong.size >= ADDRESSES_MAX ? wrong.keys().next().value : undefined;
-      if (oldest !== undefined) wrong.delete(oldest);
       entry = { count: 0, sinceMs: nowMs };
       wrong.set(address, entry);
     }

@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { Fault } from "../core/fault.ts";
-import type { Peer, Principal } from "./access.ts";
+import type { Limits, Peer, Principal } from "./access.ts";
 import { PAGE_FIELD, SESSION_PATH } from "./page-field.ts";
 import { receive } from "./receive.ts";
 import { SESSION_MS, type Session, type Sessions } from "./session.ts";
@@ -14,7 +14,7 @@ export interface PageFile {
   readonly text: string;
 }
 
-export type Env = { Bindings: { readonly peer: Peer } };
+export type Env = { Bindings: { readonly peer: Peer; readonly limits: Limits } };
 
 /** The page of a program: its files, and who it speaks for. */
 export interface Browser<P extends Principal> {

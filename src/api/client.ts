@@ -1,6 +1,6 @@
 // The typed client of an admin API: one method per operation of its contract.
 import { Fault } from "../core/fault.ts";
-import { quote } from "../core/name.ts";
+import { quote } from "../core/quote.ts";
 import { systemClock } from "../platform/time/clock.ts";
 import { causeOf, createDial, type Dial, type DialOptions } from "./dial.ts";
 import {

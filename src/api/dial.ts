@@ -1,6 +1,6 @@
 // How one request reaches an admin API, over a unix socket or HTTP, and how every failure on the way becomes a Fault.
 import { Fault, messageOf } from "../core/fault.ts";
-import { quote } from "../core/name.ts";
+import { quote } from "../core/quote.ts";
 import { type Clock, systemClock } from "../platform/time/clock.ts";
 
 /** Where the API is. A socket needs no token: who may open it is its owner. */

@@ -1,6 +1,7 @@
 // A listener of its own for an admin API: a unix socket, or a TCP address beside the proxy.
+import { bracketed } from "../core/host.ts";
 import { probePort } from "../platform/net/unix-socket.ts";
-import { type Peer, SOCKET_PEER } from "./access.ts";
+import { SOCKET_PEER } from "./access.ts";
 import type { Api } from "./server.ts";
 
 /** Longest silence of an idle connection; not of a request being worked on, or of a stream. */
@@ -23,7 +24,7 @@ const FLAGS = { host: "--admin", port: "--admin" };
 export function listenAdmin(api: Api, { host, port }: AdminAddress): ApiListener & { readonly url: string } {
   probePort(host, port, FLAGS);
   const listener = listenApi(api, { hostname: host, port });
-  return { ...listener, url: `http://${host.includes(":") ? `[${host}]` : host}:${listener.port}/` };
+  return { ...listener, url: `http://${bracketed(host)}:${listener.port}/` };
 }
 
 export interface AdminAddress {
@@ -58,16 +59,16 @@ export function listenApi(
           ...at,
           reusePort: false,
           idleTimeout: IDLE_SECS,
-          async fetch(request, listener) {
-            // The idle timer sticks to the connection, and would cut an operation that takes its time.
-            listener.timeout(request, 0);
+          fetch(request, listener) {
             const address = listener.requestIP(request)?.address ?? "";
-            const peer: Peer = { door: "network", address, trusted: false };
-            const response = await api.fetch(request, peer);
-            if (response.headers.get("content-type")?.startsWith("application/json")) {
-              listener.timeout(request, IDLE_SECS);
-            }
-            return response;
+            return api.fetch(
+              request,
+              { door: "network", address, trusted: false },
+              {
+                holdOpen: () => listener.timeout(request, 0),
+                letIdle: () => listener.timeout(request, IDLE_SECS),
+              },
+            );
           },
         });
   return { port: server.port, [Symbol.asyncDispose]: () => server.stop(true) };

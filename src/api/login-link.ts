@@ -17,14 +17,18 @@ export const loginCode = {
   answer,
 } as const satisfies Operation;
 
-/** The code for who may open the server's socket; `url` is where the server thinks that its page is. */
-export function giveLoginCode(peer: Peer, newCode: () => string, url: string): LoginCode {
-  if (peer.door === "socket") return { code: newCode(), url, expires_secs: CODE_MS / 1000 };
-  throw new Fault(
-    "forbidden",
-    "login links are made on the server's machine only",
-    "log in at the dashboard with a token",
-  );
+export type GiveLoginCode = (peer: Peer) => LoginCode;
+
+/** Codes for who may open the server's socket; `url` is where the server thinks that its page is. */
+export function loginCodes(newCode: () => string, url: () => string): GiveLoginCode {
+  return (peer) => {
+    if (peer.door === "socket") return { code: newCode(), url: url(), expires_secs: CODE_MS / 1000 };
+    throw new Fault(
+      "forbidden",
+      "login links are made on the server's machine only",
+      "log in at the dashboard with a token",
+    );
+  };
 }
 
 /** The code stands behind the #, which no browser sends and no log gets. `at` is where the browser reaches the server. */

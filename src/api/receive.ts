@@ -1,7 +1,7 @@
 // What a request brings, checked against its operation: path names, query and JSON body, or a fault that names the key.
 import type { ZodError, ZodType } from "zod";
 import { Fault } from "../core/fault.ts";
-import { quote } from "../core/name.ts";
+import { quote } from "../core/quote.ts";
 import type { Operation } from "./operation.ts";
 
 /** The most that a JSON body may have, in bytes. */

@@ -2,9 +2,9 @@
 import { type Context, Hono } from "hono";
 import { Fault, messageOf } from "../core/fault.ts";
 import { canonicalHost } from "../core/host.ts";
-import { quote } from "../core/name.ts";
+import { quote } from "../core/quote.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { Authorise, Peer, Principal } from "./access.ts";
+import type { Authorise, Limits, Peer, Principal } from "./access.ts";
 import type { Browser, Env } from "./browser.ts";
 import {
   type Answerable,
@@ -15,7 +15,7 @@ import {
   type Received,
 } from "./operation.ts";
 import { receive } from "./receive.ts";
-import { eventStream, type ProgressLine, progressStream } from "./stream.ts";
+import { eventStream, type ProgressLine, progressStream, type Streamed } from "./stream.ts";
 
 /** One call of an operation: its checked input, and who calls. */
 export interface Call<O extends Operation, P extends Principal> extends Received<O> {
@@ -53,12 +53,14 @@ interface ApiOptions<C extends Contract, P extends Principal> {
 }
 
 export interface Api {
-  /** Never rejects. `request.signal` must fire when the client goes away. */
-  fetch(request: Request, peer: Peer): Promise<Response>;
+  /** Never rejects. `request.signal` must fire when the client goes away. Without `limits` the connection has none. */
+  fetch(request: Request, peer: Peer, limits?: Limits): Promise<Response>;
 }
 
 /** The version is Prometheus's of its text format, and says nothing to anybody else. */
 const TEXT = `${MEDIA_TYPES.text}; version=0.0.4; charset=utf-8`;
+
+const NO_LIMITS: Limits = { holdOpen() {}, letIdle() {} };
 
 type AnyHandler = (call: unknown, report?: (progress: Progress) => void) => unknown;
 
@@ -91,8 +93,8 @@ export function createApi<const C extends Contract, P extends Principal>(options
     return faultResponse(defect(error, env.peer));
   });
   return {
-    async fetch(request, peer) {
-      const response = await app.fetch(request, { peer });
+    async fetch(request, peer, limits = NO_LIMITS) {
+      const response = await app.fetch(request, { peer, limits });
       response.headers.set("Server", product);
       if (!response.headers.has("Cache-Control")) response.headers.set("Cache-Control", "no-store");
       response.headers.set("X-Content-Type-Options", "nosniff");
@@ -141,30 +143,53 @@ async function answer<C extends Contract, P extends Principal>(
   const gone = new AbortController();
   const onGone = () => gone.abort(new Fault("stopped_waiting", "the client has gone"));
   req.raw.signal.addEventListener("abort", onGone, { once: true });
+  if (operation.transport === "events")
+    session?.ended.addEventListener("abort", onGone, { once: true, signal: gone.signal });
   const call = { ...received, principal, peer: env.peer, signal: gone.signal };
-  const streamed = { clock, onGone, onDefect: (error: unknown) => onDefect(error, name) };
-  switch (operation.transport ?? "json") {
-    case "json":
-      return Response.json(operation.answer.parse(await handler(call)));
-    case "text":
-      return new Response(String(await handler(call)), {
-        headers: { "Content-Type": TEXT },
-      });
-    case "events": {
-      session?.ended.addEventListener("abort", onGone, { once: true, signal: gone.signal });
-      const events = (await handler(call)) as AsyncIterable<unknown>;
-      return stream(MEDIA_TYPES.events, eventStream(events, streamed));
+  const faultOf = (error: unknown) => {
+    if (error instanceof Fault) return error;
+    onDefect(error, name);
+    return defect(error, env.peer);
+  };
+  const { holdOpen, letIdle } = env.limits;
+  const streamed = { clock, onGone, onEnd: letIdle, onDefect: (error: unknown) => onDefect(error, name) };
+  // Only now is it known that the caller may ask, and for what: a stranger's connection keeps its limits.
+  holdOpen();
+  try {
+    return await respond(operation, (report) => handler(call, report), faultOf, streamed);
+  } catch (error) {
+    letIdle();
+    throw error;
+  }
+}
+
+async function respond(
+  { transport = "json", answer: shape }: Operation,
+  work: (report?: (progress: Progress) => void) => unknown,
+  faultOf: (error: unknown) => Fault,
+  streamed: Streamed,
+): Promise<Response> {
+  switch (transport) {
+    case "json": {
+      const response = Response.json(shape.parse(await work()));
+      streamed.onEnd();
+      return response;
     }
+    case "text": {
+      const text = String(await work());
+      streamed.onEnd();
+      return new Response(text, { headers: { "Content-Type": TEXT } });
+    }
+    case "events":
+      return stream(MEDIA_TYPES.events, eventStream((await work()) as AsyncIterable<unknown>, streamed));
     case "progress":
       return stream(
         MEDIA_TYPES.progress,
         progressStream(async (report): Promise<ProgressLine> => {
           try {
-            return { type: "result", result: operation.answer.parse(await handler(call, report)) };
+            return { type: "result", result: shape.parse(await work(report)) };
           } catch (error) {
-            if (!(error instanceof Fault)) onDefect(error, name);
-            const fault = error instanceof Fault ? error : defect(error, env.peer);
-            return { type: "error", ...fault.toJson() };
+            return { type: "error", ...faultOf(error).toJson() };
           }
         }, streamed),
       );

@@ -1,4 +1,5 @@
 // Sessions of a browser that has logged in: made from a token or from a one-time code, kept in memory, ended by whatever comes first.
+import { BoundedMap } from "../core/bounded-map.ts";
 import { Fault } from "../core/fault.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { Access, Principal } from "./access.ts";
@@ -46,7 +47,7 @@ export function createSessions<P extends Principal>(
   program: string,
 ): Sessions<P> {
   const sessions = new Map<string, Entry>();
-  const codes = new Map<string, number>();
+  const codes = new BoundedMap<string, number>(CODES_MAX);
 
   function end(key: string): void {
     const entry = sessions.get(key);
@@ -96,8 +97,6 @@ export function createSessions<P extends Principal>(
     },
     end: (id) => end(hashToken(id)),
     newCode() {
-      const oldest = codes.size >= CODES_MAX ? codes.keys().next().value : undefined;
-      if (oldest !== undefined) codes.delete(oldest);
       const code = newToken();
       codes.set(hashToken(code), clock.monotonic() + CODE_MS);
       return code;

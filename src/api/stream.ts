@@ -14,10 +14,12 @@ export type ProgressLine =
   | { readonly type: "result"; readonly result: unknown }
   | { readonly type: "error"; readonly error: unknown };
 
-interface Streamed {
+export interface Streamed {
   readonly clock: Clock;
   /** Called once when the client has gone before the end; also ends the heartbeat. */
   readonly onGone: () => void;
+  /** Called once when the stream has ended, however it did. */
+  readonly onEnd: () => void;
   /** Told of a source that broke: the client sees only that the connection does. */
   readonly onDefect: (error: unknown) => void;
 }
@@ -28,10 +30,15 @@ const line = (value: ProgressLine) => encoder.encode(`${JSON.stringify(value)}\n
 /** Runs `work` while its progress is sent; `work` answers the last line and never rejects. */
 export function progressStream(
   work: (report: (progress: Progress) => void) => Promise<ProgressLine>,
-  { clock, onGone }: Omit<Streamed, "onDefect">,
+  { clock, onGone, onEnd }: Omit<Streamed, "onDefect">,
 ): ReadableStream<Uint8Array> {
   let stopHeartbeat = () => {};
   let open = true;
+  function end(): void {
+    open = false;
+    stopHeartbeat();
+    onEnd();
+  }
   return new ReadableStream({
     start(controller) {
       const send = (value: ProgressLine) => open && controller.enqueue(line(value));
@@ -40,15 +47,14 @@ export function progressStream(
       stopHeartbeat = clock.every(HEARTBEAT_MS, () => hasRoom() && send({ type: "heartbeat" }));
       const report = (progress: Progress) => hasRoom() && send({ type: "progress", ...progress });
       void work(report).then((last) => {
+        if (!open) return;
         send(last);
-        stopHeartbeat();
-        if (open) controller.close();
-        open = false;
+        controller.close();
+        end();
       });
     },
     cancel() {
-      open = false;
-      stopHeartbeat();
+      end();
       onGone();
     },
   });
@@ -57,11 +63,15 @@ export function progressStream(
 /** Sends each value of `source` as one event, taking the next only when the client has room for it. */
 export function eventStream(
   source: AsyncIterable<unknown>,
-  { clock, onGone, onDefect }: Streamed,
+  { clock, onGone, onEnd, onDefect }: Streamed,
 ): ReadableStream<Uint8Array> {
   const values = source[Symbol.asyncIterator]();
   let stopHeartbeat = () => {};
   let gone = false;
+  function end(): void {
+    stopHeartbeat();
+    onEnd();
+  }
   return new ReadableStream({
     start(controller) {
       const comment = encoder.encode(": heartbeat\n\n");
@@ -83,11 +93,11 @@ export function eventStream(
         // Without a reason: Bun would print it to stderr, and nobody else ever sees it.
         controller.error(undefined);
       }
-      stopHeartbeat();
+      end();
     },
     cancel() {
       gone = true;
-      stopHeartbeat();
+      end();
       onGone();
       void Promise.resolve(values.return?.()).catch(onDefect);
     },

@@ -1,7 +1,8 @@
 // What a command takes: flags, options with a value, and words; each knows how to read its text or to refuse it.
+
+import { advice } from "../core/did-you-mean.ts";
 import { Fault } from "../core/fault.ts";
-import { quote } from "../core/name.ts";
-import { advice } from "./advice.ts";
+import { quote } from "../core/quote.ts";
 
 /** One argument of a command, in citty's form where citty reads it, and ours where citty has none. */
 export interface Arg<T> {

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { type CaddySite, caddyfile, caddyfileMark, isUntouchedSample } from "../core/caddyfile.ts";
 import { Fault, messageOf } from "../core/fault.ts";
-import { quote } from "../core/name.ts";
+import { quote } from "../core/quote.ts";
 import { readIfThere, writeAtomic } from "../platform/storage/atomic-file.ts";
 import { flag, option, type Values } from "./argument.ts";
 import type { Output } from "./output.ts";

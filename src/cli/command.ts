@@ -44,8 +44,8 @@ export interface CommandSpec<A extends Args> {
 
 /** A command that can be found, explained and run. */
 export interface Command extends Omit<CommandSpec<Args>, "run"> {
-  /** What citty runs, with the context as its data. */
-  readonly citty: CommandDef<Args>;
+  /** What citty runs, with the context and the values of the arguments as its data. */
+  readonly citty: CommandDef;
 }
 
 /** A command that only holds others, `server` of `slum server add`. */
@@ -95,12 +95,11 @@ export interface GlobalOption {
   readonly variable: string;
 }
 
-/** Completes a command: its arguments are read and typed before `run` is called. */
+/** A command as citty runs it. The line is checked and read before, strictly and once, so citty is given no words of it. */
 export function command<const A extends Args>({ run, ...spec }: CommandSpec<A>): Command {
-  const citty = defineCommand<Args>({
+  const citty = defineCommand({
     meta: { name: spec.name, description: spec.summary },
-    args: spec.args,
-    run: ({ args, data }) => run({ ...(data as Context), args: readValues(spec.args, args) }),
+    run: ({ data }) => run(data as Context & { readonly args: Values<A> }),
   });
   return { ...spec, citty };
 }
@@ -113,26 +112,4 @@ export function isGroup(found: Command | Group): found is Group {
 export function labelOf(name: string, arg: Pick<Arg<unknown>, "type">): string {
   const kebab = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   return arg.type === "positional" ? kebab : `--${kebab}`;
-}
-
-/** Citty's strings as the values that the arguments stand for. `parsed._` has all words in their order. */
-function readValues<A extends Args>(
-  args: A,
-  parsed: { readonly _: readonly string[] } & Readonly<Record<string, unknown>>,
-): Values<A> {
-  let position = 0;
-  const textsOf = (name: string, arg: Arg<unknown>): readonly string[] => {
-    if (arg.type === "positional") {
-      const start = position;
-      position = arg.many ? parsed._.length : position + 1;
-      return parsed._.slice(start, position);
-    }
-    const value = parsed[name];
-    return value === undefined || value === false ? [] : [String(value)];
-  };
-  const entries = Object.entries(args).map(([name, arg]) => [
-    name,
-    arg.read(textsOf(name, arg), labelOf(name, arg)),
-  ]);
-  return Object.fromEntries(entries) as Values<A>;
 }

@@ -1,8 +1,9 @@
 // Which command a line of words means: the walk down a program's tree, loading only the files on the way.
+
+import { advice } from "../core/did-you-mean.ts";
 import { Fault } from "../core/fault.ts";
-import { quote } from "../core/name.ts";
+import { quote } from "../core/quote.ts";
 import type { Environment } from "../platform/environment.ts";
-import { advice } from "./advice.ts";
 import { type Args, flag, option } from "./argument.ts";
 import {
   type Command,

@@ -7,7 +7,7 @@ import { type Command, isGroup, type Program } from "./command.ts";
 import { type Found, find, globalArgs, readGlobals } from "./find.ts";
 import { createOutput, type Output } from "./output.ts";
 import type { Sink } from "./sink.ts";
-import { canonical, check } from "./strict.ts";
+import { check, readValues } from "./strict.ts";
 
 interface RunOptions {
   readonly program: Program;
@@ -70,17 +70,18 @@ async function runFound(
 ) {
   const globals = globalArgs(program);
   const example = command.examples[0]?.[0].replaceAll("{program}", program.name);
-  const { options, words } = check(rest, { ...globals, ...command.args }, what, example);
-  const own = new Map([...options].filter(([name]) => Object.hasOwn(command.args, name)));
+  const checked = check(rest, { ...globals, ...command.args }, what, example);
+  const args = readValues(command.args, checked);
   using interrupt = createInterrupt(command.ownSignals ?? false, out.stdout);
   const context = {
-    globals: readGlobals(program, options, env),
+    args,
+    globals: readGlobals(program, checked.options, env),
     out,
     env,
     signal: interrupt.signal,
     program,
   };
-  const running = runCommand(command.citty, { rawArgs: canonical({ options: own, words }), data: context });
+  const running = runCommand(command.citty, { rawArgs: [], data: context });
   const result = await Promise.race([running, interrupt.insisted]);
   return typeof result.result === "number" ? result.result : 0;
 }

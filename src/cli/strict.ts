@@ -1,12 +1,12 @@
-// The strict layer before citty, which accepts unknown flags, surplus words and missing values: here each is a usage fault.
+// The one reading of a command line: unknown flags, surplus words and missing values, which citty would accept, are usage faults.
 import { parseArgs } from "node:util";
+import { advice } from "../core/did-you-mean.ts";
 import { Fault } from "../core/fault.ts";
-import { quote } from "../core/name.ts";
-import { advice } from "./advice.ts";
-import type { Arg, Args } from "./argument.ts";
+import { quote } from "../core/quote.ts";
+import type { Arg, Args, Values } from "./argument.ts";
 import { labelOf } from "./command.ts";
 
-/** What one stretch of a command line says, in citty's names and with every doubt removed. */
+/** What one stretch of a command line says, with every doubt removed; options by the names of their arguments. */
 export interface Checked {
   /** Per option its texts in order; a flag that is given has one, empty. */
   readonly options: ReadonlyMap<string, readonly string[]>;
@@ -64,12 +64,20 @@ export function check(argv: readonly string[], args: Args, what: string, example
   return { options, words };
 }
 
-/** The words that citty reads without surprises: every option as `--name=value`, lists joined, words after `--`. */
-export function canonical({ options, words }: Checked): string[] {
-  const flags = [...options].map(([name, texts]) =>
-    texts[0] === "" ? `--${name}` : `--${name}=${texts.join(",")}`,
-  );
-  return [...flags, "--", ...words];
+/** The values that a checked line gives to `args`; each refuses what it cannot read. */
+export function readValues<A extends Args>(args: A, { options, words }: Checked): Values<A> {
+  let position = 0;
+  const textsOf = (name: string, arg: Arg<unknown>): readonly string[] => {
+    if (arg.type !== "positional") return options.get(name) ?? [];
+    const start = position;
+    position = arg.many ? words.length : position + 1;
+    return words.slice(start, position);
+  };
+  const entries = Object.entries(args).map(([name, arg]) => [
+    name,
+    arg.read(textsOf(name, arg), labelOf(name, arg)),
+  ]);
+  return Object.fromEntries(entries) as Values<A>;
 }
 
 /** Options and flags by all the ways to write them, `--force` and `-f`. */

@@ -21,6 +21,12 @@ function isBegun(word: string, other: string): boolean {
   return word.length > 1 && other.toLowerCase().startsWith(word.toLowerCase());
 }
 
+/** The hint of a usage error: the word that was probably meant, or else where all of them are listed. */
+export function advice(written: string, known: readonly string[], otherwise: string): string {
+  const found = nearest(written, known);
+  return found !== undefined && isNear(written, found) ? `did you mean ${found}? (${otherwise})` : otherwise;
+}
+
 /** The end of a message about an unknown word: `did you mean "x"?`, or what comes nearest; empty when nothing is known. */
 export function suggest(word: string, known: readonly string[]): string {
   const found = nearest(word, known);

@@ -1,7 +1,7 @@
 // A domain as people write it into a configuration or a command, checked to be canonical: what the Host header is compared with.
 import { domainToASCII } from "node:url";
 import { Fault } from "./fault.ts";
-import { quote } from "./name.ts";
+import { quote } from "./quote.ts";
 
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const DOMAIN_MAX_CHARS = 253;

@@ -13,6 +13,16 @@ export function canonicalHost(text: string): string | undefined {
   return HOST.exec(text.toLowerCase())?.[1];
 }
 
+/** An address as it stands in a URL or a Host header: IPv6 literals in brackets. */
+export function bracketed(host: string): string {
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+}
+
+/** An address as it is dialled: without the brackets of an IPv6 literal. */
+export function unbracketed(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}
+
 /** Whether a canonical host is an address rather than a name. */
 export function isIpLiteral(host: string): boolean {
   return host.startsWith("[") || IPV4.test(host);

@@ -1,7 +1,7 @@
 // IP addresses and networks as texts: read strictly, and an IPv4-mapped IPv6 address as the IPv4 address that it is.
 import ipaddr from "ipaddr.js";
 import { Fault } from "./fault.ts";
-import { quote } from "./name.ts";
+import { quote } from "./quote.ts";
 
 type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 type Network = readonly [Ip, prefix: number];

@@ -1,5 +1,6 @@
 // Names that come from outside: services, labels (ids, versions), `service:id`, and the hosts that carry them.
 import { Fault } from "./fault.ts";
+import { quote } from "./quote.ts";
 
 const SERVICE = /^[a-z][a-z0-9-]{0,40}$/;
 const LABEL = /^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/;
@@ -59,9 +60,4 @@ function bad(text: string, what: string, lowerIsFine: boolean, allowed: string):
     ? `names are lower case: write ${quote(text.toLowerCase())}`
     : `allowed: ${allowed}`;
   return new Fault("usage", `${what} ${quote(text)} is not a valid name`, hint);
-}
-
-/** A foreign text as it may be shown: cut to 80 characters, control characters made visible. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
 }

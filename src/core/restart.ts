@@ -1,4 +1,5 @@
 // Whether and when something that ended is started again: pure, with time and chance passed in.
+import { backoff } from "./backoff.ts";
 
 export type RestartMode = "on-failure" | "always" | "never";
 
@@ -70,7 +71,7 @@ export function backoffMs(
   chance: number,
 ): number {
   if (streak === 0) return 0;
-  const top = Math.min(policy.backoffMaxMs, policy.backoffBaseMs * 2 ** Math.min(streak, 40));
+  const top = backoff(policy.backoffBaseMs, policy.backoffMaxMs, streak);
   const bottom = Math.max(Math.min(policy.backoffBaseMs, top), top / 2);
   return Math.round(bottom + chance * (top - bottom));
 }

@@ -1,6 +1,6 @@
 // A moment as people write it: so long ago (`10m`), or a date with its time zone.
 import { Fault } from "./fault.ts";
-import { quote } from "./name.ts";
+import { quote } from "./quote.ts";
 
 /** Either so many milliseconds ago, or at so many since the Unix epoch. */
 export type Since = { readonly agoMs: number } | { readonly atMs: number };

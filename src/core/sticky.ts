@@ -1,4 +1,5 @@
 // Stickiness: which version of a route a returning visitor belongs to, from nothing but its cookie and the weights.
+import { fnv1a, mixed } from "./hash.ts";
 import { usable } from "./round-robin.ts";
 import type { Route, Target } from "./route.ts";
 import { sum } from "./weight.ts";
@@ -131,7 +132,7 @@ function versionsOf(route: Route): Map<string, Version> {
     // Those that serve have the weight of those that do not.
     const holders = serving.length > 0 ? serving : targets;
     const weight = sum(holders.map((target) => target.weight));
-    versions.set(name, { hash: hashOf(name), weight, usable: serving, slack: targets.length });
+    versions.set(name, { hash: fnv1a(name), weight, usable: serving, slack: targets.length });
   }
   return versions;
 }
@@ -142,11 +143,11 @@ function versionOf(target: Target): string {
 
 /** The same one for all requests of a visitor, and visitors evenly spread. */
 function nearest(candidates: readonly Target[], { label, seed }: Mark): Target | undefined {
-  const from = seed ?? hashOf(label);
+  const from = seed ?? fnv1a(label);
   let least = Number.POSITIVE_INFINITY;
   let found: Target | undefined;
   for (const target of candidates) {
-    const score = exponential(from, hashOf(target.id)) / target.weight;
+    const score = exponential(from, fnv1a(target.id)) / target.weight;
     if (score < least) {
       least = score;
       found = target;
@@ -158,21 +159,6 @@ function nearest(candidates: readonly Target[], { label, seed }: Mark): Target |
 /** Exponentially distributed, from one seed and one name always the same. */
 function exponential(seed: number, hash: number): number {
   return -Math.log((mixed(mixed(seed + hash) ^ hash) + 0.5) / 2 ** 32);
-}
-
-/** The finalizer of MurmurHash3: every bit of the input turns half the bits of the output. */
-function mixed(value: number): number {
-  let h = value >>> 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
-}
-
-/** FNV-1a. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
 }
 
 const MARK = /^([a-z0-9][a-z0-9._-]{0,62})~([0-9a-z]{0,7})$/;

@@ -1,6 +1,6 @@
 // Weights: percentages kept as integer hundredths, and the exact arithmetic that moves them between instances.
 import { Fault, messageOf } from "./fault.ts";
-import { quote } from "./name.ts";
+import { quote } from "./quote.ts";
 import type { Hundredths } from "./route.ts";
 
 export const FULL: Hundredths = 100_00;

@@ -1,21 +1,19 @@
 // `slum serve` put together: what is opened in which order, and how it all ends.
+
 import { isIP } from "node:net";
-import { createBrowser } from "../api/browser.ts";
-import { listenAdmin, listenApi } from "../api/listen.ts";
-import { giveLoginCode } from "../api/login-link.ts";
-import { createApi } from "../api/server.ts";
-import { createSessions } from "../api/session.ts";
+import type { AdminAddress } from "../api/listen.ts";
+import { openAdmin } from "../api/open-admin.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { messageOf } from "../core/fault.ts";
+import { unbracketed } from "../core/host.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
 import { createResolver } from "../platform/net/resolver.ts";
-import { claimSocket, probePort } from "../platform/net/unix-socket.ts";
+import { probePort } from "../platform/net/unix-socket.ts";
 import { writeSecret } from "../platform/storage/atomic-file.ts";
 import { claimDirectory } from "../platform/storage/data-directory.ts";
 import { shownDatabase } from "../platform/storage/postgres-url.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
-import type { OwnInfo } from "../proxy/data-plane.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
 import { createAuth, ensureAdminToken } from "./api/auth.ts";
@@ -45,7 +43,7 @@ export interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly domain: string;
-  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  readonly admin: AdminAddress | undefined;
   readonly intervalMs: number;
   readonly offlineAfterMs: number;
   readonly webhook: string | undefined;
@@ -165,29 +163,31 @@ export async function serve(options: ServeOptions): Promise<Server> {
     registryName: shownDatabase(database),
     traffic: () => plane.traffic(),
   });
-  const access = createAuth(registry, clock);
-  const sessions = opened.use(createSessions(access, clock, "slum"));
-  const dashboardUrl = () => new URL(`http://${domain}:${plane.url.port}/`).href;
-  const api = createApi({
-    contract,
-    handlers: createHandlers({
-      control,
-      view,
-      slumId,
-      product: `slum/${version}`,
+  const admin = opened.use(
+    openAdmin({
+      name: "slum",
+      version,
+      contract,
+      handlers: (loginCode) =>
+        createHandlers({
+          control,
+          view,
+          slumId,
+          product: `slum/${version}`,
+          clock,
+          metrics: () => metricsPage(view, version),
+          loginCode,
+        }),
+      access: createAuth(registry, clock),
+      files: dashboard,
+      ownNames: ownHosts,
+      dashboard: (): string => new URL(`http://${domain}:${plane.url.port}/`).href,
       clock,
-      metrics: () => metricsPage(view, version),
-      loginCode: (peer) => giveLoginCode(peer, sessions.newCode, dashboardUrl()),
+      log,
     }),
-    authorise: access.authorise,
-    browser: createBrowser({ name: "slum", files: dashboard, sessions }),
-    product: `slum/${version}`,
-    ownHost: (host) => ownHosts.has(host) || isIP(host.replace(/^\[|\]$/g, "")) > 0,
-    onDefect: (error, operation) =>
-      log.error(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
-    clock,
-  });
+  );
   const { fleet, routes } = control;
+  const isOurs = (host: string) => ownHosts.has(host) || routes.tenant(host) !== undefined;
   const plane = opened.use(
     createFailoverPlane(
       {
@@ -207,7 +207,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         clock,
         hooks: {
           find: routes.find,
-          own,
+          own: (request, info) => answerTlsCheck(request, info.peer, isOurs) ?? admin.own(request, info),
           onTrouble: (id) => fleet.doubt(id),
           onDelivery(id) {
             if (fleet.find(id)?.standing.status === "offline") fleet.hope(id);
@@ -223,27 +223,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
   );
   control.attach(plane);
 
-  function own(request: Request, info: OwnInfo): Response | Promise<Response> {
-    const check = answerTlsCheck(
-      request,
-      info.peer,
-      (host) => ownHosts.has(host) || routes.tenant(host) !== undefined,
-    );
-    if (check !== undefined) return check;
-    info.holdOpen();
-    return api.fetch(request, { door: "network", address: info.peer, trusted: info.peerTrusted });
-  }
-
-  opened.use(await claimSocket(paths.socket, clock, (path) => listenApi(api, { unix: path })));
-  const admin = options.admin && opened.use(listenAdmin(api, options.admin));
+  const listeners = opened.use(await admin.listen(paths.socket, options.admin));
 
   const owned = opened.move();
   return {
     url: plane.url,
     socket: paths.socket,
-    adminUrl: admin?.url,
+    adminUrl: listeners.url,
     async close() {
-      sessions[Symbol.dispose]();
+      admin.endSessions();
       await plane.close(CLOSE_MS);
       await owned.disposeAsync();
     },
@@ -261,7 +249,7 @@ async function ensureWebhook(
   { log, clock }: Pick<ServeOptions, "log" | "clock">,
 ): Promise<void> {
   const id = "default";
-  const allowPrivate = isIP(new URL(url).hostname.replace(/^\[|\]$/g, "")) > 0;
+  const allowPrivate = isIP(unbracketed(new URL(url).hostname)) > 0;
   const secret = await registry.write((writer) => {
     const known = registry.webhooks.get(id);
     if (known?.url === url) return known.secret;

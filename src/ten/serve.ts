@@ -1,22 +1,16 @@
 // `ten serve` put together: what is opened in which order, and how it all ends.
-import { isIP } from "node:net";
-import { createBrowser } from "../api/browser.ts";
-import { listenAdmin, listenApi } from "../api/listen.ts";
-import { giveLoginCode } from "../api/login-link.ts";
-import { createApi } from "../api/server.ts";
-import { createSessions } from "../api/session.ts";
+import type { AdminAddress } from "../api/listen.ts";
+import { openAdmin } from "../api/open-admin.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { messageOf } from "../core/fault.ts";
 import type { Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
-import { claimSocket } from "../platform/net/unix-socket.ts";
 import { createProcesses } from "../platform/process/process.ts";
 import { createUsageMeter } from "../platform/process/usage.ts";
 import { claimDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { OwnInfo } from "../proxy/data-plane.ts";
 import { createAuth } from "./api/auth.ts";
 import { contract } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
@@ -40,7 +34,7 @@ export interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly domain: string;
-  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  readonly admin: AdminAddress | undefined;
   readonly version: string;
   readonly environment: Environment;
   readonly clock: Clock;
@@ -56,8 +50,8 @@ export interface Server {
   readonly adminUrl: string | undefined;
   /** Resolves when all instances are adopted or their start has begun. */
   readonly settled: Promise<void>;
-  /** Stops accepting, lets requests finish, then ends all instances; or leaves them running for the next start. */
-  close(instances: "end" | "leave"): Promise<void>;
+  /** Stops accepting, lets requests finish, then ends all instances; after SIGQUIT they are left running for the next start. */
+  close(signal: NodeJS.Signals): Promise<void>;
   /** How long `close` may take by the configuration in force. */
   longestEndMs(): number;
   /** Reads the configuration again and tells the log what came of it. */
@@ -117,26 +111,28 @@ export async function serve(options: ServeOptions): Promise<Server> {
     monotonic: clock.monotonic,
     urlOf: (service, id) => `http://${id}.${service}.${domain}:${port()}/`,
   });
-  const access = createAuth(registry, paths, clock);
-  const sessions = opened.use(createSessions(access, clock, ADMIN_LABEL));
-  const api = createApi({
-    contract,
-    handlers: createHandlers({
-      control,
-      view,
-      describeConfig: () => ({ ...describe(control.config()), domain, url: inForce.url?.href }),
-      metrics: () => metricsPage(view.list(), inForce.traffic(), version),
-      loginCode: (peer) => giveLoginCode(peer, sessions.newCode, dashboardUrl()),
+  const adminHost = `${ADMIN_LABEL}.${domain}`;
+  const admin = opened.use(
+    openAdmin({
+      name: ADMIN_LABEL,
+      version,
+      contract,
+      handlers: (loginCode) =>
+        createHandlers({
+          control,
+          view,
+          describeConfig: () => ({ ...describe(control.config()), domain, url: inForce.url?.href }),
+          metrics: () => metricsPage(view.list(), inForce.traffic(), version),
+          loginCode,
+        }),
+      access: createAuth(registry, paths, clock),
+      files: dashboard,
+      ownNames: new Set(["localhost", domain, adminHost]),
+      dashboard: dashboardUrl,
+      clock,
+      log,
     }),
-    authorise: access.authorise,
-    browser: createBrowser({ name: ADMIN_LABEL, files: dashboard, sessions }),
-    product: `ten/${version}`,
-    ownHost: (host) =>
-      host === "localhost" || host === domain || host === `${ADMIN_LABEL}.${domain}` || isIP(bare(host)) > 0,
-    onDefect: (error, operation) =>
-      log.error(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
-    clock,
-  });
+  );
 
   const plane = opened.use(
     await control.open((first) =>
@@ -152,7 +148,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           port: options.port,
           domain,
           directHosts: true,
-          adminHost: `${ADMIN_LABEL}.${domain}`,
+          adminHost,
           trustedProxies: config.settings.trustedProxies,
           fields: {
             target: "x-ten-instance",
@@ -161,7 +157,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
             selector: "x-tenement-instance",
           },
           hooks: {
-            own: (request, info) => own(request, info),
+            own: (request, info) => answerTlsCheck(request, info.peer, serves) ?? admin.own(request, info),
             onTrouble: (target) => control.supervisor.doubt(target),
             onWanted: control.wanted,
             onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
@@ -176,7 +172,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   /** As this machine sees it: what stands in front of the server is not known. */
   function dashboardUrl(): string {
     const isDefault = control.config().routing.default !== undefined;
-    const host = isDefault ? `${ADMIN_LABEL}.${domain}` : domain;
+    const host = isDefault ? adminHost : domain;
     return new URL(`http://${host}:${port()}/`).href;
   }
 
@@ -190,23 +186,14 @@ export async function serve(options: ServeOptions): Promise<Server> {
     return direct === "open" && registry.find(named?.service ?? "", named?.id ?? "") !== undefined;
   }
 
-  function own(request: Request, info: OwnInfo): Response | Promise<Response> {
-    const check = answerTlsCheck(request, info.peer, serves);
-    if (check !== undefined) return check;
-    // Commands may take as long as a drain does, and a stream of logs has no end; looking takes no time.
-    if (request.method !== "GET" || request.url.includes("/stream")) info.holdOpen();
-    return api.fetch(request, { door: "network", address: info.peer, trusted: info.peerTrusted });
-  }
-
-  opened.use(await claimSocket(paths.socket, clock, (path) => listenApi(api, { unix: path })));
-  const admin = options.admin && opened.use(listenAdmin(api, options.admin));
+  const listeners = opened.use(await admin.listen(paths.socket, options.admin));
 
   const owned = opened.move();
   return {
     url: plane.url,
     dashboard: dashboardUrl(),
     socket: paths.socket,
-    adminUrl: admin?.url,
+    adminUrl: listeners.url,
     settled: control.settle(),
     longestEndMs: () =>
       END_MARGIN_MS + longest(control.config(), "drainTimeoutMs") + longest(control.config(), "stopGraceMs"),
@@ -227,12 +214,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
         log.warn(`reload: nothing was changed: ${messageOf(thrown)}`);
       }
     },
-    async close(instances) {
-      // Logs that a page follows have no end of their own.
-      sessions[Symbol.dispose]();
+    async close(signal) {
+      const isLeaving = signal === "SIGQUIT";
+      admin.endSessions();
       const deadlineMs = longest(control.config(), "drainTimeoutMs");
-      await (instances === "end" ? plane.close(deadlineMs) : plane.leave(deadlineMs));
-      if (instances === "end") await control.supervisor.endAll();
+      await (isLeaving ? plane.leave(deadlineMs) : plane.close(deadlineMs));
+      if (!isLeaving) await control.supervisor.endAll();
       await owned.disposeAsync();
     },
     async kill() {
@@ -243,9 +230,4 @@ export async function serve(options: ServeOptions): Promise<Server> {
 
 function longest({ services }: Config, time: "drainTimeoutMs" | "stopGraceMs"): number {
   return Math.max(0, ...[...services.values()].map((service) => service[time]));
-}
-
-/** An IPv6 literal without its brackets. */
-function bare(host: string): string {
-  return host.replace(/^\[|\]$/g, "");
 }

@@ -122,7 +122,7 @@ const TOKENS: ReadonlyMap<string, Principal["scope"]> = new Map([
 ]);
 const FILES: readonly PageFile[] = [{ path: "/", type: "text/html; charset=utf-8", text: "<p>the page</p>" }];
 
-function testApi(options: Options, defects: unknown[]) {
+export function testApi(options: Options, defects: unknown[]) {
   const { clock = systemClock, tokens = TOKENS } = options;
   const access = createAccess<Principal>({
     find(given) {

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { listenAdmin } from "../../src/api/listen.ts";
 import { createManualClock } from "../support/manual-clock.ts";
-import { ADMIN, serveTcp, TENANT } from "./fixture.ts";
+import { ADMIN, serveSocket, serveTcp, TENANT, testApi } from "./fixture.ts";
 
 const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 
@@ -189,4 +189,36 @@ test("an event stream stops its source when the client leaves", async () => {
     break;
   }
   await ended.promise;
+});
+
+test("what takes its time over the socket is not cut by an idle timer", async () => {
+  // Bun's own would fire at 12 s, in real time.
+  await using server = await serveSocket({
+    handlers: { weigh: ({ params }) => Bun.sleep(13_000).then(() => ({ id: params.id, weight: 1 })) },
+  });
+  const done = await server.client.weigh({ params: { id: "api:v1" }, body: { weight: 1 } });
+  expect(done).toEqual({ id: "api:v1", weight: 1 });
+}, 30_000);
+
+test("a connection is held open for a caller who may ask, and only until the answer has ended", async () => {
+  const told: string[] = [];
+  const limits = { holdOpen: () => told.push("hold"), letIdle: () => told.push("idle") };
+  const api = testApi({}, []);
+  const call = async (path: string, token?: string, init: RequestInit = {}) => {
+    told.length = 0;
+    const headers = { Host: "localhost", ...(token !== undefined && bearer(token)) };
+    const request = new Request(`http://localhost${path}`, { ...init, headers });
+    const peer = { door: "network", address: "192.0.2.1", trusted: false } as const;
+    await (await api.fetch(request, peer, limits)).text();
+    return told.join();
+  };
+  expect(await call("/api/things", TENANT)).toBe("hold,idle");
+  expect(await call("/api/things")).toBe("");
+  expect(await call("/api/things", "wrong")).toBe("");
+  expect(await call("/metrics", TENANT)).toBe("");
+  expect(await call("/api/tail?from=1", TENANT)).toBe("hold,idle");
+  expect(await call("/api/tail?from=-1", TENANT)).toBe("hold,idle");
+  const deploy = { method: "POST", body: '{"steps":2}' };
+  expect(await call("/api/deploy", ADMIN, deploy)).toBe("hold,idle");
+  expect(await call("/api/nothing", ADMIN)).toBe("");
 });

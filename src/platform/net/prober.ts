@@ -1,4 +1,5 @@
 // One polling loop for any list of addresses: it decides when who is checked, and knows nothing about what a check is.
+import { jittered } from "../../core/backoff.ts";
 import { messageOf } from "../../core/fault.ts";
 import type { Clock } from "../time/clock.ts";
 import type { CheckResult } from "./health-check.ts";
@@ -255,7 +256,7 @@ class Schedule implements Disposable {
 
   #plan(entry: Entry): void {
     const { jitter = 0, random = Math.random } = this.#options;
-    entry.schedule(1 + jitter * (2 * random() - 1));
+    entry.schedule(jittered(1, jitter, random()));
     if (!entry.checking) this.#nextDueMs = Math.min(this.#nextDueMs, entry.dueMs);
   }
 }

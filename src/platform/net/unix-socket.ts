@@ -1,7 +1,7 @@
 // Listening without stepping on anybody: a unix socket whose leftover is told from a live one, and a port that must be free.
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { type Clock, sleep } from "../time/clock.ts";
 import { portHolder } from "./listening-ports.ts";
 

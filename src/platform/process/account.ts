@@ -1,7 +1,7 @@
 // Who a child runs as: a user and a group of this system, by name or by number.
 import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 
 export interface Account {
   readonly uid: number;

@@ -2,7 +2,7 @@
 import { accessSync, closeSync, constants, fchownSync, openSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { limitFiles, USUAL_OPEN_FILES } from "./open-files.ts";
 import { withSpareDescriptors } from "./spare-descriptors.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { databaseFault, sqliteCode } from "./database.ts";
 
 export interface DataDirectory extends Disposable {

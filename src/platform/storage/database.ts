@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { basename } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import type { Clock } from "../time/clock.ts";
 
 /** One step of the schema. The database's `user_version` says how many of them it has had, so their order never changes. */

@@ -1,7 +1,7 @@
 // Encrypts secrets at rest with a key file beside them: AES-256-GCM, and each text says which key it needs.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { Fault } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { readSecret, writeSecret } from "./atomic-file.ts";
 
 export interface SecretBox {

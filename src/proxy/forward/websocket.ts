@@ -1,5 +1,7 @@
 // Carries a WebSocket: the target's side is opened first, and only then is the visitor's connection taken over.
+
 import { messageOf } from "../../core/fault.ts";
+import { bracketed } from "../../core/host.ts";
 import type { Target } from "../../core/route.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { ProductFields } from "../data-plane.ts";
@@ -128,8 +130,7 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
 }
 
 function open({ path, fields, request }: RequestState, { address }: Target): WebSocket {
-  const name = address.tls?.serverName || address.host;
-  const host = name.includes(":") ? `[${name}]` : name;
+  const host = bracketed(address.tls?.serverName || address.host);
   const scheme = address.tls === undefined ? "ws" : "wss";
   // Said, as the environment may say the contrary.
   const roots = address.tls?.ca === undefined ? {} : { ca: address.tls.ca };

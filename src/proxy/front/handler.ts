@@ -1,4 +1,5 @@
 // What a request meets first: its peer, its host, and the decision of the table in force at that moment.
+import { BoundedMap } from "../../core/bounded-map.ts";
 
 import { readFields, requestFields, type Said } from "../../core/forwarding-headers.ts";
 import type { Route } from "../../core/route.ts";
@@ -108,11 +109,10 @@ export function pathOf(url: string): string {
 
 /** Answers from memory for the peers seen most recently, in bounds. */
 export function remembered(test: (address: string) => boolean): (address: string) => boolean {
-  const known = new Map<string, boolean>();
+  const known = new BoundedMap<string, boolean>(PEERS_REMEMBERED);
   return (address) => {
     const before = known.get(address);
     if (before !== undefined) return before;
-    if (known.size >= PEERS_REMEMBERED) known.clear();
     const answer = test(address);
     known.set(address, answer);
     return answer;

@@ -1,4 +1,5 @@
 // The workers of one plane: each has a seat, a seat whose worker ends is filled again, and those without one are finishing.
+import { backoff } from "../../core/backoff.ts";
 import { messageOf } from "../../core/fault.ts";
 import { sleep } from "../../platform/time/clock.ts";
 import { type FindWorkersOptions, startWorker } from "./find-workers.ts";
@@ -157,7 +158,7 @@ export class WorkerPool {
   async #refill(seat: Seat): Promise<void> {
     const { crew } = this.#options;
     while (!this.#isClosed && seat.worker === undefined) {
-      const backoffMs = Math.min(BACKOFF_BASE_MS * 2 ** (seat.failures - 1), BACKOFF_MOST_MS);
+      const backoffMs = backoff(BACKOFF_BASE_MS, BACKOFF_MOST_MS, seat.failures - 1);
       if (seat.failures > 1) await sleep(crew.clock, backoffMs);
       if (this.#isClosed) return;
       try {

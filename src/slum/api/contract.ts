@@ -1,12 +1,12 @@
 // The contract of slum's admin API: one table that feeds the server, the client and the documentation.
 import { z } from "zod";
 import type { Client } from "../../api/client.ts";
+import { count } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
 import { defineContract } from "../../api/operation.ts";
 import {
   ALERT_TYPES,
   addressing,
-  count,
   domain,
   event,
   healthPath,

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Fault } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { claimDirectory } from "../../platform/storage/data-directory.ts";
 import { backUp } from "../../platform/storage/database.ts";
 import { isPostgresUrl } from "../../platform/storage/postgres-url.ts";

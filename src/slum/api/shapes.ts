@@ -1,24 +1,11 @@
 // The shapes of slum's admin API: what a field may hold on the way in, and what an answer has.
 import { z } from "zod";
+import { checked } from "../../api/fields.ts";
 import { Fault } from "../../core/fault.ts";
 import { parseLabel, parseService } from "../../core/name.ts";
 import { parseServerUrl } from "../fleet/server-url.ts";
 import { parseTenantDomain } from "../fleet/tenant-domain.ts";
 import { parseReceiverUrl } from "../webhooks/post-webhook.ts";
-
-/** A checked text: what the parser refuses becomes the message of the field. */
-function checked<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context) => {
-    try {
-      return parse(text);
-    } catch (thrown) {
-      const message =
-        thrown instanceof Fault ? [thrown.message, thrown.hint].filter(Boolean).join("; ") : "invalid";
-      context.addIssue({ code: "custom", message });
-      return z.NEVER;
-    }
-  });
-}
 
 /** The types of messages that a receiver can ask for. */
 export const ALERT_TYPES = [
@@ -48,8 +35,6 @@ export const addressing = z.enum(["header", "host"]);
 export const host = z.enum(["auto", "keep", "server"]);
 export const writes = z.enum(["home", "any"]);
 export const params = z.strictObject({ id: label });
-export const count = (fallback: number, max: number) =>
-  z.coerce.number().int().min(0).max(max).default(fallback);
 
 export const serverAnswer = z.object({
   id: z.string(),

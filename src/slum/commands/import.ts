@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { flag, maybeWord, option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { ImportView } from "../api/shapes.ts";
 import { transferFor } from "./transfer-for.ts";

@@ -1,15 +1,13 @@
 // `slum serve`: the registry, the health loop and the domain proxy, until a signal ends them.
 import { list, number, option, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { parseDomain } from "../../core/domain.ts";
+import { listenArgs, listenHost, serveUntilSignal } from "../../cli/serve.ts";
 import { Fault } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
 import { reexecute } from "../../platform/executable.ts";
+import { createLog } from "../../platform/log.ts";
 import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres-url.ts";
-import { createNotifier, type Notifier } from "../../platform/systemd/notify.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { dataDirOf } from "../registry/paths.ts";
-import type { Server } from "../serve.ts";
 import { isSecretReceiver, parseReceiverUrl } from "../webhooks/post-webhook.ts";
 
 export default command({
@@ -30,16 +28,7 @@ export default command({
     ],
   ],
   args: {
-    host: option("Address to listen on; 127.0.0.1 for the domain localhost, else all", { hint: "H" }),
-    port: withDefault(number("Port to listen on, 0 for any", { max: 65_535 }), 8080),
-    domain: withDefault(
-      option("slum's own host, where its admin API answers", {
-        hint: "D",
-        read: (text: string) => parseDomain(text),
-      }),
-      "localhost",
-    ),
-    admin: option("The admin API at an address of its own", { hint: "HOST:PORT", read: readAddress }),
+    ...listenArgs("slum's own host, where its admin API answers"),
     db: option(
       "The registry: a SQLite file or postgres://...; also SLUM_DB; slum.db in the data directory unless given",
       {
@@ -74,18 +63,18 @@ export default command({
     ca: option("Roots to trust for https servers instead of the system's, in PEM", { hint: "FILE" }),
   },
   ownSignals: true,
-  async run({ args, globals, out, env, program }) {
+  async run(context) {
+    const { args, globals, env, program } = context;
     const { domain, port, admin } = args;
     hideSecrets({ db: args.db, webhook: args.webhook });
     const { serve } = await import("../serve.ts");
-    const { createLog } = await import("../../platform/log.ts");
-    const journal = createLog(systemClock);
+    const log = createLog(systemClock);
     const dataDir = dataDirOf(globals.dataDir, env);
-    const server = await serve({
+    const opening = serve({
       dataDir,
       database: args.db ?? (env.SLUM_DB === undefined ? undefined : readDatabase(env.SLUM_DB)),
       keyFile: args.keyFile ?? env.SLUM_KEY_FILE,
-      host: args.host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0"),
+      host: listenHost(args.host, domain),
       port,
       domain,
       admin,
@@ -96,42 +85,15 @@ export default command({
       caFile: args.ca,
       version: program.version,
       clock: systemClock,
-      log: journal,
+      log,
     });
-    const manager = createNotifier(env.NOTIFY_SOCKET);
-    const ended = untilSignal(server, manager, journal.info);
-    out.data(
-      { url: server.url.href, socket: server.socket, admin: server.adminUrl ?? null, pid: process.pid },
-      () => `serving ${server.url.href}\n  data in ${dataDir}\n`,
-    );
-    manager.ready();
-    return ended;
+    return serveUntilSignal(opening, context, {
+      log,
+      ending: () => "finishing requests",
+      describe: () => [`data in ${dataDir}`],
+    });
   },
 });
-
-/** The exit code of whatever ends the server: 0 after a clean end, 1 after a second signal. */
-function untilSignal(server: Server, manager: Notifier, log: (text: string) => void): Promise<number> {
-  return new Promise((resolve) => {
-    let ending = false;
-    const end = (signal: NodeJS.Signals) => {
-      if (ending) {
-        log(`${signal} again: ending at once`);
-        return resolve(1);
-      }
-      ending = true;
-      manager.stopping();
-      log(`${signal}: finishing requests`);
-      server.close().then(
-        () => resolve(0),
-        (thrown) => {
-          log(`while ending: ${thrown instanceof Error ? thrown.message : thrown}`);
-          resolve(1);
-        },
-      );
-    };
-    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, end);
-  });
-}
 
 function readDatabase(text: string): string {
   if (!/^[a-z][a-z0-9+]*:\/\//i.test(text) || isPostgresUrl(text)) return text;
@@ -165,11 +127,4 @@ function hideSecrets(values: Readonly<Record<(typeof SECRETS)[number]["name"], s
     hidden[variable] = value;
   }
   if (Object.keys(hidden).length > 0) reexecute(words, hidden);
-}
-
-function readAddress(text: string): { host: string; port: number } {
-  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
-  if (host !== "" && Number(port) <= 65_535)
-    return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
-  throw new Fault("usage", `--admin is ${quote(text)}`, "write HOST:PORT, for example 127.0.0.1:9090");
 }

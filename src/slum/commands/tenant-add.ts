@@ -2,7 +2,8 @@
 import { choice, list, maybeWord, word } from "../../cli/argument.ts";
 import { type Context, command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { parseInstance, parseLabel, parseService, quote } from "../../core/name.ts";
+import { parseInstance, parseLabel, parseService } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { parseTenantDomain } from "../fleet/tenant-domain.ts";
 import { readLabel } from "./arguments.ts";
 import { connect } from "./connect.ts";

@@ -1,4 +1,5 @@
 // Chooses the server for a request of a tenant, and the next ones to fail over to. Pure.
+import { fnv1a, mixed } from "../../core/hash.ts";
 import type { Server } from "./server.ts";
 
 /** As much of a server as decides where requests go. */
@@ -79,13 +80,9 @@ function* others({ failover }: Preference, fleet: Fleet): Generator<RoutedServer
   else for (const id of failover) yield fleet.find(id);
 }
 
-/** A tenant's turn by a hash of its id: the same in every slum, and evenly spread (FNV-1a with a final mix). */
+/** A tenant's turn by a hash of its id: the same in every slum, and evenly spread. */
 export function turnOf(id: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < id.length; at += 1) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+  return mixed(fnv1a(id)) / 2 ** 32;
 }
 
 /** Latencies that hardly differ rank the same, so that their noise does not move tenants about. */

@@ -1,4 +1,5 @@
 // The servers with their health: one check each, however many tenants they have, and the order that follows from it.
+import { jittered } from "../../core/backoff.ts";
 
 import { type CheckResult, checkHealth } from "../../platform/net/health-check.ts";
 import { createProber } from "../../platform/net/prober.ts";
@@ -130,7 +131,7 @@ export function createFleet(options: FleetOptions): Servers {
   function watch(id: string): void {
     prober.watch(id, {
       intervalMs,
-      retryMs: [...CONFIRM_AFTER_MS, intervalMs * (1 + JITTER * (2 * random() - 1))],
+      retryMs: [...CONFIRM_AFTER_MS, jittered(intervalMs, JITTER, random())],
       starting: false,
       check(signal, failures) {
         const server = servers.get(id);

@@ -1,4 +1,5 @@
 // The status of a server, step by step from the results of its checks: pure, with monotonic time from outside.
+import { backoff } from "../../core/backoff.ts";
 
 export type ServerStatus = "unknown" | "online" | "offline";
 
@@ -46,8 +47,7 @@ export function nextStanding(standing: Standing, passed: boolean, nowMs: number)
 function afterPass(before: Standing, nowMs: number): Standing {
   const passes = before.passes + 1;
   const falls = before.falls.filter((atMs) => nowMs - atMs < FLAP_MEMORY_MS);
-  const isSteady =
-    passes >= Math.min(PASSES_TO_SETTLE * 2 ** Math.max(0, falls.length - 1), PASSES_TO_SETTLE_MAX);
+  const isSteady = passes >= backoff(PASSES_TO_SETTLE, PASSES_TO_SETTLE_MAX, Math.max(0, falls.length - 1));
   return {
     status: "online",
     sinceMs: before.status === "online" ? before.sinceMs : nowMs,

@@ -2,8 +2,8 @@
 
 import { isDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
-import { isIpLiteral } from "../../core/host.ts";
-import { quote } from "../../core/name.ts";
+import { isIpLiteral, unbracketed } from "../../core/host.ts";
+import { quote } from "../../core/quote.ts";
 import type { Address } from "../../core/route.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 
@@ -41,7 +41,7 @@ export function parseServerUrl(text: string): ServerUrl {
   return {
     origin: `${url.protocol}//${hostHeader}`,
     tls: isTls ? { serverName: isIpLiteral(host) ? "" : host } : undefined,
-    host: host.replace(/^\[|\]$/g, ""),
+    host: unbracketed(host),
     port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
     hostHeader,
   };

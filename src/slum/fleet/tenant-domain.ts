@@ -2,7 +2,7 @@
 import { isDomain, parseDomain } from "../../core/domain.ts";
 import { Fault } from "../../core/fault.ts";
 import { isIpLiteral } from "../../core/host.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 
 /** The domain as it is compared, or a usage fault whose hint is the form to write. `*.acme.com` covers one label. */
 export function parseTenantDomain(text: string): string {

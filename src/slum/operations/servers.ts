@@ -1,6 +1,6 @@
 // What commands do to servers: each change is one transaction, and in force when it has returned.
 import { Fault } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import type { Target } from "../../core/route.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import { localAddressTowards } from "../../platform/net/local-address.ts";

@@ -2,7 +2,7 @@
 
 import { isNear, nearest } from "../../core/did-you-mean.ts";
 import { Fault } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
 import { objectionTo } from "../fleet/ask-tenement.ts";

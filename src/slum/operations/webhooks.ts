@@ -1,6 +1,6 @@
 // What commands do to the receivers of webhooks.
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import type { Log } from "../../platform/log.ts";
 import { isSealed } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";

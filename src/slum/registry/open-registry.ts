@@ -1,7 +1,7 @@
 // Opens the registry that `--db` names: a SQLite file, or a PostgreSQL-compatible database that several slums share.
 
 import { Fault } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { readSecret, writeSecret } from "../../platform/storage/atomic-file.ts";
 import { openDatabase } from "../../platform/storage/database.ts";
 import { createPostgres } from "../../platform/storage/postgres.ts";

@@ -1,4 +1,5 @@
 // The sender of webhooks: takes each receiver's messages out of the outbox in order, and tries again for a day.
+import { backoff, jittered } from "../../core/backoff.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import type { Log } from "../../platform/log.ts";
 import { isSealed } from "../../platform/storage/secret-box.ts";
@@ -169,7 +170,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
   /** As long as the receiver asks for and not less, within bounds; else twice as long each time, with jitter either way. */
   function pauseMs(attempts: number, askedMs: number | undefined): number {
     if (askedMs === undefined)
-      return Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), RETRY_MAX_MS) * (0.8 + 0.4 * random());
+      return jittered(backoff(FIRST_RETRY_MS, RETRY_MAX_MS, attempts - 1), 0.2, random());
     return Math.min(Math.max(askedMs, FIRST_RETRY_MS) * (1 + 0.2 * random()), RETRY_MAX_MS);
   }
 

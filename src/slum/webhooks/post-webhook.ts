@@ -1,10 +1,11 @@
 // One HTTP request to a receiver of webhooks: to an address that was checked, without redirects, and bounded in time.
+
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { isIpLiteral } from "../../core/host.ts";
+import { isIpLiteral, unbracketed } from "../../core/host.ts";
 import { isGlobalUnicast } from "../../core/ip-address.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { parseRetryAfter } from "../../core/retry-after.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { type Fields, type Upstream, UpstreamFailure } from "../../proxy/http-client.ts";
@@ -51,7 +52,7 @@ export function shownReceiver(text: string): string {
 
 /** The address to send to. Throws a Fault when the name has none, or a private one that is not allowed. */
 export async function addressOf(url: URL, allowPrivate: boolean, clock: Clock): Promise<string> {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const host = unbracketed(url.hostname);
   const found = isIP(host) ? [host] : await resolve(host, clock);
   const refused = allowPrivate ? undefined : found.find((address) => !isGlobalUnicast(address));
   if (refused !== undefined)

@@ -1,15 +1,14 @@
 // The contract of ten's admin API: one table that feeds the server, the client and the documentation.
 import { z } from "zod";
 import type { Client } from "../../api/client.ts";
+import { count, flag, queryFlag } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
 import { defineContract } from "../../api/operation.ts";
 import {
   changeAnswer,
   checkAnswer,
-  count,
   deployAnswer,
   event,
-  flag,
   instanceAnswer,
   instances,
   label,
@@ -17,7 +16,6 @@ import {
   logQuery,
   maintenanceAnswer,
   params,
-  queryFlag,
   reloadAnswer,
   service,
   serviceSplit,

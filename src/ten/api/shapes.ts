@@ -1,47 +1,16 @@
 // The shapes of ten's admin API: what a field may hold on the way in, and what an answer has.
 import { z } from "zod";
-import { Fault } from "../../core/fault.ts";
+import { checked, checkedNumber, count } from "../../api/fields.ts";
 import { parseInstance, parseLabel, parseService } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import { parseWeight } from "../../core/weight.ts";
 import type { LogLine, LogQuery } from "../logs/logs.ts";
 
-/** A checked text: what the parser refuses becomes the message of the field. */
-function checked<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context) => {
-    try {
-      return parse(text);
-    } catch (thrown) {
-      const message =
-        thrown instanceof Fault ? [thrown.message, thrown.hint].filter(Boolean).join("; ") : "invalid";
-      context.addIssue({ code: "custom", message });
-      return z.NEVER;
-    }
-  });
-}
-
 export const service = checked((text) => parseService(text));
 export const label = checked((text) => parseLabel(text));
 const instance = checked(parseInstance);
 /** A weight as people write it, in percent; hundredths inside. */
-export const weight = z.union([z.number(), z.string()]).transform((value, context) => {
-  try {
-    return parseWeight(value);
-  } catch (thrown) {
-    context.addIssue({
-      code: "custom",
-      message: thrown instanceof Fault ? `${thrown.message}; ${thrown.hint}` : "invalid",
-    });
-    return z.NEVER;
-  }
-});
-export const flag = z.boolean().default(false);
-export const queryFlag = z
-  .enum(["true", "false", "1", "0"])
-  .default("false")
-  .transform((text) => text === "true" || text === "1");
-export const count = (fallback: number, max: number) =>
-  z.coerce.number().int().min(0).max(max).default(fallback);
+export const weight = checkedNumber(parseWeight);
 
 const percent = z.number();
 const state = z.enum(["starting", "healthy", "unhealthy", "draining", "sleeping", "stopped", "failed"]);

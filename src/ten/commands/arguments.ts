@@ -1,7 +1,8 @@
 // Arguments that several of ten's commands take, each written once.
 import { flag, number, option, type Read, word, words } from "../../cli/argument.ts";
 import { Fault } from "../../core/fault.ts";
-import { type InstanceName, parseInstance, parseLabel, parseService, quote } from "../../core/name.ts";
+import { type InstanceName, parseInstance, parseLabel, parseService } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { parseWeight } from "../../core/weight.ts";
 
 export const readService: Read<string> = (text) => {

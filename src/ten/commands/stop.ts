@@ -2,7 +2,8 @@
 import { flag, words } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { instanceName, parseInstance, quote } from "../../core/name.ts";
+import { instanceName, parseInstance } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import type { TenClient } from "../api/contract.ts";
 import { force, readSubject } from "./arguments.ts";
 import { connect } from "./connect.ts";

@@ -2,7 +2,8 @@
 import { words } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
-import { instanceName, quote } from "../../core/name.ts";
+import { instanceName } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { force, readInstance, readSubject, readWeight } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { reportChange, splitText } from "./report.ts";

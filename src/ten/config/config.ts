@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { type Ephemeral, isEphemeral, type PortRange, readEphemeral } from "../../platform/net/ports.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { readErrorPage } from "./error-page.ts";

@@ -2,7 +2,8 @@
 
 import { suggest } from "../../core/did-you-mean.ts";
 import { isDomain, isWithin } from "../../core/domain.ts";
-import { parseService, quote } from "../../core/name.ts";
+import { parseService } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { splitWords } from "../../core/shell-words.ts";
 import { explain, type Problem } from "./problems.ts";
 import { knownKeys } from "./toml-schema.ts";

@@ -10,7 +10,8 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { isService, quote } from "../../core/name.ts";
+import { isService } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { splitWords } from "../../core/shell-words.ts";
 import { CONFIG_NAME } from "./config.ts";
 import nodeExample from "./example/app.mjs.txt" with { type: "text" };

@@ -1,7 +1,8 @@
 // The shape of tenement.toml as people write it: keys, allowed values and defaults, checked key by key.
 import { z } from "zod";
 import { parseDomain } from "../../core/domain.ts";
-import { parseLabel, quote } from "../../core/name.ts";
+import { parseLabel } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { checkTemplate } from "../../core/template.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
 import { type PortRange, parsePortRange } from "../../platform/net/ports.ts";

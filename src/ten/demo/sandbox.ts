@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import type { Environment } from "../../platform/environment.ts";
 import { executableWords } from "../../platform/executable.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";

@@ -1,4 +1,5 @@
 // Instances on demand: a request for one that was never spawned brings it to life, within bounds.
+import { BoundedMap } from "../../core/bounded-map.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Wanted } from "../../proxy/data-plane.ts";
@@ -18,7 +19,7 @@ const CLIENTS_MAX = 10_000;
  * an operator stopped is never revived. There is none before the routes to it are in force: who asks meanwhile would find no such instance.
  */
 export function createOnDemand({ registry, clock, config }: Context, lifecycle: Lifecycle) {
-  const lastByClient = new Map<string, number>();
+  const lastByClient = new BoundedMap<string, number>(CLIENTS_MAX);
   const making = new Map<string, Promise<void>>();
 
   return ({ route, label: id, client }: Wanted): Promise<void> | undefined => {
@@ -44,10 +45,7 @@ export function createOnDemand({ registry, clock, config }: Context, lifecycle: 
     if (nowMs - (lastByClient.get(client) ?? Number.NEGATIVE_INFINITY) < EVERY_MS) {
       throw new Fault("too_many", "this address has just created an instance");
     }
-    lastByClient.delete(client);
     lastByClient.set(client, nowMs);
-    const [oldest] = lastByClient.keys();
-    if (lastByClient.size > CLIENTS_MAX && oldest !== undefined) lastByClient.delete(oldest);
   }
 
   /** Beyond the bound the instance that has slept longest goes; when none sleeps, there is no room. */

@@ -6,7 +6,8 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Change } from "../../core/rollout.ts";
 import { databaseFault, sqliteCode } from "../../platform/storage/database.ts";
-import { type Clock, sleep } from "../../platform/time/clock.ts";
+import { waitBriefly, whileLocked } from "../../platform/storage/turns.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import * as tables from "./schema.ts";
 import { Copy, type InstanceRow, keyOf, type Observation, RowWriter, type Writer } from "./writer.ts";
 
@@ -41,7 +42,6 @@ export interface Registry {
 }
 
 const LOCKED_FOR_MS = 5_000;
-const RETRY_MS = 50;
 const KEPT_CHANGES = 1_000;
 const KEPT_EVENTS = 10_000;
 
@@ -66,8 +66,7 @@ class SqliteRegistry implements Registry {
   #syncedFor: "decided" | "seen" | undefined;
 
   constructor(database: Database, clock: Clock, onTrouble: (text: string) => void) {
-    // The event loop carries the traffic, so SQLite itself must not wait long for a lock: `write` does, in turns.
-    database.run("PRAGMA busy_timeout = 20");
+    waitBriefly(database);
     this.#database = database;
     this.#db = drizzle(database, { casing: "snake_case" });
     this.#clock = clock;
@@ -116,14 +115,10 @@ class SqliteRegistry implements Registry {
   }
 
   async write<T>(work: (writer: Writer) => T): Promise<T> {
-    const giveUpAt = this.#clock.monotonic() + LOCKED_FOR_MS;
-    for (;;) {
-      try {
-        return this.#attempt("decided", work);
-      } catch (thrown) {
-        if (!isBusy(thrown) || this.#clock.monotonic() >= giveUpAt) throw this.#faultOf(thrown);
-      }
-      await sleep(this.#clock, RETRY_MS);
+    try {
+      return await whileLocked(this.#clock, LOCKED_FOR_MS, () => this.#attempt("decided", work));
+    } catch (thrown) {
+      throw this.#faultOf(thrown);
     }
   }
 
@@ -235,8 +230,4 @@ class SqliteRegistry implements Registry {
     trim(tables.changes, KEPT_CHANGES * Math.max(1, this.#copy.epochs.size));
     trim(tables.events, KEPT_EVENTS);
   }
-}
-
-function isBusy(thrown: unknown): boolean {
-  return sqliteCode(thrown).startsWith("SQLITE_BUSY");
 }

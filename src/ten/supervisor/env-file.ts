@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { Fault, messageOf } from "../../core/fault.ts";
-import { quote } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { variableProblem } from "../config/cross-checks.ts";
 
 const OTHERS = 0o077;

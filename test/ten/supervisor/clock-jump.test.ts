@@ -59,6 +59,6 @@ test("a clock that jumps an hour forward, then two back, changes no state and re
     expect((await ps())[0]?.state).toBe("failed");
     expect(told.filter((text) => !text.startsWith("api:a: was killed"))).toEqual([]);
   } finally {
-    await server.close("end");
+    await server.close("SIGTERM");
   }
 });

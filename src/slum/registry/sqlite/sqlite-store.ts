@@ -6,7 +6,8 @@ import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { Fault } from "../../../core/fault.ts";
 import { databaseFault, sqliteCode } from "../../../platform/storage/database.ts";
-import { type Clock, sleep } from "../../../platform/time/clock.ts";
+import { waitBriefly, whileLocked } from "../../../platform/storage/turns.ts";
+import type { Clock } from "../../../platform/time/clock.ts";
 import { internTenants } from "../intern-rows.ts";
 import * as tables from "../schema.ts";
 import type { Feed, Store, Tables } from "../store.ts";
@@ -21,7 +22,6 @@ export interface SqliteStoreOptions {
 }
 
 const POLL_MS = 5_000;
-const RETRY_MS = 50;
 const KEPT_EVENTS = 10_000;
 const PRUNE_EVERY = 1_000;
 const PIECE = 1_000;
@@ -42,8 +42,7 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
 
   function openNow(): Opened {
     const raw = open();
-    // The event loop carries the traffic, so SQLite itself must not wait long for a lock: `transact` does, in turns.
-    raw.run("PRAGMA busy_timeout = 20");
+    waitBriefly(raw);
     const db = drizzle(raw, { casing: "snake_case" });
     feed.replace({
       servers: db.select().from(tables.servers).orderBy(tables.servers.seq).all(),
@@ -95,19 +94,12 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
       usable();
     },
     async transact(work, patienceMs, committed) {
-      const giveUpAt = clock.monotonic() + patienceMs;
-      for (;;) {
-        try {
-          const now = usable();
-          const result = now.raw.transaction(() => work(tablesOf(now))).immediate();
-          committed();
-          return result;
-        } catch (thrown) {
-          const isBusy = /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(thrown));
-          if (!isBusy || clock.monotonic() >= giveUpAt) throw thrown;
-        }
-        await sleep(clock, RETRY_MS);
-      }
+      return whileLocked(clock, patienceMs, () => {
+        const now = usable();
+        const result = now.raw.transaction(() => work(tablesOf(now))).immediate();
+        committed();
+        return result;
+      });
     },
     async poll() {
       const { raw } = usable();

@@ -1,0 +1,132 @@
+// What the `serve` commands have in common: where to listen, what the service manager is told, and the wait for the signal that ends it all.
+import { parseDomain } from "../core/domain.ts";
+import { Fault, messageOf } from "../core/fault.ts";
+import { unbracketed } from "../core/host.ts";
+import { quote } from "../core/quote.ts";
+import type { Log } from "../platform/log.ts";
+import { createNotifier } from "../platform/systemd/notify.ts";
+import { type Arg, number, option, type Read, withDefault } from "./argument.ts";
+import type { Context } from "./command.ts";
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const readAddress: Read<Address> = (text, label) => {
+  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  if (host !== "" && Number(port) <= 65_535) return { host: unbracketed(host), port: Number(port) };
+  throw new Fault("usage", `${label} is ${quote(text)}`, "write HOST:PORT, for example 127.0.0.1:9090");
+};
+
+/** The arguments; `domain` is what the domain is for. */
+export function listenArgs(domain: string) {
+  return {
+    host: option("Address to listen on; 127.0.0.1 for the domain localhost, else all", { hint: "H" }),
+    port: withDefault(number("Port to listen on, 0 for any", { max: 65_535 }), 8080),
+    domain: withDefault(
+      option(domain, { hint: "D", read: (text: string) => parseDomain(text) }),
+      "localhost",
+    ),
+    admin: option("The admin API at an address of its own", { hint: "HOST:PORT", read: readAddress }),
+  } satisfies Record<string, Arg<unknown>>;
+}
+
+/** `localhost` is for this machine alone. */
+export function listenHost(host: string | undefined, domain: string): string {
+  return host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0");
+}
+
+/** A server as the signals see it. */
+export interface Served {
+  readonly url: URL;
+  readonly socket: string;
+  readonly adminUrl: string | undefined;
+  /** Stops accepting, lets requests finish, then closes everything. */
+  close(signal: NodeJS.Signals): Promise<void>;
+  /** Ends at once what would outlive this process. */
+  kill?(): Promise<void>;
+  /** Reads the configuration again; without it SIGHUP is an end. */
+  reload?(): Promise<void>;
+  /** How long `close` may take. */
+  longestEndMs?(): number;
+  /** Resolves when all that the start began is under way. */
+  readonly settled?: Promise<void>;
+}
+
+/**
+ * Says where the server is once it is open, and resolves with the exit code of whatever ends it: 0 after a clean end, 1 after
+ * a second signal. A first one during the start ends the server when it is open, for what has been started by then must be
+ * ended too; a second one does not wait for that. `describe` is what people are told, `ending` what a signal leads to.
+ */
+export async function serveUntilSignal<S extends Served>(
+  opening: Promise<S>,
+  { out, env }: Context,
+  {
+    log,
+    describe,
+    ending,
+  }: {
+    readonly log: Log;
+    describe(server: S): readonly string[];
+    ending(signal: NodeJS.Signals): string;
+  },
+): Promise<number> {
+  const ended = untilSignal(opening, createNotifier(env.NOTIFY_SOCKET), log, ending);
+  const server = await Promise.race([opening, ended]);
+  if (typeof server === "number") return server;
+  const { url, socket, adminUrl: admin = null } = server;
+  out.data({ url: url.href, socket, admin, pid: process.pid }, () =>
+    [`serving ${url.href}`, ...describe(server).map((line) => `  ${line}`), ""].join("\n"),
+  );
+  await server.settled;
+  return ended;
+}
+
+function untilSignal(
+  opening: Promise<Served>,
+  manager: ReturnType<typeof createNotifier>,
+  log: Log,
+  ending: (signal: NodeJS.Signals) => string,
+): Promise<number> {
+  return new Promise((resolve) => {
+    let isEnding = false;
+    let opened: Served | undefined;
+    const end = async (signal: NodeJS.Signals) => {
+      log.info(`${signal}: ${ending(signal)}`);
+      const server = await opening;
+      manager.stopping(server.longestEndMs?.());
+      await server.close(signal);
+    };
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (isEnding) {
+        log.warn(`${signal} again: ending everything at once`);
+        Promise.resolve(opened?.kill?.()).finally(() => resolve(1));
+        return;
+      }
+      isEnding = true;
+      end(signal).then(
+        () => resolve(0),
+        (thrown) => {
+          log.error(`while ending: ${messageOf(thrown)}`);
+          resolve(1);
+        },
+      );
+    };
+    const hangUp = async (server: Served) => {
+      if (!server.reload) return onSignal("SIGHUP");
+      manager.reloading();
+      await server.reload();
+      if (!isEnding) manager.ready();
+    };
+    opening.then(
+      (server) => {
+        opened = server;
+        if (!isEnding) manager.ready();
+      },
+      () => {},
+    );
+    process.on("SIGHUP", () => void opening.then(hangUp, () => {}));
+    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, onSignal);
+  });
+}
