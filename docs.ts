@@ -31,7 +31,7 @@ export async function commandsPage(): Promise<string> {
 export function apiPage(): string {
   return page(
     "HTTP API",
-    "JSON over the unix socket in the data directory, which needs no token, and over HTTP with `Authorization: Bearer TOKEN`: on the server's own host, or at `--admin`. `open` operations need no token, `tenant` ones take a tenant's (and show it only what is its own) or an admin's, `admin` ones an admin's alone. The commands use these very operations.",
+    "JSON over the unix socket in the data directory, which needs no token, and over HTTP with `Authorization: Bearer TOKEN`: on the server's own host, or at `--admin`. `open` operations need no token, `tenant` ones take a tenant's (and show it only what is its own) or an admin's, `admin` ones an admin's alone. The commands use these very operations.\n\nWords: a `service` is what tenement.toml describes, an `instance` is one copy of it, named `api:v2`, and its `id` in a request is the part behind the colon, `v2`; a `version` is what it was deployed as. Answers name an instance twice, as `instance` and, for older clients, as `id`. slum has `server`s and `tenant`s, and a tenant's `service` and `instance` are those of its server.",
     [
       section("Shapes", shapes()),
       section("ten", operations(tenContract)),

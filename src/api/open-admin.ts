@@ -8,7 +8,7 @@ import type { Access, Limits, Principal } from "./access.ts";
 import { createBrowser, type PageFile } from "./browser.ts";
 import { type AdminAddress, listenAdmin, listenApi } from "./listen.ts";
 import { type GiveLoginCode, loginCodes } from "./login-link.ts";
-import type { Contract } from "./operation.ts";
+import type { Contract, OldNames } from "./operation.ts";
 import { createApi, type Handlers } from "./server.ts";
 import { createSessions } from "./session.ts";
 
@@ -17,6 +17,7 @@ export interface AdminOptions<C extends Contract, P extends Principal> {
   readonly name: string;
   readonly version: string;
   readonly contract: C;
+  readonly oldNames?: OldNames;
   readonly handlers: (loginCode: GiveLoginCode) => Handlers<C, P>;
   readonly access: Access<P>;
   readonly files: readonly PageFile[];
@@ -53,6 +54,7 @@ export function openAdmin<const C extends Contract, P extends Principal>(options
   const sessions = createSessions(access, clock, name);
   const api = createApi<C, P>({
     contract: options.contract,
+    ...(options.oldNames && { oldNames: options.oldNames }),
     handlers: options.handlers(loginCodes(sessions.newCode, options.dashboard)),
     authorise: access.authorise,
     browser: createBrowser({ name, files: options.files, sessions }),

@@ -40,6 +40,9 @@ export interface Operation {
 
 export type Contract = Readonly<Record<string, Operation>>;
 
+/** Names that keys of a query or body had before, each with the one that it has now: still taken, and shown nowhere. */
+export type OldNames = Readonly<Record<string, string>>;
+
 /** One sign of life of a `progress` operation: `step` is stable and for programs, `message` is for people. */
 export interface Progress {
   readonly step: string;

@@ -2,7 +2,7 @@
 import type { ZodError, ZodType } from "zod";
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
-import type { Operation } from "./operation.ts";
+import type { OldNames, Operation } from "./operation.ts";
 
 /** The most that a JSON body may have, in bytes. */
 export const BODY_MAX_BYTES = 1024 * 1024;
@@ -14,12 +14,26 @@ export async function receive(
   operation: Pick<Operation, "params" | "query" | "body" | "bodyMaxBytes">,
   request: Request,
   params: Readonly<Record<string, string>>,
+  oldNames: OldNames = {},
 ) {
+  const query = operation.query && withNewNames(readQuery(request.url), oldNames);
+  const body = operation.body && withNewNames(await readJson(request, operation.bodyMaxBytes), oldNames);
   return {
     params: operation.params ? check(operation.params, params, "") : params,
-    query: operation.query && check(operation.query, readQuery(request.url), "query "),
-    body: operation.body && check(operation.body, await readJson(request, operation.bodyMaxBytes), ""),
+    query: operation.query && check(operation.query, query, "query "),
+    body: operation.body && check(operation.body, body, ""),
   };
+}
+
+function withNewNames(value: unknown, oldNames: OldNames): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const entries = Object.entries(value).map(([key, one]): [string, unknown] => {
+    const name = Object.hasOwn(oldNames, key) ? (oldNames[key] ?? key) : key;
+    if (name !== key && Object.hasOwn(value, name))
+      throw new Fault("usage", `${name} is given twice: ${key} is its old name`, "give it once");
+    return [name, one];
+  });
+  return Object.fromEntries(entries);
 }
 
 function check(schema: ZodType, value: unknown, part: string): unknown {

@@ -10,6 +10,7 @@ import {
   type Answerable,
   type Contract,
   MEDIA_TYPES,
+  type OldNames,
   type Operation,
   type Progress,
   type Received,
@@ -40,6 +41,7 @@ export type Handlers<C extends Contract, P extends Principal> = { readonly [K in
 interface ApiOptions<C extends Contract, P extends Principal> {
   readonly contract: C;
   readonly handlers: Handlers<C, P>;
+  readonly oldNames?: OldNames;
   readonly authorise: Authorise<P>;
   /** The dashboard; without one no browser is answered. */
   readonly browser?: Browser<P>;
@@ -129,7 +131,7 @@ async function answer<C extends Contract, P extends Principal>(
   name: string,
   operation: Operation,
   handler: AnyHandler,
-  { authorise, browser, onDefect, clock }: ApiOptions<C, P>,
+  { authorise, browser, onDefect, clock, oldNames }: ApiOptions<C, P>,
 ): Promise<Response> {
   const { req, env } = context;
   const isOpen = operation.scope === "open";
@@ -139,7 +141,7 @@ async function answer<C extends Contract, P extends Principal>(
   if (operation.scope === "admin" && principal?.scope !== "admin") {
     throw new Fault("forbidden", "this needs the admin token", "a tenant's token does not reach this");
   }
-  const received = await receive(operation, req.raw, req.param());
+  const received = await receive(operation, req.raw, req.param(), oldNames);
   const gone = new AbortController();
   const onGone = () => gone.abort(new Fault("stopped_waiting", "the client has gone"));
   req.raw.signal.addEventListener("abort", onGone, { once: true });

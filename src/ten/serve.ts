@@ -12,7 +12,7 @@ import { claimDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { createAuth } from "./api/auth.ts";
-import { contract } from "./api/contract.ts";
+import { contract, oldNames } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
 import { createHandlers } from "./api/handlers.ts";
 import { metricsPage } from "./api/metrics.ts";
@@ -117,6 +117,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       name: ADMIN_LABEL,
       version,
       contract,
+      oldNames,
       handlers: (loginCode) =>
         createHandlers({
           control,

@@ -46,6 +46,42 @@ async function refusal(response: Response): Promise<unknown> {
   return [response.status, error.code];
 }
 
+describe("a service is named", () => {
+  const seen = async (path: string) => {
+    const response = await call("GET", path, { token: admin });
+    const { instances } = (await response.json()) as {
+      instances: { id: string; instance: string; service: string }[];
+    };
+    return instances.map(({ id, instance, service }) => [id, instance, service]);
+  };
+
+  test("as it is called now, and as it was called before", async () => {
+    expect(await seen("/api/instances?service=web")).toEqual([["web:v2", "web:v2", "web"]]);
+    expect(await seen("/api/instances?process=web")).toEqual([["web:v2", "web:v2", "web"]]);
+    const body = '{"process":"api","id":"v1"}';
+    const spawn = await call("POST", "/api/instances/spawn", { token: admin, body });
+    expect(await refusal(spawn)).toEqual([409, "conflict"]);
+  });
+
+  test.each(["service", "process"])("and its logs have no line of another, asked for by %s", async (key) => {
+    const linesOf = async (query: string) => {
+      const response = await call("GET", `/api/logs?limit=1000${query}`, { token: admin });
+      const { lines } = (await response.json()) as { lines: { instance: string }[] };
+      return new Set(lines.map(({ instance }) => instance));
+    };
+    for (const host of ["v1.api.localhost", "v2.web.localhost"])
+      await ten.get(host, "/", { method: "POST", body: "hello" });
+    await until("both have written", async () => (await linesOf("")).size === 2);
+    expect(await linesOf(`&${key}=web`)).toEqual(new Set(["web:v2"]));
+    expect(await linesOf(`&${key}=api&id=v1`)).toEqual(new Set(["api:v1"]));
+  });
+
+  test("once, and never with two names", async () => {
+    const both = await call("GET", "/api/instances?service=web&process=api", { token: admin });
+    expect(await refusal(both)).toEqual([422, "usage"]);
+  });
+});
+
 describe("who calls", () => {
   test("may ask for health without a token, and hears how it is seen", async () => {
     expect(await (await call("GET", "/health")).json()).toEqual({
@@ -90,19 +126,19 @@ describe("who calls", () => {
         await call("POST", "/api/stop", { token: acme, body: '{"instances":["web:v2","api:v1"]}' }),
       ),
     ).toEqual([404, "not_found"]);
-    expect(await refusal(await call("GET", "/api/logs?process=api&id=v1", { token: acme }))).toEqual([
+    expect(await refusal(await call("GET", "/api/logs?service=api&id=v1", { token: acme }))).toEqual([
       404,
       "not_found",
     ]);
-    const others = await call("GET", "/api/logs?process=api", { token: acme });
+    const others = await call("GET", "/api/logs?service=api", { token: acme });
     expect([others.status, await others.json()]).toEqual([
       404,
       { error: { code: "not_found", message: "there is no instance api:v2" } },
     ]);
     for (const [method, path, body] of [
       ["PUT", "/api/instances/web:v2/weight", '{"weight":50}'],
-      ["POST", "/api/deploy", '{"process":"web","version":"v2"}'],
-      ["POST", "/api/route", '{"process":"web","to":"v2"}'],
+      ["POST", "/api/deploy", '{"service":"web","version":"v2"}'],
+      ["POST", "/api/route", '{"service":"web","to":"v2"}'],
       ["GET", "/api/events", undefined],
       ["GET", "/metrics", undefined],
     ] as const) {
@@ -126,15 +162,15 @@ describe("what is asked", () => {
     ["GET", "/api/deploy", undefined, 405, "not_found"],
     ["POST", "/api/deploy", "{", 422, "usage"],
     ["POST", "/api/deploy", "[]", 422, "usage"],
-    ["POST", "/api/deploy", '{"process":"api"}', 422, "usage"],
-    ["POST", "/api/deploy", '{"process":"api","version":"v2","wieght":10}', 422, "usage"],
-    ["POST", "/api/deploy", '{"process":"api","version":"../x"}', 422, "usage"],
+    ["POST", "/api/deploy", '{"service":"api"}', 422, "usage"],
+    ["POST", "/api/deploy", '{"service":"api","version":"v2","wieght":10}', 422, "usage"],
+    ["POST", "/api/deploy", '{"service":"api","version":"../x"}', 422, "usage"],
     ["PUT", "/api/instances/api:v1/weight", '{"weight":101}', 422, "usage"],
     ["PUT", "/api/instances/api:v1/weight", '{"weight":50}', 409, "conflict"],
     ["PUT", "/api/instances/api:v9/weight", '{"weight":50}', 404, "not_found"],
     ["GET", "/api/instances/..%2Fetc/health", undefined, 422, "usage"],
-    ["POST", "/api/instances/spawn", '{"process":"api","id":"v1"}', 409, "conflict"],
-    ["POST", "/api/route", '{"process":"nosuch","to":"v1"}', 404, "not_found"],
+    ["POST", "/api/instances/spawn", '{"service":"api","id":"v1"}', 409, "conflict"],
+    ["POST", "/api/route", '{"service":"nosuch","to":"v1"}', 404, "not_found"],
     ["GET", "/api/logs?limit=many", undefined, 422, "usage"],
   ] as const)("%s %s %j is refused with its status", async (method, path, body, status, code) => {
     expect(await refusal(await call(method, path, { token: admin, body }))).toEqual([status, code]);
@@ -157,7 +193,7 @@ describe("what is asked", () => {
 test("a deploy streams its progress and ends with its result", async () => {
   const response = await call("POST", "/api/deploy", {
     token: admin,
-    body: '{"process":"api","version":"v2"}',
+    body: '{"service":"api","version":"v2"}',
   });
   const lines = (await response.text())
     .split("\n")
@@ -172,7 +208,7 @@ test("a deploy streams its progress and ends with its result", async () => {
 
 test("logs stream as events, with what comes later", async () => {
   const stop = new AbortController();
-  const response = await fetch(`http://127.0.0.1:${ten.port}/api/logs/stream?process=api&id=v1`, {
+  const response = await fetch(`http://127.0.0.1:${ten.port}/api/logs/stream?service=api&id=v1`, {
     headers: { Authorization: `Bearer ${admin}` },
     signal: stop.signal,
   });

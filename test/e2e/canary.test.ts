@@ -32,8 +32,24 @@ describe("a canary", () => {
     await ten.ok("deploy", "api:v2", "--weight", "12.5");
     const { split } = await ten.json<{ split: unknown }>("weight", "api");
     expect(split).toEqual([
-      { id: "api:v1", version: "v1", state: "healthy", weight: 87.5, share: 87.5 },
-      { id: "api:v2", version: "v2", state: "healthy", weight: 12.5, share: 12.5 },
+      {
+        id: "api:v1",
+        instance: "api:v1",
+        service: "api",
+        version: "v1",
+        state: "healthy",
+        weight: 87.5,
+        share: 87.5,
+      },
+      {
+        id: "api:v2",
+        instance: "api:v2",
+        service: "api",
+        version: "v2",
+        state: "healthy",
+        weight: 12.5,
+        share: 12.5,
+      },
     ]);
     const ps = await ten.ok("ps");
     expect(ps.stdout).toMatch(

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Client } from "../../api/client.ts";
 import { count, flag, queryFlag } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
-import { defineContract } from "../../api/operation.ts";
+import { defineContract, type OldNames } from "../../api/operation.ts";
 import {
   changeAnswer,
   checkAnswer,
@@ -38,7 +38,7 @@ export const contract = defineContract({
     method: "GET",
     path: "/api/instances",
     scope: "tenant",
-    query: z.strictObject({ process: service.optional() }),
+    query: z.strictObject({ service: service.optional() }),
     answer: z.object({
       instances: z.array(instanceAnswer),
       maintenance: z.array(z.object({ service: z.string(), since: z.string() })),
@@ -50,7 +50,7 @@ export const contract = defineContract({
     path: "/api/instances/spawn",
     scope: "tenant",
     body: z.strictObject({
-      process: service,
+      service,
       id: label,
       version: label.optional(),
       weight: weight.optional(),
@@ -60,7 +60,7 @@ export const contract = defineContract({
   stop: {
     summary: "Take an instance out of traffic, drain it and end it; row, directory and logs stay",
     method: "DELETE",
-    path: "/api/instances/:id",
+    path: "/api/instances/:instance",
     scope: "tenant",
     params,
     query: z.strictObject({ force: queryFlag }),
@@ -88,7 +88,7 @@ export const contract = defineContract({
     summary:
       "Start a successor that takes over when it is healthy; answers when the process before it has ended",
     method: "POST",
-    path: "/api/instances/:id/restart",
+    path: "/api/instances/:instance/restart",
     scope: "tenant",
     params,
     /** `stop_first`: for what cannot run twice; requests wait meanwhile. */
@@ -99,7 +99,7 @@ export const contract = defineContract({
   setShare: {
     summary: "Give an instance exactly this percentage of its service's traffic",
     method: "PUT",
-    path: "/api/instances/:id/weight",
+    path: "/api/instances/:instance/weight",
     scope: "admin",
     params,
     body: z.strictObject({ weight, force: flag }),
@@ -109,7 +109,7 @@ export const contract = defineContract({
   check: {
     summary: "Check an instance's health now",
     method: "GET",
-    path: "/api/instances/:id/health",
+    path: "/api/instances/:instance/health",
     scope: "tenant",
     params,
     answer: checkAnswer,
@@ -119,7 +119,7 @@ export const contract = defineContract({
     method: "POST",
     path: "/api/prune",
     scope: "admin",
-    body: z.strictObject({ process: service, keep: z.number().int().min(0).max(10_000).default(5) }),
+    body: z.strictObject({ service, keep: z.number().int().min(0).max(10_000).default(5) }),
     answer: z.object({ service: z.string(), removed: z.array(z.string()) }),
   },
   setWeights: {
@@ -127,7 +127,7 @@ export const contract = defineContract({
     method: "PUT",
     path: "/api/weights",
     scope: "admin",
-    body: z.strictObject({ process: service, weights: z.record(z.string(), weight), force: flag }),
+    body: z.strictObject({ service, weights: z.record(z.string(), weight), force: flag }),
     answer: changeAnswer,
     timeoutMs: patient,
   },
@@ -156,7 +156,7 @@ export const contract = defineContract({
     scope: "admin",
     transport: "progress",
     body: z.strictObject({
-      process: service,
+      service,
       version: label,
       id: label.optional(),
       instances: z.number().int().min(1).max(1_000).optional(),
@@ -179,7 +179,7 @@ export const contract = defineContract({
     path: "/api/route",
     scope: "admin",
     body: z.strictObject({
-      process: service,
+      service,
       from: label.optional(),
       to: label,
       force: flag,
@@ -195,7 +195,7 @@ export const contract = defineContract({
     path: "/api/rollback",
     scope: "admin",
     /** `dry_run`: nothing is done, and the answer has the split as it would be. */
-    body: z.strictObject({ process: service, last: flag, dry_run: flag }),
+    body: z.strictObject({ service, last: flag, dry_run: flag }),
     answer: changeAnswer,
     timeoutMs: patient,
   },
@@ -251,6 +251,9 @@ export const contract = defineContract({
     answer: z.string(),
   },
 });
+
+/** What a service was called in requests. */
+export const oldNames: OldNames = { process: "service" };
 
 export type TenContract = typeof contract;
 export type TenClient = Client<TenContract>;

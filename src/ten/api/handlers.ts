@@ -10,7 +10,7 @@ import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
 import type { Caller } from "./caller.ts";
 import type { TenContract } from "./contract.ts";
 import type { InstanceView, ServiceSplit } from "./shapes.ts";
-import type { View } from "./view.ts";
+import { naming, type View } from "./view.ts";
 
 export interface HandlerParts {
   readonly control: Control;
@@ -64,11 +64,11 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     health: ({ peer }) => ({ status: "ok", peer: peer.address || null, trusted: peer.trusted }),
     async listInstances({ query, principal }) {
       const instances = view
-        .list(query.process)
+        .list(query.service)
         .filter((one) => mayTouch(principal, one.id.slice(one.service.length + 1)));
       const isShown = (service: string) =>
         principal.tenant === undefined
-          ? (query.process ?? service) === service
+          ? (query.service ?? service) === service
           : instances.some((one) => one.service === service);
       const shown: InstanceView[] = [];
       // One after the other: each takes a descriptor, which visitors need as well.
@@ -79,12 +79,12 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       };
     },
     async spawn({ body, principal }) {
-      requireTouch(principal, { service: body.process, id: body.id });
-      const { process: service, id, version = id, weight } = body;
+      requireTouch(principal, { service: body.service, id: body.id });
+      const { service, id, version = id, weight } = body;
       return withSplit(lifecycle.spawn({ service, id, version, weight }));
     },
     async stop({ params, query, principal }) {
-      const { service, id } = own(principal, params.id);
+      const { service, id } = own(principal, params.instance);
       return withSplit(lifecycle.stop(service, [id], query.force));
     },
     async stopAll({ body, principal }) {
@@ -104,22 +104,22 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return { removed: names.map(({ service, id }) => instanceName(service, id)) };
     },
     async restart({ params, query, principal, signal }) {
-      const { service, id } = own(principal, params.id);
+      const { service, id } = own(principal, params.instance);
       await lifecycle.restart(service, id, { stopFirst: query.stop_first, anew: false }, signal);
       return view.one(service, id);
     },
     setShare({ params, body, signal }) {
-      const { service, id } = params.id;
+      const { service, id } = params.instance;
       control.requireKnown(service);
       return withSplit(traffic.setShare(service, id, body.weight, { force: body.force, signal }));
     },
     async check({ params, principal }) {
-      const { service, id } = own(principal, params.id);
+      const { service, id } = own(principal, params.instance);
       const row = registry.get(service, id);
       const outcome = await supervisor.check(row);
       const { state } = registry.get(service, id);
       return {
-        id: instanceName(service, id),
+        ...naming(service, id),
         healthy: outcome?.ok ?? false,
         state,
         detail: outcome?.detail ?? `${state}: ${row.reason}`,
@@ -127,13 +127,13 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       };
     },
     async prune({ body }) {
-      control.requireKnown(body.process);
-      return { service: body.process, removed: [...(await lifecycle.prune(body.process, body.keep))] };
+      control.requireKnown(body.service);
+      return { service: body.service, removed: [...(await lifecycle.prune(body.service, body.keep))] };
     },
     setWeights({ body, signal }) {
-      control.requireKnown(body.process);
+      control.requireKnown(body.service);
       const weights = new Map(Object.entries(body.weights));
-      return withSplit(traffic.setRaw(body.process, weights, { force: body.force, signal }));
+      return withSplit(traffic.setRaw(body.service, weights, { force: body.force, signal }));
     },
     split({ params }) {
       control.requireKnown(params.service);
@@ -145,7 +145,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     async deploy({ body, signal }, report) {
       const deploy = deploys.deploy(
         {
-          service: body.process,
+          service: body.service,
           id: body.id ?? body.version,
           version: body.version,
           weight: body.weight,
@@ -164,32 +164,37 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return { ...change, healthy_after_ms: Math.round(healthyAfterMs), stopped: [...stopped] };
     },
     route({ body, signal }) {
-      const { process: service, from, to, force, wait } = body;
+      const { service, from, to, force, wait } = body;
       control.requireKnown(service);
       return withSplit(
         traffic.route(service, from, to, { force, signal, ...(wait > 0 && { waitMs: wait * 1000 }) }),
       );
     },
     async rollback({ body, signal }) {
-      control.requireKnown(body.process);
-      const { process: service, last } = body;
+      control.requireKnown(body.service);
+      const { service, last } = body;
       if (!body.dry_run) return withSplit(traffic.rollback(service, { last, signal }));
       const { message, weights } = traffic.foreseeRollback(service, last);
       const split = view.foreseen(service, weights);
       return { ...splitOf(service), split, message, changed: false, undo: null };
     },
     async logs({ query, principal }) {
-      requireLogs(principal, query.process);
+      requireLogs(principal, query.service);
       return { lines: await control.logs.tail(ownLogs(principal, query)) };
     },
     followLogs({ query, principal, signal }) {
-      requireLogs(principal, query.process);
+      requireLogs(principal, query.service);
       return control.logs.follow(ownLogs(principal, query), signal);
     },
     events: ({ query }) => ({
       events: registry
         .events({ limit: query.limit, ...(query.after !== undefined && { after: query.after }) })
-        .map((event) => ({ ...event, at: new Date(event.at).toISOString() })),
+        .map(({ at, instance, ...event }) => ({
+          ...event,
+          at: new Date(at).toISOString(),
+          id: instance,
+          instance: instance === null ? null : instanceName(event.service, instance),
+        })),
     }),
     config: () => parts.describeConfig(),
     async reload({ body, signal }, report) {

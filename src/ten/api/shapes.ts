@@ -15,9 +15,11 @@ export const weight = checkedNumber(parseWeight);
 const percent = z.number();
 const state = z.enum(["starting", "healthy", "unhealthy", "draining", "sleeping", "stopped", "failed"]);
 
+/** The name of an instance, `api:v2`; `id` is the same, as older clients know it. */
+const named = { id: z.string(), instance: z.string(), service: z.string() };
+
 export const instanceAnswer = z.object({
-  id: z.string(),
-  service: z.string(),
+  ...named,
   version: z.string(),
   state,
   health: z.enum(["healthy", "unhealthy", "unknown"]),
@@ -49,7 +51,7 @@ export const instanceAnswer = z.object({
 export type InstanceView = z.infer<typeof instanceAnswer>;
 
 export const splitAnswer = z.array(
-  z.object({ id: z.string(), version: z.string(), state, weight: percent, share: percent }),
+  z.object({ ...named, version: z.string(), state, weight: percent, share: percent }),
 );
 export type SplitView = z.infer<typeof splitAnswer>;
 
@@ -82,7 +84,7 @@ export const maintenanceAnswer = z.object({
 });
 
 export const checkAnswer = z.object({
-  id: z.string(),
+  ...named,
   healthy: z.boolean(),
   state,
   detail: z.string(),
@@ -109,13 +111,15 @@ export const event = z.object({
   seq: z.number(),
   at: z.string(),
   service: z.string(),
+  /** `api:v2`, and its id alone. */
   instance: z.string().nullable(),
+  id: z.string().nullable(),
   kind: z.string(),
   detail: z.string(),
 });
 
 export const logQuery = z.strictObject({
-  process: service.optional(),
+  service: service.optional(),
   id: label.optional(),
   limit: count(100, 10_000),
   search: z.string().max(1_000).optional(),
@@ -124,4 +128,4 @@ export const logQuery = z.strictObject({
 }) satisfies z.ZodType<LogQuery>;
 
 export const instances = z.array(instance).min(1).max(1_000);
-export const params = z.strictObject({ id: instance });
+export const params = z.strictObject({ instance });

@@ -65,14 +65,12 @@ export function createView(parts: ViewParts): View {
   }
 
   function toView(row: InstanceRow, share: number, traffic: TargetTraffic | undefined): InstanceView {
-    const name = instanceName(row.service, row.id);
     const instance = supervisor.find(row);
     const usage = instance?.run && parts.usage().get(instance.run.process.pid);
     const rate = parts.rates.of(traffic);
     const { nextTryMs } = supervisor.lifeOf(row) ?? {};
     return {
-      id: name,
-      service: row.service,
+      ...naming(row.service, row.id),
       version: row.version,
       state: row.state,
       health: row.state === "healthy" || row.state === "unhealthy" ? row.state : "unknown",
@@ -125,7 +123,7 @@ export function createView(parts: ViewParts): View {
         .list(service)
         .filter(({ id, desired }) => desired === "running" || at(weights, id) > 0)
         .map(({ id, version, state }) => ({
-          id: instanceName(service, id),
+          ...naming(service, id),
           version,
           state,
           weight: at(weights, id) / 100,
@@ -134,8 +132,10 @@ export function createView(parts: ViewParts): View {
     },
     split(service) {
       const rows = registry.list(service).filter((row) => row.desired === "running");
-      return show(rows).map(({ id, version, state, weight, share }) => ({
+      return show(rows).map(({ id, instance, service, version, state, weight, share }) => ({
         id,
+        instance,
+        service,
         version,
         state,
         weight,
@@ -143,6 +143,12 @@ export function createView(parts: ViewParts): View {
       }));
     },
   };
+}
+
+/** How answers name an instance: `id` is what older clients know. */
+export function naming(service: string, id: string) {
+  const instance = instanceName(service, id);
+  return { id: instance, instance, service };
 }
 
 function isoOf(ms: number): string;

@@ -61,7 +61,7 @@ export default command({
       );
     }
     const body = {
-      process: service,
+      service,
       id,
       version: id,
       promote: args.promote,

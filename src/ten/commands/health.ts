@@ -16,7 +16,9 @@ export default command({
     const { args, out, signal } = context;
     const client = connect(context);
     const names = await instancesOf(client, args.instance, signal);
-    const found = await Promise.all(names.map((id) => client.check({ params: { id } }, { signal })));
+    const found = await Promise.all(
+      names.map((instance) => client.check({ params: { instance } }, { signal })),
+    );
     const [only] = found;
     out.data(only && found.length === 1 ? { ...only } : { instances: found }, () =>
       found

@@ -41,7 +41,7 @@ export default command({
     const { subject, search, level, since } = args;
     const query = {
       limit: args.limit,
-      ...(subject && { process: subject.service }),
+      ...(subject && { service: subject.service }),
       ...(subject?.id !== undefined && { id: subject.id }),
       ...(search !== undefined && { search }),
       ...(level && { level }),

@@ -13,7 +13,7 @@ export default command({
   async run(context) {
     const { args, out, signal } = context;
     const done = await connect(context).prune(
-      { body: { process: args.service, keep: args.keep } },
+      { body: { service: args.service, keep: args.keep } },
       { signal },
     );
     const text = () =>

@@ -24,9 +24,9 @@ export default command({
     const client = connect(context);
     const query = args.stopFirst ? { stop_first: "true" as const } : {};
     const restarted: InstanceView[] = [];
-    for (const id of await instancesOf(client, args.instance, signal)) {
-      using progress = out.progress(`restarting ${id}`);
-      restarted.push(await client.restart({ params: { id }, query }, { signal }));
+    for (const instance of await instancesOf(client, args.instance, signal)) {
+      using progress = out.progress(`restarting ${instance}`);
+      restarted.push(await client.restart({ params: { instance }, query }, { signal }));
       progress.done();
     }
     const [only] = restarted;

@@ -23,7 +23,7 @@ export default command({
   async run(context) {
     const { args, out, signal } = context;
     using _ = args.dryRun ? undefined : out.progress(`rolling back ${args.service}`);
-    const body = { process: args.service, last: args.last, dry_run: args.dryRun };
+    const body = { service: args.service, last: args.last, dry_run: args.dryRun };
     reportChange(out, await connect(context).rollback({ body }, { signal }));
     return 0;
   },

@@ -33,7 +33,7 @@ export default command({
     using _ = out.progress(`routing ${args.service} to ${args.to}`);
     const wait = args.wait ? (args.timeout ?? DEFAULT_WAIT_SECS) : 0;
     const body = {
-      process: args.service,
+      service: args.service,
       to: args.to,
       force: args.force,
       wait,

@@ -9,7 +9,7 @@ export async function instancesOf(
   { service, id }: InstanceName,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { instances } = await client.listInstances({ query: { process: service } }, { signal });
+  const { instances } = await client.listInstances({ query: { service } }, { signal });
   const members = instances.map((one) => ({
     ...parseInstance(one.id),
     version: one.version,

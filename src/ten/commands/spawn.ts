@@ -28,7 +28,7 @@ export default command({
     const { args, out } = context;
     const { service, id } = theInstance(args.instance, args.id, "--id");
     const body = {
-      process: service,
+      service,
       id,
       ...(args.version && { version: args.version }),
       ...(args.weight !== undefined && { weight: args.weight }),

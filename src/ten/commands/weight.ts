@@ -35,13 +35,13 @@ export default command({
       const { service, weights } = readPairs(args.words);
       reportChange(
         out,
-        await client.setWeights({ body: { process: service, weights, force: args.force } }, { signal }),
+        await client.setWeights({ body: { service, weights, force: args.force } }, { signal }),
       );
     } else if (second !== undefined) {
       if (rest.length > 0) throw tooMany(first, second, rest);
       const { service, id } = readInstance(first, "instance");
       const weight = readWeight(second, "weight");
-      const sent = { params: { id: instanceName(service, id) }, body: { weight, force: args.force } };
+      const sent = { params: { instance: instanceName(service, id) }, body: { weight, force: args.force } };
       reportChange(out, await client.setShare(sent, { signal }));
     } else {
       const { service } = readSubject(first, "service");

@@ -21,7 +21,7 @@ export interface LogLine {
 
 /** Which lines are asked for. */
 export interface LogQuery {
-  readonly process?: string | undefined;
+  readonly service?: string | undefined;
   /** An instance's id or a version. */
   readonly id?: string | undefined;
   readonly limit: number;
@@ -121,7 +121,7 @@ class InstanceLogs implements Logs {
   }
 
   written({ service, id }: InstanceName): Written {
-    const files = this.#filesOf({ process: service, id, limit: 0 });
+    const files = this.#filesOf({ service, id, limit: 0 });
     return new Map(files.map(({ path }) => [path, this.#indexer.look(path)]));
   }
 
@@ -130,7 +130,7 @@ class InstanceLogs implements Logs {
     limit: number,
     after?: Written,
   ): Promise<readonly string[]> {
-    const lines = await this.tail({ process: service, id, limit, after, exact: true });
+    const lines = await this.tail({ service, id, limit, after, exact: true });
     return lines.map(({ text }) => text);
   }
 
@@ -152,8 +152,8 @@ class InstanceLogs implements Logs {
   }
 
   /** The instance of that id, or else all that carry the version. */
-  #rowsOf({ process, id, exact }: Query): readonly InstanceRow[] {
-    const rows = this.#parts.registry.list(process);
+  #rowsOf({ service, id, exact }: Query): readonly InstanceRow[] {
+    const rows = this.#parts.registry.list(service);
     if (id === undefined) return rows;
     const named = rows.filter((row) => row.id === id);
     return named.length > 0 || exact ? named : rows.filter((row) => row.version === id);
@@ -161,9 +161,9 @@ class InstanceLogs implements Logs {
 
   /** An instance, or version, that there is not is told, not waited for. */
   #requireSome(query: Query): void {
-    const { process, id } = query;
-    if (process === undefined || id === undefined) return;
-    if (this.#rowsOf(query).length === 0) this.#parts.registry.get(process, id);
+    const { service, id } = query;
+    if (service === undefined || id === undefined) return;
+    if (this.#rowsOf(query).length === 0) this.#parts.registry.get(service, id);
   }
 
   /** The last lines of one file that match, and where its first line without an end begins. */

@@ -22,20 +22,23 @@ export async function perform(client: TenClient, act: Act, choice: Choice): Prom
   const { force, from, to, percent } = choice;
   switch (act.kind) {
     case "weight":
-      return client.setShare({ params: { id: `${service}:${act.id}` }, body: { weight: percent, force } });
+      return client.setShare({
+        params: { instance: `${service}:${act.id}` },
+        body: { weight: percent, force },
+      });
     case "route":
-      return client.route({ body: { process: service, to, force, ...(from !== undefined && { from }) } });
+      return client.route({ body: { service, to, force, ...(from !== undefined && { from }) } });
     case "rollback":
-      return client.rollback({ body: { process: service } });
+      return client.rollback({ body: { service } });
     case "stop":
       return client.stop({
-        params: { id: `${service}:${act.id}` },
+        params: { instance: `${service}:${act.id}` },
         query: { force: force ? "true" : "false" },
       });
     case "start":
-      return client.spawn({ body: { process: service, id: act.id, weight: 0 } });
+      return client.spawn({ body: { service, id: act.id, weight: 0 } });
     case "restart": {
-      const { id, state } = await client.restart({ params: { id: `${service}:${act.id}` } });
+      const { id, state } = await client.restart({ params: { instance: `${service}:${act.id}` } });
       return { message: `${id} was restarted and is ${state}`, undo: null };
     }
     case "maintenance": {

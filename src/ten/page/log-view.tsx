@@ -106,7 +106,7 @@ function useLog(client: TenClient, { service, id, search, level }: Wanted) {
   const [fault, setFault] = useState<Fault>();
 
   async function read(signal: AbortSignal): Promise<void> {
-    const query = { process: service, id, limit: LINES, ...(search && { search }), ...(level && { level }) };
+    const query = { service, id, limit: LINES, ...(search && { search }), ...(level && { level }) };
     let number = 0;
     let held: Numbered[] = [];
     const draw = () => {

@@ -47,7 +47,7 @@ export function useQuestion({ act, client, isAdmin, onDone }: Asked): Question {
     const { split } = await client.split({ params: { service: act.service } });
     setChoice(firstChoice(act, split));
     // What was before is known to the server alone.
-    const body = { process: act.service, dry_run: true };
+    const body = { service: act.service, dry_run: true };
     if (act.kind === "rollback") setForeseen((await client.rollback({ body })).split);
     setSplit(split);
   }

@@ -5,6 +5,8 @@ import { type Outlook, outlook, versionShares } from "../../../src/ten/page/plan
 
 const one = (id: string, weight: number, share: number, state: SplitView[number]["state"] = "healthy") => ({
   id: `api:${id}`,
+  instance: `api:${id}`,
+  service: "api",
   version: id,
   state,
   weight,
