@@ -34,6 +34,16 @@ test("docs/faults.md names tests that there are", async () => {
   expect(missing).toEqual([]);
 });
 
+test("src/README.md names files that there are", async () => {
+  const named = [
+    ...(await read("src/README.md")).matchAll(/`((?:core|platform|proxy|api|cli|ten|slum)\/[\w./-]+)`/g),
+  ];
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.map(([, name]) => name).filter((name) => !existsSync(join(ROOT, "src", name ?? "")))).toEqual(
+    [],
+  );
+});
+
 describe("docs/configuration.md", async () => {
   const text = await read("docs/configuration.md");
   const { document } = parseConfig('[service.api]\ncommand = "./server"', "/tenement.toml");

@@ -104,6 +104,18 @@ function send(endpoint: Endpoint, { method, path, body, accept, signal }: Letter
   return fetch(new URL(path, endpoint.url), init);
 }
 
+/** What to say when nobody answers there: `what` is not running, and `start` is how to begin one on this machine. */
+export function unreachableAt(endpoint: Endpoint, what: string, start: string): DialOptions["unreachable"] {
+  return (cause) =>
+    "url" in endpoint
+      ? new Fault(
+          "unreachable",
+          `no answer from ${endpoint.url.origin}: ${cause}`,
+          `is the ${what} running, and the URL right?`,
+        )
+      : new Fault("unreachable", `no ${what} at ${endpoint.socket}: ${cause}`, start);
+}
+
 const CAUSES: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
   ENOENT: "there is no such socket",

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { listenAdmin } from "../../src/api/listen.ts";
 import { createManualClock } from "../support/manual-clock.ts";
-import { ADMIN, serveSocket, serveTcp, TENANT, testApi } from "./fixture.ts";
+import { ADMIN, serveTcp, TENANT, testApi } from "./fixture.ts";
 
 const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 
@@ -190,15 +190,6 @@ test("an event stream stops its source when the client leaves", async () => {
   }
   await ended.promise;
 });
-
-test("what takes its time over the socket is not cut by an idle timer", async () => {
-  // Bun's own would fire at 12 s, in real time.
-  await using server = await serveSocket({
-    handlers: { weigh: ({ params }) => Bun.sleep(13_000).then(() => ({ id: params.id, weight: 1 })) },
-  });
-  const done = await server.client.weigh({ params: { id: "api:v1" }, body: { weight: 1 } });
-  expect(done).toEqual({ id: "api:v1", weight: 1 });
-}, 30_000);
 
 test("a connection is held open for a caller who may ask, and only until the answer has ended", async () => {
   const told: string[] = [];

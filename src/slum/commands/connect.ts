@@ -1,8 +1,7 @@
 // How a command reaches its slum: the URL it was given, or the unix socket in the data directory.
 import { createClient } from "../../api/client.ts";
-import { type Endpoint, parseServerUrl } from "../../api/dial.ts";
+import { type Endpoint, parseServerUrl, unreachableAt } from "../../api/dial.ts";
 import type { Context } from "../../cli/command.ts";
-import { Fault } from "../../core/fault.ts";
 import { contract, type SlumClient } from "../api/contract.ts";
 import { dataDirOf, dataPaths } from "../registry/paths.ts";
 
@@ -16,22 +15,11 @@ export function connect({ globals, out, program, env }: Context): SlumClient {
   return createClient(contract, {
     endpoint,
     product: `slum/${program.version}`,
-    unreachable: (cause) => unreachable(endpoint, cause),
+    unreachable: unreachableAt(
+      endpoint,
+      "slum",
+      "start one: slum serve; or name another with --data-dir or --server",
+    ),
     onOtherVersion: (product) => out.warn(`the server is ${product}, this is slum/${program.version}`),
   });
-}
-
-function unreachable(endpoint: Endpoint, cause: string): Fault {
-  if ("url" in endpoint) {
-    return new Fault(
-      "unreachable",
-      `no answer from ${endpoint.url.origin}: ${cause}`,
-      "is slum running, and the URL right?",
-    );
-  }
-  return new Fault(
-    "unreachable",
-    `no slum at ${endpoint.socket}: ${cause}`,
-    "start one: slum serve; or name another with --data-dir or --server",
-  );
 }

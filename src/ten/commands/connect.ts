@@ -1,7 +1,7 @@
 // How a command reaches its server: the URL it was given, or the unix socket in the data directory.
 import { dirname, resolve } from "node:path";
 import { createClient } from "../../api/client.ts";
-import { type Endpoint, parseServerUrl } from "../../api/dial.ts";
+import { type Endpoint, parseServerUrl, unreachableAt } from "../../api/dial.ts";
 import type { Context } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { contract, type TenClient } from "../api/contract.ts";
@@ -14,7 +14,7 @@ export function connect({ globals, out, program }: Context): TenClient {
   return createClient(contract, {
     endpoint,
     product: `ten/${program.version}`,
-    unreachable: (cause) => unreachable(endpoint, cause),
+    unreachable: unreachableAt(endpoint, "server", "start one where tenement.toml is: ten serve"),
     onOtherVersion: (product) => out.warn(`the server is ${product}, this is ten/${program.version}`),
   });
 }
@@ -54,19 +54,4 @@ function findConfigFor(cwd: string, config: string | undefined): string {
       "go where tenement.toml is, name one with --config, --data-dir or --server, or begin with: ten init",
     );
   }
-}
-
-function unreachable(endpoint: Endpoint, cause: string): Fault {
-  if ("url" in endpoint) {
-    return new Fault(
-      "unreachable",
-      `no answer from ${endpoint.url.origin}: ${cause}`,
-      "is the server running, and the URL right?",
-    );
-  }
-  return new Fault(
-    "unreachable",
-    `no server at ${endpoint.socket}: ${cause}`,
-    "start one where tenement.toml is: ten serve",
-  );
 }
