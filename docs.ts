@@ -31,7 +31,7 @@ export async function commandsPage(): Promise<string> {
 export function apiPage(): string {
   return page(
     "HTTP API",
-    "JSON over the unix socket in the data directory, which needs no token, and over HTTP with `Authorization: Bearer TOKEN`: on the server's own host, or at `--admin`. `open` operations need no token, `tenant` ones take a tenant's (and show it only what is its own) or an admin's, `admin` ones an admin's alone. The commands use these very operations.\n\nWords: a `service` is what tenement.toml describes, an `instance` is one copy of it, named `api:v2`, and its `id` in a request is the part behind the colon, `v2`; a `version` is what it was deployed as. Answers name an instance twice, as `instance` and, for older clients, as `id`. slum has `server`s and `tenant`s, and a tenant's `service` and `instance` are those of its server.",
+    "JSON over the unix socket in the data directory, which needs no token, and over HTTP with `Authorization: Bearer TOKEN`: on the server's own host, or at `--admin`. `open` operations need no token; the others take a token of their scope or of one that reaches further (`read`, `deploy`, `admin`), and a tenant's where it says so, which sees and touches only what is its own. [Access](access.md) has it all. The commands use these very operations.\n\nWords: a `service` is what tenement.toml describes, an `instance` is one copy of it, named `api:v2`, and its `id` in a request is the part behind the colon, `v2`; a `version` is what it was deployed as. Answers name an instance twice, as `instance` and, for older clients, as `id`. slum has `server`s and `tenant`s, and a tenant's `service` and `instance` are those of its server.",
     [
       section("Shapes", shapes()),
       section("ten", operations(tenContract)),
@@ -116,8 +116,8 @@ function exitCodes(): string {
 function operations(contract: Contract): string {
   return Object.values<Operation>(contract)
     .map((operation) => {
-      const { method, path, summary, scope, transport = "json" } = operation;
-      const facts = `${summary}. Scope: ${scope}. Answer: \`${MEDIA_TYPES[transport]}\`.`;
+      const { method, path, summary, scope, tenants, transport = "json" } = operation;
+      const facts = `${summary}. Scope: ${scope}${tenants ? ", tenants too" : ""}. Answer: \`${MEDIA_TYPES[transport]}\`.`;
       const fields = (["params", "query", "body"] as const).map((part) => fieldLine(part, operation[part]));
       const answer = transport === "text" ? "" : fieldLine("answer", operation.answer);
       return [

@@ -2,10 +2,13 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { Fault } from "../core/fault.ts";
-import type { Limits, Peer, Principal } from "./access.ts";
+import type { Clock } from "../platform/time/clock.ts";
+import type { Limits, Peer } from "./access.ts";
 import { PAGE_FIELD, SESSION_PATH } from "./page-field.ts";
+import type { Principal } from "./principal.ts";
 import { receive } from "./receive.ts";
 import { SESSION_MS, type Session, type Sessions } from "./session.ts";
+import { hashToken } from "./token.ts";
 
 /** One file of the page. */
 export interface PageFile {
@@ -17,11 +20,11 @@ export interface PageFile {
 export type Env = { Bindings: { readonly peer: Peer; readonly limits: Limits } };
 
 /** The page of a program: its files, and who it speaks for. */
-export interface Browser<P extends Principal> {
+export interface Browser {
   /** Whether the request is our own page's. Throws `forbidden` for one of any other page. */
   isOwnPage(request: Request, peer: Peer): boolean;
   /** Who the page has logged in as; throws `unauthorised` when it has not, or no longer. */
-  session(request: Request, peer: Peer): Session<P>;
+  session(request: Request, peer: Peer): Session;
   /** Adds the files, and where the page logs in and out. */
   serve(app: Hono<Env>): void;
 }
@@ -35,46 +38,54 @@ const SECURE_HEADERS = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Resource-Policy": "same-origin",
 };
-/** A sibling domain may set cookies of the same name: ours is among them. */
-const COOKIES_READ = 5;
+/** So long is either half of a session's id, at least. */
+const SECRET_CHARS = 20;
 const secret = z.union([
   z.strictObject({ token: z.string().min(1).max(200) }),
   z.strictObject({ code: z.string().min(1).max(200) }),
 ]);
 
 /** `name` is the program's, part of the cookie's name. */
-export function createBrowser<P extends Principal>(parts: {
+export function createBrowser(parts: {
   readonly name: string;
   readonly files: readonly PageFile[];
-  readonly sessions: Sessions<P>;
-}): Browser<P> {
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  /** Told of each login. */
+  readonly onLogin?: (principal: Principal, peer: Peer) => void;
+}): Browser {
   const { name, files, sessions } = parts;
 
-  /** One for each port, as cookies do not keep those apart; where it can be, one that no sibling domain can set. */
-  function cookieName(origin: URL): string {
-    return `${origin.protocol === "https:" ? "__Host-" : ""}${name}-session-${portOf(origin)}`;
+  /**
+   * Cookies do not keep ports apart, so the half of the secret that the page keeps for itself is in the name: a program on
+   * another port that is sent the cookie has not got it in the field, and a sibling domain that sets cookies cannot name it.
+   */
+  function cookieName(origin: URL, half: string): string {
+    return `${origin.protocol === "https:" ? "__Host-" : ""}${name}-session-${hashToken(half).slice(0, 16)}`;
   }
 
-  function cookie(origin: URL, value: string, seconds: number): string {
+  function cookie(origin: URL, { half, value }: Halves, seconds: number): string {
     const secure = origin.protocol === "https:" ? "; Secure" : "";
-    return `${cookieName(origin)}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`;
+    return `${cookieName(origin, half)}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`;
   }
 
-  function idsOf(request: Request, peer: Peer): string[] {
-    const start = `${cookieName(requireOrigin(request, peer))}=`;
-    return (request.headers.get("cookie") ?? "")
-      .split(/; */)
-      .filter((pair) => pair.startsWith(start))
-      .slice(0, COOKIES_READ)
-      .map((pair) => pair.slice(start.length));
+  /** The id of the session that a request claims: what the cookie says, and what the page says. */
+  function idOf(request: Request, peer: Peer): string | undefined {
+    const half = request.headers.get(PAGE_FIELD) ?? "";
+    if (half.length < SECRET_CHARS) return undefined;
+    const start = `${cookieName(requireOrigin(request, peer), half)}=`;
+    const pair = (request.headers.get("cookie") ?? "").split(/; */).find((one) => one.startsWith(start));
+    return pair && joined({ half, value: pair.slice(start.length) });
   }
 
-  function find(request: Request, peer: Peer): Session<P> | undefined {
-    for (const id of idsOf(request, peer)) {
-      const found = sessions.find(id);
-      if (found) return found;
-    }
-    return undefined;
+  function find(request: Request, peer: Peer): Session | undefined {
+    const id = idOf(request, peer);
+    return id === undefined ? undefined : sessions.find(id);
+  }
+
+  function end(request: Request, peer: Peer): void {
+    const id = idOf(request, peer);
+    if (id !== undefined) sessions.end(id);
   }
 
   return {
@@ -93,17 +104,20 @@ export function createBrowser<P extends Principal>(parts: {
       });
       app.post(SESSION_PATH, async ({ req, env }) => {
         requirePage(req.raw, env.peer);
-        const { body } = await receive({ body: secret }, req.raw, {});
-        const id = sessions.begin(body as z.infer<typeof secret>, env.peer.address);
-        for (const before of idsOf(req.raw, env.peer)) sessions.end(before);
-        const headers = { "Set-Cookie": cookie(requireOrigin(req.raw, env.peer), id, SESSION_MS / 1000) };
-        return Response.json(sessions.find(id)?.principal, { headers });
+        const { body } = await receive({ body: secret }, req.raw, {}, { clock: parts.clock });
+        const halves = halvesOf(sessions.begin(body as z.infer<typeof secret>, env.peer.address));
+        end(req.raw, env.peer);
+        const principal = sessions.find(joined(halves))?.principal;
+        if (principal) parts.onLogin?.(principal, env.peer);
+        const headers = { "Set-Cookie": cookie(requireOrigin(req.raw, env.peer), halves, SESSION_MS / 1000) };
+        return Response.json({ ...principal, page: halves.half }, { headers });
       });
       app.delete(SESSION_PATH, ({ req, env }) => {
         requirePage(req.raw, env.peer);
-        for (const id of idsOf(req.raw, env.peer)) sessions.end(id);
-        const headers = { "Set-Cookie": cookie(requireOrigin(req.raw, env.peer), "", 0) };
-        return Response.json({ scope: null }, { headers });
+        end(req.raw, env.peer);
+        const half = req.raw.headers.get(PAGE_FIELD) ?? "";
+        const gone = cookie(requireOrigin(req.raw, env.peer), { half, value: "" }, 0);
+        return Response.json({ scope: null }, { headers: { "Set-Cookie": gone } });
       });
     },
   };
@@ -149,8 +163,18 @@ function requirePage(request: Request, peer: Peer): void {
   if (!isOwnPage(request, peer)) throw new Fault("forbidden", "only the page itself may ask this");
 }
 
-function portOf({ port, protocol }: URL): string {
-  return port || (protocol === "https:" ? "443" : "80");
+/** A session's id in two: the page keeps one half in its own storage and sends it in a field, the browser the other in a cookie. */
+interface Halves {
+  readonly half: string;
+  readonly value: string;
+}
+
+function halvesOf(id: string): Halves {
+  return { half: id.slice(0, id.length / 2), value: id.slice(id.length / 2) };
+}
+
+function joined({ half, value }: Halves): string {
+  return `${half}${value}`;
 }
 
 function answerFile({ type, text }: PageFile, request: Request): Response {

@@ -11,7 +11,7 @@ import {
   type Progress,
   type Sent,
 } from "./operation.ts";
-import { HEARTBEAT_MS, type ProgressLine } from "./stream.ts";
+import { FAULT_EVENT, HEARTBEAT_MS, type ProgressLine } from "./stream.ts";
 
 interface CallOptions {
   /** Gives up waiting; the server is told by the closed connection. */
@@ -130,9 +130,14 @@ async function readProgress(
 }
 
 async function* readEvents(open: () => Promise<Response>, patience: Patience, signal?: AbortSignal) {
+  let isFault = false;
   try {
     for await (const text of readLines(await open(), patience)) {
-      if (text.startsWith("data: ")) yield JSON.parse(text.slice("data: ".length));
+      isFault ||= text === FAULT_EVENT;
+      if (!text.startsWith("data: ")) continue;
+      const value: unknown = JSON.parse(text.slice("data: ".length));
+      if (isFault) throw Fault.fromJson(value) ?? new Fault("internal", "the server ended the stream");
+      yield value;
     }
   } catch (error) {
     if (!signal?.aborted) throw error;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Fault } from "../core/fault.ts";
 import type { Peer } from "./access.ts";
 import type { Operation } from "./operation.ts";
+import type { Principal } from "./principal.ts";
 import { CODE_MS } from "./session.ts";
 
 const answer = z.object({ code: z.string(), url: z.string(), expires_secs: z.number() });
@@ -17,12 +18,12 @@ export const loginCode = {
   answer,
 } as const satisfies Operation;
 
-export type GiveLoginCode = (peer: Peer) => LoginCode;
+export type GiveLoginCode = (peer: Peer, owner: Principal) => LoginCode;
 
 /** Codes for who may open the server's socket; `url` is where the server thinks that its page is. */
-export function loginCodes(newCode: () => string, url: () => string): GiveLoginCode {
-  return (peer) => {
-    if (peer.door === "socket") return { code: newCode(), url: url(), expires_secs: CODE_MS / 1000 };
+export function loginCodes(newCode: (owner: Principal) => string, url: () => string): GiveLoginCode {
+  return (peer, owner) => {
+    if (peer.door === "socket") return { code: newCode(owner), url: url(), expires_secs: CODE_MS / 1000 };
     throw new Fault(
       "forbidden",
       "login links are made on the server's machine only",

@@ -1,28 +1,45 @@
 // The admin side of a program, opened: its API and dashboard on its own hosts, on the unix socket, and at `--admin`.
 import { isIP } from "node:net";
+import { Fault } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
+import { clientAddress } from "../core/trusted-proxies.ts";
 import type { Log } from "../platform/log.ts";
 import { claimSocket } from "../platform/net/unix-socket.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { Access, Limits, Principal } from "./access.ts";
+import { createAccess, dashboardAt, type Limits } from "./access.ts";
+import type { Acting } from "./acting.ts";
 import { createBrowser, type PageFile } from "./browser.ts";
-import { type AdminAddress, listenAdmin, listenApi } from "./listen.ts";
+import { type AdminAddress, listenAdmin } from "./listen.ts";
 import { type GiveLoginCode, loginCodes } from "./login-link.ts";
-import type { Contract, OldNames } from "./operation.ts";
+import type { Contract, OldNames, Operation, Received } from "./operation.ts";
+import type { Principal } from "./principal.ts";
+import { type AdminReach, requireReach } from "./reach.ts";
 import { createApi, type Handlers } from "./server.ts";
 import { createSessions } from "./session.ts";
+import { listenSocket, type RefusePeer } from "./socket-listener.ts";
+import type { Tokens } from "./tokens.ts";
 
-export interface AdminOptions<C extends Contract, P extends Principal> {
+export interface AdminOptions<C extends Contract> {
   /** The program's name, which is also that of its command, and in its cookies. */
   readonly name: string;
   readonly version: string;
   readonly contract: C;
   readonly oldNames?: OldNames;
-  readonly handlers: (loginCode: GiveLoginCode) => Handlers<C, P>;
-  readonly access: Access<P>;
+  readonly handlers: (loginCode: GiveLoginCode) => Handlers<C>;
+  readonly tokens: Tokens;
+  readonly acting: Acting;
+  /** Throws a Fault when what a request is about is not the caller's. */
+  readonly guard?: (principal: Principal, received: Received<Operation>) => void;
+  /** Notes what a right token was refused, and bursts of wrong ones. */
+  readonly note: (kind: string, detail: string) => void;
   readonly files: readonly PageFile[];
   /** The names on which the API answers, besides addresses. */
   readonly ownNames: ReadonlySet<string>;
+  /** Who reaches the API on the listener that visitors have too. */
+  readonly reach: () => AdminReach;
+  /** Whether an address is a proxy that may say for whom it asks. */
+  readonly isTrusted: (address: string) => boolean;
+  readonly refusePeer: RefusePeer;
   /** Where the dashboard is, as this machine sees it: what stands in front of the server is not known. */
   readonly dashboard: () => string;
   readonly clock: Clock;
@@ -49,32 +66,62 @@ export interface AdminListeners extends AsyncDisposable {
   readonly url: string | undefined;
 }
 
-export function openAdmin<const C extends Contract, P extends Principal>(options: AdminOptions<C, P>): Admin {
-  const { name, access, clock, log, ownNames } = options;
+export function openAdmin<const C extends Contract>(options: AdminOptions<C>): Admin {
+  const { name, clock, log, ownNames, note } = options;
+  const access = createAccess(name, options.tokens, clock, (address) =>
+    note("token.guessed", `many wrong tokens from ${address}`),
+  );
   const sessions = createSessions(access, clock, name);
-  const api = createApi<C, P>({
+  const api = createApi<C>({
     contract: options.contract,
-    ...(options.oldNames && { oldNames: options.oldNames }),
+    oldNames: options.oldNames,
     handlers: options.handlers(loginCodes(sessions.newCode, options.dashboard)),
-    authorise: access.authorise,
-    browser: createBrowser({ name, files: options.files, sessions }),
+    access,
+    acting: options.acting,
+    guard: options.guard,
+    browser: createBrowser({
+      name,
+      files: options.files,
+      sessions,
+      clock,
+      onLogin(principal, { address }) {
+        const actor = { principal, from: dashboardAt(address), operation: "login" };
+        options.acting.as(actor, () => note("login", "to the dashboard"));
+      },
+    }),
     product: `${name}/${options.version}`,
     ownHost: (host) => ownNames.has(host) || isIP(unbracketed(host)) > 0,
+    onFailed(fault, operation) {
+      // What was never understood, or leads nowhere, has not been refused to anybody.
+      if (fault.code === "usage" || fault.code === "not_found") return;
+      note(fault.code === "forbidden" ? "refused" : "failed", `${operation}: ${fault.message}`);
+    },
     onDefect: (error, operation) =>
       log.error(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
     clock,
   });
   return {
-    own: (request, { peer, peerTrusted, ...limits }) =>
-      api.fetch(request, { door: "network", address: peer, trusted: peerTrusted }, limits),
+    async own(request, { peer, peerTrusted: trusted, ...limits }) {
+      try {
+        requireReach(options.reach(), request, { peer, trusted, ownNames });
+      } catch (thrown) {
+        if (!(thrown instanceof Fault)) throw thrown;
+        return Response.json(thrown.toJson(), { status: thrown.status });
+      }
+      const address = clientAddress(peer, request.headers.get("x-forwarded-for"), options.isTrusted);
+      return api.fetch(request, { door: "network", address, trusted }, limits);
+    },
     async listen(socket, address) {
       await using opened = new AsyncDisposableStack();
-      opened.use(await claimSocket(socket, clock, (path) => listenApi(api, { unix: path })));
+      opened.use(await claimSocket(socket, clock, (path) => listenSocket(api, path, options.refusePeer)));
       const beside = address && opened.use(listenAdmin(api, address));
       const owned = opened.move();
       return { url: beside?.url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
     },
     endSessions: () => sessions[Symbol.dispose](),
-    [Symbol.dispose]: () => sessions[Symbol.dispose](),
+    [Symbol.dispose]() {
+      sessions[Symbol.dispose]();
+      access[Symbol.dispose]();
+    },
   };
 }

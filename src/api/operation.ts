@@ -1,9 +1,6 @@
 // How one entry of an admin API's contract is written: the table that the server is built from and the client is typed by.
 import type { input, output, ZodType } from "zod";
 
-/** Who may call: anybody, any token (a tenant's sees only what is its own), or the admin's token alone. */
-export type Scope = "open" | "tenant" | "admin";
-
 /**
  * How an answer travels: `json` is one document; `text` is plain text; `progress` is lines of JSON that end with the
  * result, for work that takes its time; `events` is a server-sent event stream of `answer`s without an end.
@@ -23,7 +20,10 @@ export interface Operation {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** `/api/instances/:id/weight`; each `:name` is one path segment. */
   readonly path: `/${string}`;
-  readonly scope: Scope;
+  /** The least scope that may call; of those a token has, `admin` reaches further than `deploy`, and that than `read`. */
+  readonly scope: "open" | "read" | "deploy" | "admin";
+  /** A tenant's token may call it too, and reaches only what is its own. */
+  readonly tenants?: true;
   readonly transport?: Transport;
   /** Without one, params are the path's names as plain strings. */
   readonly params?: ZodType;

@@ -2,10 +2,14 @@
 import type { ZodError, ZodType } from "zod";
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
+import type { Clock } from "../platform/time/clock.ts";
 import type { OldNames, Operation } from "./operation.ts";
 
 /** The most that a JSON body may have, in bytes. */
 export const BODY_MAX_BYTES = 1024 * 1024;
+
+/** How long it may take to come. */
+const BODY_MS = 10_000;
 
 const ISSUES_SHOWN = 3;
 
@@ -14,10 +18,11 @@ export async function receive(
   operation: Pick<Operation, "params" | "query" | "body" | "bodyMaxBytes">,
   request: Request,
   params: Readonly<Record<string, string>>,
-  oldNames: OldNames = {},
+  { clock, oldNames = {} }: { readonly clock: Clock; readonly oldNames?: OldNames | undefined },
 ) {
   const query = operation.query && withNewNames(readQuery(request.url), oldNames);
-  const body = operation.body && withNewNames(await readJson(request, operation.bodyMaxBytes), oldNames);
+  const body =
+    operation.body && withNewNames(await readJson(request, clock, operation.bodyMaxBytes), oldNames);
   return {
     params: operation.params ? check(operation.params, params, "") : params,
     query: operation.query && check(operation.query, query, "query "),
@@ -61,8 +66,8 @@ function readQuery(url: string): Record<string, string> {
   return query;
 }
 
-async function readJson(request: Request, maxBytes?: number): Promise<unknown> {
-  const text = await readText(request, maxBytes);
+async function readJson(request: Request, clock: Clock, maxBytes?: number): Promise<unknown> {
+  const text = await readText(request, clock, maxBytes);
   if (text.trim() === "") return undefined;
   try {
     return JSON.parse(text);
@@ -71,18 +76,31 @@ async function readJson(request: Request, maxBytes?: number): Promise<unknown> {
   }
 }
 
-/** Counts while it reads: a body may lie about its length, or announce none. */
-async function readText(request: Request, maxBytes = BODY_MAX_BYTES): Promise<string> {
+/** Counts while it reads: a body may lie about its length, announce none, or never end. */
+async function readText(request: Request, clock: Clock, maxBytes = BODY_MAX_BYTES): Promise<string> {
   const tooLarge = () => new Fault("usage", `the body is larger than ${maxBytes / 1024} KB`);
   if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge();
   if (!request.body) return "";
+  const reader = request.body.getReader();
+  const late = Promise.withResolvers<never>();
+  const cancel = clock.after(BODY_MS, () =>
+    late.reject(new Fault("usage", `the body did not come within ${BODY_MS / 1000} s`)),
+  );
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
-  for await (const chunk of request.body) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw tooLarge();
-    text += decoder.decode(chunk, { stream: true });
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      if (done) return text + decoder.decode();
+      bytes += value.byteLength;
+      if (bytes > maxBytes) throw tooLarge();
+      text += decoder.decode(value, { stream: true });
+    }
+  } catch (error) {
+    void reader.cancel().catch(() => {});
+    throw error instanceof Fault ? error : new Fault("usage", "the body broke off before its end");
+  } finally {
+    cancel();
   }
-  return text + decoder.decode();
 }

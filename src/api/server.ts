@@ -4,7 +4,8 @@ import { Fault, messageOf } from "../core/fault.ts";
 import { canonicalHost } from "../core/host.ts";
 import { quote } from "../core/quote.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { Authorise, Limits, Peer, Principal } from "./access.ts";
+import { type Access, type Caller, dashboardAt, type Limits, type Peer } from "./access.ts";
+import type { Acting } from "./acting.ts";
 import type { Browser, Env } from "./browser.ts";
 import {
   type Answerable,
@@ -15,13 +16,14 @@ import {
   type Progress,
   type Received,
 } from "./operation.ts";
+import { type Principal, requireScope } from "./principal.ts";
 import { receive } from "./receive.ts";
 import { eventStream, type ProgressLine, progressStream, type Streamed } from "./stream.ts";
 
 /** One call of an operation: its checked input, and who calls. */
-export interface Call<O extends Operation, P extends Principal> extends Received<O> {
+export interface Call<O extends Operation> extends Received<O> {
   /** Nobody, for an `open` operation. */
-  readonly principal: O["scope"] extends "open" ? undefined : P;
+  readonly principal: O["scope"] extends "open" ? undefined : Principal;
   readonly peer: Peer;
   /** Fires when the client has gone. What was begun is the handler's to finish or undo. */
   readonly signal: AbortSignal;
@@ -30,25 +32,30 @@ export interface Call<O extends Operation, P extends Principal> extends Received
 type Awaitable<T> = T | Promise<T>;
 
 /** Throw a Fault for every error that the caller can act on; for `events`, before the iterable is returned. */
-export type Handler<O extends Operation, P extends Principal> = O["transport"] extends "events"
-  ? (call: Call<O, P>) => Awaitable<AsyncIterable<Answerable<O>>>
+export type Handler<O extends Operation> = O["transport"] extends "events"
+  ? (call: Call<O>) => Awaitable<AsyncIterable<Answerable<O>>>
   : O["transport"] extends "progress"
-    ? (call: Call<O, P>, report: (progress: Progress) => void) => Promise<Answerable<O>>
-    : (call: Call<O, P>) => Awaitable<Answerable<O>>;
+    ? (call: Call<O>, report: (progress: Progress) => void) => Promise<Answerable<O>>
+    : (call: Call<O>) => Awaitable<Answerable<O>>;
 
-export type Handlers<C extends Contract, P extends Principal> = { readonly [K in keyof C]: Handler<C[K], P> };
+export type Handlers<C extends Contract> = { readonly [K in keyof C]: Handler<C[K]> };
 
-interface ApiOptions<C extends Contract, P extends Principal> {
+interface ApiOptions<C extends Contract> {
   readonly contract: C;
-  readonly handlers: Handlers<C, P>;
-  readonly oldNames?: OldNames;
-  readonly authorise: Authorise<P>;
+  readonly handlers: Handlers<C>;
+  readonly oldNames?: OldNames | undefined;
+  readonly access: Pick<Access, "authorise" | "admit">;
+  /** Throws a Fault when what a request is about is not the caller's. */
+  readonly guard?: ((principal: Principal, received: Received<Operation>) => void) | undefined;
+  readonly acting: Acting;
   /** The dashboard; without one no browser is answered. */
-  readonly browser?: Browser<P>;
+  readonly browser?: Browser;
   /** `ten/0.1.0`, sent as the Server header: how a client notices that it talks to another version. */
   readonly product: string;
   /** Whether a Host header (lower case, no port) may name this API: a page of a rebound DNS name may not. */
   readonly ownHost: (host: string, peer: Peer) => boolean;
+  /** Told of a change that a caller was refused, though its token is right, or that failed. */
+  readonly onFailed?: (fault: Fault, operation: string) => void;
   /** Told of everything thrown that is not a Fault: a defect, which the caller sees as `internal`. */
   readonly onDefect: (error: unknown, operation: string) => void;
   readonly clock: Clock;
@@ -66,7 +73,7 @@ const NO_LIMITS: Limits = { holdOpen() {}, letIdle() {} };
 
 type AnyHandler = (call: unknown, report?: (progress: Progress) => void) => unknown;
 
-export function createApi<const C extends Contract, P extends Principal>(options: ApiOptions<C, P>): Api {
+export function createApi<const C extends Contract>(options: ApiOptions<C>): Api {
   const { contract, product, ownHost, browser } = options;
   const app = new Hono<Env>();
   app.use(({ req, env }, next) => {
@@ -117,7 +124,7 @@ function refuseStrangers(
   request: Request,
   peer: Peer,
   ownHost: (host: string, peer: Peer) => boolean,
-  browser: Browser<Principal> | undefined,
+  browser: Browser | undefined,
 ): void {
   if (request.headers.has("origin") && !browser?.isOwnPage(request, peer))
     throw new Fault("forbidden", "requests from web pages are refused");
@@ -126,43 +133,78 @@ function refuseStrangers(
   if (!ownHost(host, peer)) throw new Fault("forbidden", `${quote(host)} is not a host of this API`);
 }
 
-async function answer<C extends Contract, P extends Principal>(
-  context: Context<Env>,
+async function answer<C extends Contract>(
+  { req, env }: Context<Env>,
   name: string,
   operation: Operation,
   handler: AnyHandler,
-  { authorise, browser, onDefect, clock, oldNames }: ApiOptions<C, P>,
+  options: ApiOptions<C>,
 ): Promise<Response> {
-  const { req, env } = context;
-  const isOpen = operation.scope === "open";
-  const isPage = !isOpen && browser?.isOwnPage(req.raw, env.peer);
-  const session = isPage ? browser?.session(req.raw, env.peer) : undefined;
-  const principal = isOpen ? undefined : (session?.principal ?? authorise(req.raw, env.peer));
-  if (operation.scope === "admin" && principal?.scope !== "admin") {
-    throw new Fault("forbidden", "this needs the admin token", "a tenant's token does not reach this");
-  }
-  const received = await receive(operation, req.raw, req.param(), oldNames);
-  const gone = new AbortController();
-  const onGone = () => gone.abort(new Fault("stopped_waiting", "the client has gone"));
-  req.raw.signal.addEventListener("abort", onGone, { once: true });
-  if (operation.transport === "events")
-    session?.ended.addEventListener("abort", onGone, { once: true, signal: gone.signal });
-  const call = { ...received, principal, peer: env.peer, signal: gone.signal };
+  const { access, acting, guard, clock, oldNames } = options;
+  const { peer, limits } = env;
+  const caller = operation.scope === "open" ? undefined : callerOf(req.raw, peer, options);
+  const as = <T>(work: () => T) => (caller ? acting.as({ ...caller, operation: name }, work) : work());
+  const span = openSpan(req.raw, caller, limits);
   const faultOf = (error: unknown) => {
-    if (error instanceof Fault) return error;
-    onDefect(error, name);
-    return defect(error, env.peer);
+    const fault = error instanceof Fault ? error : defect(error, peer);
+    if (fault !== error) options.onDefect(error, name);
+    if (caller && operation.method !== "GET") as(() => options.onFailed?.(fault, name));
+    return fault;
   };
-  const { holdOpen, letIdle } = env.limits;
-  const streamed = { clock, onGone, onEnd: letIdle, onDefect: (error: unknown) => onDefect(error, name) };
-  // Only now is it known that the caller may ask, and for what: a stranger's connection keeps its limits.
-  holdOpen();
   try {
-    return await respond(operation, (report) => handler(call, report), faultOf, streamed);
+    if (caller) requireScope(caller.principal, operation);
+    if (caller && peer.door === "network") span.atEnd(access.admit(caller.principal));
+    const received = await receive(operation, req.raw, req.param(), { clock, oldNames });
+    if (caller) guard?.(caller.principal, received as Received<Operation>);
+    // Only now is it known that the caller may ask, and for what: a stranger's connection keeps its limits.
+    span.hold();
+    const call = { ...received, principal: caller?.principal, peer, signal: span.signal };
+    return await respond(operation, (report) => as(() => handler(call, report)), faultOf, {
+      clock,
+      onGone: span.onGone,
+      onEnd: span.end,
+      refusal: span.refusal,
+      onDefect: (error) => options.onDefect(error, name),
+    });
   } catch (error) {
-    letIdle();
-    throw error;
+    span.end();
+    throw faultOf(error);
   }
+}
+
+/** How long a call lasts: until its client has gone, its caller may not go on, or its answer has ended. */
+function openSpan(request: Request, caller: Caller | undefined, { holdOpen, letIdle }: Limits) {
+  const gone = new AbortController();
+  const endings: (() => void)[] = [];
+  const onGone = () => gone.abort(new Fault("stopped_waiting", "the client has gone"));
+  const onRevoked = () => gone.abort(caller?.ended.reason);
+  request.signal.addEventListener("abort", onGone, { once: true });
+  caller?.ended.addEventListener("abort", onRevoked, { once: true });
+  endings.push(() => caller?.ended.removeEventListener("abort", onRevoked));
+  return {
+    signal: gone.signal,
+    onGone,
+    refusal: () => (caller?.ended.reason instanceof Fault ? caller.ended.reason : undefined),
+    atEnd: (call: () => void) => endings.push(call),
+    /** Exempts the connection from its limits until the end. */
+    hold() {
+      holdOpen();
+      endings.push(letIdle);
+    },
+    end() {
+      for (const ending of endings.splice(0)) ending();
+    },
+  };
+}
+
+/** By the session of our own page, or else by the door and the token. */
+function callerOf<C extends Contract>(
+  request: Request,
+  peer: Peer,
+  { browser, access }: ApiOptions<C>,
+): Caller {
+  if (!browser?.isOwnPage(request, peer)) return access.authorise(request, peer);
+  return { ...browser.session(request, peer), from: dashboardAt(peer.address) };
 }
 
 async function respond(

@@ -2,26 +2,27 @@
 import { BoundedMap } from "../core/bounded-map.ts";
 import { Fault } from "../core/fault.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { Access, Principal } from "./access.ts";
-import { hashToken, newToken } from "./token.ts";
+import type { Access } from "./access.ts";
+import type { Principal } from "./principal.ts";
+import { hashToken, newSecret } from "./token.ts";
 
 /** What a visitor logs in with. */
 export type Secret = { readonly token: string } | { readonly code: string };
 
-export interface Session<P extends Principal> {
-  readonly principal: P;
+export interface Session {
+  readonly principal: Principal;
   /** Fires when the session ends: what streams on its behalf ends too. */
   readonly ended: AbortSignal;
 }
 
-export interface Sessions<P extends Principal> extends Disposable {
+export interface Sessions extends Disposable {
   /** Begins a session and answers its id, which only the browser keeps; throws `unauthorised` or `too_many`. */
   begin(secret: Secret, address: string): string;
   /** Undefined when it has ended, also because its token is nobody's any more. */
-  find(id: string): Session<P> | undefined;
+  find(id: string): Session | undefined;
   end(id: string): void;
   /** A code that begins one session of the socket's owner, for a short time. */
-  newCode(): string;
+  newCode(owner: Principal): string;
 }
 
 export const SESSION_MS = 12 * 3600_000;
@@ -30,9 +31,11 @@ export const CODE_MS = 120_000;
 const SESSIONS_MAX = 10;
 const CODES_MAX = 10;
 
+/** Whose it is: a token's, by its hash, or the socket's owner. */
+type Holder = { readonly token: string } | { readonly owner: Principal };
+
 interface Entry {
-  /** Of the token it was begun with; undefined for one begun with a code, which is the owner's. */
-  readonly token: string | undefined;
+  readonly holder: Holder;
   readonly end: AbortController;
   readonly forget: () => void;
 }
@@ -41,13 +44,9 @@ interface Entry {
  * By the hash of the id: what is in memory opens nothing. A restart of the server ends all sessions. `program` is whose
  * command makes login links.
  */
-export function createSessions<P extends Principal>(
-  access: Access<P>,
-  clock: Clock,
-  program: string,
-): Sessions<P> {
+export function createSessions(access: Access, clock: Clock, program: string): Sessions {
   const sessions = new Map<string, Entry>();
-  const codes = new BoundedMap<string, number>(CODES_MAX);
+  const codes = new BoundedMap<string, { readonly owner: Principal; readonly untilMs: number }>(CODES_MAX);
 
   function end(key: string): void {
     const entry = sessions.get(key);
@@ -56,53 +55,67 @@ export function createSessions<P extends Principal>(
     entry?.end.abort(new Fault("unauthorised", "the session has ended", "log in again"));
   }
 
-  /** Whether that code was made and has not been used; it is used by asking. */
-  function redeem(code: string): boolean {
+  /** Who made that code, if it was made and has not been used; it is used by asking. */
+  function redeem(code: string): Principal | undefined {
     const key = hashToken(code);
-    const untilMs = codes.get(key);
+    const found = codes.get(key);
     codes.delete(key);
-    return untilMs !== undefined && clock.monotonic() < untilMs;
+    return found && clock.monotonic() < found.untilMs ? found.owner : undefined;
   }
 
-  function tokenOf(secret: Secret, address: string): string | undefined {
-    if ("code" in secret) {
-      if (redeem(secret.code)) return undefined;
-      const { code, message } = access.guessed(address);
-      if (code === "too_many") throw new Fault(code, message, "wait a minute");
-      throw new Fault(code, "that login link was used or is too old", `make a new one: ${program} dashboard`);
-    }
-    const hash = hashToken(secret.token);
-    if (!access.find(hash)) throw access.guessed(address);
-    return hash;
+  function holderOf(secret: Secret, address: string): Holder {
+    if ("token" in secret) return { token: access.check(secret.token, address) };
+    const owner = redeem(secret.code);
+    if (owner) return { owner };
+    throw access.guessed(
+      address,
+      "that login link was used or is too old",
+      `make a new one: ${program} dashboard`,
+    );
+  }
+
+  const stopHearing = access.onEnd(() => {
+    for (const [key, { holder }] of sessions) if (!principalOf(holder)) end(key);
+  });
+
+  function principalOf(holder: Holder): Principal | undefined {
+    return "owner" in holder ? holder.owner : access.find(holder.token);
   }
 
   return {
     begin(secret, address) {
-      const token = tokenOf(secret, address);
-      const others = [...sessions].filter(([, entry]) => entry.token === token);
+      const holder = holderOf(secret, address);
+      const others = [...sessions].filter(([, entry]) => isSame(entry.holder, holder));
       for (const [oldest] of others.slice(0, Math.max(0, others.length + 1 - SESSIONS_MAX))) end(oldest);
-      const id = newToken();
+      const id = newSecret();
       const key = hashToken(id);
       const forget = clock.after(SESSION_MS, () => end(key));
-      sessions.set(key, { token, end: new AbortController(), forget });
+      sessions.set(key, { holder, end: new AbortController(), forget });
       return id;
     },
     find(id) {
       const key = hashToken(id);
       const entry = sessions.get(key);
       if (!entry) return undefined;
-      const principal = entry.token === undefined ? access.owner : access.find(entry.token);
+      const principal = principalOf(entry.holder);
       if (!principal) end(key);
       return principal && { principal, ended: entry.end.signal };
     },
     end: (id) => end(hashToken(id)),
-    newCode() {
-      const code = newToken();
-      codes.set(hashToken(code), clock.monotonic() + CODE_MS);
+    newCode(owner) {
+      const code = newSecret();
+      codes.set(hashToken(code), { owner, untilMs: clock.monotonic() + CODE_MS });
       return code;
     },
     [Symbol.dispose]() {
+      stopHearing();
       for (const key of [...sessions.keys()]) end(key);
     },
   };
+}
+
+/** Those that codes began are one holder: the owner, whoever that was. */
+function isSame(one: Holder, other: Holder): boolean {
+  if ("token" in one) return "token" in other && one.token === other.token;
+  return "owner" in other;
 }

@@ -1,4 +1,6 @@
 // Answers that take their time: lines of JSON that end with a result, and server-sent events.
+
+import type { Fault } from "../core/fault.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { Progress } from "./operation.ts";
 
@@ -20,9 +22,14 @@ export interface Streamed {
   readonly onGone: () => void;
   /** Called once when the stream has ended, however it did. */
   readonly onEnd: () => void;
+  /** Why the caller may not go on, once that is so. */
+  readonly refusal: () => Fault | undefined;
   /** Told of a source that broke: the client sees only that the connection does. */
   readonly onDefect: (error: unknown) => void;
 }
+
+/** Before the fault that ends a stream of events. */
+export const FAULT_EVENT = "event: fault";
 
 const encoder = new TextEncoder();
 const line = (value: ProgressLine) => encoder.encode(`${JSON.stringify(value)}\n`);
@@ -30,7 +37,7 @@ const line = (value: ProgressLine) => encoder.encode(`${JSON.stringify(value)}\n
 /** Runs `work` while its progress is sent; `work` answers the last line and never rejects. */
 export function progressStream(
   work: (report: (progress: Progress) => void) => Promise<ProgressLine>,
-  { clock, onGone, onEnd }: Omit<Streamed, "onDefect">,
+  { clock, onGone, onEnd }: Omit<Streamed, "onDefect" | "refusal">,
 ): ReadableStream<Uint8Array> {
   let stopHeartbeat = () => {};
   let open = true;
@@ -63,7 +70,7 @@ export function progressStream(
 /** Sends each value of `source` as one event, taking the next only when the client has room for it. */
 export function eventStream(
   source: AsyncIterable<unknown>,
-  { clock, onGone, onEnd, onDefect }: Streamed,
+  { clock, onGone, onEnd, onDefect, refusal }: Streamed,
 ): ReadableStream<Uint8Array> {
   const values = source[Symbol.asyncIterator]();
   let stopHeartbeat = () => {};
@@ -86,6 +93,9 @@ export function eventStream(
         // Whoever left while it waited has ended the controller too.
         if (gone) return;
         if (!next.done) return controller.enqueue(encoder.encode(`data: ${JSON.stringify(next.value)}\n\n`));
+        const fault = refusal();
+        if (fault)
+          controller.enqueue(encoder.encode(`${FAULT_EVENT}\ndata: ${JSON.stringify(fault.toJson())}\n\n`));
         controller.close();
       } catch (error) {
         onDefect(error);

@@ -66,9 +66,13 @@ export function option(
   };
 }
 
-/** The same option with a value for when it is not given; help shows it. */
-export function withDefault<T>(arg: Arg<T | undefined>, fallback: T & (string | number)): Arg<T> {
-  return { ...arg, fallback: String(fallback), read: (texts, label) => arg.read(texts, label) ?? fallback };
+/** The same option with a value for when it is not given; help shows it, as `shown` where people write it in another way. */
+export function withDefault<T>(
+  arg: Arg<T | undefined>,
+  fallback: T & (string | number),
+  shown: string = String(fallback),
+): Arg<T> {
+  return { ...arg, fallback: shown, read: (texts, label) => arg.read(texts, label) ?? fallback };
 }
 
 /** `--keep N`: a number, whole unless `decimals` says otherwise. */

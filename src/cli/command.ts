@@ -8,6 +8,8 @@ import type { Output } from "./output.ts";
 export interface Globals {
   readonly server: string | undefined;
   readonly token: string | undefined;
+  /** The file that the token is in; undefined where `token` goes before it. */
+  readonly tokenFile: string | undefined;
   readonly dataDir: string | undefined;
   readonly config: string | undefined;
   readonly json: boolean;

@@ -44,9 +44,13 @@ export function readGlobals({ globals }: Program, options: Checked["options"], e
     const variable = globals[name]?.variable;
     return options.get(name)?.[0] ?? (variable === undefined ? undefined : env[variable]);
   };
+  // What stands on the command line goes before the environment, whichever of the two it is.
+  const isFileSaid = options.has("tokenFile") && !options.has("token");
+  const token = isFileSaid ? undefined : given("token");
   return {
     server: given("server"),
-    token: given("token"),
+    token,
+    tokenFile: token === undefined ? given("tokenFile") : undefined,
     dataDir: given("dataDir"),
     config: given("config"),
     json: options.has("json"),

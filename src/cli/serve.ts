@@ -5,7 +5,7 @@ import { unbracketed } from "../core/host.ts";
 import { quote } from "../core/quote.ts";
 import type { Log } from "../platform/log.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
-import { type Arg, number, option, type Read, withDefault } from "./argument.ts";
+import { type Arg, list, number, option, withDefault } from "./argument.ts";
 import type { Context } from "./command.ts";
 
 interface Address {
@@ -13,11 +13,33 @@ interface Address {
   readonly port: number;
 }
 
-const readAddress: Read<Address> = (text, label) => {
+const REACHES = ["socket", "loopback", "public"] as const;
+
+/** Who reaches the admin side on the visitors' listener, and an address of its own for it; undefined: not said. */
+export interface AdminPlace {
+  readonly reach: (typeof REACHES)[number] | undefined;
+  readonly address: Address | undefined;
+}
+
+/** What `--admin` says, once or for both. */
+export function readAdmin(texts: readonly string[]): AdminPlace {
+  let place: AdminPlace = { reach: undefined, address: undefined };
+  for (const text of texts) {
+    const reach = REACHES.find((one) => one === text);
+    place = reach === undefined ? { ...place, address: readAddress(text) } : { ...place, reach };
+  }
+  return place;
+}
+
+function readAddress(text: string): Address {
   const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
   if (host !== "" && Number(port) <= 65_535) return { host: unbracketed(host), port: Number(port) };
-  throw new Fault("usage", `${label} is ${quote(text)}`, "write HOST:PORT, for example 127.0.0.1:9090");
-};
+  throw new Fault(
+    "usage",
+    `--admin is ${quote(text)}`,
+    "write HOST:PORT, for example 127.0.0.1:9090, or who reaches it: socket, loopback, public",
+  );
+}
 
 /** The arguments; `domain` is what the domain is for. */
 export function listenArgs(domain: string) {
@@ -28,7 +50,10 @@ export function listenArgs(domain: string) {
       option(domain, { hint: "D", read: (text: string) => parseDomain(text) }),
       "localhost",
     ),
-    admin: option("The admin API at an address of its own", { hint: "HOST:PORT", read: readAddress }),
+    admin: list(
+      "Who reaches the admin API besides the socket's owner: socket (nobody), loopback or public; HOST:PORT opens it at an address of its own",
+      { hint: "WHO|HOST:PORT" },
+    ),
   } satisfies Record<string, Arg<unknown>>;
 }
 

@@ -30,7 +30,9 @@ export const slum: Program = {
       restore: () => import("./commands/restore.ts"),
     },
     Access: {
+      token: () => import("./commands/token.ts"),
       "token-gen": () => import("./commands/token-gen.ts"),
+      login: () => import("./commands/login.ts"),
     },
     "This program": {
       help: () => import("../cli/help-command.ts"),
@@ -41,6 +43,7 @@ export const slum: Program = {
   globals: {
     server: { hint: "URL", variable: "SLUM_SERVER", description: "Talk to a slum over HTTP" },
     token: { hint: "TOKEN", variable: "SLUM_TOKEN", description: "The bearer token for it" },
+    tokenFile: { hint: "FILE", variable: "SLUM_TOKEN_FILE", description: "A file with the token for it" },
     dataDir: { hint: "DIR", variable: "SLUM_DATA_DIR", description: "Where socket, registry and tokens are" },
   },
 };

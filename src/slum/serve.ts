@@ -1,11 +1,15 @@
 // `slum serve` put together: what is opened in which order, and how it all ends.
 
 import { isIP } from "node:net";
+import { createActing } from "../api/acting.ts";
 import type { AdminAddress } from "../api/listen.ts";
 import { openAdmin } from "../api/open-admin.ts";
+import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
+import { createTokens } from "../api/tokens.ts";
 import { messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
+import { createTrust } from "../core/trusted-proxies.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
 import { createResolver } from "../platform/net/resolver.ts";
@@ -16,7 +20,7 @@ import { shownDatabase } from "../platform/storage/postgres-url.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
-import { createAuth, ensureAdminToken } from "./api/auth.ts";
+import { adoptTokenFile, SLUM_SCOPES, tokenTable } from "./api/auth.ts";
 import { contract } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
 import { createHandlers } from "./api/handlers.ts";
@@ -44,6 +48,8 @@ export interface ServeOptions {
   readonly port: number;
   readonly domain: string;
   readonly admin: AdminAddress | undefined;
+  /** Who reaches the admin side on the visitors' listener; this machine unless given. */
+  readonly reach: AdminReach | undefined;
   readonly intervalMs: number;
   readonly offlineAfterMs: number;
   readonly webhook: string | undefined;
@@ -86,6 +92,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   await using opened = new AsyncDisposableStack();
   opened.use(claimDirectory(paths.root, { program: "slum" }));
   const slumId = identityIn(paths);
+  const acting = createActing();
   opened.use(guardAccepting(clock, log.warn));
   probePort(options.host, options.port);
   const last = readSnapshot(paths.snapshot, log.warn);
@@ -97,6 +104,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       slumId,
       clock,
       fallback: last,
+      acting,
       box: boxFor(database, options.keyFile, paths),
     }),
   );
@@ -148,11 +156,11 @@ export async function serve(options: ServeOptions): Promise<Server> {
   async function prepare(): Promise<void> {
     if (registry.trouble !== undefined) return;
     try {
-      await ensureAdminToken(registry, paths);
+      await adoptTokenFile(tokenTable(registry), paths, { clock, log });
       await control.webhooks.sealAll();
       if (options.webhook !== undefined) await ensureWebhook(registry, options.webhook, paths, options);
     } catch (thrown) {
-      log.warn(`the admin's token or webhook could not be registered: ${messageOf(thrown)}`);
+      log.warn(`the old token or the webhook could not be registered: ${messageOf(thrown)}`);
     }
   }
 
@@ -163,6 +171,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     registryName: shownDatabase(database),
     traffic: () => plane.traffic(),
   });
+  const tokens = createTokens("slum", tokenTable(registry), clock, SLUM_SCOPES);
   const admin = opened.use(
     openAdmin({
       name: "slum",
@@ -177,10 +186,16 @@ export async function serve(options: ServeOptions): Promise<Server> {
           clock,
           metrics: () => metricsPage(view, version),
           loginCode,
+          tokens,
         }),
-      access: createAuth(registry, clock),
+      tokens,
+      acting,
+      note: (kind, detail) => void registry.audit(kind, detail),
       files: dashboard,
       ownNames: ownHosts,
+      reach: () => options.reach ?? "loopback",
+      isTrusted: createTrust(options.trustedProxies),
+      refusePeer: () => undefined,
       dashboard: (): string => new URL(`http://${domain}:${plane.url.port}/`).href,
       clock,
       log,

@@ -13,11 +13,13 @@ export const ten: Program = {
       route: () => import("./commands/route.ts"),
       weight: () => import("./commands/weight.ts"),
       rollback: () => import("./commands/rollback.ts"),
+      history: () => import("./commands/history.ts"),
       maintenance: () => import("./commands/maintenance.ts"),
     },
     Instances: {
       ps: () => import("./commands/ps.ts"),
       logs: () => import("./commands/logs.ts"),
+      events: () => import("./commands/events.ts"),
       health: () => import("./commands/health.ts"),
       spawn: () => import("./commands/spawn.ts"),
       stop: () => import("./commands/stop.ts"),
@@ -34,7 +36,9 @@ export const ten: Program = {
       caddy: () => import("./commands/caddy.ts"),
       init: () => import("./commands/init.ts"),
       config: () => import("./commands/config.ts"),
+      token: () => import("./commands/token.ts"),
       "token-gen": () => import("./commands/token-gen.ts"),
+      login: () => import("./commands/login.ts"),
       demo: () => import("./commands/demo.ts"),
     },
     "This program": {
@@ -48,6 +52,11 @@ export const ten: Program = {
   globals: {
     server: { hint: "URL", variable: "TENEMENT_SERVER", description: "Talk to a server over HTTP" },
     token: { hint: "TOKEN", variable: "TENEMENT_TOKEN", description: "The bearer token for it" },
+    tokenFile: {
+      hint: "FILE",
+      variable: "TENEMENT_TOKEN_FILE",
+      description: "A file with the token for it",
+    },
     dataDir: {
       hint: "DIR",
       variable: "TENEMENT_DATA_DIR",

@@ -1,8 +1,12 @@
 // `ten serve` put together: what is opened in which order, and how it all ends.
+import { createActing } from "../api/acting.ts";
 import type { AdminAddress } from "../api/listen.ts";
 import { openAdmin } from "../api/open-admin.ts";
+import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
+import { createTokens } from "../api/tokens.ts";
 import { messageOf } from "../core/fault.ts";
+import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
@@ -11,7 +15,7 @@ import { createUsageMeter } from "../platform/process/usage.ts";
 import { claimDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import { createAuth } from "./api/auth.ts";
+import { adoptTokenFile, guard, refuseInstance, warningsOf } from "./api/auth.ts";
 import { contract, oldNames } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
 import { createHandlers } from "./api/handlers.ts";
@@ -19,7 +23,7 @@ import { metricsPage } from "./api/metrics.ts";
 import { createRates } from "./api/rates.ts";
 import { createView } from "./api/view.ts";
 import { type Config, workersOf } from "./config/config.ts";
-import { describe } from "./config/describe.ts";
+import { describeWithoutSecrets } from "./config/describe.ts";
 import { dataPaths } from "./config/paths.ts";
 import { createControl } from "./operations/control.ts";
 import { migrations } from "./registry/migrations.ts";
@@ -35,6 +39,8 @@ export interface ServeOptions {
   readonly port: number;
   readonly domain: string;
   readonly admin: AdminAddress | undefined;
+  /** Who reaches the admin side on the visitors' listener; as configured unless given. */
+  readonly reach: AdminReach | undefined;
   readonly version: string;
   readonly environment: Environment;
   readonly clock: Clock;
@@ -73,7 +79,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(claimDirectory(paths.root, { program: "ten" }));
   opened.use(guardAccepting(clock, log.warn));
   const database = opened.use(openDatabase(paths.database, migrations));
-  const registry = createRegistry(database, clock, log.warn);
+  const acting = createActing();
+  const registry = createRegistry(database, clock, log.warn, acting);
+  await adoptTokenFile(registry.tokens, paths, config, { clock, log });
   opened.use(keepGoodCopy(database, clock, log.warn));
   const processes = opened.use(createProcesses(clock));
   const workers = workersOf(config.settings);
@@ -112,6 +120,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     urlOf: (service, id) => `http://${id}.${service}.${domain}:${port()}/`,
   });
   const adminHost = `${ADMIN_LABEL}.${domain}`;
+  const tokens = createTokens(ADMIN_LABEL, registry.tokens, clock);
   const admin = opened.use(
     openAdmin({
       name: ADMIN_LABEL,
@@ -122,13 +131,31 @@ export async function serve(options: ServeOptions): Promise<Server> {
         createHandlers({
           control,
           view,
-          describeConfig: () => ({ ...describe(control.config()), domain, url: inForce.url?.href }),
-          metrics: () => metricsPage(view.list(), inForce.traffic(), version),
+          now: clock.now,
+          describeConfig: (isShown) => ({
+            ...describeWithoutSecrets(control.config(), isShown),
+            domain,
+            url: inForce.url?.href,
+          }),
+          metrics: (isShown) =>
+            metricsPage(
+              view.list().filter(({ service }) => isShown(service)),
+              inForce.traffic(),
+              version,
+            ),
           loginCode,
+          tokens,
+          warningsOf: (row) => warningsOf(control.config(), row),
         }),
-      access: createAuth(registry, paths, clock),
+      tokens,
+      acting,
+      guard,
+      note: (kind, detail) => registry.audit(kind, detail),
       files: dashboard,
       ownNames: new Set(["localhost", domain, adminHost]),
+      reach: () => options.reach ?? control.config().settings.admin,
+      isTrusted: createTrust(config.settings.trustedProxies),
+      refusePeer: (credentials) => refuseInstance(registry, control.config(), credentials),
       dashboard: dashboardUrl,
       clock,
       log,

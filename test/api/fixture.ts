@@ -3,17 +3,20 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { createAccess, type Peer, type Principal } from "../../src/api/access.ts";
+import { createAccess, type Peer } from "../../src/api/access.ts";
+import { createActing } from "../../src/api/acting.ts";
 import { createBrowser, type PageFile } from "../../src/api/browser.ts";
 import { createClient } from "../../src/api/client.ts";
-import { listenApi } from "../../src/api/listen.ts";
+import { listenAdmin } from "../../src/api/listen.ts";
 import { defineContract } from "../../src/api/operation.ts";
 import { createApi, type Handlers } from "../../src/api/server.ts";
 import { createSessions } from "../../src/api/session.ts";
-import { hashToken, sameHash } from "../../src/api/token.ts";
+import { listenSocket, type RefusePeer } from "../../src/api/socket-listener.ts";
+import { createTokens, type TokenTable } from "../../src/api/tokens.ts";
 import { Fault } from "../../src/core/fault.ts";
 import type { Clock } from "../../src/platform/time/clock.ts";
 import { systemClock } from "../../src/platform/time/clock.ts";
+import { memoryTokens, tokenRow } from "./token-table.ts";
 
 export const contract = defineContract({
   hello: {
@@ -27,7 +30,8 @@ export const contract = defineContract({
     summary: "all things",
     method: "GET",
     path: "/api/things",
-    scope: "tenant",
+    scope: "read",
+    tenants: true,
     query: z.strictObject({ limit: z.coerce.number().int().min(1).max(5).default(2) }),
     answer: z.object({ things: z.array(z.string()), scope: z.string() }),
   },
@@ -67,14 +71,15 @@ export const contract = defineContract({
     summary: "lines as they come",
     method: "GET",
     path: "/api/tail",
-    scope: "tenant",
+    scope: "read",
+    tenants: true,
     transport: "events",
     query: z.strictObject({ from: z.coerce.number() }),
     answer: z.object({ n: z.number() }),
   },
 });
 
-export type TestHandlers = Handlers<typeof contract, Principal>;
+export type TestHandlers = Handlers<typeof contract>;
 
 /** Steps below 0 fail with a fault; 1000 and more wait until the client goes. */
 export const handlers: TestHandlers = {
@@ -109,34 +114,29 @@ interface Options {
   readonly handlers?: Partial<TestHandlers>;
   readonly clock?: Clock;
   readonly product?: string;
-  /** The tokens that are valid, and their scopes; may change while the server runs. */
-  readonly tokens?: ReadonlyMap<string, Principal["scope"]>;
+  readonly refusePeer?: RefusePeer;
+  /** The tokens that are valid; may change while the server runs. */
+  readonly tokens?: TokenTable;
 }
 
 export const ADMIN = "admin-token";
 export const TENANT = "tenant-token";
+export const READER = "reader-token";
 
-const TOKENS: ReadonlyMap<string, Principal["scope"]> = new Map([
-  [ADMIN, "admin"],
-  [TENANT, "tenant"],
-]);
+export const someTokens = () =>
+  memoryTokens([tokenRow(ADMIN), tokenRow(TENANT, { scope: "tenant" }), tokenRow(READER, { scope: "read" })]);
 const FILES: readonly PageFile[] = [{ path: "/", type: "text/html; charset=utf-8", text: "<p>the page</p>" }];
 
 export function testApi(options: Options, defects: unknown[]) {
-  const { clock = systemClock, tokens = TOKENS } = options;
-  const access = createAccess<Principal>({
-    find(given) {
-      const found = [...tokens].find(([token]) => sameHash(given, hashToken(token)));
-      return found && { scope: found[1] };
-    },
-    owner: { scope: "admin" },
-    clock,
-  });
-  return createApi<typeof contract, Principal>({
+  const { clock = systemClock, tokens = someTokens().table } = options;
+  const access = createAccess("ten", createTokens("ten", tokens, clock), clock);
+  const sessions = createSessions(access, clock, "test");
+  return createApi<typeof contract>({
     contract,
     handlers: { ...handlers, ...options.handlers },
-    authorise: access.authorise,
-    browser: createBrowser({ name: "test", files: FILES, sessions: createSessions(access, clock, "test") }),
+    access,
+    acting: createActing(),
+    browser: createBrowser({ name: "test", files: FILES, sessions, clock }),
     product: options.product ?? "ten/1.0.0",
     ownHost: (host: string, _peer: Peer) => host === "localhost" || host === "127.0.0.1",
     onDefect: (error) => defects.push(error),
@@ -149,7 +149,7 @@ const unreachable = (cause: string) => new Fault("unreachable", `nobody there: $
 /** Over TCP, with the admin's token. */
 export async function serveTcp(options: Options = {}) {
   const defects: unknown[] = [];
-  const listener = listenApi(testApi(options, defects), { hostname: "127.0.0.1", port: 0 });
+  const listener = listenAdmin(testApi(options, defects), { host: "127.0.0.1", port: 0 });
   const url = new URL(`http://127.0.0.1:${listener.port}`);
   const client = (token: string | undefined) =>
     createClient(contract, { endpoint: { url, token }, product: "ten/1.0.0", unreachable });
@@ -162,7 +162,7 @@ export async function serveSocket(options: Options = {}) {
   const others: string[] = [];
   const directory = await mkdtemp(join(tmpdir(), "api-"));
   const socket = join(directory, "api.sock");
-  const listener = listenApi(testApi(options, defects), { unix: socket });
+  const listener = listenSocket(testApi(options, defects), socket, options.refusePeer ?? (() => undefined));
   const client = createClient(contract, {
     endpoint: { socket },
     product: "ten/1.0.0",

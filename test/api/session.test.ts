@@ -1,29 +1,24 @@
 // Sessions: how they begin, how long they live, and everything that ends them.
 import { expect, test } from "bun:test";
-import { createAccess, type Principal } from "../../src/api/access.ts";
+import { createAccess } from "../../src/api/access.ts";
 import { CODE_MS, createSessions, SESSION_MS } from "../../src/api/session.ts";
 import { hashToken } from "../../src/api/token.ts";
+import { createTokens } from "../../src/api/tokens.ts";
 import { Fault } from "../../src/core/fault.ts";
 import { createManualClock } from "../support/manual-clock.ts";
+import { memoryTokens, tokenRow } from "./token-table.ts";
 
 const HERE = "192.0.2.1";
 
 function setUp() {
   const clock = createManualClock();
-  const tokens = new Map<string, Principal["scope"]>([
-    ["admin", "admin"],
-    ["acme", "tenant"],
-  ]);
-  const access = createAccess<Principal>({
-    find(hash) {
-      const found = [...tokens].find(([token]) => hashToken(token) === hash);
-      return found && { scope: found[1] };
-    },
-    owner: { scope: "admin" },
-    clock,
-  });
+  const tokens = memoryTokens([tokenRow("admin"), tokenRow("acme", { scope: "tenant", name: "acme" })]);
+  const access = createAccess("test", createTokens("test", tokens.table, clock), clock);
   return { clock, tokens, sessions: createSessions(access, clock, "test") };
 }
+
+const OWNER = { name: "owner", scope: "admin" } as const;
+const ADMIN = { name: "admin", scope: "admin" } as const;
 
 function codeOf(call: () => unknown): string {
   try {
@@ -38,7 +33,7 @@ function codeOf(call: () => unknown): string {
 test("a session has the scope of its token and an id that nobody can guess", () => {
   const { sessions } = setUp();
   const ids = [sessions.begin({ token: "acme" }, HERE), sessions.begin({ token: "acme" }, HERE)];
-  expect(sessions.find(ids[0] ?? "")?.principal).toEqual({ scope: "tenant" });
+  expect(sessions.find(ids[0] ?? "")?.principal).toEqual({ name: "acme", scope: "tenant", tenant: "acme" });
   expect(ids[0]).toMatch(/^[\w-]{43}$/);
   expect(ids[0]).not.toBe(ids[1]);
   expect(sessions.find("acme")).toBeUndefined();
@@ -51,9 +46,9 @@ test("a session ends after its life, when it is logged out, and when its token i
   );
   const ended = [old, out, revoked].map((id) => sessions.find(id)?.ended);
   sessions.end(out);
-  tokens.delete("acme");
+  tokens.rows.delete(hashToken("acme"));
   expect([out, revoked].map((id) => sessions.find(id))).toEqual([undefined, undefined]);
-  expect(sessions.find(other)?.principal).toEqual({ scope: "admin" });
+  expect(sessions.find(other)?.principal).toEqual(ADMIN);
   await clock.advance(SESSION_MS);
   expect([old, other].map((id) => sessions.find(id))).toEqual([undefined, undefined]);
   expect(ended.map((signal) => signal?.aborted)).toEqual([true, true, true]);
@@ -73,10 +68,10 @@ test("wrong tokens and wrong codes count together, and a right token passes all 
 
 test("a code begins one session of the owner, once and soon", async () => {
   const { clock, sessions } = setUp();
-  const code = sessions.newCode();
-  expect(sessions.find(sessions.begin({ code }, HERE))?.principal).toEqual({ scope: "admin" });
+  const code = sessions.newCode(OWNER);
+  expect(sessions.find(sessions.begin({ code }, HERE))?.principal).toEqual(OWNER);
   expect(codeOf(() => sessions.begin({ code }, HERE))).toBe("unauthorised");
-  const late = sessions.newCode();
+  const late = sessions.newCode(OWNER);
   await clock.advance(CODE_MS);
   expect(codeOf(() => sessions.begin({ code: late }, HERE))).toBe("unauthorised");
 });
@@ -92,7 +87,7 @@ test("a token has at most ten sessions, of which the oldest goes first, and ends
 
 test("there are at most ten codes, of which the oldest goes first", () => {
   const { sessions } = setUp();
-  const codes = Array.from({ length: 11 }, () => sessions.newCode());
+  const codes = Array.from({ length: 11 }, () => sessions.newCode(OWNER));
   expect(codes.map((code) => codeOf(() => sessions.begin({ code }, HERE)))).toEqual([
     "unauthorised",
     ...Array(10).fill("none"),

@@ -70,7 +70,7 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
     await type("#token", "wrong");
     await click("button", "Log in");
     await shows("that token is not valid", "[role=alert]");
-    await type("#token", (await Bun.file(`${ten.dataDir}/api_token`).text()).trim());
+    await type("#token", (await ten.json<{ token: string }>("token-gen")).token);
     await click("button", "Log in");
     await shows("v1 100 %", ".legend");
     await shows("healthy", ".instances");

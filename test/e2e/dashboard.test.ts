@@ -12,25 +12,31 @@ beforeAll(async () => {
 });
 afterAll(() => ten[Symbol.asyncDispose]());
 
+/** What a session is known by: the browser's cookie, and the half that the page keeps. */
+interface Session {
+  readonly cookie: string;
+  readonly half: string;
+}
+
 interface Asked {
   /** The one of all tests unless given. */
   readonly server?: Ten;
   readonly method?: string;
-  readonly cookie?: string;
+  readonly session?: Session;
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
 }
 
 /** A request as the page sends it. */
-function ask(path: string, { server = ten, method = "GET", cookie, body, headers }: Asked = {}) {
+function ask(path: string, { server = ten, method = "GET", session, body, headers }: Asked = {}) {
   const host = `localhost:${server.port}`;
   return fetch(`http://127.0.0.1:${server.port}${path}`, {
     method,
     headers: {
       Host: host,
       Origin: `http://${host}`,
-      "X-Ten-Page": "1",
-      ...(cookie !== undefined && { Cookie: cookie }),
+      "X-Ten-Page": session?.half ?? "1",
+      ...(session && { Cookie: session.cookie }),
       ...headers,
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
@@ -39,12 +45,18 @@ function ask(path: string, { server = ten, method = "GET", cookie, body, headers
 
 async function logIn(secret: { token: string } | { code: string }, more: Asked = {}) {
   const response = await ask("/session", { method: "POST", body: secret, ...more });
+  const { page: half = "", ...answer } = (await response.json()) as { readonly page?: string };
+  const cookie = response.headers.get("set-cookie")?.split(";")[0] ?? "";
   return {
     status: response.status,
-    answer: await response.json(),
-    cookie: response.headers.get("set-cookie")?.split(";")[0] ?? "",
+    answer,
+    session: { cookie, half },
     attributes: response.headers.get("set-cookie") ?? "",
   };
+}
+
+async function adminToken(server = ten): Promise<string> {
+  return (await server.json<{ token: string }>("token-gen")).token;
 }
 
 async function newCode(server = ten): Promise<string> {
@@ -89,13 +101,16 @@ describe("a login link", () => {
   test("begins one session of the admin and no second", async () => {
     const code = await newCode();
     const first = await logIn({ code });
-    expect([first.status, first.answer]).toEqual([200, { scope: "admin" }]);
+    expect([first.status, first.answer]).toEqual([
+      200,
+      { name: expect.stringMatching(/ \(uid \d+\)$/), scope: "admin" },
+    ]);
     const again = await logIn({ code });
     expect([again.status, again.answer]).toMatchObject([
       401,
       { error: { hint: "make a new one: ten dashboard" } },
     ]);
-    expect((await ask("/api/events", { cookie: first.cookie })).status).toBe(200);
+    expect((await ask("/api/events", { session: first.session })).status).toBe(200);
   });
 
   test("names the server as the browser reaches it", async () => {
@@ -108,59 +123,66 @@ describe("a login link", () => {
   });
 
   test("is not made over the network, not even for the admin's token", async () => {
-    const token = (await Bun.file(`${ten.dataDir}/api_token`).text()).trim();
+    const token = await adminToken();
     const remote = await ten.run("dashboard", "--server", `http://127.0.0.1:${ten.port}`, "--token", token);
     expect([remote.exit, remote.stdout]).toEqual([8, ""]);
     expect(remote.stderr).toContain("log in at the dashboard with a token");
-    const { cookie } = await logIn({ token });
-    expect((await ask("/api/login-code", { method: "POST", cookie })).status).toBe(403);
+    const { session } = await logIn({ token });
+    expect((await ask("/api/login-code", { method: "POST", session })).status).toBe(403);
   });
 });
 
 describe("a session", () => {
   test("of the admin's token does what commands do, with the answers of the API", async () => {
-    const { cookie } = await logIn({ token: (await Bun.file(`${ten.dataDir}/api_token`).text()).trim() });
-    const change = await ask("/api/instances/api:v2/weight", { method: "PUT", cookie, body: { weight: 10 } });
+    const { session } = await logIn({ token: await adminToken() });
+    const change = await ask("/api/instances/api:v2/weight", {
+      method: "PUT",
+      session,
+      body: { weight: 10 },
+    });
     expect(await change.json()).toMatchObject({ changed: true, undo: "ten weight api:v1=100 api:v2=0" });
-    const refused = await ask("/api/route", { method: "POST", cookie, body: { process: "api", to: "v9" } });
+    const refused = await ask("/api/route", { method: "POST", session, body: { process: "api", to: "v9" } });
     expect([refused.status, await refused.json()]).toMatchObject([404, { error: { code: "not_found" } }]);
-    const stream = await ask("/api/logs/stream?process=api&id=v1", { cookie });
+    const stream = await ask("/api/logs/stream?process=api&id=v1", { session });
     expect(stream.headers.get("content-type")).toBe("text/event-stream");
     await stream.body?.cancel();
-    expect((await ask("/session", { method: "DELETE", cookie })).status).toBe(200);
-    expect((await ask("/api/instances", { cookie })).status).toBe(401);
+    expect((await ask("/session", { method: "DELETE", session })).status).toBe(200);
+    expect((await ask("/api/instances", { session })).status).toBe(401);
   });
 
   test("of a tenant sees and touches only what is the tenant's", async () => {
     const { token } = await ten.json<{ token: string }>("token-gen", "--tenant", "v2");
-    const { cookie, answer } = await logIn({ token });
-    expect(answer).toEqual({ scope: "tenant", tenant: "v2" });
-    const { instances } = (await (await ask("/api/instances", { cookie })).json()) as {
+    const { session, answer } = await logIn({ token });
+    expect(answer).toEqual({ name: expect.stringMatching(/^tenant-/), scope: "tenant", tenant: "v2" });
+    const { instances } = (await (await ask("/api/instances", { session })).json()) as {
       instances: { id: string }[];
     };
     expect(instances.map(({ id }) => id)).toEqual(["api:v2", "web:v2"]);
-    const stop = { method: "DELETE", cookie };
+    const stop = { method: "DELETE", session };
     expect((await ask("/api/instances/api:v1", stop)).status).toBe(404);
     for (const path of ["/api/events", "/api/services/api/split", "/metrics"])
-      expect((await ask(path, { cookie })).status).toBe(403);
+      expect((await ask(path, { session })).status).toBe(403);
   });
 
   test.each([1, 2])(
     "behind a proxy that ends TLS is of the host that visitors see, and its cookie leaves only over TLS (%d workers)",
     async (workers) => {
-      await using server = await startFleet({ settings: `workers = ${workers}` });
+      await using server = await startFleet({
+        settings: `workers = ${workers}`,
+        serve: ["--host", "127.0.0.1", "--domain", "ops.example.org", "--admin", "public"],
+      });
       const headers = {
         Origin: "https://ops.example.org",
         "X-Forwarded-Host": "ops.example.org",
         "X-Forwarded-Proto": "https",
       };
       const code = await newCode(server);
-      const { status, cookie, attributes } = await logIn({ code }, { server, headers });
+      const { status, session, attributes } = await logIn({ code }, { server, headers });
       expect(status).toBe(200);
-      expect(attributes).toMatch(/^__Host-ten-session-443=[\w-]{43}; Path=\/; .*; Secure$/);
+      expect(attributes).toMatch(/^__Host-ten-session-[0-9a-f]{16}=[\w-]{20,}; Path=\/; .*; Secure$/);
       const seen = (more: Record<string, string>) =>
-        ask("/api/instances", { server, cookie, headers: { ...headers, ...more } });
-      expect(await (await seen({})).json()).toEqual({ instances: [], maintenance: [] });
+        ask("/api/instances", { server, session, headers: { ...headers, ...more } });
+      expect(await (await seen({})).json()).toEqual({ instances: [], maintenance: [], changes: [] });
       expect((await seen({ Origin: "https://evil.org" })).status).toBe(403);
       const plain = await seen({ "X-Forwarded-Proto": "http" });
       expect([plain.status, await plain.json()]).toMatchObject([
@@ -171,18 +193,18 @@ describe("a session", () => {
   );
 
   test("lets in no page of a service beside it, though it is the same site", async () => {
-    const { cookie } = await logIn({ code: await newCode() });
+    const { session } = await logIn({ code: await newCode() });
     const evil = { Origin: `http://api.localhost:${ten.port}`, "Sec-Fetch-Site": "same-site" };
-    const weigh = { method: "PUT", cookie, body: { weight: 50 }, headers: evil };
+    const weigh = { method: "PUT", session, body: { weight: 50 }, headers: evil };
     expect((await ask("/api/instances/api:v2/weight", weigh)).status).toBe(403);
-    expect((await ask("/session", { method: "DELETE", cookie, headers: evil })).status).toBe(403);
+    expect((await ask("/session", { method: "DELETE", session, headers: evil })).status).toBe(403);
   });
 
   test("that follows a log holds up no end of the server", async () => {
     await using server = await startFleet();
     await server.ok("deploy", "api:v1");
-    const { cookie } = await logIn({ code: await newCode(server) }, { server });
-    const log = await ask("/api/logs/stream", { server, cookie });
+    const { session } = await logIn({ code: await newCode(server) }, { server });
+    const log = await ask("/api/logs/stream", { server, session });
     const reading = log.text();
     const startedAt = performance.now();
     server.kill("SIGTERM");
@@ -194,11 +216,11 @@ describe("a session", () => {
 
   test("ends with the server, whose instances live on", async () => {
     await using server = await startFleet();
-    const { status, cookie } = await logIn({ code: await newCode(server) }, { server });
+    const { status, session } = await logIn({ code: await newCode(server) }, { server });
     expect(status).toBe(200);
     server.kill("SIGKILL");
     await server.exited;
     await server.start();
-    expect(await (await ask("/session", { server, cookie })).json()).toEqual({ scope: null });
+    expect(await (await ask("/session", { server, session })).json()).toEqual({ scope: null });
   });
 });

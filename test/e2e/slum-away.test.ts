@@ -55,10 +55,11 @@ test.skipIf(!hasPostgres)(
     await slum.ok("server", "add", "fra", fra.url);
     await slum.ok("tenant", "add", "acme", HOST, "iad", "api");
 
+    const { token } = await slum.json<{ token: string }>("token-gen");
     postgres.signalAll("SIGSTOP");
     await goesOnWithout(slum, "beta");
     const { body } = await slum.get("localhost", "/metrics", {
-      headers: { authorization: `Bearer ${readFileSync(join(slum.dataDir, "api_token"), "utf8").trim()}` },
+      headers: { authorization: `Bearer ${token}` },
     });
     expect(Number(/^slum_registry_age_seconds (\S+)$/m.exec(body)?.[1])).toBeGreaterThan(1);
     expect(body).toContain("slum_registry_ok 0");

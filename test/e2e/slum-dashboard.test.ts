@@ -21,17 +21,19 @@ afterAll(async () => {
 
 const link = async () => (await slum.json<{ url: string }>("dashboard")).url;
 
-async function logIn(): Promise<string> {
+/** What a session is known by: the browser's cookie, and the half that the page keeps. */
+async function logIn(): Promise<Record<string, string>> {
   const code = new URL(await link()).hash.slice("#code=".length);
-  const response = await ask("POST", "/session", "", { code });
+  const response = await ask("POST", "/session", {}, { code });
   expect(response.status).toBe(200);
-  return response.headers.get("set-cookie")?.split(";")[0] ?? "";
+  const { page } = (await response.json()) as { page: string };
+  return { Cookie: response.headers.get("set-cookie")?.split(";")[0] ?? "", "X-Ten-Page": page };
 }
 
-function ask(method: string, path: string, Cookie: string, body?: unknown, origin?: string) {
+function ask(method: string, path: string, session: Record<string, string>, body?: unknown, origin?: string) {
   return fetch(`http://localhost:${slum.port}${path}`, {
     method,
-    headers: { Origin: origin ?? `http://localhost:${slum.port}`, "X-Ten-Page": "1", Cookie },
+    headers: { Origin: origin ?? `http://localhost:${slum.port}`, "X-Ten-Page": "1", ...session },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
 }
@@ -43,17 +45,17 @@ test("the page and its session are at slum's own hosts, never at a tenant's", as
 });
 
 test("a session does what commands do, from its own origin", async () => {
-  const cookie = await logIn();
-  expect(cookie).toStartWith(`slum-session-${slum.port}=`);
-  const stale = await ask("POST", "/session", "", { code: "used" });
+  const session = await logIn();
+  expect(session.Cookie).toStartWith("slum-session-");
+  const stale = await ask("POST", "/session", {}, { code: "used" });
   expect(await stale.json()).toMatchObject({ error: { hint: "make a new one: slum dashboard" } });
-  const drained = await ask("PUT", "/api/servers/iad/drained", cookie, { drained: true });
+  const drained = await ask("PUT", "/api/servers/iad/drained", session, { drained: true });
   expect(await drained.json()).toMatchObject({ changed: true, server: { id: "iad", drained: true } });
-  const evil = await ask("PUT", "/api/servers/iad/drained", cookie, { drained: false }, "http://acme.test");
+  const evil = await ask("PUT", "/api/servers/iad/drained", session, { drained: false }, "http://acme.test");
   expect(evil.status).toBe(403);
   await slum.ok("server", "undrain", "iad");
-  await ask("DELETE", "/session", cookie);
-  expect((await ask("GET", "/api/status", cookie)).status).toBe(401);
+  await ask("DELETE", "/session", session);
+  expect((await ask("GET", "/api/status", session)).status).toBe(401);
 });
 
 test.skipIf(!hasChromium)(

@@ -2,23 +2,22 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Fault } from "../../core/fault.ts";
-import type { Principal } from "../access.ts";
 import type { Contract } from "../operation.ts";
 import type { Secret } from "../session.ts";
 import { Failure } from "./failure.tsx";
 import type { PageServer, Visitor } from "./server.ts";
 
-interface GateProps<C extends Contract, P extends Principal> {
+interface GateProps<C extends Contract> {
   /** `ten` */
   readonly name: string;
   /** Where a token comes from, in commands. */
   readonly advice: ComponentChildren;
-  readonly connect: (onLoggedOut: () => void) => PageServer<C, P>;
-  readonly children: (visitor: Visitor<P>, server: PageServer<C, P>, leave: () => void) => ComponentChildren;
+  readonly connect: (onLoggedOut: () => void) => PageServer<C>;
+  readonly children: (visitor: Visitor, server: PageServer<C>, leave: () => void) => ComponentChildren;
 }
 
-export function Gate<C extends Contract, P extends Principal>(props: GateProps<C, P>) {
-  const [visitor, setVisitor] = useState<Visitor<P> | null>();
+export function Gate<C extends Contract>(props: GateProps<C>) {
+  const [visitor, setVisitor] = useState<Visitor | null>();
   const [fault, setFault] = useState<Fault>();
   const [server] = useState(() =>
     props.connect(() => {
@@ -27,7 +26,7 @@ export function Gate<C extends Contract, P extends Principal>(props: GateProps<C
     }),
   );
 
-  const enter = (who: Promise<Visitor<P> | undefined>) =>
+  const enter = (who: Promise<Visitor | undefined>) =>
     who.then(
       (found) => {
         setFault(undefined);

@@ -1,37 +1,87 @@
-// Tokens of one slum: the admin's in a file only its owner reads, all as hashes in the registry.
-import { chmodSync } from "node:fs";
-import { type Access, createAccess, type Principal } from "../../api/access.ts";
-import { hashToken, newToken, sameHash, tokenMatches } from "../../api/token.ts";
-import { readSecret, writeSecret } from "../../platform/storage/atomic-file.ts";
-import type { Clock } from "../../platform/time/clock.ts";
+// The tokens of one slum, or of all that share its registry.
+
+import { formOf, hashToken } from "../../api/token.ts";
+import type { NewToken, TokenRow, TokenTable } from "../../api/tokens.ts";
+import { createTokens } from "../../api/tokens.ts";
+import type { Log } from "../../platform/log.ts";
+import { readSecret } from "../../platform/storage/atomic-file.ts";
+import { type Clock, systemClock } from "../../platform/time/clock.ts";
+import { openRegistryAt } from "../registry/open-registry.ts";
 import type { DataPaths } from "../registry/paths.ts";
 import type { Registry } from "../registry/registry.ts";
 
-/** Answers who a request is from. Tokens made meanwhile count as soon as the registry shows them. */
-export function createAuth(registry: Registry, clock: Clock): Access<Principal> {
-  return createAccess<Principal>({
-    clock,
-    owner: { scope: "admin" },
-    find: (given) =>
-      registry.tokens().some((hash) => sameHash(given, hash)) ? { scope: "admin" } : undefined,
+/** The scopes that mean something to a slum: it releases nothing, and its tenants are customers of its operator. */
+export const SLUM_SCOPES = ["read", "admin"] as const;
+
+export function tokenTable(registry: Registry): TokenTable {
+  const rows = registry.accessTokens;
+  const changed = (hash: string) => {
+    const row = rows.get(hash);
+    if (!row) throw new Error("a token that is changed has a row");
+    return row;
+  };
+  return {
+    rows: () => rows,
+    write: (work) =>
+      registry.write((writer) =>
+        work({
+          add: (row) => void writer.accessTokens.add(row),
+          change: (hash, change) => writer.accessTokens.change(changed(hash), change),
+          remove: (hash) => writer.accessTokens.remove(changed(hash)),
+          event: (kind, detail) => writer.event(kind, {}, detail),
+        }),
+      ),
+    note: (seen) =>
+      void registry.tryWrite((writer) => {
+        for (const [hash, change] of seen) {
+          const row = rows.get(hash);
+          if (row) writer.accessTokens.change(row, change);
+        }
+      }),
+  };
+}
+
+/** A token in a registry that no slum need run on. Returned once; only its hash is kept. */
+export async function createTokenAt(
+  database: string,
+  wanted: NewToken,
+): Promise<{ readonly token: string; readonly row: TokenRow }> {
+  const whereabouts = { database, slumId: "token", clock: systemClock, fallback: undefined };
+  await using registry = await openRegistryAt(whereabouts);
+  using tokens = createTokens("slum", tokenTable(registry), systemClock, SLUM_SCOPES);
+  return await tokens.create(wanted, null);
+}
+
+const OLD_ADMIN = "old-admin";
+
+/** A token that an earlier version kept in a file goes on to count, under a name of its own. */
+export async function adoptTokenFile(
+  table: TokenTable,
+  { adminToken }: DataPaths,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<void> {
+  const token = readSecret(adminToken);
+  if (token === undefined) return;
+  const hash = hashToken(token);
+  const row = table.rows().get(hash);
+  if (row?.name === OLD_ADMIN || (row && !row.name.startsWith("old-"))) return;
+  if (row) return table.write((writer) => writer.change(hash, { name: OLD_ADMIN }));
+  if (formOf(token, "slum") !== "plain" || token.length < 40)
+    return log.warn(`${adminToken} holds no token of this registry, and nothing is made of it`);
+  const fresh = { hash, name: OLD_ADMIN, createdAt: clock.now(), ...ADMIN };
+  await table.write((writer) => {
+    writer.add(fresh);
+    writer.event("token.created", `${OLD_ADMIN}: from ${adminToken}`);
   });
 }
 
-/** A new token. Returned once; only its hash is kept. */
-export async function generateToken(registry: Registry): Promise<string> {
-  const token = newToken();
-  await registry.write((writer) => writer.token(hashToken(token)));
-  return token;
-}
-
-/** The admin's token, made if there is none. */
-export async function ensureAdminToken(registry: Registry, { adminToken }: DataPaths): Promise<void> {
-  const known = readSecret(adminToken);
-  if (known !== undefined && registry.tokens().some((hash) => tokenMatches(known, hash))) {
-    chmodSync(adminToken, 0o600);
-    return;
-  }
-  const token = known ?? newToken();
-  await registry.write((writer) => writer.token(hashToken(token)));
-  writeSecret(adminToken, token);
-}
+const ADMIN: Omit<TokenRow, "hash" | "name" | "createdAt"> = {
+  scope: "admin",
+  services: null,
+  tenant: null,
+  createdBy: null,
+  expiresAt: null,
+  revokedAt: null,
+  usedAt: null,
+  usedFrom: null,
+};

@@ -1,14 +1,15 @@
 // The contract of slum's admin API: one table that feeds the server, the client and the documentation.
 import { z } from "zod";
 import type { Client } from "../../api/client.ts";
-import { count } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
 import { defineContract } from "../../api/operation.ts";
+import { tokenOperations } from "../../api/token-operations.ts";
 import {
   ALERT_TYPES,
   addressing,
   domain,
   event,
+  eventQuery,
   healthPath,
   host,
   importAnswer,
@@ -51,14 +52,14 @@ export const contract = defineContract({
     summary: "Servers, tenants that cannot be routed, and the state of registry and outbox",
     method: "GET",
     path: "/api/status",
-    scope: "admin",
+    scope: "read",
     answer: statusAnswer,
   },
   listServers: {
     summary: "All servers with their health",
     method: "GET",
     path: "/api/servers",
-    scope: "admin",
+    scope: "read",
     answer: z.object({ servers: z.array(serverAnswer) }),
   },
   addServer: {
@@ -120,7 +121,7 @@ export const contract = defineContract({
     summary: "All tenants, or those of one server",
     method: "GET",
     path: "/api/tenants",
-    scope: "admin",
+    scope: "read",
     query: z.strictObject({ server: label.optional() }),
     answer: z.object({ tenants: z.array(tenantAnswer) }),
   },
@@ -162,7 +163,7 @@ export const contract = defineContract({
     summary: "Which server would serve a domain now, and why",
     method: "GET",
     path: "/api/route",
-    scope: "admin",
+    scope: "read",
     query: z.strictObject({ domain }),
     answer: routeAnswer,
   },
@@ -170,24 +171,24 @@ export const contract = defineContract({
     summary: "What happened: changes of status, commands, webhooks",
     method: "GET",
     path: "/api/events",
-    scope: "admin",
-    query: z.strictObject({ after: z.coerce.number().int().optional(), limit: count(100, 10_000) }),
+    scope: "read",
+    query: eventQuery,
     answer: z.object({ events: z.array(event) }),
   },
   followEvents: {
     summary: "What happened last, and every further event as it comes",
     method: "GET",
     path: "/api/events/stream",
-    scope: "admin",
+    scope: "read",
     transport: "events",
-    query: z.strictObject({ limit: count(100, 10_000) }),
+    query: eventQuery,
     answer: event,
   },
   listWebhooks: {
     summary: "The receivers of webhooks",
     method: "GET",
     path: "/api/webhooks",
-    scope: "admin",
+    scope: "read",
     answer: z.object({ webhooks: z.array(webhookAnswer) }),
   },
   addWebhook: {
@@ -251,12 +252,13 @@ export const contract = defineContract({
     }),
     answer: importAnswer,
   },
+  ...tokenOperations,
   loginCode,
   metrics: {
     summary: "Metrics in the Prometheus text format",
     method: "GET",
     path: "/metrics",
-    scope: "admin",
+    scope: "read",
     transport: "text",
     answer: z.string(),
   },

@@ -1,17 +1,22 @@
 // The handlers of slum's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
-import type { Peer, Principal } from "../../api/access.ts";
-import type { LoginCode } from "../../api/login-link.ts";
+import type { z } from "zod";
+import { followRows, map } from "../../api/follow.ts";
+import type { GiveLoginCode } from "../../api/login-link.ts";
 import type { Handlers } from "../../api/server.ts";
+import { tokenHandlers } from "../../api/token-operations.ts";
+import type { Tokens } from "../../api/tokens.ts";
 import { Fault } from "../../core/fault.ts";
+import { startOf } from "../../core/since.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Control } from "../operations/control.ts";
 import type { Change } from "../operations/import-plan.ts";
 import type { Finding } from "../operations/servers.ts";
 import type { Imported } from "../operations/transfer.ts";
 import type { EventRow } from "../registry/schema.ts";
+import type { EventFilter } from "../registry/store.ts";
 import type { SlumContract } from "./contract.ts";
 import { formatDocument, parseDocument } from "./document.ts";
-import type { ImportView } from "./shapes.ts";
+import type { eventQuery, ImportView } from "./shapes.ts";
 import type { View } from "./view.ts";
 
 export interface HandlerParts {
@@ -22,10 +27,11 @@ export interface HandlerParts {
   readonly product: string;
   readonly clock: Clock;
   metrics(): string;
-  loginCode(peer: Peer): LoginCode;
+  readonly loginCode: GiveLoginCode;
+  readonly tokens: Tokens;
 }
 
-export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Principal> {
+export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
   const { control, view, clock } = parts;
   const { registry, fleet, routes, servers, tenants, webhooks, transfer } = control;
 
@@ -98,9 +104,10 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Prin
         );
       return view.route(query.domain, tenant);
     },
-    events: async ({ query }) => ({ events: (await registry.events(query)).map(view.event) }),
+    events: async ({ query }) => ({ events: (await registry.events(filterOf(query))).map(view.event) }),
     followEvents({ query, signal }) {
-      return map(follow(control, query.limit, signal), view.event);
+      const past = query.limit === 0 ? [] : registry.events(filterOf(query));
+      return map(followRows(past, registry.onEvent, isMeant(query), signal), view.event);
     },
     listWebhooks: () => ({ webhooks: [...registry.webhooks.values()].map(view.webhook) }),
     async addWebhook({ body: { allow_private: allowPrivate, ...body } }) {
@@ -125,9 +132,14 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract, Prin
       const read = await parseDocument(document, clock);
       return importView(await transfer.import(read, { replace, dryRun }), dryRun);
     },
-    loginCode: ({ peer }) => parts.loginCode(peer),
+    loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),
     metrics: () => parts.metrics(),
+    ...tokenHandlers(parts.tokens, () => []),
   };
+
+  function filterOf({ since, by: actor, ...query }: EventQuery): EventFilter {
+    return { ...query, actor, sinceMs: since && startOf(since, clock.now()) };
+  }
 }
 
 /** What an import has done, in numbers. */
@@ -148,33 +160,12 @@ export function importView({ changes, secrets }: Imported, dryRun: boolean): Imp
   };
 }
 
-/** Events that a slow client may leave unread before the oldest are dropped. */
-const BACKLOG_MAX = 1_000;
+type EventQuery = z.output<typeof eventQuery>;
 
-/** The last events, and every further one; ends with the signal. */
-async function* follow({ registry }: Control, limit: number, signal: AbortSignal): AsyncGenerator<EventRow> {
-  const waiting: EventRow[] = [];
-  let wake = () => {};
-  const stop = registry.onEvent((event) => {
-    waiting.push(event);
-    if (waiting.length > BACKLOG_MAX) waiting.shift();
-    wake();
-  });
-  signal.addEventListener("abort", () => wake(), { once: true });
-  try {
-    const past = limit > 0 ? await registry.events({ limit }) : [];
-    const last = past.at(-1)?.seq ?? 0;
-    yield* past;
-    while (!signal.aborted) {
-      const next = waiting.shift();
-      if (next === undefined) await new Promise<void>((resolve) => (wake = resolve));
-      else if (next.seq > last) yield next;
-    }
-  } finally {
-    stop();
-  }
-}
-
-async function* map<A, B>(source: AsyncIterable<A>, change: (value: A) => B): AsyncGenerator<B> {
-  for await (const value of source) yield change(value);
+function isMeant({ kind, by, server, tenant }: EventQuery): (row: EventRow) => boolean {
+  return (row) =>
+    (kind ?? row.kind) === row.kind &&
+    (by ?? row.actor) === row.actor &&
+    (server ?? row.server) === row.server &&
+    (tenant ?? row.tenant) === row.tenant;
 }

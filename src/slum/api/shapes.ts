@@ -1,8 +1,9 @@
 // The shapes of slum's admin API: what a field may hold on the way in, and what an answer has.
 import { z } from "zod";
-import { checked } from "../../api/fields.ts";
+import { checked, count } from "../../api/fields.ts";
 import { Fault } from "../../core/fault.ts";
 import { parseLabel, parseService } from "../../core/name.ts";
+import { parseSince } from "../../core/since.ts";
 import { parseServerUrl } from "../fleet/server-url.ts";
 import { parseTenantDomain } from "../fleet/tenant-domain.ts";
 import { parseReceiverUrl } from "../webhooks/post-webhook.ts";
@@ -154,5 +155,19 @@ export const event = z.object({
   server: z.string().nullable(),
   tenant: z.string().nullable(),
   detail: z.string(),
+  /** On whose behalf (the name of a token, the user at the socket), from where, by which operation; null: slum by itself. */
+  by: z.string().nullable(),
+  from: z.string().nullable(),
+  operation: z.string().nullable(),
+});
+
+export const eventQuery = z.strictObject({
+  after: z.coerce.number().int().optional(),
+  since: checked(parseSince).optional(),
+  kind: z.string().max(100).optional(),
+  by: z.string().max(200).optional(),
+  server: label.optional(),
+  tenant: label.optional(),
+  limit: count(100, 10_000),
 });
 export type EventView = z.infer<typeof event>;

@@ -129,7 +129,7 @@ export function createView({ control, clock, snapshot, registryName, traffic }: 
         created_at: iso(row.createdAt),
       };
     },
-    event: (row) => ({ ...row, at: iso(row.at) }),
+    event: ({ at, actor, origin, ...row }) => ({ ...row, at: iso(at), by: actor, from: origin }),
     route(domain, tenant) {
       const choice = tenant.choose(NOBODY, true);
       const { server: home, failover, service, instance } = tenant.row;

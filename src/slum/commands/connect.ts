@@ -2,16 +2,14 @@
 import { createClient } from "../../api/client.ts";
 import { type Endpoint, parseServerUrl, unreachableAt } from "../../api/dial.ts";
 import type { Context } from "../../cli/command.ts";
+import { tokenFor } from "../../cli/credentials.ts";
 import { contract, type SlumClient } from "../api/contract.ts";
 import { dataDirOf, dataPaths } from "../registry/paths.ts";
 
 /** The client of the slum that the flags or the environment point to. Does not dial yet. */
-export function connect({ globals, out, program, env }: Context): SlumClient {
-  const { server, token, dataDir } = globals;
-  const endpoint: Endpoint =
-    server === undefined
-      ? { socket: dataPaths(dataDirOf(dataDir, env)).socket }
-      : { url: parseServerUrl(server), token };
+export function connect(context: Context): SlumClient {
+  const { out, program } = context;
+  const endpoint = endpointOf(context);
   return createClient(contract, {
     endpoint,
     product: `slum/${program.version}`,
@@ -22,4 +20,11 @@ export function connect({ globals, out, program, env }: Context): SlumClient {
     ),
     onOtherVersion: (product) => out.warn(`the server is ${product}, this is slum/${program.version}`),
   });
+}
+
+function endpointOf(context: Context): Endpoint {
+  const { server, dataDir } = context.globals;
+  if (server === undefined) return { socket: dataPaths(dataDirOf(dataDir, context.env)).socket };
+  const url = parseServerUrl(server);
+  return { url, token: tokenFor(context, url) };
 }

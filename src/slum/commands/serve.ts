@@ -1,7 +1,7 @@
 // `slum serve`: the registry, the health loop and the domain proxy, until a signal ends them.
 import { list, number, option, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { listenArgs, listenHost, serveUntilSignal } from "../../cli/serve.ts";
+import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
 import { Fault } from "../../core/fault.ts";
 import { reexecute } from "../../platform/executable.ts";
 import { createLog } from "../../platform/log.ts";
@@ -65,7 +65,8 @@ export default command({
   ownSignals: true,
   async run(context) {
     const { args, globals, env, program } = context;
-    const { domain, port, admin } = args;
+    const { domain, port } = args;
+    const { reach, address: admin } = readAdmin(args.admin);
     hideSecrets({ db: args.db, webhook: args.webhook });
     const { serve } = await import("../serve.ts");
     const log = createLog(systemClock);
@@ -78,6 +79,7 @@ export default command({
       port,
       domain,
       admin,
+      reach,
       intervalMs: args.interval * 1000,
       offlineAfterMs: args.offlineAfter * 1000,
       webhook: args.webhook ?? (env.SLUM_WEBHOOK === undefined ? undefined : readReceiver(env.SLUM_WEBHOOK)),

@@ -1,6 +1,5 @@
 // The page itself: servers, tenants, what is wrong anywhere, and what happened.
 import { useState } from "preact/hooks";
-import type { Principal } from "../../api/access.ts";
 import { Failure } from "../../api/page/failure.tsx";
 import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import { useLive } from "../../api/page/live.ts";
@@ -14,12 +13,12 @@ import { Servers } from "./servers.tsx";
 import { Tenants } from "./tenants.tsx";
 
 interface DashboardProps {
-  readonly visitor: Visitor<Principal>;
+  readonly visitor: Visitor;
   readonly client: SlumClient;
   readonly onLeave: () => void;
 }
 
-export function Dashboard({ visitor: { product }, client, onLeave }: DashboardProps) {
+export function Dashboard({ visitor: { principal, product }, client, onLeave }: DashboardProps) {
   const live = useLive<SlumStatus, EventView>({
     state: (signal) => client.status({}, { signal }),
     events: async (query, signal) => (await client.events({ query }, { signal })).events,
@@ -39,7 +38,7 @@ export function Dashboard({ visitor: { product }, client, onLeave }: DashboardPr
   };
   const frame = {
     name: "slum",
-    who: "admin",
+    who: principal.name,
     filters: "servers, tenants, domains",
     filter,
     product,

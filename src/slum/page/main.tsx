@@ -1,6 +1,5 @@
 // The dashboard of slum in the browser: log in, then what `slum ps`, `tenant list` and `events` show, and draining and moving.
 import { render } from "preact";
-import type { Principal } from "../../api/access.ts";
 import { Gate } from "../../api/page/gate.tsx";
 import { createPageServer } from "../../api/page/server.ts";
 import type { SlumContract } from "../api/contract.ts";
@@ -15,7 +14,7 @@ const advice = (
       prints.
     </p>
     <p>
-      <code>slum token-gen</code> makes tokens.
+      <code>slum token create NAME --scope admin</code> makes a token.
     </p>
   </>
 );
@@ -24,7 +23,7 @@ render(
   <Gate
     name="slum"
     advice={advice}
-    connect={(onLoggedOut) => createPageServer<SlumContract, Principal>(operations, onLoggedOut)}
+    connect={(onLoggedOut) => createPageServer<SlumContract>(operations, onLoggedOut)}
   >
     {(visitor, { client }, leave) => <Dashboard visitor={visitor} client={client} onLeave={leave} />}
   </Gate>,

@@ -1,5 +1,6 @@
 // Opens the registry that `--db` names: a SQLite file, or a PostgreSQL-compatible database that several slums share.
 
+import type { Acting } from "../../api/acting.ts";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import { readSecret, writeSecret } from "../../platform/storage/atomic-file.ts";
@@ -22,19 +23,20 @@ export interface Whereabouts {
   readonly fallback: RoutingRows | undefined;
   /** Seals the secrets of receivers. */
   readonly box?: SecretBox | undefined;
+  /** On whose behalf writes are; nobody's unless given. */
+  readonly acting?: Pick<Acting, "current">;
 }
 
 /** How long a SQLite file may be waited for where the event loop carries traffic. */
 const REOPEN_PATIENCE_MS = 20;
 
-export function openRegistryAt({ database, slumId, clock, fallback, box }: Whereabouts): Promise<Registry> {
+export function openRegistryAt({ database, slumId, ...more }: Whereabouts): Promise<Registry> {
+  const { clock } = more;
   if (isPostgresUrl(database)) {
     const postgres = createPostgres(database, clock);
     return openRegistry({
+      ...more,
       store: (feed) => new PostgresStore({ postgres, clock, slumId, feed }),
-      clock,
-      fallback,
-      box,
     });
   }
   let isFirst = true;
@@ -44,10 +46,8 @@ export function openRegistryAt({ database, slumId, clock, fallback, box }: Where
     return openDatabase(database, migrations, patienceMs);
   };
   return openRegistry({
+    ...more,
     store: (feed) => createSqliteStore({ path: database, open, clock, feed }),
-    clock,
-    fallback,
-    box,
   });
 }
 

@@ -1,10 +1,20 @@
 // The registry: a store of rows and its copy in memory. Everything reads the copy; every write goes to the store first.
-import { messageOf } from "../../core/fault.ts";
+import type { Acting, Actor } from "../../api/acting.ts";
+import type { Principal } from "../../api/principal.ts";
+import { Fault, messageOf } from "../../core/fault.ts";
 import type { SecretBox } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Observations, OtherSlum } from "./observations.ts";
 import type * as schema from "./schema.ts";
-import type { AlertRow, DeliveryRow, EventRow, ServerRow, TenantRow, WebhookRow } from "./schema.ts";
+import type {
+  AccessTokenRow,
+  AlertRow,
+  DeliveryRow,
+  EventRow,
+  ServerRow,
+  TenantRow,
+  WebhookRow,
+} from "./schema.ts";
 import type { EventFilter, Feed, Store, Tables, WriteSize } from "./store.ts";
 import { type Rows, TableCopy } from "./table-copy.ts";
 import { WebhookSecrets } from "./webhook-secrets.ts";
@@ -24,7 +34,7 @@ export interface Writer {
   readonly alerts: Rows<AlertRow, AlertRow>;
   /** `at` is its time on the wall clock; now unless given. */
   event(kind: string, subject: Subject, detail: string, at?: number): void;
-  token(hash: string): void;
+  readonly accessTokens: Rows<AccessTokenRow, AccessTokenRow>;
 }
 
 /** What routing needs, for a start without the database. */
@@ -68,6 +78,8 @@ export interface Registry extends AsyncDisposable {
   readonly pollMs: number;
   /** Runs one transaction. While others are in its way it is tried again, for 5 s; then a fault. `work` may run several times. */
   write<T>(work: (writer: Writer) => T, size?: WriteSize): Promise<T>;
+  /** Notes what somebody was refused or failed to do. Never rejects: what cannot be written now is not. */
+  audit(kind: string, detail: string): Promise<void>;
   /** One try without waiting. Undefined when it could not be written: nothing has changed then, and `trouble` says why. */
   tryWrite<T>(work: (writer: Writer) => T, size?: WriteSize): Promise<T | undefined>;
   /** Tells whether the database can be used, and follows what others have changed. */
@@ -77,8 +89,8 @@ export interface Registry extends AsyncDisposable {
   onEvent(call: (event: EventRow) => void): () => void;
   /** Calls back for what routing has to follow; a change is in force for it before `write` has returned. */
   onChange(call: (change: RoutingChange) => void): void;
-  /** Hashes of the tokens; the last ones read while the database cannot be. */
-  tokens(): readonly string[];
+  /** By hash; the last ones read while the database cannot be. */
+  readonly accessTokens: ReadonlyMap<string, AccessTokenRow>;
   /** Milliseconds of the clock that all slums on this registry share. */
   now(): number;
 }
@@ -90,6 +102,8 @@ export interface RegistryOptions {
   readonly fallback: RoutingRows | undefined;
   /** Seals the secrets of receivers in the database; they lie there in clear without it. */
   readonly box?: SecretBox | undefined;
+  /** On whose behalf writes are; nobody's unless given. */
+  readonly acting?: Pick<Acting, "current">;
 }
 
 const PATIENCE_MS = 5_000;
@@ -100,6 +114,7 @@ export async function openRegistry({
   clock,
   fallback,
   box,
+  acting = { current: () => undefined },
 }: RegistryOptions): Promise<Registry> {
   let changed: TenantChange[] = [];
   let drained: string[] = [];
@@ -120,6 +135,7 @@ export async function openRegistry({
   const webhooks = new TableCopy<WebhookRow, schema.NewWebhookRow, string>(({ id }) => id);
   const deliveries = new TableCopy<DeliveryRow, schema.NewDeliveryRow, number>(({ seq }) => seq);
   const alerts = new TableCopy<AlertRow, AlertRow, string>(({ thing }) => thing);
+  const accessTokens = new TableCopy<AccessTokenRow, AccessTokenRow, string>(({ hash }) => hash);
   const listeners = new Set<(event: EventRow) => void>();
   const followers = new Set<(change: RoutingChange) => void>();
   let trouble: string | undefined;
@@ -147,6 +163,7 @@ export async function openRegistry({
       webhooks.load(Array.from(contents.webhooks, (row) => secrets.opened(row)));
       deliveries.load(contents.deliveries);
       alerts.load(contents.alerts);
+      accessTokens.load(contents.accessTokens);
       currentMs = clock.monotonic();
       follow(true);
     },
@@ -156,6 +173,7 @@ export async function openRegistry({
       for (const [key, row] of changes.webhooks) webhooks.set(key, row && secrets.opened(row));
       for (const [key, row] of changes.deliveries) deliveries.set(key, row);
       for (const [key, row] of changes.alerts) alerts.set(key, row);
+      for (const [key, row] of changes.accessTokens) accessTokens.set(key, row);
       follow();
     },
     events: (rows) => rows.forEach(emit),
@@ -164,7 +182,7 @@ export async function openRegistry({
     },
   });
 
-  function writerTo(tables: Tables, effects: (() => void)[]): Writer {
+  function writerTo(tables: Tables, effects: (() => void)[], actor: Actor | undefined): Writer {
     return {
       servers: servers.writer(tables.servers, effects),
       tenants: tenants.writer(tables.tenants, effects),
@@ -172,19 +190,25 @@ export async function openRegistry({
       deliveries: deliveries.writer(tables.deliveries, effects),
       alerts: alerts.writer(tables.alerts, effects),
       event(kind, { server = null, tenant = null }, detail, at = clock.now()) {
-        const row = tables.insertEvent({ at, kind, server, tenant, detail });
+        const { principal, from: origin = null, operation = null } = actor ?? {};
+        const by = { actor: principal?.name ?? null, origin, operation };
+        const row = tables.insertEvent({ at, kind, server, tenant, detail, ...by });
         effects.push(() => emit(row));
       },
-      token: tables.insertToken,
+      accessTokens: accessTokens.writer(tables.accessTokens, effects),
     };
   }
 
   /** All of `work` or nothing, in the database and in memory; notes whether the database is in order. */
-  async function attempt<T>(work: (writer: Writer) => T, patienceMs: number, size?: WriteSize): Promise<T> {
+  async function attempt<T>(
+    work: (writer: Writer) => T,
+    patienceMs: number,
+    { size, actor }: { readonly size?: WriteSize | undefined; readonly actor?: Actor | undefined } = {},
+  ): Promise<T> {
     let effects: (() => void)[] = [];
     const run = (tables: Tables) => {
       effects = [];
-      return work(writerTo(tables, effects));
+      return work(writerTo(tables, effects, actor));
     };
     return noting(() =>
       store.transact(
@@ -214,7 +238,7 @@ export async function openRegistry({
 
   async function tryWrite<T>(work: (writer: Writer) => T, size?: WriteSize): Promise<T | undefined> {
     try {
-      return await attempt(work, 0, size);
+      return await attempt(work, 0, { size });
     } catch (thrown) {
       if (store.faultOf(thrown)) return undefined;
       throw thrown;
@@ -252,7 +276,15 @@ export async function openRegistry({
       return currentMs;
     },
     pollMs: store.pollMs,
-    write: (work, size) => attempt(work, PATIENCE_MS, size),
+    async write(work, size) {
+      const actor = acting.current();
+      if (actor) requireAdmin(actor.principal);
+      return attempt(work, PATIENCE_MS, { size, actor });
+    },
+    async audit(kind, detail) {
+      const actor = acting.current();
+      await attempt((writer) => writer.event(kind, {}, detail), 0, { actor }).catch(() => {});
+    },
     tryWrite,
     async poll(observations) {
       const before = trouble;
@@ -271,10 +303,15 @@ export async function openRegistry({
       return () => listeners.delete(call);
     },
     onChange: (call) => void followers.add(call),
-    tokens: () => store.tokens(),
+    accessTokens: accessTokens.rows,
     now: () => store.now(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
+}
+
+/** Asked where it is written, so that no way leads around it. */
+function requireAdmin({ scope, name }: Principal): void {
+  if (scope !== "admin") throw new Fault("forbidden", `${name} (${scope}) may only look`);
 }
 
 /** Whether nothing about a server is other than what its checks have shown. */

@@ -1,5 +1,6 @@
 // The registry's tables: servers, tenants, events, receivers of webhooks and their outbox.
 import { integer, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { SCOPES } from "../../api/principal.ts";
 
 /** `seq` orders creation. Times are milliseconds since the epoch, of the wall clock. */
 export const servers = sqliteTable(
@@ -101,18 +102,38 @@ export const events = sqliteTable("events", {
   server: text(),
   tenant: text(),
   detail: text().notNull(),
+  /** On whose behalf, from where, and by which operation; null when a slum did it by itself. */
+  actor: text(),
+  origin: text(),
+  operation: text(),
 });
 
-/** Only hashes of tokens are kept. */
+/** Those of earlier versions, which had neither name nor scope. */
 export const tokens = sqliteTable("tokens", {
   hash: text().primaryKey(),
   createdAt: integer().notNull(),
+});
+
+/** Only the SHA-256 of a token is kept. A table of its own: to slums of earlier versions every token that they know is an admin's. */
+export const accessTokens = sqliteTable("access_tokens", {
+  hash: text().primaryKey(),
+  name: text().notNull(),
+  scope: text({ enum: SCOPES }).notNull(),
+  services: text({ mode: "json" }).$type<readonly string[]>(),
+  tenant: text(),
+  createdAt: integer().notNull(),
+  createdBy: text(),
+  expiresAt: integer(),
+  revokedAt: integer(),
+  usedAt: integer(),
+  usedFrom: text(),
 });
 
 export type ServerRow = Readonly<typeof servers.$inferSelect>;
 export type TenantRow = Readonly<typeof tenants.$inferSelect>;
 export type WebhookRow = Readonly<typeof webhooks.$inferSelect>;
 export type DeliveryRow = Readonly<typeof deliveries.$inferSelect>;
+export type AccessTokenRow = Readonly<typeof accessTokens.$inferSelect>;
 export type AlertRow = Readonly<typeof alerts.$inferSelect>;
 export type EventRow = Readonly<typeof events.$inferSelect>;
 export type NewServerRow = typeof servers.$inferInsert;

@@ -12,7 +12,7 @@ export interface Tables {
   readonly deliveries: Statements<schema.DeliveryRow, schema.NewDeliveryRow, number>;
   readonly alerts: Statements<schema.AlertRow, schema.AlertRow, string>;
   insertEvent(values: schema.NewEventRow): schema.EventRow;
-  insertToken(hash: string): void;
+  readonly accessTokens: Statements<schema.AccessTokenRow, schema.AccessTokenRow, string>;
 }
 
 /** All rows of the tables that have a copy in memory, each in the order in which they came to be. */
@@ -22,6 +22,7 @@ export interface Contents {
   readonly webhooks: Iterable<schema.WebhookRow>;
   readonly deliveries: Iterable<schema.DeliveryRow>;
   readonly alerts: Iterable<schema.AlertRow>;
+  readonly accessTokens: Iterable<schema.AccessTokenRow>;
 }
 
 /** Rows that another slum has changed, by key; undefined for those that are gone. */
@@ -31,6 +32,7 @@ export interface Changes {
   readonly webhooks: ReadonlyMap<string, schema.WebhookRow | undefined>;
   readonly deliveries: ReadonlyMap<number, schema.DeliveryRow | undefined>;
   readonly alerts: ReadonlyMap<string, schema.AlertRow | undefined>;
+  readonly accessTokens: ReadonlyMap<string, schema.AccessTokenRow | undefined>;
 }
 
 /** How the store passes the database's rows to the registry: synchronously, and never in the middle of a transaction's work. */
@@ -43,8 +45,15 @@ export interface Feed {
   readonly wantsEvents: boolean;
 }
 
+/** Which events are asked for; all that are given have to fit. */
 export interface EventFilter {
   readonly after?: number | undefined;
+  readonly sinceMs?: number | undefined;
+  readonly kind?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly server?: string | undefined;
+  readonly tenant?: string | undefined;
+  /** The newest so many. */
   readonly limit: number;
 }
 
@@ -73,8 +82,6 @@ export interface Store extends AsyncDisposable {
   /** Whether all running slums have had the time to publish: not when the database has only just been reached again. */
   readonly hasHeardFromAll: boolean;
   events(filter: EventFilter): Promise<readonly schema.EventRow[]>;
-  /** Hashes of the tokens; the last ones read while the database cannot be. */
-  tokens(): readonly string[];
   /** Milliseconds of a clock that all slums on this database share, and that does not jump while they run. */
   now(): number;
   /** The Fault for what the database threw; undefined for anything else. */

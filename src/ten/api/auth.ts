@@ -1,54 +1,163 @@
-// Tokens of one server: the admin's in a file only its owner reads, the tenants' as hashes in the registry.
-import { chmodSync, mkdirSync } from "node:fs";
-import { type Access, createAccess } from "../../api/access.ts";
-import { hashToken, newToken, sameHash, tokenMatches } from "../../api/token.ts";
-import { readSecret, writeSecret } from "../../platform/storage/atomic-file.ts";
+// Who may do what with one ten: its tokens, what a request is about, and which processes may not use the socket.
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { dirname, isAbsolute, relative, resolve } from "node:path";
+import type { Operation, Received } from "../../api/operation.ts";
+import { type Principal, requireService } from "../../api/principal.ts";
+import { formOf, hashToken } from "../../api/token.ts";
+import { createTokens, type NewToken, type TokenRow, type TokenTable } from "../../api/tokens.ts";
+import { Fault } from "../../core/fault.ts";
+import { instanceName } from "../../core/name.ts";
+import type { Log } from "../../platform/log.ts";
+import type { PeerCredentials } from "../../platform/net/peer-credentials.ts";
+import { userEntry } from "../../platform/process/account.ts";
+import { readProcess, readVariable } from "../../platform/process/proc.ts";
+import { readSecret } from "../../platform/storage/atomic-file.ts";
 import { openDatabase } from "../../platform/storage/database.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
+import type { Config } from "../config/config.ts";
 import { type DataPaths, dataPaths } from "../config/paths.ts";
 import { migrations } from "../registry/migrations.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
-import type { Caller } from "./caller.ts";
 
-/** Makes the admin token if there is none, and answers who a request is from. Tokens made meanwhile count at once. */
-export function createAuth(registry: Registry, paths: DataPaths, clock: Clock): Access<Caller> {
-  ensureAdminToken(registry, paths);
-  return createAccess<Caller>({
-    clock,
-    owner: { scope: "admin" },
-    find(given) {
-      const row = registry.tokens().find(({ hash }) => sameHash(given, hash));
-      if (!row) return undefined;
-      return row.tenant === null ? { scope: "admin" } : { scope: "tenant", tenant: row.tenant };
-    },
-  });
-}
-
-/** A new token for the admin, or for one tenant. It is returned once and only its hash is kept. */
-export function generateToken(registry: Registry, tenant: string | null): string {
-  const token = newToken();
-  registry.addToken(hashToken(token), tenant);
-  return token;
-}
-
-/** The same in a data directory, whether a server runs on it or not. */
-export function generateTokenIn(dataDir: string, tenant: string | null): string {
+/** A token in a data directory that no server runs on. It is returned once and only its hash is kept. */
+export async function createTokenIn(
+  dataDir: string,
+  wanted: NewToken,
+): Promise<{ readonly token: string; readonly row: TokenRow }> {
   const paths = dataPaths(dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   using database = openDatabase(paths.database, migrations);
-  return generateToken(
-    createRegistry(database, systemClock, () => {}),
-    tenant,
+  const registry = createRegistry(database, systemClock, () => {});
+  using tokens = createTokens("ten", registry.tokens, systemClock);
+  return await tokens.create(wanted, null);
+}
+
+/** The names that a request mentions: of services as such, and of instances. */
+export function servicesOf({ params, query, body }: Received<Operation>): string[] {
+  const parts = [params, query, body].filter((part) => typeof part === "object" && part !== null);
+  return parts.flatMap((part) => {
+    const { service, instance, instances } = part as {
+      readonly service?: unknown;
+      readonly instance?: { readonly service?: unknown };
+      readonly instances?: unknown;
+    };
+    const named = Array.isArray(instances) ? instances : [];
+    return [service, instance?.service, ...named.map((one) => one?.service)].filter(
+      (name) => typeof name === "string",
+    );
+  });
+}
+
+/** Refuses what is about a service that a token was not made for, before anything is done. To a tenant it does not exist. */
+export function guard(principal: Principal, received: Received<Operation>): void {
+  if (principal.scope === "tenant") return;
+  for (const service of servicesOf(received)) requireService(principal, service);
+}
+
+/** Refuses the processes of instances: by the user that they run as, their session, or the mark that they were started with. */
+export function refuseInstance(
+  registry: Registry,
+  { services }: Config,
+  { pid, uid }: PeerCredentials,
+): Fault | undefined {
+  const isOwnUser = uid === 0 || uid === process.getuid?.();
+  const user = [...services.values()].find(({ limits }) => isUser(limits.user, uid));
+  if (user && !isOwnUser) return refused(user.name);
+  const session = readProcess(pid)?.session;
+  const row = registry.list().find((one) => one.pid !== null && one.pid === session);
+  if (row) return refused(instanceName(row.service, row.id));
+  const isMarked = readVariable(pid, "TEN_NONCE")?.startsWith(`${registry.id}.`);
+  return isMarked ? refused("an instance") : undefined;
+}
+
+function isUser(user: string | undefined, uid: number): boolean {
+  return user !== undefined && userEntry(user)?.uid === uid;
+}
+
+function refused(who: string): Fault {
+  return new Fault(
+    "forbidden",
+    `the socket is not for instances, and this is a process of ${who}`,
+    "give it a token, and the API over HTTP: ten token create NAME --scope read",
   );
 }
 
-function ensureAdminToken(registry: Registry, { adminToken }: DataPaths): void {
-  const known = readSecret(adminToken);
-  if (known !== undefined && registry.tokens().some(({ hash }) => tokenMatches(known, hash))) {
-    chmodSync(adminToken, 0o600);
+const OLD_ADMIN = "old-admin";
+
+/**
+ * A token that an earlier version kept in a file goes on to count under a name of its own; not where an app may serve that
+ * file: then it has been read by whoever wanted to.
+ */
+export async function adoptTokenFile(
+  table: TokenTable,
+  { adminToken, root }: DataPaths,
+  config: Config,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<void> {
+  const token = readSecret(adminToken);
+  if (token === undefined) return;
+  chmodSync(adminToken, 0o600);
+  const hash = hashToken(token);
+  const row = table.rows().get(hash);
+  const exposedBy = servingService(config, root);
+  if (exposedBy !== undefined) {
+    if (row && row.revokedAt === null)
+      await table.write((writer) => {
+        writer.change(hash, { revokedAt: clock.now() });
+        writer.event("token.revoked", `${row.name}: ${exposedBy} may serve its file`);
+      });
+    rmSync(adminToken, { force: true });
+    log.warn(
+      `the token in ${adminToken} was revoked: the workdir of ${exposedBy} contains it, so that the app may have served it; make another: ten token create admin --scope admin`,
+    );
     return;
   }
-  const token = known ?? newToken();
-  registry.addToken(hashToken(token), null);
-  writeSecret(adminToken, token);
+  if (row?.name.startsWith("old-") && row.name !== OLD_ADMIN)
+    await table.write((writer) => writer.change(hash, { name: OLD_ADMIN }));
+  else if (!row && formOf(token, "ten") === "plain" && token.length >= 40)
+    await table.write((writer) => {
+      writer.add({ ...ADMIN, hash, name: OLD_ADMIN, createdAt: clock.now() });
+      writer.event("token.created", `${OLD_ADMIN}: from ${adminToken}`);
+    });
+  else if (!row) log.warn(`${adminToken} holds no token of this server, and nothing is made of it`);
+}
+
+const ADMIN: Omit<TokenRow, "hash" | "name" | "createdAt"> = {
+  scope: "admin",
+  services: null,
+  tenant: null,
+  createdBy: null,
+  expiresAt: null,
+  revokedAt: null,
+  usedAt: null,
+  usedFrom: null,
+};
+
+/** The service whose directory has the data directory in it. */
+export function servingService({ services, path }: Config, dataDir: string): string | undefined {
+  // What stands in a placeholder's place is not known, but all of it lies below what comes before.
+  const directoryOf = (workdir: string) => resolve(dirname(path), workdir.replace(/\{.*$/s, ""));
+  return [...services.values()].find(({ workdir }) => contains(directoryOf(workdir), dataDir))?.name;
+}
+
+function contains(directory: string, path: string): boolean {
+  const way = relative(directory, path);
+  return way === "" || (!way.startsWith("..") && !isAbsolute(way));
+}
+
+/** What the person who makes a token ought to know. */
+export function warningsOf({ services }: Config, row: TokenRow): string[] {
+  const unknown = (row.services ?? []).filter((name) => !services.has(name));
+  const reached = [...services.values()].filter(
+    ({ name, limits }) => (row.services?.includes(name) ?? true) && limits.user === undefined,
+  );
+  const isAsGoodAsAdmin = row.scope === "deploy" && reached.length > 0;
+  return [
+    ...unknown.map((name) => `there is no service ${name} now`),
+    ...(isAsGoodAsAdmin
+      ? [
+          `as good as admin here: ${reached.map(({ name }) => name).join(", ")} ${reached.length > 1 ? "run" : "runs"} as ten's own user, and so does what this token deploys; give the service a user`,
+        ]
+      : []),
+  ];
 }

@@ -1,35 +1,45 @@
 // The handlers of ten's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
-import type { Peer } from "../../api/access.ts";
-import type { LoginCode } from "../../api/login-link.ts";
+
+import type { z } from "zod";
+import { followRows, map } from "../../api/follow.ts";
+import type { GiveLoginCode } from "../../api/login-link.ts";
+import { mayUse, type Principal } from "../../api/principal.ts";
 import type { Handlers } from "../../api/server.ts";
+import { tokenHandlers } from "../../api/token-operations.ts";
+import type { TokenRow, Tokens } from "../../api/tokens.ts";
 import { Fault } from "../../core/fault.ts";
 import { type InstanceName, instanceName, parseInstance } from "../../core/name.ts";
 import { select } from "../../core/rollout.ts";
+import { startOf } from "../../core/since.ts";
 import type { Control } from "../operations/control.ts";
 import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
-import type { Caller } from "./caller.ts";
+import type { EventRow, HistoryRow } from "../registry/registry.ts";
 import type { TenContract } from "./contract.ts";
-import type { InstanceView, ServiceSplit } from "./shapes.ts";
+import type { EventView, eventQuery, InstanceView, LastChange, ServiceSplit, SplitView } from "./shapes.ts";
 import { naming, type View } from "./view.ts";
 
 export interface HandlerParts {
   readonly control: Control;
   readonly view: View;
-  describeConfig(): Record<string, unknown>;
-  metrics(): string;
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+  describeConfig(isShown: (service: string) => boolean): Record<string, unknown>;
+  metrics(isShown: (service: string) => boolean): string;
   /** A login link for the dashboard, in parts. */
-  loginCode(peer: Peer): LoginCode;
+  readonly loginCode: GiveLoginCode;
+  readonly tokens: Tokens;
+  warningsOf(row: TokenRow): readonly string[];
 }
 
 /** Lines of output beside each instance that has failed. */
 const SHOWN_LINES = 5;
 
-export function createHandlers(parts: HandlerParts): Handlers<TenContract, Caller> {
+export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
   const { control, view } = parts;
   const { traffic, lifecycle, deploys, registry, supervisor } = control;
 
   /** The instance that a call names, of a service that there is, for a caller who may touch it. */
-  function own(caller: Caller, name: InstanceName): InstanceName {
+  function own(caller: Principal, name: InstanceName): InstanceName {
     requireTouch(caller, name);
     // Without the hint that names the others. And what others deploy as a tenant's version is not the tenant's.
     if (caller.tenant !== undefined && !registry.find(name.service, name.id)) throw absent(name);
@@ -37,7 +47,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     return name;
   }
 
-  function requireLogs(caller: Caller, service: string | undefined): void {
+  function requireLogs(caller: Principal, service: string | undefined): void {
     if (service === undefined) return;
     if (caller.tenant === undefined) control.requireKnown(service);
     else own(caller, { service, id: caller.tenant });
@@ -56,6 +66,13 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     return { ...one, last_output: [...output] };
   }
 
+  function lastChanges(instances: readonly InstanceView[]): LastChange[] {
+    const services = [...new Set(instances.map(({ service }) => service))];
+    return services.flatMap((service) =>
+      registry.history(service, 1).map((change) => ({ service, ...toHistory(change) })),
+    );
+  }
+
   function splitOf(service: string): ServiceSplit {
     return { service, split: view.split(service), maintenance: view.maintenance(service) };
   }
@@ -65,10 +82,10 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
     async listInstances({ query, principal }) {
       const instances = view
         .list(query.service)
-        .filter((one) => mayTouch(principal, one.id.slice(one.service.length + 1)));
+        .filter((one) => mayTouch(principal, one.service, one.id.slice(one.service.length + 1)));
       const isShown = (service: string) =>
         principal.tenant === undefined
-          ? (query.service ?? service) === service
+          ? (query.service ?? service) === service && mayUse(principal, service)
           : instances.some((one) => one.service === service);
       const shown: InstanceView[] = [];
       // One after the other: each takes a descriptor, which visitors need as well.
@@ -76,16 +93,22 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       return {
         instances: shown,
         maintenance: view.underMaintenance().filter(({ service }) => isShown(service)),
+        changes: principal.tenant === undefined ? lastChanges(instances) : [],
       };
     },
     async spawn({ body, principal }) {
       requireTouch(principal, { service: body.service, id: body.id });
-      const { service, id, version = id, weight } = body;
-      return withSplit(lifecycle.spawn({ service, id, version, weight }));
+      const { service, id } = body;
+      const known = registry.find(service, id);
+      // What its siblings have says nothing about a tenant's part.
+      const isTenant = principal.tenant !== undefined;
+      const weight = body.weight ?? (isTenant ? (known?.weight ?? 0) : undefined);
+      const version = body.version ?? (isTenant ? known?.version : undefined) ?? id;
+      return forCaller(principal, await withSplit(lifecycle.spawn({ service, id, version, weight })));
     },
     async stop({ params, query, principal }) {
       const { service, id } = own(principal, params.instance);
-      return withSplit(lifecycle.stop(service, [id], query.force));
+      return forCaller(principal, await withSplit(lifecycle.stop(service, [id], query.force)));
     },
     async stopAll({ body, principal }) {
       const names = body.instances.map((name) => own(principal, name));
@@ -94,7 +117,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       const changes: (TrafficChange & ServiceSplit)[] = [];
       for (const [service, those] of byService) {
         const ids = [...new Set(those.map(({ id }) => id))];
-        changes.push(await withSplit(lifecycle.stop(service, ids, body.force)));
+        changes.push(forCaller(principal, await withSplit(lifecycle.stop(service, ids, body.force))));
       }
       return { changes };
     },
@@ -186,17 +209,20 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
       requireLogs(principal, query.service);
       return control.logs.follow(ownLogs(principal, query), signal);
     },
-    events: ({ query }) => ({
-      events: registry
-        .events({ limit: query.limit, ...(query.after !== undefined && { after: query.after }) })
-        .map(({ at, instance, ...event }) => ({
-          ...event,
-          at: new Date(at).toISOString(),
-          id: instance,
-          instance: instance === null ? null : instanceName(event.service, instance),
-        })),
-    }),
-    config: () => parts.describeConfig(),
+    history({ params: { service }, query }) {
+      control.requireKnown(service);
+      return { service, changes: registry.history(service, query.limit).map(toHistory) };
+    },
+    events: ({ query, principal }) => ({ events: eventsFor(principal, query).map(toEvent) }),
+    followEvents({ query, principal, signal }) {
+      const isMeant = (row: EventRow) => isEventMeant(principal, query, row);
+      const past = query.limit === 0 ? [] : eventsFor(principal, query);
+      return map(
+        followRows(past, (call) => registry.onEvent(call), isMeant, signal),
+        toEvent,
+      );
+    },
+    config: ({ principal }) => parts.describeConfig((service) => mayUse(principal, service)),
     async reload({ body, signal }, report) {
       const done = await control.reload(
         body.restart_changed,
@@ -212,18 +238,69 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract, Calle
         restarted: [...done.restarted],
       };
     },
-    metrics: () => parts.metrics(),
-    loginCode: ({ peer }) => parts.loginCode(peer),
+    metrics: ({ principal }) => parts.metrics((service) => mayUse(principal, service)),
+    ...tokenHandlers(parts.tokens, parts.warningsOf),
+    loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),
+  };
+
+  function eventsFor({ services }: Principal, { since, by: actor, ...query }: EventQuery) {
+    return registry.events({ ...query, services, actor, sinceMs: since && startOf(since, parts.now()) });
+  }
+}
+
+type EventQuery = z.output<typeof eventQuery>;
+
+/** The same as `eventsFor`, of an event that has just come. */
+function isEventMeant(principal: Principal, { service, kind, by }: EventQuery, row: EventRow): boolean {
+  return (
+    (service ?? row.service) === row.service &&
+    (kind ?? row.kind) === row.kind &&
+    (by ?? row.actor) === row.actor &&
+    mayUse(principal, row.service)
+  );
+}
+
+function toEvent({ at, instance, actor, origin, before, after, ...event }: EventRow): EventView {
+  return {
+    ...event,
+    at: new Date(at).toISOString(),
+    id: instance,
+    instance: instance === null ? null : instanceName(event.service, instance),
+    by: actor,
+    from: origin,
+    before: before && inPercent(Object.entries(before)),
+    after: after && inPercent(Object.entries(after)),
   };
 }
 
-function mayTouch(caller: Caller, id: string): boolean {
-  return caller.tenant === undefined || caller.tenant === id;
+function toHistory({ at, command, actor, before, after }: HistoryRow) {
+  return {
+    at: new Date(at).toISOString(),
+    command,
+    by: actor,
+    before: inPercent(before),
+    after: inPercent(after),
+  };
+}
+
+function inPercent(weights: Iterable<readonly [string, number]>): Record<string, number> {
+  return Object.fromEntries(Array.from(weights, ([id, weight]) => [id, weight / 100]));
+}
+
+/** A tenant is told of its own instance only. */
+function forCaller<A extends { readonly split: SplitView }>({ tenant }: Principal, answer: A): A {
+  if (tenant === undefined) return answer;
+  const own = answer.split.filter(({ id, service }) => id === instanceName(service, tenant));
+  return { ...answer, split: own, undo: null };
+}
+
+function mayTouch(caller: Principal, service: string, id: string): boolean {
+  return mayUse(caller, service) && (caller.tenant === undefined || caller.tenant === id);
 }
 
 /** What a tenant may not touch does not exist for it. */
-function requireTouch(caller: Caller, name: InstanceName): void {
-  if (mayTouch(caller, name.id)) return;
+function requireTouch(caller: Principal, name: InstanceName): void {
+  if (caller.tenant === undefined || mayTouch(caller, name.service, name.id)) return;
   throw absent(name);
 }
 
@@ -232,9 +309,13 @@ function absent({ service, id }: InstanceName): Fault {
 }
 
 /** What others deploy as a tenant's version is not the tenant's. */
-function ownLogs<Q extends { id?: string | undefined }>(caller: Caller, query: Q): Q & { exact?: true } {
-  if (caller.tenant === undefined) return query;
+function ownLogs<Q extends { id?: string | undefined }>(
+  caller: Principal,
+  query: Q,
+): Q & { exact?: true; services?: readonly string[] } {
+  const { services } = caller;
+  if (caller.tenant === undefined) return { ...query, ...(services && { services }) };
   if (query.id !== undefined && query.id !== caller.tenant)
     throw new Fault("not_found", `there is no instance ${query.id}`);
-  return { ...query, id: caller.tenant, exact: true };
+  return { ...query, id: caller.tenant, exact: true, ...(services && { services }) };
 }

@@ -13,6 +13,7 @@ const instance = checked(parseInstance);
 export const weight = checkedNumber(parseWeight);
 
 const percent = z.number();
+const weights = z.record(z.string(), percent);
 const state = z.enum(["starting", "healthy", "unhealthy", "draining", "sleeping", "stopped", "failed"]);
 
 /** The name of an instance, `api:v2`; `id` is the same, as older clients know it. */
@@ -116,6 +117,35 @@ export const event = z.object({
   id: z.string().nullable(),
   kind: z.string(),
   detail: z.string(),
+  /** On whose behalf (the name of a token, the user at the socket), from where, by which operation; null: ten by itself. */
+  by: z.string().nullable(),
+  from: z.string().nullable(),
+  operation: z.string().nullable(),
+  /** Of traffic: the weights of the service's instances by id, in percent. */
+  before: weights.nullable(),
+  after: weights.nullable(),
+});
+export type EventView = z.infer<typeof event>;
+
+export const historyEntry = z.object({
+  at: z.string(),
+  command: z.string(),
+  by: z.string().nullable(),
+  before: weights,
+  after: weights,
+});
+
+/** The last change of a service's traffic, shown beside its instances. */
+export const lastChange = historyEntry.extend({ service: z.string() });
+export type LastChange = z.infer<typeof lastChange>;
+
+export const eventQuery = z.strictObject({
+  after: z.coerce.number().int().optional(),
+  since: checked(parseSince).optional(),
+  service: service.optional(),
+  kind: z.string().max(100).optional(),
+  by: z.string().max(200).optional(),
+  limit: count(100, 10_000),
 });
 
 export const logQuery = z.strictObject({

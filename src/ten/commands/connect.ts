@@ -3,14 +3,16 @@ import { dirname, resolve } from "node:path";
 import { createClient } from "../../api/client.ts";
 import { type Endpoint, parseServerUrl, unreachableAt } from "../../api/dial.ts";
 import type { Context } from "../../cli/command.ts";
+import { tokenFor } from "../../cli/credentials.ts";
 import { Fault } from "../../core/fault.ts";
 import { contract, type TenClient } from "../api/contract.ts";
 import { findConfig, readDocument } from "../config/config.ts";
 import { dataPaths } from "../config/paths.ts";
 
 /** The client of the server that the flags, the environment or the nearest tenement.toml point to. Does not dial yet. */
-export function connect({ globals, out, program }: Context): TenClient {
-  const endpoint = endpointOf(globals);
+export function connect(context: Context): TenClient {
+  const { out, program } = context;
+  const endpoint = endpointOf(context);
   return createClient(contract, {
     endpoint,
     product: `ten/${program.version}`,
@@ -19,8 +21,12 @@ export function connect({ globals, out, program }: Context): TenClient {
   });
 }
 
-function endpointOf({ server, token, dataDir, config }: Context["globals"]): Endpoint {
-  if (server !== undefined) return { url: parseServerUrl(server), token };
+function endpointOf(context: Context): Endpoint {
+  const { server, dataDir, config } = context.globals;
+  if (server !== undefined) {
+    const url = parseServerUrl(server);
+    return { url, token: tokenFor(context, url) };
+  }
   return { socket: dataPaths(dataDirOf(process.cwd(), dataDir, config)).socket };
 }
 

@@ -6,7 +6,7 @@ import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
 import { watch } from "../../cli/watch.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import type { InstanceView } from "../api/shapes.ts";
+import type { InstanceView, LastChange } from "../api/shapes.ts";
 import { connect } from "./connect.ts";
 import { maintenanceLine } from "./report.ts";
 
@@ -28,7 +28,7 @@ export default command({
     const { args, out, signal } = context;
     const client = connect(context);
     const frame = async () => {
-      const { instances, maintenance } = await client.listInstances({}, { signal });
+      const { instances, maintenance, changes } = await client.listInstances({}, { signal });
       const shown = args.all
         ? instances
         : instances.filter(({ state }) => state !== "stopped" && state !== "failed");
@@ -36,8 +36,9 @@ export default command({
       const text = () =>
         (shown.length > 0 ? table(out, shown) : empty(hidden)) +
         shown.map((one) => reason(one) + lastOutput(out, one) + (args.all ? difference(one) : "")).join("") +
-        maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("");
-      return { value: { instances: shown, maintenance }, text };
+        maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("") +
+        changes.map((change) => changeLine(out, change)).join("");
+      return { value: { instances: shown, maintenance, changes }, text };
     };
     if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);
     else {
@@ -89,6 +90,11 @@ function difference({ id, version, service, differs }: InstanceView): string {
   if (differs.length === 0) return "";
   const apply = `ten deploy ${service} --version ${version} --replace`;
   return `${id}: not as tenement.toml has it now (${differs.join(", ")}); to apply that: ${apply}\n`;
+}
+
+/** Who has moved traffic last. */
+function changeLine(out: Output, { service, at, by, command: line }: LastChange): string {
+  return out.paint("gray", `${service}: ${line}, by ${by ?? "ten"} at ${at}\n`);
 }
 
 function lastOutput(out: Output, { id, last_output = [] }: InstanceView): string {

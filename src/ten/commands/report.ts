@@ -41,6 +41,17 @@ export function maintenanceLine(out: Output, service: string, since: string): st
   return `${what} since ${since}: visitors get 503 until: ten maintenance ${service} off\n`;
 }
 
+/** What has changed, `v1 90 -> 0, v2 10 -> 100`. */
+export function weightsText(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+): string {
+  return Object.entries(after)
+    .filter(([id, weight]) => (before[id] ?? 0) !== weight)
+    .map(([id, weight]) => `${id} ${before[id] ?? 0} -> ${weight}`)
+    .join(", ");
+}
+
 const BAR_WIDTH = 25;
 
 /** One line an instance: its weight, its share of the traffic now, and a bar. */

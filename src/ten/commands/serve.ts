@@ -1,7 +1,7 @@
 // `ten serve`: the supervisor and the proxy, until a signal ends them.
 import { resolve } from "node:path";
 import { command } from "../../cli/command.ts";
-import { listenArgs, listenHost, serveUntilSignal } from "../../cli/serve.ts";
+import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { createLog } from "../../platform/log.ts";
 import { systemClock } from "../../platform/time/clock.ts";
@@ -21,7 +21,8 @@ export default command({
   ownSignals: true,
   async run(context) {
     const { args, globals, out, program } = context;
-    const { domain, port, admin } = args;
+    const { domain, port } = args;
+    const { reach, address: admin } = readAdmin(args.admin);
     const dataDir = globals.dataDir === undefined ? {} : { dataDir: resolve(globals.dataDir) };
     const readConfig = () => loadConfig(process.cwd(), globals.config, { domain, ...dataDir });
     const config = readConfig();
@@ -35,6 +36,7 @@ export default command({
       port,
       domain,
       admin,
+      reach,
       version: program.version,
       environment: inheritedEnvironment(),
       clock: systemClock,

@@ -1,33 +1,74 @@
-// `ten token-gen`: makes a token for the HTTP API, while the server runs or without it.
+// `ten token-gen`: makes a token with a made-up name, while the server runs or without it.
 import { option } from "../../cli/argument.ts";
-import { command } from "../../cli/command.ts";
-import { Fault } from "../../core/fault.ts";
+import { type Context, command } from "../../cli/command.ts";
+import { createToken, type MadeToken, type WantedToken } from "../../cli/token-command.ts";
+import { loadConfig } from "../config/config.ts";
+import { dataPaths } from "../config/paths.ts";
 import { readLabel } from "./arguments.ts";
-import { dataDirOf } from "./connect.ts";
+import { connect, dataDirOf } from "./connect.ts";
 
 export default command({
   name: "token-gen",
-  summary: "Make a token for the HTTP API",
+  summary: "Make a token for the HTTP API, with a made-up name",
   description:
-    "It is shown once; only a hash of it is kept. A tenant's token sees and touches only instances whose id is the tenant's.",
+    "It is shown once; only a hash of it is kept. An admin's is also kept in the file api_token in the data directory, where no service may serve it. A tenant's token sees and touches only instances whose id is the tenant's. ten token create has names, scopes and an end.",
   examples: [
     ["ten token-gen", "an admin's token"],
     ["ten token-gen --tenant acme", "for instances with the id acme"],
   ],
   args: { tenant: option("The tenant that the token is for", { hint: "ID", read: readLabel }) },
-  async run({ args, globals, out }) {
-    if (globals.server !== undefined) {
-      throw new Fault(
-        "usage",
-        "tokens are made where the data directory is",
-        "run it on the server's machine, without --server",
-      );
-    }
-    const { generateTokenIn } = await import("../api/auth.ts");
-    const dataDir = dataDirOf(process.cwd(), globals.dataDir, globals.config);
-    const token = generateTokenIn(dataDir, args.tenant ?? null);
-    const heading = args.tenant === undefined ? "Admin token" : `Token of tenant ${args.tenant}`;
-    out.data({ token, tenant: args.tenant ?? null }, () => `${heading} (shown once):\n\n  ${token}\n`);
+  async run(context) {
+    const { args, out, globals } = context;
+    const { tenant } = args;
+    const kind = tenant === undefined ? "admin" : "tenant";
+    const name = `${kind}-${crypto.randomUUID().slice(0, 8)}`;
+    const wanted: WantedToken = { name, scope: kind, ...(tenant !== undefined && { tenant }) };
+    const { token } = await createToken(context, { connect, createHere: createTokenHere }, wanted);
+    const heading = tenant === undefined ? "Admin token" : `Token of tenant ${tenant}`;
+    out.data({ token, tenant: tenant ?? null, name }, () => `${heading} (shown once):\n\n  ${token}\n`);
+    if (tenant === undefined && globals.server === undefined) await keepInFile(context, token);
     return 0;
   },
 });
+
+/** As the original did; not where an app may serve the file. */
+async function keepInFile({ globals, out }: Context, token: string): Promise<void> {
+  const { writeSecret } = await import("../../platform/storage/atomic-file.ts");
+  const { servingService } = await import("../api/auth.ts");
+  const dataDir = dataDirOf(process.cwd(), globals.dataDir, globals.config);
+  const { adminToken, root } = dataPaths(dataDir);
+  const exposedBy = servingServiceIn(globals.config, (config) => servingService(config, root));
+  if (exposedBy !== undefined)
+    return out.warn(
+      `it is not kept in ${adminToken}: the workdir of ${exposedBy} contains the data directory`,
+    );
+  writeSecret(adminToken, token);
+}
+
+/** A configuration that is not there, or not right, has no service that serves anything. */
+function servingServiceIn(
+  path: string | undefined,
+  find: (config: ReturnType<typeof loadConfig>) => string | undefined,
+): string | undefined {
+  try {
+    return find(loadConfig(process.cwd(), path));
+  } catch {
+    return undefined;
+  }
+}
+
+/** In the data directory, where no server runs. */
+export async function createTokenHere({ globals }: Context, wanted: WantedToken): Promise<MadeToken> {
+  const { createTokenIn } = await import("../api/auth.ts");
+  const { made } = await import("../../api/token-operations.ts");
+  const dataDir = dataDirOf(process.cwd(), globals.dataDir, globals.config);
+  const { expires_secs: seconds, name, scope, services, tenant } = wanted;
+  const { token, row } = await createTokenIn(dataDir, {
+    name,
+    scope,
+    services,
+    tenant,
+    expiresMs: seconds && seconds * 1000,
+  });
+  return made(token, row, []);
+}

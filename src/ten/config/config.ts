@@ -1,8 +1,10 @@
 // The configuration: tenement.toml found, read, checked as a whole, and turned into what the server works with.
+
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
+import type { AdminReach } from "../../api/reach.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import { type Ephemeral, isEphemeral, type PortRange, readEphemeral } from "../../platform/net/ports.ts";
@@ -42,6 +44,8 @@ export interface Settings {
   readonly workers: number | "auto";
   /** IP addresses and CIDR networks. */
   readonly trustedProxies: readonly string[];
+  /** Who reaches the admin side on the visitors' listener. */
+  readonly admin: AdminReach;
 }
 
 /** One proxies inside the server's process, more beside it. */
@@ -215,6 +219,7 @@ function toConfig(
       ports: portRange(settings.ports),
       workers: settings.workers,
       trustedProxies: settings.trusted_proxies,
+      admin: settings.admin,
     },
     services: new Map(
       Object.entries(document.service).map(([name, service]) => [

@@ -1,5 +1,7 @@
 // The shape of tenement.toml as people write it: keys, allowed values and defaults, checked key by key.
+
 import { z } from "zod";
+import { REACHES } from "../../api/reach.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { parseLabel } from "../../core/name.ts";
 import { quote } from "../../core/quote.ts";
@@ -119,6 +121,7 @@ const settingsShape = z.object(
     workers: z
       .union([z.int(workers).min(1, workers).max(256, workers), z.literal("auto")], workers)
       .default(1),
+    admin: z.enum(REACHES, expected('"socket", "loopback" or "public"')).default("loopback"),
     trusted_proxies: list(
       "addresses and networks",
       text("an address or network", (value) => createTrust([value])),

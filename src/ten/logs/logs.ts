@@ -1,6 +1,6 @@
 // What instances wrote: the last lines of their files in time order, and what is appended from then on.
 import { type InstanceName, instanceName } from "../../core/name.ts";
-import type { Since } from "../../core/since.ts";
+import { type Since, startOf } from "../../core/since.ts";
 import { createLineFollower, type Line, type LineFollower, readTail } from "../../platform/logs/log-file.ts";
 import { createLogIndexer, type LogIndexer, readLogTimes } from "../../platform/logs/log-index.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
@@ -22,6 +22,8 @@ export interface LogLine {
 /** Which lines are asked for. */
 export interface LogQuery {
   readonly service?: string | undefined;
+  /** The only services whose lines are meant; undefined: all. */
+  readonly services?: readonly string[];
   /** An instance's id or a version. */
   readonly id?: string | undefined;
   readonly limit: number;
@@ -152,8 +154,9 @@ class InstanceLogs implements Logs {
   }
 
   /** The instance of that id, or else all that carry the version. */
-  #rowsOf({ service, id, exact }: Query): readonly InstanceRow[] {
-    const rows = this.#parts.registry.list(service);
+  #rowsOf({ service, services, id, exact }: Query): readonly InstanceRow[] {
+    const all = this.#parts.registry.list(service);
+    const rows = services ? all.filter((row) => services.includes(row.service)) : all;
     if (id === undefined) return rows;
     const named = rows.filter((row) => row.id === id);
     return named.length > 0 || exact ? named : rows.filter((row) => row.version === id);
@@ -179,7 +182,7 @@ class InstanceLogs implements Logs {
   }
 
   #momentOf(since: Since): number {
-    return "atMs" in since ? since.atMs : this.#parts.clock.now() - since.agoMs;
+    return startOf(since, this.#parts.clock.now());
   }
 
   /** What has been appended since the last look, and whether anything was, matching or not. */

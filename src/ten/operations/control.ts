@@ -22,7 +22,7 @@ import { createIdle } from "./idle.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { createOnDemand } from "./on-demand.ts";
-import { createReload, readWhole, staleKeys } from "./reload.ts";
+import { createReload, differencesBetween, readWhole, staleKeys } from "./reload.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
 export interface Control extends Disposable {
@@ -85,6 +85,8 @@ export function createControl(parts: ControlParts): Control {
     const before = inForce;
     const after = readWhole(before, parts.readConfig);
     if (Bun.deepEquals(before, after)) return { before, after };
+    const changed = differencesBetween(before, after).map(({ key }) => key);
+    await registry.write((writer) => writer.event("", null, "reload", changed.join(", ")));
     inForce = after;
     supervisor.recheck();
     await routes.publish();

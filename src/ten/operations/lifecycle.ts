@@ -169,6 +169,7 @@ async function restart(
   const release = anew ? configured(context, service).release : row.release;
   if (row.desired === "stopped")
     await registry.write((writer) => writer.update(row, { desired: "running", restarts: 0, release }));
+  else await registry.write((writer) => writer.event(service, id, "restart", `version ${row.version}`));
   const { startupTimeoutMs: timeoutMs } = rulesOf(context, service);
   await supervisor.restart(row, "restarted by the operator", {
     build: { version: row.version, release },
@@ -187,10 +188,7 @@ function requireStopped({ registry, supervisor }: Context, service: string, id: 
 
 async function forget(context: Context, service: string, id: string): Promise<void> {
   const row = requireStopped(context, service, id);
-  await context.registry.write((writer) => {
-    writer.remove(row);
-    writer.event(service, id, "removed", row.reason);
-  });
+  await context.registry.write((writer) => writer.remove(row));
   context.supervisor.forget(row);
   await context.routes.publish();
 }

@@ -12,7 +12,7 @@ import { SplitChange } from "./split.tsx";
 interface ConfirmProps {
   readonly act: Act;
   readonly client: TenClient;
-  readonly isAdmin: boolean;
+  readonly mayRelease: boolean;
   readonly onClose: () => void;
   readonly onDone: (outcome: Outcome) => void;
 }

@@ -2,7 +2,6 @@
 import { useState } from "preact/hooks";
 import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import type { Visitor } from "../../api/page/server.ts";
-import type { Caller } from "../api/caller.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
@@ -11,14 +10,16 @@ import { type EventView, type Instances, useTen } from "./live.ts";
 import { Service } from "./service.tsx";
 
 interface DashboardProps {
-  readonly visitor: Visitor<Caller>;
+  readonly visitor: Visitor;
   readonly client: TenClient;
   readonly onLeave: () => void;
 }
 
 export function Dashboard({ visitor: { principal, product }, client, onLeave }: DashboardProps) {
-  const isAdmin = principal.scope === "admin";
-  const live = useTen(client, isAdmin);
+  const { scope } = principal;
+  const mayRelease = scope === "admin" || scope === "deploy";
+  const seesEvents = scope !== "tenant";
+  const live = useTen(client, seesEvents);
   const [filter, setFilter] = useState("");
   const [openId, setOpenId] = useState<string>();
   const [act, setAct] = useState<Act>();
@@ -38,20 +39,20 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
     live,
     onLeave,
   };
-  const common = { client, isAdmin, onAct: setAct };
+  const common = { client, mayRelease, onAct: setAct };
   return (
     <>
       <Frame
         {...frame}
-        who={principal.tenant ?? "admin"}
+        who={principal.name}
         onFilter={setFilter}
-        events={isAdmin ? <Events events={live.events} subject={subjectOf} /> : null}
+        events={seesEvents ? <Events events={live.events} subject={subjectOf} /> : null}
       >
         {!open && notes}
         {live.seen && <Services seen={live.seen} filter={filter} onOpen={setOpenId} {...common} />}
       </Frame>
       {open && (
-        <Detail one={open} onClose={() => setOpenId(undefined)} {...common}>
+        <Detail one={open} mayAct={scope !== "read"} onClose={() => setOpenId(undefined)} {...common}>
           {notes}
         </Detail>
       )}
@@ -67,7 +68,7 @@ function subjectOf({ service, instance }: EventView): string {
 interface ServicesProps {
   readonly seen: Instances;
   readonly filter: string;
-  readonly isAdmin: boolean;
+  readonly mayRelease: boolean;
   readonly onAct: (act: Act) => void;
   readonly onOpen: (id: string) => void;
 }
@@ -78,6 +79,7 @@ function Services({ seen, filter, ...rest }: ServicesProps) {
     words.every((word) => `${id} ${version} ${state}`.includes(word)),
   );
   const since = new Map(seen.maintenance.map((one) => [one.service, one.since]));
+  const changes = new Map(seen.changes.map((one) => [one.service, one]));
   const services = Map.groupBy(found, ({ service }) => service);
   if (words.length === 0)
     for (const service of since.keys()) services.set(service, services.get(service) ?? []);
@@ -92,7 +94,14 @@ function Services({ seen, filter, ...rest }: ServicesProps) {
   return (
     <>
       {[...services].sort().map(([name, instances]) => (
-        <Service key={name} name={name} instances={instances} maintenance={since.get(name)} {...rest} />
+        <Service
+          key={name}
+          name={name}
+          instances={instances}
+          maintenance={since.get(name)}
+          change={changes.get(name)}
+          {...rest}
+        />
       ))}
     </>
   );

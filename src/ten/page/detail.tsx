@@ -12,14 +12,16 @@ import { State } from "./service.tsx";
 interface DetailProps {
   readonly one: InstanceView;
   readonly client: TenClient;
-  readonly isAdmin: boolean;
+  readonly mayRelease: boolean;
+  /** Whether it may be started and stopped. */
+  readonly mayAct: boolean;
   readonly onAct: (act: Act) => void;
   readonly onClose: () => void;
   /** What the last commands led to. */
   readonly children: ComponentChildren;
 }
 
-export function Detail({ one, client, isAdmin, onAct, onClose, children }: DetailProps) {
+export function Detail({ one, client, mayRelease, mayAct, onAct, onClose, children }: DetailProps) {
   const { service } = one;
   const id = labelOf(one.id);
   const isStopped = one.state === "stopped";
@@ -32,10 +34,10 @@ export function Detail({ one, client, isAdmin, onAct, onClose, children }: Detai
     <Dialog title={one.id} shape="drawer" onClose={onClose}>
       {children}
       <div class="acts">
-        {isAdmin && !isStopped && act("weight", "Weight…")}
-        {isAdmin && !isStopped && act("route", "Route to it…")}
-        {act(isStopped ? "start" : "restart", isStopped ? "Start…" : "Restart…")}
-        {!isStopped && act("stop", "Stop…")}
+        {mayRelease && !isStopped && act("weight", "Weight…")}
+        {mayRelease && !isStopped && act("route", "Route to it…")}
+        {mayAct && act(isStopped ? "start" : "restart", isStopped ? "Start…" : "Restart…")}
+        {mayAct && !isStopped && act("stop", "Stop…")}
       </div>
       <dl class="facts">{facts(one).map(([name, value]) => fact(name, value))}</dl>
       <LogView key={one.id} client={client} service={service} id={id} />

@@ -8,10 +8,10 @@ export type Instances = Answer<TenContract["listInstances"]>;
 export type EventView = Answer<TenContract["events"]>["events"][number];
 export type TenLive = Live<Instances, EventView>;
 
-/** Events are the admin's alone; `isAdmin` false leaves them out. */
-export function useTen(client: TenClient, isAdmin: boolean): TenLive {
+/** Events are not for tenants: `seesEvents` false leaves them out. */
+export function useTen(client: TenClient, seesEvents: boolean): TenLive {
   return useLive<Instances, EventView>({
     state: (signal) => client.listInstances({}, { signal }),
-    events: async (query, signal) => (isAdmin ? (await client.events({ query }, { signal })).events : []),
+    events: async (query, signal) => (seesEvents ? (await client.events({ query }, { signal })).events : []),
   });
 }

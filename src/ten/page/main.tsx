@@ -2,7 +2,6 @@
 import { render } from "preact";
 import { Gate } from "../../api/page/gate.tsx";
 import { createPageServer } from "../../api/page/server.ts";
-import type { Caller } from "../api/caller.ts";
 import type { TenContract } from "../api/contract.ts";
 import { Dashboard } from "./dashboard.tsx";
 import { ways } from "./ways.ts" with { type: "macro" };
@@ -15,8 +14,7 @@ const advice = (
       prints.
     </p>
     <p>
-      The admin's token is in <code>api_token</code> in the data directory; <code>ten token-gen</code> makes
-      others.
+      <code>ten token create NAME --scope admin</code> makes a token.
     </p>
   </>
 );
@@ -25,7 +23,7 @@ render(
   <Gate
     name="ten"
     advice={advice}
-    connect={(onLoggedOut) => createPageServer<TenContract, Caller>(operations, onLoggedOut)}
+    connect={(onLoggedOut) => createPageServer<TenContract>(operations, onLoggedOut)}
   >
     {(visitor, { client }, leave) => <Dashboard visitor={visitor} client={client} onLeave={leave} />}
   </Gate>,

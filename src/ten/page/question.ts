@@ -25,7 +25,7 @@ interface Asked {
   readonly act: Act;
   readonly client: TenClient;
   /** Whether the visitor may see whole splits: the admin. */
-  readonly isAdmin: boolean;
+  readonly mayRelease: boolean;
   readonly onDone: (outcome: Outcome) => void;
 }
 
@@ -33,8 +33,8 @@ const NO_CHOICE: Choice = { percent: 0, from: undefined, to: "", force: false };
 /** What the server may refuse to protect traffic; a mistake stays one. */
 const FORCED: ReadonlySet<Act["kind"]> = new Set(["weight", "route", "stop"]);
 
-export function useQuestion({ act, client, isAdmin, onDone }: Asked): Question {
-  const hasOutlook = isAdmin && (FORCED.has(act.kind) || act.kind === "rollback");
+export function useQuestion({ act, client, mayRelease, onDone }: Asked): Question {
+  const hasOutlook = mayRelease && (FORCED.has(act.kind) || act.kind === "rollback");
   const [split, setSplit] = useState<SplitView>();
   const [foreseen, setForeseen] = useState<SplitView>();
   const [choice, setChoice] = useState(NO_CHOICE);

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { Cards, Cell } from "../../api/page/cards.tsx";
 import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
-import type { InstanceView } from "../api/shapes.ts";
+import type { InstanceView, LastChange } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { labelOf, type VersionShare, versionShares } from "./plan.ts";
 import { colourOf, SplitBar } from "./split.tsx";
@@ -11,8 +11,9 @@ interface ServiceProps {
   readonly name: string;
   readonly instances: readonly InstanceView[];
   /** Since when it is under maintenance. */
+  readonly change: LastChange | undefined;
   readonly maintenance: string | undefined;
-  readonly isAdmin: boolean;
+  readonly mayRelease: boolean;
   readonly onAct: (act: Act) => void;
   readonly onOpen: (id: string) => void;
 }
@@ -20,7 +21,7 @@ interface ServiceProps {
 /** More rows than that are asked for: nobody reads a thousand. */
 const ROWS = 100;
 
-export function Service({ name, instances, maintenance, isAdmin, onAct, onOpen }: ServiceProps) {
+export function Service({ name, instances, maintenance, change, mayRelease, onAct, onOpen }: ServiceProps) {
   const [isWhole, setWhole] = useState(false);
   const [hasStopped, setStopped] = useState(false);
   const versions = versionShares(instances);
@@ -38,8 +39,13 @@ export function Service({ name, instances, maintenance, isAdmin, onAct, onOpen }
             maintenance
           </span>
         )}
+        {change && (
+          <span class="count" title={`${change.command}, at ${new Date(change.at).toLocaleString()}`}>
+            last changed by {change.by ?? "ten"}
+          </span>
+        )}
         <span class="count">{running.length === 1 ? "1 instance" : `${running.length} instances`}</span>
-        {isAdmin && (
+        {mayRelease && (
           <div class="acts">
             <button type="button" onClick={() => onAct({ kind: "route", service: name })}>
               Route…
@@ -55,7 +61,7 @@ export function Service({ name, instances, maintenance, isAdmin, onAct, onOpen }
       </header>
       <SplitBar versions={versions} />
       {shown.length > 0 && (
-        <Table rows={shown} versions={versions} isAdmin={isAdmin} onAct={onAct} onOpen={onOpen} />
+        <Table rows={shown} versions={versions} mayRelease={mayRelease} onAct={onAct} onOpen={onOpen} />
       )}
       <div class="more">
         {shown.length < listed.length && (
@@ -78,7 +84,7 @@ export function Service({ name, instances, maintenance, isAdmin, onAct, onOpen }
   );
 }
 
-interface TableProps extends Pick<ServiceProps, "isAdmin" | "onAct" | "onOpen"> {
+interface TableProps extends Pick<ServiceProps, "mayRelease" | "onAct" | "onOpen"> {
   readonly rows: readonly InstanceView[];
   readonly versions: readonly VersionShare[];
 }
@@ -95,12 +101,12 @@ function Table({ rows, versions, ...rest }: TableProps) {
   );
 }
 
-interface RowProps extends Pick<ServiceProps, "isAdmin" | "onAct" | "onOpen"> {
+interface RowProps extends Pick<ServiceProps, "mayRelease" | "onAct" | "onOpen"> {
   readonly one: InstanceView;
   readonly colour: string;
 }
 
-function Row({ one, colour, isAdmin, onAct, onOpen }: RowProps) {
+function Row({ one, colour, mayRelease, onAct, onOpen }: RowProps) {
   const label = labelOf(one.id);
   const isStopped = one.state === "stopped";
   const set = () => onAct({ kind: "weight", service: one.service, id: label });
@@ -123,7 +129,7 @@ function Row({ one, colour, isAdmin, onAct, onOpen }: RowProps) {
         {one.state !== "healthy" && <span class="reason">{one.reason}</span>}
       </td>
       <Cell heading="Weight">
-        {isAdmin && !isStopped ? (
+        {mayRelease && !isStopped ? (
           <button
             type="button"
             class="set"

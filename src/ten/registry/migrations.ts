@@ -2,8 +2,10 @@
 import type { Migration } from "../../platform/storage/database.ts";
 import init from "./migrations/0000_init.sql" with { type: "text" };
 import releases from "./migrations/0001_releases.sql" with { type: "text" };
+import access from "./migrations/0002_access.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { name: "0000_init", sql: init },
   { name: "0001_releases", sql: releases },
+  { name: "0002_access", sql: access },
 ];

@@ -1,7 +1,9 @@
 // The registry: the database and its copy in memory. Everything reads the copy; every write goes to the database first.
 import type { Database } from "bun:sqlite";
-import { desc, eq, gt, lt } from "drizzle-orm";
+import { and, desc, eq, gt, gte, inArray, lt, lte, or } from "drizzle-orm";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
+import type { Acting, Actor } from "../../api/acting.ts";
+import type { TokenTable } from "../../api/tokens.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Change } from "../../core/rollout.ts";
@@ -9,11 +11,38 @@ import { databaseFault, sqliteCode } from "../../platform/storage/database.ts";
 import { waitBriefly, whileLocked } from "../../platform/storage/turns.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import * as tables from "./schema.ts";
-import { Copy, type InstanceRow, keyOf, type Observation, RowWriter, type Writer } from "./writer.ts";
+import {
+  Copy,
+  type EventRow,
+  type InstanceRow,
+  keyOf,
+  type Observation,
+  RowWriter,
+  type Writer,
+} from "./writer.ts";
 
-export type { InstanceRow, NewInstance, Observation, Writer } from "./writer.ts";
-export type EventRow = Readonly<typeof tables.events.$inferSelect>;
-export type TokenRow = Readonly<typeof tables.tokens.$inferSelect>;
+export type { EventRow, InstanceRow, NewInstance, Observation, Writer } from "./writer.ts";
+
+/** Which events are asked for; all that are given have to fit. */
+export interface EventFilter {
+  readonly after?: number | undefined;
+  readonly sinceMs?: number | undefined;
+  readonly service?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly actor?: string | undefined;
+  /** The only services whose events are meant; undefined: all, and those of none. */
+  readonly services?: readonly string[] | undefined;
+  /** The newest so many. */
+  readonly limit: number;
+}
+
+/** A change of a service's weights, as it was commanded. */
+export interface HistoryRow extends Change {
+  readonly at: number;
+  readonly command: string;
+  /** Null: nobody; the server did it. */
+  readonly actor: string | null;
+}
 
 export interface Registry {
   /** A random name of this registry, in every nonce: tells our processes from those of another data directory. */
@@ -33,25 +62,38 @@ export interface Registry {
   /** Notes what was seen. Never throws: what cannot be written now is written with the next observation that can. */
   observe(row: InstanceRow, seen: Observation): void;
   note(service: string, instance: string | null, kind: string, detail: string): void;
-  history(service: string): readonly Change[];
-  events(filter: { readonly after?: number; readonly limit: number }): readonly EventRow[];
-  tokens(): readonly TokenRow[];
-  addToken(hash: string, tenant: string | null): void;
+  /** Notes what somebody was refused or failed to do, without a service of its own. Never throws. */
+  audit(kind: string, detail: string): void;
+  /** Newest first. */
+  history(service: string, limit?: number): readonly HistoryRow[];
+  /** Oldest first. */
+  events(filter: EventFilter): readonly EventRow[];
+  /** Calls back for every event from now on, until the returned function is called. */
+  onEvent(call: (event: EventRow) => void): () => void;
+  readonly tokens: TokenTable;
   /** Observations that are not in the database yet. */
   readonly unwritten: number;
 }
 
 const LOCKED_FOR_MS = 5_000;
 const KEPT_CHANGES = 1_000;
-const KEPT_EVENTS = 10_000;
+const KEPT_EVENTS = 100_000;
+const KEPT_EVENTS_MS = 90 * 24 * 3600_000;
+/** Events are forgotten as new ones come, a few at a time: nothing else can be done meanwhile. */
+const PRUNE_EVERY = 200;
+const PRUNE_AT_ONCE = 500;
 
-/** `database` is open and migrated; it stays the caller's to close. `onTrouble` hears of writes that failed. */
+/**
+ * `database` is open and migrated; it stays the caller's to close. `onTrouble` hears of writes that failed. What is written
+ * counts as written by whom `acting` names at that moment.
+ */
 export function createRegistry(
   database: Database,
   clock: Clock,
   onTrouble: (text: string) => void,
+  acting: Pick<Acting, "current"> = { current: () => undefined },
 ): Registry {
-  return new SqliteRegistry(database, clock, onTrouble);
+  return new SqliteRegistry(database, clock, onTrouble, acting);
 }
 
 class SqliteRegistry implements Registry {
@@ -63,17 +105,28 @@ class SqliteRegistry implements Registry {
   readonly #copy: Copy;
   /** Rows that hold observations which are not in the database yet. */
   readonly #dirty = new Set<string>();
+  readonly #acting: Pick<Acting, "current">;
+  readonly #listeners = new Set<(event: EventRow) => void>();
+  readonly tokens: TokenTable;
   #syncedFor: "decided" | "seen" | undefined;
+  #eventsWritten = 0;
 
-  constructor(database: Database, clock: Clock, onTrouble: (text: string) => void) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    onTrouble: (text: string) => void,
+    acting: Pick<Acting, "current">,
+  ) {
     waitBriefly(database);
     this.#database = database;
     this.#db = drizzle(database, { casing: "snake_case" });
     this.#clock = clock;
     this.#onTrouble = onTrouble;
-    this.#copy = new Copy(this.#db);
+    this.#acting = acting;
+    this.#copy = new Copy(database, this.#db);
+    this.tokens = this.#tokenTable();
     this.id = this.#readOrCreateId();
-    this.#bestEffort("its clean-up", () => this.#prune());
+    this.#bestEffort("its clean-up", () => this.#pruneChanges());
   }
 
   get maintenance(): ReadonlyMap<string, number> {
@@ -116,7 +169,9 @@ class SqliteRegistry implements Registry {
 
   async write<T>(work: (writer: Writer) => T): Promise<T> {
     try {
-      return await whileLocked(this.#clock, LOCKED_FOR_MS, () => this.#attempt("decided", work));
+      return await whileLocked(this.#clock, LOCKED_FOR_MS, () =>
+        this.#attempt("decided", work, this.#acting.current()),
+      );
     } catch (thrown) {
       throw this.#faultOf(thrown);
     }
@@ -136,39 +191,74 @@ class SqliteRegistry implements Registry {
     );
   }
 
-  history(service: string): readonly Change[] {
+  audit(kind: string, detail: string): void {
+    const actor = this.#acting.current();
+    this.#bestEffort(`an event of ${actor?.principal.name}`, () =>
+      this.#attempt("seen", (writer) => writer.event("", null, kind, detail), actor),
+    );
+  }
+
+  history(service: string, limit = KEPT_CHANGES): readonly HistoryRow[] {
     const found = this.#db
       .select()
       .from(tables.changes)
       .where(eq(tables.changes.service, service))
       .orderBy(desc(tables.changes.seq))
-      .limit(KEPT_CHANGES)
+      .limit(limit)
       .all();
     const toWeights = (record: Record<string, number>) => new Map(Object.entries(record));
-    return found.map(({ seq, before, after }) => ({
+    return found.map(({ seq, at, command, actor, before, after }) => ({
       seq,
+      at,
+      command,
+      actor,
       before: toWeights(before),
       after: toWeights(after),
     }));
   }
 
-  events({ after, limit }: { readonly after?: number; readonly limit: number }): readonly EventRow[] {
-    return this.#db
+  events({ after, sinceMs, service, kind, actor, services, limit }: EventFilter): readonly EventRow[] {
+    const { events } = tables;
+    const wanted = [
+      after === undefined ? undefined : gt(events.seq, after),
+      sinceMs === undefined ? undefined : gte(events.at, sinceMs),
+      service === undefined ? undefined : eq(events.service, service),
+      kind === undefined ? undefined : eq(events.kind, kind),
+      actor === undefined ? undefined : eq(events.actor, actor),
+      services === undefined ? undefined : inArray(events.service, [...services]),
+    ];
+    const found = this.#db
       .select()
-      .from(tables.events)
-      .where(after === undefined ? undefined : gt(tables.events.seq, after))
-      .orderBy(desc(tables.events.seq))
-      .limit(limit)
-      .all()
-      .reverse();
+      .from(events)
+      .where(and(...wanted));
+    return found.orderBy(desc(events.seq)).limit(limit).all().reverse();
   }
 
-  tokens(): readonly TokenRow[] {
-    return this.#db.select().from(tables.tokens).all();
+  onEvent(call: (event: EventRow) => void): () => void {
+    this.#listeners.add(call);
+    return () => this.#listeners.delete(call);
   }
 
-  addToken(hash: string, tenant: string | null): void {
-    this.#db.insert(tables.tokens).values({ hash, tenant, createdAt: this.#clock.now() }).run();
+  #tokenTable(): TokenTable {
+    const { tokens } = this.#copy;
+    return {
+      rows: () => tokens.rows,
+      write: (work) =>
+        this.write((writer) =>
+          work({
+            add: (row) => writer.tokens.add(row),
+            change: (hash, change) => writer.tokens.change(hash, change),
+            remove: (hash) => writer.tokens.remove(hash),
+            event: (kind, detail) => writer.event("", null, kind, detail),
+          }),
+        ),
+      note: (seen) =>
+        this.#bestEffort("the last use of tokens", () =>
+          this.#attempt("seen", (writer) => {
+            for (const [hash, change] of seen) writer.tokens.change(hash, change);
+          }),
+        ),
+    };
   }
 
   #readOrCreateId(): string {
@@ -182,14 +272,27 @@ class SqliteRegistry implements Registry {
    * One try: all of `work` or nothing, in the database and in memory. What was seen need not outlive a power failure, as
    * no process does; so it does not hold up the event loop until the disk has it.
    */
-  #attempt<T>(kind: "decided" | "seen", work: (writer: Writer) => T): T {
-    const writer = new RowWriter(this.#db, this.#copy, this.#clock);
+  #attempt<T>(kind: "decided" | "seen", work: (writer: Writer) => T, actor?: Actor): T {
+    const tell = (event: EventRow) => this.#tell(event);
+    const writer = new RowWriter(this.#db, this.#copy, this.#clock, actor, tell);
     if (kind !== this.#syncedFor)
       this.#database.run(`PRAGMA synchronous = ${kind === "seen" ? "NORMAL" : "FULL"}`);
     this.#syncedFor = kind;
-    const result = this.#database.transaction(() => work(writer)).immediate();
-    writer.commit();
-    return result;
+    try {
+      const result = this.#database.transaction(() => work(writer)).immediate();
+      writer.commit();
+      return result;
+    } catch (thrown) {
+      this.#copy.tokens.forget();
+      throw thrown;
+    }
+  }
+
+  #tell(event: EventRow): void {
+    for (const listener of this.#listeners) listener(event);
+    this.#eventsWritten += 1;
+    if (this.#eventsWritten % PRUNE_EVERY === 0)
+      this.#bestEffort("its clean-up", () => this.#pruneEvents(event.seq));
   }
 
   #flush(kind: "decided" | "seen"): void {
@@ -218,16 +321,31 @@ class SqliteRegistry implements Registry {
     return new Fault(code, `${message}; nothing was changed`, hint, { cause });
   }
 
-  #prune(): void {
-    const trim = (table: typeof tables.changes | typeof tables.events, kept: number) => {
-      const newest = this.#db.select({ seq: table.seq }).from(table).orderBy(desc(table.seq)).limit(1).get();
-      if (newest)
-        this.#db
-          .delete(table)
-          .where(lt(table.seq, newest.seq - kept))
-          .run();
-    };
-    trim(tables.changes, KEPT_CHANGES * Math.max(1, this.#copy.epochs.size));
-    trim(tables.events, KEPT_EVENTS);
+  #pruneChanges(): void {
+    const { changes } = tables;
+    const newest = this.#db
+      .select({ seq: changes.seq })
+      .from(changes)
+      .orderBy(desc(changes.seq))
+      .limit(1)
+      .get();
+    const kept = KEPT_CHANGES * Math.max(1, this.#copy.epochs.size);
+    if (newest)
+      this.#db
+        .delete(changes)
+        .where(lt(changes.seq, newest.seq - kept))
+        .run();
+  }
+
+  #pruneEvents(newest: number): void {
+    const { events } = tables;
+    const isOld = or(lt(events.seq, newest - KEPT_EVENTS), lt(events.at, this.#clock.now() - KEPT_EVENTS_MS));
+    const oldest = this.#db.select({ seq: events.seq }).from(events).where(isOld).orderBy(events.seq);
+    const some = oldest.limit(PRUNE_AT_ONCE).all();
+    if (some.length === 0) return;
+    this.#db
+      .delete(events)
+      .where(lte(events.seq, some.at(-1)?.seq ?? 0))
+      .run();
   }
 }

@@ -1,5 +1,6 @@
 // The registry's tables: what should run, with which weight, and what became of it.
-import { integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { SCOPES } from "../../api/principal.ts";
 import type { Release } from "../config/release.ts";
 
 /** What names one run of an instance for ever, and its port; without a pid while it is being started. */
@@ -67,22 +68,42 @@ export const changes = sqliteTable("changes", {
   command: text().notNull(),
   before: text({ mode: "json" }).$type<Record<string, number>>().notNull(),
   after: text({ mode: "json" }).$type<Record<string, number>>().notNull(),
+  actor: text(),
 });
 
-export const events = sqliteTable("events", {
-  seq: integer().primaryKey({ autoIncrement: true }),
-  at: integer().notNull(),
-  service: text().notNull(),
-  instance: text(),
-  kind: text().notNull(),
-  detail: text().notNull(),
-});
+export const events = sqliteTable(
+  "events",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    at: integer().notNull(),
+    service: text().notNull(),
+    instance: text(),
+    kind: text().notNull(),
+    detail: text().notNull(),
+    /** On whose behalf, from where, and by which operation; null when the server did it by itself. */
+    actor: text(),
+    origin: text(),
+    operation: text(),
+    /** Of weights: those of the service's instances, by id. */
+    before: text({ mode: "json" }).$type<Readonly<Record<string, number>>>(),
+    after: text({ mode: "json" }).$type<Readonly<Record<string, number>>>(),
+  },
+  (table) => [index("events_at").on(table.at)],
+);
 
-/** Only the SHA-256 of a token is kept. A token without a tenant is an admin's. */
+/** Only the SHA-256 of a token is kept. Those that are older than names have none. */
 export const tokens = sqliteTable("tokens", {
   hash: text().primaryKey(),
   tenant: text(),
   createdAt: integer().notNull(),
+  name: text().notNull().default(""),
+  scope: text({ enum: SCOPES }).notNull().default("admin"),
+  services: text({ mode: "json" }).$type<readonly string[]>(),
+  createdBy: text(),
+  expiresAt: integer(),
+  revokedAt: integer(),
+  usedAt: integer(),
+  usedFrom: text(),
 });
 
 export const meta = sqliteTable("meta", {

@@ -1,12 +1,24 @@
 // The writes of one transaction, and the copy in memory that follows each of them once it has committed.
+import type { Database } from "bun:sqlite";
 import { eq, max } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import type { Actor } from "../../api/acting.ts";
+import { type Principal, requireService } from "../../api/principal.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Weights } from "../../core/weight.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import {
+  requireInstance,
+  requireNew,
+  requireVersion,
+  requireWeight,
+  requireWholeService,
+} from "./permission.ts";
 import * as tables from "./schema.ts";
+import { TokenCopy } from "./token-table.ts";
 
 export type InstanceRow = Readonly<typeof tables.instances.$inferSelect>;
+export type EventRow = Readonly<typeof tables.events.$inferSelect>;
 export type NewInstance = Omit<typeof tables.instances.$inferInsert, "seq">;
 /** What a supervisor notes about an instance that it did not decide: written when the disk allows. */
 export type Observation = Partial<Omit<InstanceRow, "seq" | "service" | "id">>;
@@ -28,7 +40,15 @@ export interface Writer {
   setWeights(service: string, weights: Weights, command: string): void;
   /** Begins or ends a service's maintenance, and records it. */
   setMaintenance(service: string, isOn: boolean): void;
-  event(service: string, instance: string | null, kind: string, detail: string): void;
+  /** On behalf of whom it was, if of anybody. Of weights also what they were and are. */
+  event(service: string, instance: string | null, kind: string, detail: string, weights?: WeightChange): void;
+  readonly tokens: Pick<TokenCopy, "add" | "change" | "remove">;
+}
+
+/** The weights of a service's instances, by id. */
+interface WeightChange {
+  readonly before: Readonly<Record<string, number>>;
+  readonly after: Readonly<Record<string, number>>;
 }
 
 /** Before the name of a service, in `meta`: it is under maintenance since then. */
@@ -36,13 +56,15 @@ const MAINTENANCE = "maintenance:";
 
 /** All that is asked for often, as the database has it. */
 export class Copy {
+  readonly tokens: TokenCopy;
   /** By name, oldest first. */
   readonly rows = new Map<string, InstanceRow>();
   readonly epochs = new Map<string, number>();
   /** Since when, in milliseconds since the epoch. */
   readonly maintenance = new Map<string, number>();
 
-  constructor(db: BunSQLiteDatabase) {
+  constructor(database: Database, db: BunSQLiteDatabase) {
+    this.tokens = new TokenCopy(database, db);
     for (const row of db.select().from(tables.instances).orderBy(tables.instances.seq).all())
       this.rows.set(keyOf(row), row);
     for (const row of db.select().from(tables.services).all()) this.epochs.set(row.name, row.epoch);
@@ -57,17 +79,34 @@ export class Copy {
   }
 }
 
-/** For one transaction: `commit` is to be called when it has committed. */
+/**
+ * For one transaction: `commit` is to be called when it has committed. What `actor` may not write is refused here, whatever
+ * operation it comes from; what is written on its behalf is told of in an event.
+ */
 export class RowWriter implements Writer {
   readonly #db: BunSQLiteDatabase;
   readonly #copy: Copy;
   readonly #clock: Clock;
+  readonly #actor: Actor | undefined;
+  readonly #onEvent: (row: EventRow) => void;
   readonly #effects: (() => void)[] = [];
 
-  constructor(db: BunSQLiteDatabase, copy: Copy, clock: Clock) {
+  constructor(
+    db: BunSQLiteDatabase,
+    copy: Copy,
+    clock: Clock,
+    actor: Actor | undefined,
+    onEvent: (row: EventRow) => void,
+  ) {
     this.#db = db;
     this.#copy = copy;
     this.#clock = clock;
+    this.#actor = actor;
+    this.#onEvent = onEvent;
+  }
+
+  get tokens(): TokenCopy {
+    return this.#copy.tokens;
   }
 
   commit(): void {
@@ -75,6 +114,10 @@ export class RowWriter implements Writer {
   }
 
   create(values: Omit<NewInstance, "deployed" | "deployedAfter">): InstanceRow {
+    if (this.#actor) {
+      requireNew(this.#actor.principal, values);
+      this.event(values.service, values.id, "created", `version ${values.version}`);
+    }
     const row = this.#db
       .insert(tables.instances)
       .values({ ...values, ...this.#deployedNow() })
@@ -86,8 +129,8 @@ export class RowWriter implements Writer {
   }
 
   update(row: InstanceRow, change: Observation): void {
-    this.#db.update(tables.instances).set(change).where(eq(tables.instances.seq, row.seq)).run();
-    this.#effects.push(() => this.#copy.merge(row, change));
+    if (this.#actor) this.#require(this.#actor.principal, row, change);
+    this.#set(row, change);
   }
 
   markDeployed(rows: readonly InstanceRow[], anew: boolean): void {
@@ -96,6 +139,7 @@ export class RowWriter implements Writer {
   }
 
   remove(row: InstanceRow): void {
+    this.event(row.service, row.id, "removed", row.reason);
     this.#db.delete(tables.instances).where(eq(tables.instances.seq, row.seq)).run();
     this.#effects.push(() => this.#copy.rows.delete(keyOf(row)));
   }
@@ -114,17 +158,21 @@ export class RowWriter implements Writer {
       const weight = weights.get(row.id) ?? weightKept(row);
       before[row.id] = row.weight;
       after[row.id] = weight;
-      if (weight !== row.weight) this.update(row, weight > 0 ? { weight, deploying: false } : { weight });
+      if (this.#actor) requireWeight(this.#actor.principal, row, row.weight, weight);
+      if (weight !== row.weight) this.#set(row, weight > 0 ? { weight, deploying: false } : { weight });
     }
     if (current.every((row) => after[row.id] === row.weight)) return;
     const at = this.#clock.now();
-    this.#db.insert(tables.changes).values({ service, at, command, before, after }).run();
+    const actor = this.#actor?.principal.name ?? null;
+    this.#db.insert(tables.changes).values({ service, at, command, before, after, actor }).run();
+    this.event(service, null, "traffic", command, { before, after });
     const epoch = (this.#copy.epochs.get(service) ?? 0) + 1;
     this.#db.update(tables.services).set({ epoch }).where(eq(tables.services.name, service)).run();
     this.#effects.push(() => this.#copy.epochs.set(service, epoch));
   }
 
   setMaintenance(service: string, isOn: boolean): void {
+    if (this.#actor) requireWholeService(this.#actor.principal, service);
     const key = `${MAINTENANCE}${service}`;
     const since = this.#clock.now();
     const { maintenance } = this.#copy;
@@ -138,9 +186,40 @@ export class RowWriter implements Writer {
     this.#effects.push(() => (isOn ? maintenance.set(service, since) : maintenance.delete(service)));
   }
 
-  event(service: string, instance: string | null, kind: string, detail: string): void {
-    const at = this.#clock.now();
-    this.#db.insert(tables.events).values({ at, service, instance, kind, detail }).run();
+  event(
+    service: string,
+    instance: string | null,
+    kind: string,
+    detail: string,
+    weights?: WeightChange,
+  ): void {
+    const { principal, from = null, operation = null } = this.#actor ?? {};
+    if (principal && instance !== null) requireInstance(principal, { service, id: instance });
+    else if (principal && service !== "") requireService(principal, service);
+    const values = { at: this.#clock.now(), service, instance, kind, detail, ...weights };
+    const row = this.#db
+      .insert(tables.events)
+      .values({ ...values, actor: principal?.name ?? null, origin: from, operation })
+      .returning()
+      .get();
+    this.#effects.push(() => this.#onEvent(row));
+  }
+
+  #require(principal: Principal, row: InstanceRow, change: Observation): void {
+    requireInstance(principal, row);
+    requireWeight(principal, row, row.weight, change.weight ?? row.weight);
+    if (change.version !== undefined)
+      requireVersion(principal, { ...row, version: change.version }, row.version);
+    const { desired = row.desired, version = row.version, weight = row.weight } = change;
+    if (desired === row.desired && version === row.version && weight === row.weight) return;
+    const kind = desired === row.desired ? "changed" : desired === "running" ? "start" : "stop";
+    const part = weight === row.weight ? "" : `, weight ${row.weight / 100} -> ${weight / 100}`;
+    this.event(row.service, row.id, kind, `version ${version}${part}`);
+  }
+
+  #set(row: InstanceRow, change: Observation): void {
+    this.#db.update(tables.instances).set(change).where(eq(tables.instances.seq, row.seq)).run();
+    this.#effects.push(() => this.#copy.merge(row, change));
   }
 
   #deployedNow(): { deployed: number; deployedAfter: number } {

@@ -1,12 +1,15 @@
 // The registry: whole transactions, a copy that follows, and what happens when the database cannot be used; on both databases.
+
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { SQL } from "bun";
+import { hashToken } from "../../../src/api/token.ts";
 import { Fault } from "../../../src/core/fault.ts";
 import { systemClock } from "../../../src/platform/time/clock.ts";
 import { openRegistryAt } from "../../../src/slum/registry/open-registry.ts";
 import type { Registry } from "../../../src/slum/registry/registry.ts";
+import { tokenRow } from "../../api/token-table.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../../support/postgres.ts";
 import { privateRoot } from "../../support/private-ca.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
@@ -74,7 +77,7 @@ for (const { name, isThere, create } of databases)
           writer.tenants.add(acme);
           writer.webhooks.add({ id: "ops", url: "http://r", secret: "s", allowPrivate: true, createdAt: 1 });
           writer.alerts.add({ thing: "server iad", begunAt: 5, open: true });
-          writer.token("hash");
+          writer.accessTokens.add(tokenRow("hash"));
           writer.event("server.added", { server: "iad" }, "");
         });
         expect(registry.servers.get("iad")).toMatchObject(rows.server);
@@ -84,7 +87,7 @@ for (const { name, isThere, create } of databases)
       expect(again.tenants.get("acme")).toMatchObject(rows.tenant);
       expect(again.webhooks.get("ops")).toMatchObject(rows.webhook);
       expect([...again.alerts.values()]).toEqual([{ thing: "server iad", begunAt: 5, open: true }]);
-      expect(again.tokens()).toEqual(["hash"]);
+      expect([...again.accessTokens.values()]).toEqual([tokenRow("hash")]);
       expect(await again.events({ limit: 9 })).toMatchObject([{ kind: "server.added", server: "iad" }]);
     });
 
@@ -161,9 +164,13 @@ describe.skipIf(!hasPostgres)(`a registry that slums share ${NEEDS_POSTGRES}`, (
   test("is made once when three slums start at the same time", async () => {
     const database = await postgres.createDatabase();
     const three = await Promise.all(["a", "b", "c"].map((id) => open(database, id)));
-    await Promise.all(three.map((registry, index) => registry.write((writer) => writer.token(`${index}`))));
+    await Promise.all(
+      three.map((registry, index) =>
+        registry.write((writer) => writer.accessTokens.add(tokenRow(`${index}`))),
+      ),
+    );
     await using again = await open(database);
-    expect([...again.tokens()].sort()).toEqual(["0", "1", "2"]);
+    expect([...again.accessTokens.keys()].sort()).toEqual(["0", "1", "2"].map(hashToken).sort());
     for (const registry of three) await registry[Symbol.asyncDispose]();
   });
 
@@ -177,7 +184,7 @@ describe.skipIf(!hasPostgres)(`a registry that slums share ${NEEDS_POSTGRES}`, (
     there.onChange(({ drained }) => drains.push(...drained));
     const server = await here.write((writer) => {
       writer.event("server.added", {}, "");
-      writer.token("hash");
+      writer.accessTokens.add(tokenRow("hash"));
       return writer.servers.add(fresh);
     });
     await there.poll(nobodySeen);
@@ -185,7 +192,8 @@ describe.skipIf(!hasPostgres)(`a registry that slums share ${NEEDS_POSTGRES}`, (
     await here.write((writer) => writer.servers.change(server, { drained: true }));
     await there.poll(nobodySeen);
     expect([...there.servers.keys(), ...there.tenants.keys()]).toEqual(["iad", "acme"]);
-    expect([drains, heard, there.tokens()]).toEqual([["iad"], ["server.added"], ["hash"]]);
+    expect([drains, heard]).toEqual([["iad"], ["server.added"]]);
+    expect([...there.accessTokens.values()]).toEqual([tokenRow("hash")]);
     await here.write((writer) => writer.tenants.remove(tenant));
     await there.poll(nobodySeen);
     expect(there.tenants.size).toBe(0);
@@ -259,7 +267,9 @@ describe.skipIf(!hasPostgres)(`a registry that slums share ${NEEDS_POSTGRES}`, (
     const others = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`;
     await sql.unsafe(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
     await sql.unsafe(others);
-    const failed = await registry.write((writer) => writer.token("x")).catch((thrown) => thrown);
+    const failed = await registry
+      .write((writer) => writer.accessTokens.add(tokenRow("x")))
+      .catch((thrown) => thrown);
     expect(failed.message).toContain("only reads at the moment");
     await sql.unsafe(`SET default_transaction_read_only = off; ALTER DATABASE ${name} RESET ALL`).simple();
     await sql.unsafe(others);
@@ -267,8 +277,8 @@ describe.skipIf(!hasPostgres)(`a registry that slums share ${NEEDS_POSTGRES}`, (
       await registry.poll(nobodySeen);
       return registry.trouble === undefined;
     });
-    await registry.write((writer) => writer.token("y"));
-    expect(registry.tokens()).toEqual(["y"]);
+    await registry.write((writer) => writer.accessTokens.add(tokenRow("y")));
+    expect([...registry.accessTokens.keys()]).toEqual([hashToken("y")]);
   });
 
   test("never shows its password, whatever is in the way", async () => {
@@ -296,7 +306,7 @@ describe.skipIf(!hasPostgres)(`a database with TLS ${NEEDS_POSTGRES}`, () => {
       expect.stringContaining("sslrootcert="),
     ]);
     await using registry = await open(`${database}?sslmode=verify-full&sslrootcert=${root}`);
-    await registry.write((writer) => writer.token("hash"));
+    await registry.write((writer) => writer.accessTokens.add(tokenRow("hash")));
     const address = `${database.replace("localhost", "127.0.0.1")}?sslmode=verify-full&sslrootcert=${root}`;
     expect((await open(address).catch((thrown) => thrown)).message).toContain("does not match certificate");
   });

@@ -55,7 +55,13 @@ async function start(told: Readonly<Record<string, number>> = {}) {
       port: 0,
       domain: "localhost",
     },
-    ...{ admin: undefined, intervalMs: 30_000, offlineAfterMs: 300_000, webhook: receiver.url },
+    ...{
+      admin: undefined,
+      reach: undefined,
+      intervalMs: 30_000,
+      offlineAfterMs: 300_000,
+      webhook: receiver.url,
+    },
     ...{ trustedProxies: [], caFile: undefined, version: "0", clock, log: createLog(clock, () => {}) },
   });
   opened.defer(async () => {

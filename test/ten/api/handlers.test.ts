@@ -15,7 +15,7 @@ test("the output of a thousand failed instances is read one after the other", as
     return ["no database"];
   }
   const parts = {
-    control: { logs: { lastOutput } },
+    control: { logs: { lastOutput }, registry: { history: () => [] } },
     view: { list: () => instances, underMaintenance: () => [] },
   };
   const handlers = createHandlers(parts as unknown as HandlerParts);

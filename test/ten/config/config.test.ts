@@ -36,6 +36,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     ports: { first: 20000, last: 29999 },
     workers: 1,
     trustedProxies: ["127.0.0.0/8", "::1"],
+    admin: "loopback",
   });
   expect([...config.instances]).toEqual([["api", ["v1"]]]);
   expect(config.routing).toEqual({ default: undefined });

@@ -25,6 +25,7 @@ test("a clock that jumps an hour forward, then two back, changes no state and re
     port: 0,
     domain: "localhost",
     admin: undefined,
+    reach: undefined,
     version: "test",
     environment: { PATH: process.env.PATH },
     clock: { ...systemClock, now: () => Date.now() + ahead },

@@ -27,6 +27,7 @@ export async function readAll(ask: Ask): Promise<Contents> {
     webhooks: await ask((db) => db.select().from(webhooks).orderBy(asc(webhooks.seq))),
     deliveries: await ask((db) => db.select().from(deliveries).orderBy(asc(deliveries.seq))),
     alerts: await readAlerts(ask),
+    accessTokens: await ask((db) => db.select().from(tables.accessTokens)),
   };
 }
 
@@ -71,12 +72,9 @@ async function readPieces<Row, Key>(
 
 /**
  * The rows that later revisions have touched, as they are now, in the order in which they were touched; undefined when they are
- * too many, and everything is to be read. `tokens` tells whether tokens were among them.
+ * too many, and everything is to be read.
  */
-export async function readChanges(
-  db: Drizzle,
-  seen: number,
-): Promise<(Changes & { readonly tokens: boolean }) | undefined> {
+export async function readChanges(db: Drizzle, seen: number): Promise<Changes | undefined> {
   const { changes } = tables;
   const keys = new Map<string, Set<string>>();
   const isLater = gt(changes.revision, seen);
@@ -113,14 +111,12 @@ export async function readChanges(
     webhooks: await rowsOf("webhooks", ({ id }: typeof tables.webhooks.$inferSelect) => id, String),
     deliveries: await rowsOf("deliveries", ({ seq }: typeof tables.deliveries.$inferSelect) => seq, Number),
     alerts: await rowsOf("alerts", ({ thing }: typeof tables.alerts.$inferSelect) => thing, String),
-    tokens: keys.has("tokens"),
+    accessTokens: await rowsOf(
+      "accessTokens",
+      ({ hash }: typeof tables.accessTokens.$inferSelect) => hash,
+      String,
+    ),
   };
-}
-
-/** Their hashes. */
-export async function readTokens(db: Drizzle): Promise<readonly string[]> {
-  const rows = await db.select({ hash: tables.tokens.hash }).from(tables.tokens);
-  return rows.map(({ hash }) => hash);
 }
 
 /** What distinguishes a revision from another of the same number; undefined for none. */
@@ -138,15 +134,26 @@ export function readEventsOf(db: Drizzle, seen: number, last: number): Promise<E
   return db.select().from(tables.events).where(isTheirs).orderBy(asc(seq));
 }
 
-export async function readEvents(db: Drizzle, { after, limit }: EventFilter): Promise<EventRow[]> {
-  const { seq } = tables.events;
-  const where = after === undefined ? undefined : gt(seq, after);
+export async function readEvents(
+  db: Drizzle,
+  { after, sinceMs, kind, actor, server, tenant, limit }: EventFilter,
+): Promise<EventRow[]> {
+  const { events } = tables;
+  const { seq } = events;
+  const where = and(
+    after === undefined ? undefined : gt(seq, after),
+    sinceMs === undefined ? undefined : gte(events.at, sinceMs),
+    kind === undefined ? undefined : eq(events.kind, kind),
+    actor === undefined ? undefined : eq(events.actor, actor),
+    server === undefined ? undefined : eq(events.server, server),
+    tenant === undefined ? undefined : eq(events.tenant, tenant),
+  );
   const found = await db.select().from(tables.events).where(where).orderBy(desc(seq)).limit(limit);
   return found.reverse();
 }
 
 /** Forgets which rows revisions up to `last` have changed, and all events but the newest. */
-export async function prune(db: Drizzle, last: number, keptEvents: number): Promise<void> {
+export async function prune(db: Drizzle, last: number, keptEvents: number, keptSince: number): Promise<void> {
   await db.delete(tables.changes).where(lte(tables.changes.revision, last));
   const { seq } = tables.events;
   const [oldest] = await db
@@ -156,4 +163,5 @@ export async function prune(db: Drizzle, last: number, keptEvents: number): Prom
     .offset(keptEvents)
     .limit(1);
   if (oldest) await db.delete(tables.events).where(lte(seq, oldest.seq));
+  await db.delete(tables.events).where(lt(tables.events.at, keptSince));
 }

@@ -10,6 +10,7 @@ import {
   text,
   uniqueIndex,
 } from "drizzle-orm/pg-core";
+import { SCOPES } from "../../../api/principal.ts";
 
 /** The database may be shared with others, so that each name says whose it is. */
 const table = pgTableCreator((name) => `slum_${name}`);
@@ -105,11 +106,28 @@ export const events = table("events", {
   server: text(),
   tenant: text(),
   detail: text().notNull(),
+  actor: text(),
+  origin: text(),
+  operation: text(),
 });
 
 export const tokens = table("tokens", {
   hash: text().primaryKey(),
   createdAt: time().notNull(),
+});
+
+export const accessTokens = table("access_tokens", {
+  hash: text().primaryKey(),
+  name: text().notNull(),
+  scope: text({ enum: SCOPES }).notNull(),
+  services: jsonb().$type<readonly string[]>(),
+  tenant: text(),
+  createdAt: time().notNull(),
+  createdBy: text(),
+  expiresAt: time(),
+  revokedAt: time(),
+  usedAt: time(),
+  usedFrom: text(),
 });
 
 /** One row: every write holds it and makes its number one more, so that writes follow each other and each is seen. */

@@ -37,7 +37,8 @@ const ANEW_MAX = 2;
 const COLLISION_MS = 1_000;
 const PRUNE_EVERY = 1_000;
 const KEPT_REVISIONS = 10_000;
-const KEPT_EVENTS = 10_000;
+const KEPT_EVENTS = 100_000;
+const KEPT_EVENTS_MS = 90 * 24 * 3600_000;
 
 const RETRY = "routing goes on; try again";
 const TOO_FAST = "changes too fast; nothing was changed";
@@ -132,10 +133,6 @@ export class PostgresStore implements Store {
 
   events(filter: EventFilter) {
     return this.#guarded(() => this.#ask((db) => readEvents(db, filter)));
-  }
-
-  tokens(): readonly string[] {
-    return this.#replica.tokens;
   }
 
   now(): number {
@@ -238,7 +235,7 @@ export class PostgresStore implements Store {
       // Nobody else can write now: what `work` sees is what there is.
       if ((await this.#replica.follow(db, { number: revision - 1, since })) === "stale")
         return { kind: "stale" };
-      const writes = createWriteSet(revision, () => this.now());
+      const writes = createWriteSet(revision);
       const result = work(writes.tables);
       if (writes.isEmpty) return { kind: "nothing_to_write", result };
       await writes.send(db);
@@ -256,8 +253,7 @@ export class PostgresStore implements Store {
         throw isSent && isDisconnected(thrown) ? this.#unknownOutcome() : thrown;
       });
     if (attempt.kind === "stale") this.#replica.invalidate();
-    if (attempt.kind === "written")
-      this.#replica.committed(attempt.revision, attempt.writes.mark, attempt.writes.tokens);
+    if (attempt.kind === "written") this.#replica.committed(attempt.revision, attempt.writes.mark);
     return attempt;
   }
 
@@ -273,7 +269,7 @@ export class PostgresStore implements Store {
 
   async #forget(db: Drizzle, last: number): Promise<void> {
     if (last <= 0) return;
-    await prune(db, last, KEPT_EVENTS);
+    await prune(db, last, KEPT_EVENTS, this.now() - KEPT_EVENTS_MS);
     await this.#presence.forgetGone(db, this.now());
     await db.update(tables.revisions).set({ since: last }).where(eq(tables.revisions.id, 1));
   }

@@ -17,6 +17,7 @@ export const COPIED = {
   webhooks: { table: tables.webhooks, key: tables.webhooks.id, property: "id" },
   deliveries: { table: tables.deliveries, key: tables.deliveries.seq, property: "seq" },
   alerts: { table: tables.alerts, key: tables.alerts.thing, property: "thing" },
+  accessTokens: { table: tables.accessTokens, key: tables.accessTokens.hash, property: "hash" },
 } as const;
 
 /** Rows in one statement. */
@@ -38,8 +39,6 @@ export function firstSeq(revision: number): number {
 export interface WriteSet {
   readonly tables: Tables;
   readonly isEmpty: boolean;
-  /** Hashes of the tokens that it makes. */
-  readonly tokens: readonly string[];
   readonly mark: string;
   /** Sends everything, in the transaction of `db`. */
   send(db: Drizzle): Promise<void>;
@@ -53,11 +52,9 @@ interface Part {
   readonly inserted: object[];
 }
 
-/** `now` is for the tokens' date. */
-export function createWriteSet(revision: number, now: () => number): WriteSet {
+export function createWriteSet(revision: number): WriteSet {
   const parts = new Map<string, Part>();
   const changed = new Map<string, Set<string>>();
-  const madeTokens: string[] = [];
   const mark = crypto.randomUUID();
   touched(MARK, mark);
   let place = 0;
@@ -98,7 +95,6 @@ export function createWriteSet(revision: number, now: () => number): WriteSet {
   }
 
   const events = partOf("events", tables.events, tables.events.seq);
-  const tokens = partOf("tokens", tables.tokens, tables.tokens.hash);
   return {
     tables: {
       servers: statementsOf("servers"),
@@ -107,18 +103,21 @@ export function createWriteSet(revision: number, now: () => number): WriteSet {
       deliveries: statementsOf("deliveries"),
       alerts: statementsOf("alerts"),
       insertEvent(values: NewEventRow) {
-        const { server = null, tenant = null } = values;
-        const row: EventRow = { ...values, server, tenant, seq: firstSeq(revision) + place++ };
+        const { server = null, tenant = null, actor = null, origin = null, operation = null } = values;
+        const row: EventRow = {
+          ...values,
+          server,
+          tenant,
+          actor,
+          origin,
+          operation,
+          seq: firstSeq(revision) + place++,
+        };
         events.inserted.push(row);
         return row;
       },
-      insertToken(hash) {
-        madeTokens.push(hash);
-        tokens.inserted.push({ hash, createdAt: Math.round(now()) });
-        touched("tokens", hash);
-      },
+      accessTokens: statementsOf("accessTokens"),
     },
-    tokens: madeTokens,
     mark,
     get isEmpty() {
       return [...parts.values()].every(

@@ -1,6 +1,6 @@
 // The replica of the registry in memory: which revision it is of, and how it is brought to a later one.
 import type { Feed } from "../store.ts";
-import { type Ask, markOf, readAll, readChanges, readEventsOf, readTokens } from "./postgres-read.ts";
+import { type Ask, markOf, readAll, readChanges, readEventsOf } from "./postgres-read.ts";
 import type { Drizzle } from "./postgres-write-set.ts";
 
 /** Where the database stands. */
@@ -24,7 +24,6 @@ export class Replica {
   readonly #feed: Feed;
   /** Undefined: none that counts. */
   #revision: Revision | undefined;
-  #tokens: readonly string[] = [];
 
   constructor(feed: Feed) {
     this.#feed = feed;
@@ -33,11 +32,6 @@ export class Replica {
   /** Whether everything has to be read before changes can be followed. */
   get isStale(): boolean {
     return this.#revision === undefined;
-  }
-
-  /** Hashes of the tokens, as they were read last. */
-  get tokens(): readonly string[] {
-    return this.#tokens;
   }
 
   /** Another database may answer from now on, one that has missed the last writes. */
@@ -53,11 +47,9 @@ export class Replica {
     if (before.number === number) return "current";
     const found = await readChanges(db, before.number);
     if (!found) return "stale";
-    const { tokens, ...changes } = found;
     const events = this.#feed.wantsEvents ? await readEventsOf(db, before.number, number) : [];
-    if (tokens) this.#tokens = await readTokens(db);
     this.#revision = { number, mark: await markOf(db, number) };
-    this.#feed.apply(changes);
+    this.#feed.apply(found);
     this.#feed.events(events);
     return "current";
   }
@@ -65,14 +57,12 @@ export class Replica {
   /** Feeds everything; what changes while it is read is among the changes since this head. */
   async load(ask: Ask, { number }: Head): Promise<void> {
     const contents = await readAll(ask);
-    this.#tokens = await ask(readTokens);
     this.#revision = { number, mark: await ask((db) => markOf(db, number)) };
     this.#feed.replace(contents);
   }
 
   /** This slum has written a revision itself. */
-  committed(number: number, mark: string, tokens: readonly string[]): void {
+  committed(number: number, mark: string): void {
     this.#revision = { number, mark };
-    this.#tokens = [...this.#tokens, ...tokens];
   }
 }

@@ -1,7 +1,7 @@
 // The registry in a SQLite file, for one slum: each transaction is one synchronous step, so that nothing comes between it and the copy.
 import type { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
-import { desc, eq, getTableColumns, gt, lt, sql } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, gt, gte, lt, lte, or, sql } from "drizzle-orm";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { Fault } from "../../../core/fault.ts";
@@ -22,8 +22,11 @@ export interface SqliteStoreOptions {
 }
 
 const POLL_MS = 5_000;
-const KEPT_EVENTS = 10_000;
-const PRUNE_EVERY = 1_000;
+const KEPT_EVENTS = 100_000;
+const KEPT_EVENTS_MS = 90 * 24 * 3600_000;
+/** Events are forgotten as new ones come, a few at a time: nothing else can be done meanwhile. */
+const PRUNE_EVERY = 200;
+const PRUNE_AT_ONCE = 500;
 const PIECE = 1_000;
 
 type Drizzle = BunSQLiteDatabase<Record<string, never>>;
@@ -37,7 +40,6 @@ interface Opened {
 export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOptions): Store {
   const startedAt = clock.now() - clock.monotonic();
   let opened: Opened | undefined;
-  let knownTokens: readonly string[] = [];
   let written = 0;
 
   function openNow(): Opened {
@@ -50,6 +52,7 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
       webhooks: db.select().from(tables.webhooks).orderBy(tables.webhooks.seq).all(),
       deliveries: db.select().from(tables.deliveries).orderBy(tables.deliveries.seq).all(),
       alerts: db.select().from(tables.alerts).all(),
+      accessTokens: db.select().from(tables.accessTokens).all(),
     });
     return { raw, db, inode: inodeOf(path), tenants: tenantStatements(db) };
   }
@@ -77,12 +80,10 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
       insertEvent(values) {
         const row = db.insert(tables.events).values(values).returning().get();
         if (++written % PRUNE_EVERY === 0)
-          db.delete(tables.events)
-            .where(lt(tables.events.seq, row.seq - KEPT_EVENTS))
-            .run();
+          pruneEvents(db, row.seq - KEPT_EVENTS, clock.now() - KEPT_EVENTS_MS);
         return row;
       },
-      insertToken: (hash) => void db.insert(tables.tokens).values({ hash, createdAt: clock.now() }).run(),
+      accessTokens: statementsOf(db, tables.accessTokens, tables.accessTokens.hash),
     };
   }
 
@@ -105,9 +106,17 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
       const { raw } = usable();
       raw.transaction(() => {}).immediate();
     },
-    async events({ after, limit }) {
+    async events({ after, sinceMs, kind, actor, server, tenant, limit }) {
       const { db } = usable();
-      const where = after === undefined ? undefined : gt(tables.events.seq, after);
+      const { events } = tables;
+      const where = and(
+        after === undefined ? undefined : gt(events.seq, after),
+        sinceMs === undefined ? undefined : gte(events.at, sinceMs),
+        kind === undefined ? undefined : eq(events.kind, kind),
+        actor === undefined ? undefined : eq(events.actor, actor),
+        server === undefined ? undefined : eq(events.server, server),
+        tenant === undefined ? undefined : eq(events.tenant, tenant),
+      );
       const found = db
         .select()
         .from(tables.events)
@@ -115,15 +124,6 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
         .orderBy(desc(tables.events.seq))
         .limit(limit);
       return found.all().reverse();
-    },
-    tokens() {
-      try {
-        const rows = usable().db.select().from(tables.tokens).all();
-        knownTokens = rows.map(({ hash }) => hash);
-      } catch {
-        // The last ones that were read go on to count.
-      }
-      return knownTokens;
     },
     now: () => startedAt + clock.monotonic(),
     faultOf(thrown) {
@@ -134,6 +134,14 @@ export function createSqliteStore({ path, open, clock, feed }: SqliteStoreOption
       opened?.raw.close();
     },
   };
+}
+
+function pruneEvents(db: Drizzle, keptFrom: number, keptSince: number): void {
+  const { events } = tables;
+  const isOld = or(lt(events.seq, keptFrom), lt(events.at, keptSince));
+  const oldest = db.select({ seq: events.seq }).from(events).where(isOld).orderBy(events.seq);
+  const last = oldest.limit(PRUNE_AT_ONCE).all().at(-1);
+  if (last) db.delete(events).where(lte(events.seq, last.seq)).run();
 }
 
 /** There may be a hundred thousand: read in pieces, and each kept as small as it can be. */

@@ -1,4 +1,5 @@
 // What a slum makes of a shared registry that is not as it should be: newer than the program, cut off in the middle of a write.
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { SQL } from "bun";
 import { systemClock } from "../../../../src/platform/time/clock.ts";
@@ -6,6 +7,7 @@ import { createServerControl, type ServerControlParts } from "../../../../src/sl
 import { openRegistryAt } from "../../../../src/slum/registry/open-registry.ts";
 import type { Registry, RoutingRows } from "../../../../src/slum/registry/registry.ts";
 import type { ServerRow } from "../../../../src/slum/registry/schema.ts";
+import { tokenRow } from "../../../api/token-table.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../../../support/postgres.ts";
 import { createTempDir } from "../../../support/temp-dir.ts";
 
@@ -46,7 +48,7 @@ describe.skipIf(!hasPostgres)(`a shared registry ${NEEDS_POSTGRES}`, () => {
       expect.stringContaining("is of version 99, this program knows up to"),
       ["iad"],
     ]);
-    expect(await registry.tryWrite((writer) => writer.token("x"))).toBeUndefined();
+    expect(await registry.tryWrite((writer) => writer.accessTokens.add(tokenRow("x")))).toBeUndefined();
     await registry.poll(new Map());
     expect(registry.servers.size).toBe(1);
   });
