@@ -49,17 +49,37 @@ export type ServerIdentity = Pick<ObservedServer, "id" | "url" | "region" | "dra
  * disagree; it has been failing since the moment from which on a majority has seen nothing else.
  */
 export function agreedOn(server: ServerIdentity, views: readonly Observations[]): ObservedServer {
-  const seen = views.flatMap((view) => view.get(server.id) ?? []);
-  const majority = Math.floor(seen.length / 2) + 1;
-  const isAgreed = (is: (observation: Observation) => boolean) => seen.filter(is).length >= majority;
-  const since = seen.flatMap(({ failingSinceMs }) => failingSinceMs ?? []).sort((a, b) => a - b);
-  const failures = seen.map((observation) => observation.failures).sort((a, b) => b - a);
+  let seen = 0;
+  let online = 0;
+  let offline = 0;
+  // Asked every second of each server: what is well costs no more than to look it up.
+  const failing: Observation[] = [];
+  for (const view of views) {
+    const observation = view.get(server.id);
+    if (observation === undefined) continue;
+    seen += 1;
+    if (observation.status === "online") online += 1;
+    if (observation.status === "offline") offline += 1;
+    if (observation.failures > 0 || observation.error !== undefined) failing.push(observation);
+  }
+  const majority = Math.floor(seen / 2) + 1;
   return {
     ...server,
-    isOffline: isAgreed(({ status }) => status === "offline"),
-    isOnline: isAgreed(({ status }) => status === "online"),
+    isOffline: offline >= majority,
+    isOnline: online >= majority,
+    ...(failing.length === 0 ? WELL : troubleOf(failing, majority)),
+  };
+}
+
+const WELL = { failingSinceMs: undefined, failures: 0, error: undefined };
+
+/** What a majority has seen, of those of them that have seen something. */
+function troubleOf(failing: readonly Observation[], majority: number) {
+  const since = failing.flatMap(({ failingSinceMs }) => failingSinceMs ?? []).sort((a, b) => a - b);
+  const failures = failing.map((observation) => observation.failures).sort((a, b) => b - a);
+  return {
     failingSinceMs: since[majority - 1],
     failures: failures[majority - 1] ?? 0,
-    error: seen.find(({ error }) => error !== undefined)?.error,
+    error: failing.find(({ error }) => error !== undefined)?.error,
   };
 }

@@ -1,5 +1,5 @@
 // Which slums work with the registry: each publishes its observations of the servers there, and reads those of the others.
-import { eq, gt, lt } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, ne } from "drizzle-orm";
 import type { Clock } from "../../../platform/time/clock.ts";
 import { formatObservations, type Observations, type OtherSlum, parseObservations } from "../observations.ts";
 import { databaseMs } from "./postgres-read.ts";
@@ -14,10 +14,16 @@ const HEARD_AFTER_MS = 6_000;
 /** A slum that has published nothing for so long is forgotten. */
 const GONE_MS = 24 * 3_600_000;
 
+/** Another slum as it was read last. */
+interface Heard extends OtherSlum {
+  readonly seenAt: number;
+  readonly text: string;
+}
+
 export class Presence {
   readonly #slumId: string;
   readonly #clock: Clock;
-  #others: readonly OtherSlum[] = [];
+  #others: readonly Heard[] = [];
   #published: { readonly text: string; readonly atMs: number } | undefined;
   /** Since when it has published without a break. */
   #sinceMs: number | undefined;
@@ -44,11 +50,17 @@ export class Presence {
 
   /** `nowMs` is the database's time. */
   async read(db: Drizzle, nowMs: number): Promise<void> {
-    const isRecent = gt(tables.slums.seenAt, nowMs - LATELY_MS);
-    const found = await db.select().from(tables.slums).where(isRecent);
-    this.#others = found
-      .filter(({ id }) => id !== this.#slumId)
-      .map(({ id, observations }) => ({ id, observations: parseObservations(observations) }));
+    const { id, seenAt, observations } = tables.slums;
+    const known = new Map(this.#others.map((one) => [one.id, one]));
+    const isOther = and(gt(seenAt, nowMs - LATELY_MS), ne(id, this.#slumId));
+    const found = await db.select({ id, seenAt }).from(tables.slums).where(isOther);
+    // Ten thousand servers are 190 KB of text: read when it was published anew, and parsed when it is another.
+    const fresh = found.filter((one) => known.get(one.id)?.seenAt !== one.seenAt).map((one) => one.id);
+    const texts = new Map<string, string>();
+    if (fresh.length > 0)
+      for (const one of await db.select({ id, observations }).from(tables.slums).where(inArray(id, fresh)))
+        texts.set(one.id, one.observations);
+    this.#others = found.flatMap((one) => heard(one, texts.get(one.id), known.get(one.id)) ?? []);
   }
 
   async publish(db: Drizzle, observations: Observations): Promise<void> {
@@ -72,4 +84,14 @@ export class Presence {
   async forgetGone(db: Drizzle, nowMs: number): Promise<void> {
     await db.delete(tables.slums).where(lt(tables.slums.seenAt, nowMs - GONE_MS));
   }
+}
+
+/** Undefined when it has gone between two questions. */
+function heard(
+  { id, seenAt }: Pick<Heard, "id" | "seenAt">,
+  text: string | undefined,
+  before: Heard | undefined,
+): Heard | undefined {
+  if (before !== undefined && (text === undefined || text === before.text)) return { ...before, seenAt };
+  return text === undefined ? undefined : { id, seenAt, text, observations: parseObservations(text) };
 }
