@@ -53,6 +53,14 @@ function* serviceProblems(name: string, service: Table): Generator<Problem> {
   if (typeof command === "string" && command.trim() !== "" && strings(service.args).length === 0) {
     yield* attempt([...path, "command"], () => splitWords(command));
   }
+  const { before_start: beforeStart } = service;
+  if (typeof beforeStart === "string" && beforeStart.trim() !== "")
+    yield* attempt([...path, "before_start"], () => splitWords(beforeStart));
+  if (service.overlap === false && Number(service.refresh) > 0)
+    yield {
+      path: [...path, "refresh"],
+      message: "needs overlap: an instance that is ended first would leave visitors waiting each time",
+    };
   for (const [variable, value] of Object.entries(table(service.env))) {
     const message = variableProblem(variable) ?? expansionProblem(value);
     if (message !== undefined) yield { path: [...path, "env", variable], message };

@@ -5,6 +5,7 @@ import type { ServiceDocument } from "./toml-schema.ts";
 const KEYS = [
   "command",
   "args",
+  "before_start",
   "workdir",
   "env",
   "env_file",

@@ -10,6 +10,8 @@ export interface Service {
   readonly name: string;
   /** The program and its arguments, split, placeholders still in them. */
   readonly words: readonly [string, ...string[]];
+  /** What has to end well before that begins, in the same place; split likewise. */
+  readonly beforeStart: readonly [string, ...string[]] | undefined;
   /** Placeholders still in it; relative to the configuration's directory. */
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
@@ -28,6 +30,8 @@ export interface Service {
   readonly stopGraceMs: number;
   /** 0 = never sleeps. */
   readonly idleTimeoutMs: number;
+  /** How often its instances are started afresh; 0 = never. */
+  readonly refreshMs: number;
   readonly maxInstances: number;
   /** How many a deploy starts of a version. */
   readonly instances: number;
@@ -109,6 +113,7 @@ export function toService(
     drainTimeoutMs: ms(document.drain_timeout),
     stopGraceMs: ms(document.stop_grace_period_secs),
     idleTimeoutMs: ms(document.idle_timeout),
+    refreshMs: ms(document.refresh),
     maxInstances: document.max_instances,
     instances: document.instances,
     storagePersist: document.storage_persist,
@@ -125,10 +130,13 @@ export function toService(
   };
 }
 
-function launchOf(release: Release): Pick<Service, "words" | "workdir" | "env" | "envFile" | "limits"> {
-  const { memory_limit_mb: memoryMb } = release;
+function launchOf(
+  release: Release,
+): Pick<Service, "words" | "beforeStart" | "workdir" | "env" | "envFile" | "limits"> {
+  const { memory_limit_mb: memoryMb, before_start: beforeStart } = release;
   return {
     words: wordsOf(release),
+    beforeStart: beforeStart === undefined ? undefined : programAndArgs(beforeStart),
     workdir: release.workdir,
     env: release.env,
     envFile: release.env_file,
@@ -144,7 +152,10 @@ function launchOf(release: Release): Pick<Service, "words" | "workdir" | "env" |
 
 /** With arguments given, `command` is the program verbatim; none is the same as `args = []`, the default. */
 function wordsOf({ command, args }: Release): [string, ...string[]] {
-  if (args.length > 0) return [command, ...args];
+  return args.length > 0 ? [command, ...args] : programAndArgs(command);
+}
+
+function programAndArgs(command: string): [string, ...string[]] {
   const [program = "", ...rest] = splitWords(command);
   return [program, ...rest];
 }

@@ -134,6 +134,7 @@ const serviceShape = z.object(
   {
     command: text('a command such as "./server --port {port}"', template),
     args: list("arguments", text("an argument", checkTemplate)).default([]),
+    before_start: text('a command such as "./migrate"', template).exactOptional(),
     workdir: text("a directory", template).default("."),
     env: z.record(z.string(), text("a string", checkTemplate), table).default({}),
     env_file: text("a file", template).exactOptional(),
@@ -151,6 +152,7 @@ const serviceShape = z.object(
     drain_timeout: seconds(0).default(30),
     stop_grace_period_secs: seconds(0).default(10),
     idle_timeout: seconds(0, 365 * DAY_SECS).default(0),
+    refresh: seconds(0, 365 * DAY_SECS).default(0),
     on_demand: yesOrNo.default(false),
     instances: whole("a whole number", 1, 1_000).default(1),
     max_instances: whole("a whole number", 1, 10_000).default(100),

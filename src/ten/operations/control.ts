@@ -23,6 +23,7 @@ import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { createOnDemand } from "./on-demand.ts";
 import { createReload, differencesBetween, readWhole, staleKeys } from "./reload.ts";
+import { createRefresh } from "./refresh.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
 export interface Control extends Disposable {
@@ -108,6 +109,7 @@ export function createControl(parts: ControlParts): Control {
   const lifecycle = createLifecycle(context, traffic);
   const diagnosisOf = createDiagnosis(logs, listeners);
   const idle = createIdle(context);
+  const refresh = createRefresh(context);
   const onDemand = createOnDemand(context, lifecycle);
   const derive = () => routesOf(context, parts.domain);
 
@@ -138,6 +140,7 @@ export function createControl(parts: ControlParts): Control {
     wanted: (wanted) => onDemand(wanted) || idle.wake(wanted),
     [Symbol.dispose]() {
       idle[Symbol.dispose]();
+      refresh[Symbol.dispose]();
       logs[Symbol.dispose]();
       supervisor[Symbol.dispose]();
     },

@@ -46,15 +46,26 @@ export function processSpecOf(
 ): ProcessSpec {
   const values = placeholders(config, service, instance, base);
   const cwd = resolve(config.directory, fill(service.workdir, values));
-  const [program, ...args] = service.words;
+  const argvOf = ([program, ...args]: readonly [string, ...string[]]): [string, ...string[]] => [
+    programPath(fill(program, values), config.directory, cwd, exists),
+    ...args.map((word) => fill(word, values)),
+  ];
+  const argv = argvOf(service.words);
   return {
-    argv: [
-      programPath(fill(program, values), config.directory, cwd, exists),
-      ...args.map((word) => fill(word, values)),
-    ],
+    argv: service.beforeStart === undefined ? argv : afterwards(argvOf(service.beforeStart), argv),
     env: environment(service, instance, base, secrets, values),
     cwd,
   };
+}
+
+/**
+ * One command after another has ended well, in one process: as its user, within its limits and its startup_timeout, with its
+ * output in the instance's log.
+ */
+function afterwards(first: readonly string[], then: readonly string[]): [string, ...string[]] {
+  const words = first.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const failed = '{ code=$?; echo "before_start failed: exit code $code" >&2; exit "$code"; }';
+  return ["/bin/sh", "-c", `${words} || ${failed}\nexec "$@"`, "before_start", ...then];
 }
 
 export function placeholders(

@@ -45,6 +45,8 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     words: ["./releases/{version}/server", "--port", "{port}"],
     workdir: ".",
     env: { DATABASE_PATH: "{shared_dir}/app.db" },
+    beforeStart: undefined,
+    refreshMs: 0,
     envFile: undefined,
     release: {
       command: "./releases/{version}/server --port {port}",
