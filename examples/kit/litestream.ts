@@ -54,19 +54,22 @@ export async function restore(stage: Stage, machine: Machine, config: string): P
     throw new Error(`litestream restore: ${stderr}${stdout}`);
 }
 
-/** A reading region's service: each start of an instance fetches the newest copy, so that a deploy is a refresh. */
+/** How often reading regions fetch a copy here; on real machines minutes. */
+export const REFRESH_SECS = 3;
+
+/** A reading region's service: each start of an instance fetches the newest copy into a file of its own, and starts come by the clock. */
 export function readingService(machine: Machine, config: string): string {
   return `
-command = "/bin/sh"
-args = ["-ec", """
+command = "bun app.ts"
+workdir = "${RELEASES}/v1"
+before_start = """/bin/sh -ec '
+  find "$(dirname "$DATABASE_PATH")" -name "copy-*" -mmin +60 -delete
   rm -f "$DATABASE_PATH"*
   ${BINARY} restore -config ${config} -o "$DATABASE_PATH" ${databaseOf(machine)}
-  test -s "$DATABASE_PATH"
-  cd ${RELEASES}/$RELEASE
-  exec bun app.ts
-"""]
+  test -s "$DATABASE_PATH"'"""
+refresh = ${REFRESH_SECS}
 health = "/health"`;
 }
 
-export const READING_ENV = 'DATABASE_PATH = "{instance_dir}/copy.db"\nRELEASE = "v1"\n';
+export const READING_ENV = 'DATABASE_PATH = "{instance_dir}/copy-{port}.db"\n';
 export const WRITING_ENV = 'DATABASE_PATH = "{shared_dir}/notes.db"\n';

@@ -51,12 +51,22 @@ export class Regions {
     for (const machine of [this.fra, this.syd]) {
       this.#readFrom(machine, iad);
       await machine.boot();
-      await this.refresh(machine);
+      await this.#deploy(machine);
     }
   }
 
-  /** A fresh copy, behind the health check, and the one before goes. */
-  async refresh(machine: Machine): Promise<void> {
+  /** Until the machine answers with what was written a moment ago: its refresh brings it. */
+  async untilFresh(machine: Machine): Promise<void> {
+    const ask = async (url: string) => {
+      const response = await fetch(`${url}/notes?last=1000000`, { headers: { Host: "notes.localhost" } });
+      return new Set((await response.json()) as string[]);
+    };
+    const written = await ask(this.#writer.url);
+    await until(`${machine.name} is fresh`, async () => written.isSubsetOf(await ask(machine.url)));
+  }
+
+  /** A version made from the configuration of now; the one before goes. */
+  async #deploy(machine: Machine): Promise<void> {
     this.#refreshes += 1;
     await machine.ten("deploy", "notes", "--version", `c${this.#refreshes}`, "--promote", "--stop-old");
   }
@@ -84,7 +94,7 @@ export class Regions {
     await Bun.sleep(2 * SYNC_MS);
     this.#readFrom(machine, this.#writer);
     await machine.ten("reload");
-    await this.refresh(machine);
+    await this.#deploy(machine);
   }
 
   #readFrom(machine: Machine, writer: Machine): void {

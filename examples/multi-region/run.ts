@@ -1,5 +1,5 @@
 // The set-up "Multi-region", live: three tens, one of which writes to SQLite; Litestream copies that to a bucket; the others read copies.
-import { SYNC_MS } from "../kit/litestream.ts";
+import { REFRESH_SECS, SYNC_MS } from "../kit/litestream.ts";
 import { Regions } from "../kit/regions.ts";
 import { Router } from "../kit/router.ts";
 import { Stage, until } from "../kit/stage.ts";
@@ -22,11 +22,11 @@ story.say(`visitors come to ${HOST} at ${slum.url}`);
 await using visitors = new Visitors([slum.url], HOST);
 
 await story.scene(
-  "fra and syd fetch a fresh copy, while visitors read and write in iad",
+  `fra and syd fetch a fresh copy every ${REFRESH_SECS} s, while visitors read and write in iad`,
   visitors,
   async () => {
-    await regions.refresh(regions.fra);
-    await regions.refresh(regions.syd);
+    await regions.untilFresh(regions.fra);
+    await regions.untilFresh(regions.syd);
   },
 );
 await story.scene("iad is gone, with its disk: fra answers reads, writes are refused", visitors, async () => {
