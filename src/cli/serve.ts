@@ -1,5 +1,5 @@
 // What the `serve` commands have in common: where to listen, what the service manager is told, and the wait for the signal that ends it all.
-import { parseDomain } from "../core/domain.ts";
+import { isLoopbackDomain, parseDomain } from "../core/domain.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
 import { quote } from "../core/quote.ts";
@@ -44,7 +44,7 @@ function readAddress(text: string): Address {
 /** The arguments; `domain` is what the domain is for. */
 export function listenArgs(domain: string) {
   return {
-    host: option("Address to listen on; 127.0.0.1 for the domain localhost, else all", { hint: "H" }),
+    host: option("Address to listen on; 127.0.0.1 for localhost and domains under it, else all", { hint: "H" }),
     port: withDefault(number("Port to listen on, 0 for any", { max: 65_535 }), 8080),
     domain: withDefault(
       option(domain, { hint: "D", read: (text: string) => parseDomain(text) }),
@@ -57,9 +57,9 @@ export function listenArgs(domain: string) {
   } satisfies Record<string, Arg<unknown>>;
 }
 
-/** `localhost` is for this machine alone. */
+/** `localhost` and what is below it are for this machine alone. */
 export function listenHost(host: string | undefined, domain: string): string {
-  return host ?? (domain === "localhost" ? "127.0.0.1" : "0.0.0.0");
+  return host ?? (isLoopbackDomain(domain) ? "127.0.0.1" : "0.0.0.0");
 }
 
 /** A server as the signals see it. */

@@ -27,6 +27,11 @@ export function isDomain(text: string): boolean {
   );
 }
 
+/** `localhost` and what is below it lead to this machine alone (RFC 6761 section 6.3). */
+export function isLoopbackDomain(domain: string): boolean {
+  return isWithin(domain, "localhost");
+}
+
 /** Whether `domain` is `parent` or below it. */
 export function isWithin(domain: string, parent: string): boolean {
   return domain === parent || domain.endsWith(`.${parent}`);

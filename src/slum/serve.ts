@@ -66,6 +66,8 @@ export interface Server {
   readonly url: URL;
   readonly socket: string;
   readonly adminUrl: string | undefined;
+  /** Its name without a password, and what it had at the start. */
+  readonly registry: { readonly name: string; readonly servers: number; readonly tenants: number };
   /** Stops accepting, lets requests finish, then closes everything. */
   close(): Promise<void>;
 }
@@ -245,6 +247,11 @@ export async function serve(options: ServeOptions): Promise<Server> {
     url: plane.url,
     socket: paths.socket,
     adminUrl: listeners.url,
+    registry: {
+      name: shownDatabase(database),
+      servers: registry.servers.size,
+      tenants: registry.tenants.size,
+    },
     async close() {
       admin.endSessions();
       await plane.close(CLOSE_MS);

@@ -50,7 +50,7 @@ describe("before_start", () => {
     expect((await ten.get(HOST)).body).toBe("two");
     const { stdout } = await ten.ok("logs", "api:v1");
     expect(stdout.match(/fetching for api:v1/g)).toHaveLength(2);
-  }, 60_000);
+  }, 120_000);
 
   test("that fails is a failed deploy, with its words, and nothing of the one before is touched", async () => {
     await using ten = await startReader();
@@ -60,7 +60,7 @@ describe("before_start", () => {
     expect(failed.exit).toBe(5);
     expect(failed.stderr).toContain("before_start failed: exit code 1");
     expect((await ten.get(HOST)).body).toBe("one");
-  }, 60_000);
+  }, 120_000);
 });
 
 describe("refresh", () => {
@@ -84,7 +84,7 @@ describe("refresh", () => {
     expect(failed).toEqual([]);
     const { instances } = await ten.json<{ instances: { restarts: number; state: string }[] }>("ps");
     expect(instances).toMatchObject([{ state: "healthy" }]);
-  }, 90_000);
+  }, 120_000);
 
   test("leaves the one before in its place while a fresh copy cannot be had, and says so", async () => {
     await using ten = await startReader("refresh = 1");
@@ -99,7 +99,7 @@ describe("refresh", () => {
     expect(existsSync(`${ten.dir}/source`)).toBe(false);
     writeFileSync(`${ten.dir}/source`, "four");
     await until("it is fresh again", async () => (await ten.get(HOST)).body === "four", 30_000);
-  }, 90_000);
+  }, 120_000);
 
   test("is refused for a service that cannot run twice", async () => {
     await using ten = await startReader();
@@ -112,5 +112,5 @@ describe("refresh", () => {
     );
     const refused = await ten.run("reload");
     expect([refused.exit, refused.stderr]).toEqual([2, expect.stringContaining("needs overlap")]);
-  }, 30_000);
+  }, 120_000);
 });

@@ -1,8 +1,12 @@
 // What slum's commands say and how they exit: the truth about what visitors get, and refusals that name the line to write.
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { startOrigin } from "../support/origin.ts";
+import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { startSlum } from "./slum.ts";
+
+const BINARY = join(import.meta.dir, "../../dist/slum");
 
 test("route exits 5 for a tenant whose visitors get 503, as ps counts it", async () => {
   await using iad = startOrigin(() => new Response("iad"));
@@ -18,7 +22,43 @@ test("route exits 5 for a tenant whose visitors get 503, as ps counts it", async
   expect([shown.exit, shown.stdout]).toEqual([5, expect.stringContaining("none of its servers is online")]);
   expect((await slum.json("route", "acme.example.com")).routable).toBe(false);
   expect((await slum.ok("ps")).stdout).toContain("1 without a server: acme");
-}, 20_000);
+}, 120_000);
+
+test("serve says which registry, which domain, where the dashboard is, and what to do next", async () => {
+  using temp = createTempDir();
+  const serve = async (...words: string[]) => {
+    const child = Bun.spawn([BINARY, "serve", "--port", "0", ...words], {
+      env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: temp.file("data") },
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    const reader = child.stdout.getReader();
+    const said = new TextDecoder().decode((await reader.read()).value);
+    const run = (line: string) =>
+      Bun.spawn([BINARY, ...line.split(" ")], { env: { SLUM_DATA_DIR: temp.file("data") }, stderr: "ignore" })
+        .exited;
+    return {
+      said,
+      run,
+      async [Symbol.asyncDispose]() {
+        child.kill();
+        await child.exited;
+      },
+    };
+  };
+  {
+    await using slum = await serve("--domain", "slum.localhost");
+    // A domain under localhost is for this machine alone, as localhost is.
+    expect(slum.said).toMatch(/^serving http:\/\/127\.0\.0\.1:\d+\/\n/);
+    expect(slum.said).toContain(`registry   ${temp.file("data")}/slum.db (0 servers, 0 tenants)`);
+    expect(slum.said).toMatch(/domain {5}slum\.localhost: .* at http:\/\/slum\.localhost:\d+\/\n/);
+    expect(slum.said).toContain("next       slum server add ID https://...");
+    await slum.run("server add iad http://127.0.0.1:1");
+  }
+  await using slum = await serve();
+  expect(slum.said).toContain("(1 server, 0 tenants)");
+  expect(slum.said).toContain("next       slum tenant add ID DOMAIN SERVER SERVICE");
+}, 120_000);
 
 test("an error of a server that has recovered is shown with how long ago it was", async () => {
   await using iad = startOrigin(() => new Response("iad"));
@@ -38,7 +78,7 @@ test("an error of a server that has recovered is shown with how long ago it was"
   await slum.exited;
   await slum.start();
   expect((await slum.ok("server", "list")).stdout).toMatch(/connection refused, \d+s ago/);
-}, 20_000);
+}, 120_000);
 
 test("an instance that is a server's name, and a word behind a list, are refused with the line to write", async () => {
   await using slum = await startSlum();
@@ -64,4 +104,4 @@ test("an instance that is a server's name, and a word behind a list, are refused
   expect(meant.stdout).toBe("added acme: acme.example.com goes to api:syd on iad\n");
   const twice = await slum.run("tenant", "add", "b", "b.example.com", "iad", "api:one", "two");
   expect([twice.exit, twice.stderr]).toEqual([2, expect.stringContaining("api:one")]);
-}, 20_000);
+}, 120_000);

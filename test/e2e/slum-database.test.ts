@@ -119,5 +119,5 @@ describe.skipIf(!hasPostgres)(`a database over TLS ${NEEDS_POSTGRES}`, () => {
       WHERE datname = ${name} AND pid <> pg_backend_pid()`;
     expect(rows.length).toBeGreaterThan(0);
     expect(rows.filter((row: { ssl: boolean }) => !row.ssl)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 });

@@ -90,7 +90,7 @@ test("a tenement is sent the visitor's Host: Origin checks pass, WebSockets open
   expect(await handshake(slum)).toContain(" 101 ");
   const redirected = await slum.get(HOST, "/dir");
   expect(redirected.headers.get("location")).toBe(`http://${HOST}/dir/`);
-}, 60_000);
+}, 120_000);
 
 test("a server that is sent its own Host has its redirects and cookies mapped back, for the visitor's scheme", async () => {
   await using iad = await startTenement();
@@ -111,7 +111,7 @@ test("a server that is sent its own Host has its redirects and cookies mapped ba
   }
   await slum.ok("server", "set", "iad", "--host", "keep");
   expect(await slum.get(HOST)).toMatchObject({ body: HOST });
-}, 60_000);
+}, 120_000);
 
 test("a platform that routes by Host is sent its own, and a server that becomes a tenement is found out by the checks", async () => {
   let isTenement = false;
@@ -140,7 +140,7 @@ test("a platform that routes by Host is sent its own, and a server that becomes 
   await slum.exited;
   await slum.start();
   expect(await shown(slum)).toMatchObject({ keeps_host: true });
-}, 60_000);
+}, 120_000);
 
 test("a Host that is kept and one that says what to serve do not go together", async () => {
   await using slum = await startSlum();

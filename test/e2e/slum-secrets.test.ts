@@ -36,7 +36,7 @@ test("lie sealed in a registry of one's own, over rotation and restart, with a k
   expect(stored(slum).old_secret).toMatch(/^enc1:/);
   await restart(slum);
   expect((await slum.ok("webhook", "test", "ops")).stdout).toContain("took it");
-}, 20_000);
+}, 120_000);
 
 test("that an older version has written in clear are sealed at the next start, and go on to sign", async () => {
   await using receiver = startOrigin(() => new Response("thanks"));
@@ -51,7 +51,7 @@ test("that an older version has written in clear are sealed at the next start, a
   await slum.start();
   expect(stored(slum).secret).toMatch(/^enc1:/);
   expect((await slum.ok("webhook", "test", "ops")).exit).toBe(0);
-}, 20_000);
+}, 120_000);
 
 test("whose key is lost are told, block nobody, and are made anew by a rotation", async () => {
   await using receiver = startOrigin(() => new Response("thanks"));
@@ -68,7 +68,7 @@ test("whose key is lost are told, block nobody, and are made anew by a rotation"
   expect((await slum.run("webhook", "test", "ops")).exit).toBe(6);
   await slum.ok("webhook", "rotate", "ops");
   expect((await slum.ok("webhook", "test", "ops")).exit).toBe(0);
-}, 20_000);
+}, 120_000);
 
 test("a receiver's URL and a registry's password are in no process's words, log or event", async () => {
   await using slum = await startSlum("--webhook", "http://127.0.0.1:1/T0/geheim");
@@ -80,7 +80,7 @@ test("a receiver's URL and a registry's password are in no process's words, log 
   const said = [words.join(" "), await slum.log(), (await slum.ok("events")).stdout];
   expect(said.filter((text) => text.includes("geheim"))).toEqual([]);
   expect((await slum.ok("events")).stdout).toContain("ops http://127.0.0.1:1/...");
-}, 20_000);
+}, 120_000);
 
 describe.skipIf(!hasPostgres)(`of a shared registry ${NEEDS_POSTGRES}`, () => {
   test("are sealed with the key file that its slums share, and only told by a slum that has another", async () => {
@@ -107,5 +107,5 @@ describe.skipIf(!hasPostgres)(`of a shared registry ${NEEDS_POSTGRES}`, () => {
     await until("the others have followed", async () => (await knows(two)) && (await knows(three)));
     expect((await two.ok("webhook", "test", "ops")).exit).toBe(0);
     expect((await three.run("webhook", "test", "ops")).exit).toBe(6);
-  }, 60_000);
+  }, 120_000);
 });

@@ -86,7 +86,7 @@ describe("a document of one slum", () => {
     await two.ok("export", again, "--with-secrets");
     const secretsIn = (path: string) => JSON.parse(readFileSync(path, "utf8")).webhooks[0].secret;
     expect(secretsIn(again)).toBe(secretsIn(file));
-  }, 30_000);
+  }, 120_000);
 
   test("without secrets gives receivers new ones, which are told once", async () => {
     await using receiver = startOrigin(() => new Response("thanks"));
@@ -99,7 +99,7 @@ describe("a document of one slum", () => {
     const taken = await two.json<Told>("import", `${two.dataDir}/in.json`);
     expect(taken.secrets).toEqual([{ id: "ops", secret: expect.stringMatching(/^whsec_/) }]);
     expect((await two.ok("webhook", "test", "ops")).exit).toBe(0);
-  }, 20_000);
+  }, 120_000);
 
   test("that is refused leaves nothing, and says what is in the way", async () => {
     using temp = createTempDir();
@@ -144,7 +144,7 @@ describe("a document of one slum", () => {
     expect((await two.run("import", file)).exit).toBe(2);
     expect((await two.run("import")).exit).toBe(2);
     expect(await shown(two)).toEqual({ servers: [], tenants: [], webhooks: [] });
-  }, 30_000);
+  }, 120_000);
 
   test("that says otherwise than the registry is refused with what differs, and taken with --replace", async () => {
     using temp = createTempDir();
@@ -171,7 +171,7 @@ describe("a document of one slum", () => {
       4,
       expect.stringContaining(`${HOST} of acme belongs to other here`),
     ]);
-  }, 30_000);
+  }, 120_000);
 
   test("is read and taken in without a running slum too, and not beside one that does not answer", async () => {
     using temp = createTempDir();
@@ -192,7 +192,7 @@ describe("a document of one slum", () => {
     const held = await two.run("import", file, "--data-dir", two.dataDir);
     two.kill("SIGCONT");
     expect([4, 6]).toContain(held.exit);
-  }, 60_000);
+  }, 120_000);
 });
 
 test("a large import that is killed half-way has taken in nothing or all", async () => {
@@ -248,7 +248,7 @@ describe("an empty registry beside a filled one", () => {
     expect((await other.ok("import", "--from", own)).stdout).toContain(
       "added 2 servers, 2 tenants, 1 webhooks",
     );
-  }, 30_000);
+  }, 120_000);
 
   test("is told at the start: the one that the last run had, when --db is missing", async () => {
     using temp = createTempDir();
@@ -267,7 +267,7 @@ describe("an empty registry beside a filled one", () => {
     expect(await bare.log()).toContain(
       `${temp.file("other.db")} had 2 servers and 2 tenants. Is --db or SLUM_DB missing`,
     );
-  }, 30_000);
+  }, 120_000);
 });
 
 describe.skipIf(!hasPostgres)(`from SQLite to PostgreSQL ${NEEDS_POSTGRES}`, () => {
@@ -300,7 +300,7 @@ describe.skipIf(!hasPostgres)(`from SQLite to PostgreSQL ${NEEDS_POSTGRES}`, () 
     const secret = async (slum: Slum) =>
       JSON.parse((await slum.ok("export", "--with-secrets")).stdout).webhooks[0].secret;
     expect(await secret(fresh)).toBe(await secret(old));
-  }, 60_000);
+  }, 120_000);
 
   test("on one machine: the import goes into the registry that is named, not into the slum that runs on the old one", async () => {
     await using postgres = await startPostgres();
@@ -323,7 +323,7 @@ describe.skipIf(!hasPostgres)(`from SQLite to PostgreSQL ${NEEDS_POSTGRES}`, () 
     expect((await moved.json<{ registry: { name: string } }>("ps")).registry.name).toMatch(
       /^postgres:\/\/slum@/,
     );
-  }, 60_000);
+  }, 120_000);
 
   test("a hundred thousand tenants, in one step", async () => {
     await using postgres = await startPostgres();
@@ -385,7 +385,7 @@ describe("a backup", () => {
     expect(await shown(slum)).toEqual(before);
     using aside = new Database(restored.before, { readonly: true });
     expect(aside.query("SELECT id FROM tenants").all()).toEqual([{ id: "beta" }]);
-  }, 30_000);
+  }, 120_000);
 
   test("that is none, or of a newer slum, is refused and changes nothing", async () => {
     using temp = createTempDir();
@@ -410,7 +410,7 @@ describe("a backup", () => {
     expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining("of version 99")]);
     await slum.start();
     expect((await shown(slum)).servers).toHaveLength(1);
-  }, 30_000);
+  }, 120_000);
 
   test("of a registry in a database of its own is that one's business", async () => {
     using temp = createTempDir();
@@ -426,5 +426,5 @@ describe("a backup", () => {
     });
     expect([other.exitCode, other.stderr.toString()]).toEqual([2, expect.stringContaining("pg_dump")]);
     expect(other.stderr.toString()).not.toContain("geheim");
-  }, 20_000);
+  }, 120_000);
 });

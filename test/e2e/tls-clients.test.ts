@@ -57,7 +57,7 @@ test("neither a request nor a WebSocket nor a token goes to a server whose certi
   const asked = await slum.run("ps", "--server", impostor.url, "--token", "geheim");
   expect([asked.exit, asked.stderr]).toEqual([6, expect.stringContaining("certificate")]);
   expect(impostor.seen).toEqual([]);
-}, 30_000);
+}, 120_000);
 
 describe.skipIf(!hasPostgres)(`a registry with sslmode=verify-full ${NEEDS_POSTGRES}`, () => {
   test("is not used when nobody vouches for its certificate", async () => {
@@ -65,7 +65,7 @@ describe.skipIf(!hasPostgres)(`a registry with sslmode=verify-full ${NEEDS_POSTG
     const database = (await postgres.createDatabase()).replace("127.0.0.1", "localhost");
     const failed = await failToServe(CARELESS, "--db", `${database}?sslmode=verify-full`);
     expect([failed.stderr, failed.exit]).toEqual([expect.stringContaining("TLS: unable to verify"), 1]);
-  }, 60_000);
+  }, 120_000);
 });
 
 test("a registry on another machine without sslmode is refused before anything is sent to it", async () => {

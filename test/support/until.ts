@@ -6,7 +6,7 @@ type Nothing = undefined | null | false | 0 | "";
 export async function until<T>(
   what: string,
   look: () => T | Nothing | Promise<T | Nothing>,
-  timeoutMs = 4_000,
+  timeoutMs = 20_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

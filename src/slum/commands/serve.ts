@@ -8,6 +8,7 @@ import { createLog } from "../../platform/log.ts";
 import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres-url.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { dataDirOf } from "../registry/paths.ts";
+import { bannerLines } from "./banner.ts";
 import { isSecretReceiver, parseReceiverUrl } from "../webhooks/post-webhook.ts";
 
 export default command({
@@ -92,7 +93,7 @@ export default command({
     return serveUntilSignal(opening, context, {
       log,
       ending: () => "finishing requests",
-      describe: () => [`data in ${dataDir}`],
+      describe: (server) => bannerLines({ ...server, domain, dataDir }),
     });
   },
 });
