@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { hasLitestream } from "../examples/kit/litestream.ts";
+import { mayHaveNetworks } from "../examples/kit/network.ts";
 import type { Scene } from "../examples/kit/story.ts";
 import type { Rows } from "../examples/kit/visitors.ts";
 import { loadConfig } from "../src/ten/config/config.ts";
@@ -18,8 +19,8 @@ interface Told {
   readonly rows: Rows;
 }
 
-async function play(name: string): Promise<Told> {
-  const child = Bun.spawn([process.execPath, join(examples, name, "run.ts"), "--json"], {
+async function play(name: string, script = "run.ts"): Promise<Told> {
+  const child = Bun.spawn([process.execPath, join(examples, name, script), "--json"], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -71,6 +72,19 @@ describe("the set-up", () => {
       expect(told.rows).toMatchObject({ lostForNoReason: 0, twice: 0 });
     },
     240_000,
+  );
+
+  test.skipIf(!mayHaveNetworks())(
+    "regions apart go on when links break, also in one direction only (needs unshare -rn)",
+    async () => {
+      const told = await play("multi-region", "apart.ts");
+      expect(judge(told, ["writes", "writes", "writes", "writes"])).toEqual([]);
+      expect(told.scenes[0]?.by.fra).toBeGreaterThan(0);
+      expect(told.scenes[0]?.by.syd ?? 0).toBeLessThan(told.scenes[0]?.by.fra ?? 0);
+      expect(told.scenes[2]?.by.fra).toBeGreaterThan(0);
+      expect(told.rows).toMatchObject({ lost: 0 });
+    },
+    300_000,
   );
 
   test.skipIf(!hasPostgres || !hasLitestream)(

@@ -1,5 +1,6 @@
 // A machine of a set-up: a `ten` with the notes service, which can crash as machines do, and be switched on again.
 import { mkdirSync, writeFileSync } from "node:fs";
+import type { Region } from "./network.ts";
 import { type Child, type Ended, freePort, RELEASES, type Stage, TEN, until } from "./stage.ts";
 
 export interface MachineOptions {
@@ -8,8 +9,8 @@ export interface MachineOptions {
   readonly env?: string;
   /** Proxy processes beside `ten serve`: with two, nothing fails when it is killed. */
   readonly workers?: number;
-  /** The first version; none is deployed when it is empty. */
-  readonly version?: string;
+  /** Where it is; on this machine's loopback unless given. */
+  readonly region?: Region;
 }
 
 interface Instance {
@@ -27,11 +28,17 @@ export class Machine {
   readonly port = freePort();
   readonly #stage: Stage;
   readonly #directory: string;
+  readonly #region: Region | undefined;
   #server: Child | undefined;
 
-  constructor(stage: Stage, name: string, { service = SERVICE, env = "", workers = 1 }: MachineOptions) {
+  constructor(
+    stage: Stage,
+    name: string,
+    { service = SERVICE, env = "", workers = 1, region }: MachineOptions,
+  ) {
     this.name = name;
     this.#stage = stage;
+    this.#region = region;
     this.#directory = stage.file(name);
     mkdirSync(this.#directory);
     this.configure(service, env, workers);
@@ -39,7 +46,7 @@ export class Machine {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${this.#region?.address ?? "127.0.0.1"}:${this.port}`;
   }
 
   file(name: string): string {
@@ -55,9 +62,10 @@ export class Machine {
 
   /** Switched on: `ten serve` begins, as systemd would begin it. */
   async boot(): Promise<void> {
+    const { within = [], address = "127.0.0.1" } = this.#region ?? {};
     this.#server = this.#stage.start(
       this.name,
-      [TEN, "serve", "--port", String(this.port)],
+      [...within, TEN, "serve", "--host", address, "--port", String(this.port)],
       {},
       this.#directory,
     );

@@ -1,4 +1,5 @@
 // A `slum` of a set-up: its own data directory and port, commands, and a death as sudden as a machine's.
+import type { Region } from "./network.ts";
 import { type Child, freePort, SLUM, type Stage, until } from "./stage.ts";
 
 export class Router {
@@ -7,6 +8,7 @@ export class Router {
   readonly #stage: Stage;
   readonly #env: Readonly<Record<string, string>>;
   readonly #words: readonly string[];
+  readonly #region: Region | undefined;
   #server: Child | undefined;
 
   constructor(
@@ -14,19 +16,23 @@ export class Router {
     name: string,
     env: Readonly<Record<string, string>> = {},
     words: readonly string[] = [],
+    region?: Region,
   ) {
     this.name = name;
     this.#stage = stage;
     this.#env = { SLUM_DATA_DIR: stage.file(name), ...env };
     this.#words = words;
+    this.#region = region;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${this.#region?.address ?? "127.0.0.1"}:${this.port}`;
   }
 
   async boot(): Promise<void> {
-    const words = [SLUM, "serve", "--port", String(this.port), "--interval", "2", ...this.#words];
+    const { within = [], address = "127.0.0.1" } = this.#region ?? {};
+    const where = ["--host", address, "--port", String(this.port)];
+    const words = [...within, SLUM, "serve", ...where, "--interval", "2", ...this.#words];
     this.#server = this.#stage.start(this.name, words, this.#env);
     await until(`${this.name} serves`, async () => (await this.run("ps")).exit === 0);
   }
