@@ -44,7 +44,9 @@ function readAddress(text: string): Address {
 /** The arguments; `domain` is what the domain is for. */
 export function listenArgs(domain: string) {
   return {
-    host: option("Address to listen on; 127.0.0.1 for localhost and domains under it, else all", { hint: "H" }),
+    host: option("Address to listen on; 127.0.0.1 for localhost and domains under it, else all", {
+      hint: "H",
+    }),
     port: withDefault(number("Port to listen on, 0 for any", { max: 65_535 }), 8080),
     domain: withDefault(
       option(domain, { hint: "D", read: (text: string) => parseDomain(text) }),

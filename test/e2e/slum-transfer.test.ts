@@ -173,7 +173,7 @@ describe("a document of one slum", () => {
     ]);
   }, 120_000);
 
-  test("is read and taken in without a running slum too, and not beside one that does not answer", async () => {
+  test("is read and taken in without a running slum too", async () => {
     using temp = createTempDir();
     await using one = await startSlum();
     await fill(one, "http://127.0.0.1:2", "http://127.0.0.1:9/");
@@ -188,10 +188,6 @@ describe("a document of one slum", () => {
     expect((await two.ok("import", file)).stdout).toBe("added 2 servers, 2 tenants, 1 webhooks\n");
     await two.start();
     expect(await shown(two)).toEqual(before);
-    two.kill("SIGSTOP");
-    const held = await two.run("import", file, "--data-dir", two.dataDir);
-    two.kill("SIGCONT");
-    expect([4, 6]).toContain(held.exit);
   }, 120_000);
 });
 

@@ -8,8 +8,8 @@ import { createLog } from "../../platform/log.ts";
 import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres-url.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { dataDirOf } from "../registry/paths.ts";
-import { bannerLines } from "./banner.ts";
 import { isSecretReceiver, parseReceiverUrl } from "../webhooks/post-webhook.ts";
+import { bannerLines } from "./banner.ts";
 
 export default command({
   name: "serve",
