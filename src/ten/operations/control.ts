@@ -22,8 +22,8 @@ import { createIdle } from "./idle.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { createOnDemand } from "./on-demand.ts";
-import { createReload, differencesBetween, readWhole, staleKeys } from "./reload.ts";
 import { createRefresh } from "./refresh.ts";
+import { createReload, differencesBetween, readWhole, staleKeys } from "./reload.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
 export interface Control extends Disposable {
