@@ -12,6 +12,8 @@ export const FAULTS = {
   unauthorised: { status: 401, exit: 8 },
   forbidden: { status: 403, exit: 8 },
   too_many: { status: 429, exit: 8 },
+  rolled_back: { status: 409, exit: 9 },
+  held: { status: 409, exit: 10 },
 } as const;
 
 export type FaultCode = keyof typeof FAULTS;

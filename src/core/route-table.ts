@@ -5,12 +5,12 @@ import type { Route, Target } from "./route.ts";
 import { createSticky, type Sticky } from "./sticky.ts";
 
 /**
- * Where a request goes. `direct` names one target past the weights; `unknown_target` names one that a known route does
- * not have; `own` is the program's own host; `unknown` is nobody's; `bad_host` is no host at all.
+ * Where a request goes. `direct` names one target past the weights; `preview` one that only who has a link may see;
+ * `unknown_target` names one that a known route does not have; `own` is the program's own host; `unknown` is nobody's; `bad_host` is no host at all.
  */
 export type Decision =
   | { readonly kind: "weighted"; readonly route: Route }
-  | { readonly kind: "direct"; readonly route: Route; readonly target: Target }
+  | { readonly kind: "direct" | "preview"; readonly route: Route; readonly target: Target }
   | { readonly kind: "unknown_target"; readonly route: Route; readonly label: string }
   | { readonly kind: "own" }
   | { readonly kind: "unknown" }
@@ -138,13 +138,22 @@ function byHeader(table: RouteTable, named: string, peerTrusted: boolean): Decis
   if (!isService(name) || (label !== undefined && !isLabel(label))) return undefined;
   const entry = table.routes.get(name);
   if (entry === undefined) return UNKNOWN;
-  return label === undefined ? entry.weighted : direct(entry, label, peerTrusted);
+  if (label === undefined) return entry.weighted;
+  const found = direct(entry, label, peerTrusted);
+  // Who may say for whom it asks, as slum does, has chosen on purpose.
+  return found.kind === "preview" && peerTrusted ? { ...found, kind: "direct" } : found;
 }
 
 function direct(entry: Entry, label: string, peerTrusted: boolean): Decision {
   const { route } = entry;
   if (route.policy.direct === "off" || (route.policy.direct === "trusted" && !peerTrusted)) return UNKNOWN;
   const target = entry.targets.get(label);
-  if (target !== undefined) return { kind: "direct", route, target };
+  if (target !== undefined) return { kind: isPreview(route, target) ? "preview" : "direct", route, target };
   return isLabel(label) ? { kind: "unknown_target", route, label } : UNKNOWN;
+}
+
+/** Not before its release, and not what was taken back: a version without traffic beside others that have some. */
+function isPreview({ policy, targets }: Route, target: Target): boolean {
+  if (policy.direct !== "preview" || policy.onDemand === true || target.weight > 0) return false;
+  return targets.some(({ weight }) => weight > 0);
 }

@@ -41,8 +41,20 @@ export interface Probe {
   readonly phase: number;
 }
 
-/** Who may name one target by its own host, past the weights. */
-export type Direct = "open" | "trusted" | "off";
+/**
+ * Who may name one target by its own host, past the weights: everybody, peers that are trusted, nobody; `preview`: what
+ * takes traffic is open, and what has no weight beside others that have some only to peers of our own and to who has a link.
+ */
+export type Direct = "open" | "preview" | "trusted" | "off";
+
+/** Who has this link is sent to one target, past the weights. */
+export interface Link {
+  /** The SHA-256 of what the link carries, in hex. */
+  readonly hash: string;
+  readonly label: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
 
 /** How requests of one route are treated; times in milliseconds, 0 = no limit. */
 export interface RoutePolicy {
@@ -70,6 +82,15 @@ export interface Maintenance {
 export interface Trial {
   /** Names the split of the traffic, the same for the same weights: what one split led to is counted apart from others. */
   readonly split: string;
+  readonly rescue?: Rescue | undefined;
+}
+
+/** What one of `from` fails, one of `to` answers in its place; both are labels. */
+export interface Rescue {
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  /** Also a 500, which apps answer for reasons of a request as well. */
+  readonly on500: boolean;
 }
 
 /** One service's traffic: its hosts, its targets, and how their shares are counted. */
@@ -83,5 +104,7 @@ export interface Route {
   /** Visitors are sent away; direct hosts still reach targets. */
   readonly maintenance?: Maintenance | undefined;
   readonly trial?: Trial | undefined;
+  /** Undefined: there are none. */
+  readonly links?: readonly Link[] | undefined;
   readonly policy: RoutePolicy;
 }

@@ -98,6 +98,8 @@ export interface DataPlaneOptions {
   readonly adminHost?: string;
   /** Networks whose peers may say for whom they ask. */
   readonly trustedProxies: readonly string[];
+  /** Networks whose peers may see targets that have no traffic yet; none unless given. */
+  readonly directFrom?: readonly string[];
   readonly fields: ProductFields;
   readonly hooks: ProgramHooks;
   readonly clock?: Clock;

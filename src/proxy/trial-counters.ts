@@ -21,6 +21,9 @@ export interface TrialCounts {
   readonly rejections: number;
   /** Connections that were refused, among the errors. */
   readonly refused: number;
+  /** Errors that the visitor did not see, as a later try was answered; and those that it did see. */
+  readonly rescued: number;
+  readonly seen: number;
   /** Answers but 5xx by the time to their head: where visitors are kept, only of new ones, who come by turn. */
   readonly buckets: readonly number[];
   /** Visitors that a cookie keeps and that saw an error, by their number, each once: one who always fails is one. */
@@ -51,7 +54,16 @@ export class TrialCounters {
     const known = this.#counts.get(key);
     if (known !== undefined) return known;
     const buckets = new Array<number>(LATENCY_BUCKETS).fill(0);
-    const none = { begun: 0, ended: 0, answers: 0, errors: 0, rejections: 0, refused: 0 };
+    const none = {
+      begun: 0,
+      ended: 0,
+      answers: 0,
+      errors: 0,
+      rejections: 0,
+      refused: 0,
+      rescued: 0,
+      seen: 0,
+    };
     const fresh: Counting = { route, split, target, ...none, buckets, visitors: [] };
     this.#counts.set(key, fresh);
     return fresh;
@@ -72,7 +84,16 @@ export class TrialCounters {
   /** What somebody else has counted. */
   add(counts: TrialCounts): void {
     const sum = this.of(counts);
-    for (const what of ["begun", "ended", "answers", "errors", "rejections", "refused"] as const)
+    for (const what of [
+      "begun",
+      "ended",
+      "answers",
+      "errors",
+      "rejections",
+      "refused",
+      "rescued",
+      "seen",
+    ] as const)
       sum[what] += counts[what];
     for (const [bucket, count] of counts.buckets.entries())
       if (count > 0) sum.buckets[bucket] = (sum.buckets[bucket] ?? 0) + count;
@@ -114,6 +135,7 @@ export class TrialTry {
   readonly #visit: TrialVisit;
   #isEnded = false;
   #hasFailed = false;
+  #isSettled = false;
 
   constructor(counters: TrialCounters, visit: TrialVisit) {
     this.#counters = counters;
@@ -132,9 +154,20 @@ export class TrialTry {
   /** Without an answer, or in its middle. */
   failed(isRefused: boolean): void {
     const counts = this.#counters.of(this.#visit);
-    if (this.#end()) counts.answers += 1;
+    const isBroken = !this.#end();
+    if (!isBroken) counts.answers += 1;
     if (isRefused) counts.refused += 1;
     this.#fail();
+    if (isBroken) this.settled(500);
+  }
+
+  /** What the visitor gets in the end, from this try or from a later one. */
+  settled(status: number): void {
+    if (!this.#hasFailed || this.#isSettled) return;
+    this.#isSettled = true;
+    const counts = this.#counters.of(this.#visit);
+    if (status < 500) counts.rescued += 1;
+    else counts.seen += 1;
   }
 
   /** The visitor is the reason that nothing came of it. */

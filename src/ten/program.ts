@@ -13,7 +13,12 @@ export const ten: Program = {
       route: () => import("./commands/route.ts"),
       weight: () => import("./commands/weight.ts"),
       rollback: () => import("./commands/rollback.ts"),
+      rollout: () => import("./commands/rollout.ts"),
+      hold: () => import("./commands/hold.ts"),
+      promote: () => import("./commands/promote.ts"),
+      abort: () => import("./commands/abort.ts"),
       history: () => import("./commands/history.ts"),
+      link: () => import("./commands/link.ts"),
       maintenance: () => import("./commands/maintenance.ts"),
     },
     Instances: {

@@ -15,6 +15,7 @@ import { createUsageMeter } from "../platform/process/usage.ts";
 import { claimDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import type { Clock } from "../platform/time/clock.ts";
+import { LINK_PARAMETER } from "../proxy/front/link.ts";
 import { adoptTokenFile, guard, refuseInstance, warningsOf } from "./api/auth.ts";
 import { contract, oldNames } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
@@ -132,15 +133,17 @@ export async function serve(options: ServeOptions): Promise<Server> {
           control,
           view,
           now: clock.now,
+          linkUrl: (service, token) => `http://${service}.${domain}:${port()}/?${LINK_PARAMETER}=${token}`,
           describeConfig: (isShown) => ({
             ...describeWithoutSecrets(control.config(), isShown),
             domain,
             url: inForce.url?.href,
           }),
-          metrics: (isShown) =>
+          metrics: (isShown, rollouts) =>
             metricsPage(
               view.list().filter(({ service }) => isShown(service)),
               inForce.traffic(),
+              rollouts,
               version,
             ),
           loginCode,
@@ -178,6 +181,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           directHosts: true,
           adminHost,
           trustedProxies: config.settings.trustedProxies,
+          directFrom: config.settings.directFrom,
           fields: {
             target: "x-ten-instance",
             attempts: "x-ten-attempts",
@@ -211,7 +215,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
     if (servedHosts({ domain, services: services.values(), adminHost }).includes(host)) return true;
     const named = instanceOfHost(host, domain);
     const direct = named && services.get(named.service)?.policy.direct;
-    return direct === "open" && registry.find(named?.service ?? "", named?.id ?? "") !== undefined;
+    const isOpen = direct === "open" || direct === "preview";
+    return isOpen && registry.find(named?.service ?? "", named?.id ?? "") !== undefined;
   }
 
   const listeners = opened.use(await admin.listen(paths.socket, options.admin));

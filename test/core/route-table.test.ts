@@ -196,3 +196,19 @@ test("a hundred thousand routes are looked up at the cost of ten", () => {
   // A search would cost ten thousand times as much; what a busy machine adds is far from that.
   expect(cost(100_000) / cost(10)).toBeLessThan(100);
 });
+
+test("what has no traffic yet is a preview by its own host, and open once it has, or where nothing else has any", () => {
+  const policy = { direct: "preview" } as const;
+  const both = [target("api:v1"), target("api:v2", { weight: 0 })];
+  const goesTo = (host: string, targets = both, more = {}, trusted = false, named?: string) => {
+    const routes = [route("api", targets, { hosts: ["api.example.com"], policy: { ...policy, ...more } })];
+    return decide(createRouteTable(routes, EXAMPLE), host, named, trusted).kind;
+  };
+  expect(goesTo("v1.api.example.com")).toBe("direct");
+  expect(goesTo("v2.api.example.com")).toBe("preview");
+  expect(goesTo("v2.api.example.com", both, {}, true)).toBe("preview");
+  expect(goesTo("v2.api.example.com", [target("api:v2", { weight: 0 })])).toBe("direct");
+  expect(goesTo("v2.api.example.com", both, { onDemand: true })).toBe("direct");
+  expect(goesTo("example.com", both, {}, false, "api:v2")).toBe("preview");
+  expect(goesTo("example.com", both, {}, true, "api:v2")).toBe("direct");
+});

@@ -182,7 +182,13 @@ describe("a session", () => {
       expect(attributes).toMatch(/^__Host-ten-session-[0-9a-f]{16}=[\w-]{20,}; Path=\/; .*; Secure$/);
       const seen = (more: Record<string, string>) =>
         ask("/api/instances", { server, session, headers: { ...headers, ...more } });
-      expect(await (await seen({})).json()).toEqual({ instances: [], maintenance: [], changes: [] });
+      expect(await (await seen({})).json()).toEqual({
+        instances: [],
+        maintenance: [],
+        changes: [],
+        links: [],
+        rollouts: [],
+      });
       expect((await seen({ Origin: "https://evil.org" })).status).toBe(403);
       const plain = await seen({ "X-Forwarded-Proto": "http" });
       expect([plain.status, await plain.json()]).toMatchObject([

@@ -132,11 +132,11 @@ describe("deploys of one service", () => {
     expect(await ten.split(HOST, 5)).toEqual({ "api:v2": 5 });
   });
 
-  test("give up the queue after --wait, with exit 7", async () => {
+  test("give up the queue after --queue, with exit 7", async () => {
     await using ten = await startFleet();
     const first = ten.begin("deploy", "api:gated");
     await first.said("waiting until it is healthy");
-    const { exit, stderr } = await ten.run("deploy", "api:v2", "--wait", "0");
+    const { exit, stderr } = await ten.run("deploy", "api:v2", "--queue", "0");
     expect(exit).toBe(7);
     expect(stderr).toContain("the deploy of api:gated");
     expect((await ten.ps())["api:v2"]).toBeUndefined();

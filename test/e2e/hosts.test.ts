@@ -13,7 +13,9 @@ type Row = readonly [
 const OWN = null;
 const named = (value: string) => ({ "X-Tenement-Instance": value });
 
-async function start(toml: string): Promise<Ten> {
+/** Instances without weight are open here: this is about hosts. */
+async function start(written: string): Promise<Ten> {
+  const toml = written.replace('health = "/health"', 'health = "/health"\ndirect = "open"');
   const ten = await startTen({ toml, serve: ["--domain", "example.com", "--host", "127.0.0.1"] });
   await ten.ok("deploy", "api:v1");
   await ten.ok("deploy", "api:v2.1", "--weight", "0");

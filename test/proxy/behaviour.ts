@@ -6,6 +6,7 @@ import { drains } from "./behaviour/draining.ts";
 import { forwards } from "./behaviour/forwarding.ts";
 import { judges } from "./behaviour/judging.ts";
 import { keepsVisitors } from "./behaviour/keeping.ts";
+import { links } from "./behaviour/linking.ts";
 import { retries } from "./behaviour/retrying.ts";
 import { splits } from "./behaviour/splitting.ts";
 import { countsUnanswered } from "./behaviour/unanswered.ts";
@@ -18,6 +19,7 @@ export function behavesAsDataPlane(name: string, create: PlaneFactory, takesCloc
     describe("forwards", () => forwards(create));
     describe("splits", () => splits(create));
     describe("judges", () => judges(create));
+    describe("links", () => links(create));
     describe("keeps visitors", () => keepsVisitors(create));
     describe("answers itself", () => answersItself(create));
     describe("retries", () => retries(create));

@@ -24,7 +24,7 @@ export function baked(world: World, both: boolean, random: Random): End {
     const tick = { ...(isAfter ? later : before).pass(second, 1, share), share };
     if (isAfter) harm += tick.canary.errors;
     if (second === GOOD_S) rollout = promote(rollout, second * 1000, "by hand").rollout;
-    const seen = { tick, rescued: 0, stableServes: true, failure: undefined };
+    const seen = { tick, stableServes: true, failure: undefined };
     const next = advance(rollout, seen, second * 1000);
     rollout = next.rollout;
     const outcome = next.move?.outcome;

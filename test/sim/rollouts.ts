@@ -23,16 +23,17 @@ export const ours: Product = (world, random) => {
   const history = world.times === undefined ? [] : pass(-100, 100, 0).stable.buckets;
   let rollout = beginRollout(about, history, 0);
   // Where nearly nothing comes, most seconds would be empty.
+  let harm = 0;
   const step = world.perSecond < 0.5 ? 5 : 1;
   for (let second = step; ; second += step) {
     const share = shareNow(rollout) / 10_000;
     const tick = { ...pass(second, step, share), share };
-    const seen = { tick, rescued: 0, stableServes: true, failure: undefined };
+    const seen = { tick, stableServes: true, failure: undefined };
     const next = advance(rollout, seen, second * 1000);
     rollout = next.rollout;
+    harm += tick.canary.errors;
     if (next.move === undefined) continue;
     const { kind } = next.move;
-    const harm = rollout.harm.errors;
     if (kind === "held") return { outcome: "held", seconds: second, harm };
     if (kind === "promoted" || kind === "rolled_back") return { outcome: kind, seconds: second, harm };
   }

@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test";
 import { fractionsFrom } from "../support/random.ts";
 import { polled } from "./order.ts";
+import { NO_FAULT, replay } from "./replay.ts";
 import { ours } from "./rollouts.ts";
+import { createLoad } from "./visitors.ts";
 import { same, type Weather, type World } from "./world.ts";
 
 const world = (changes: Partial<World>): World => ({
@@ -37,3 +39,14 @@ test("a client in fixed order blames nobody when turns are drawn, and a good ver
   expect(blamed(true)).toBe(0);
   expect(blamed(false)).toBeGreaterThan(5);
 });
+
+test.each([false, true])(
+  "people, bots and bursts through the plane's own counters blame nobody (kept visitors: %p)",
+  (isSticky) => {
+    const random = fractionsFrom(53);
+    const run = (fault: typeof NO_FAULT) =>
+      replay({ perSecond: 20, load: createLoad(random, 20), fault, isSticky, random }).outcome;
+    expect(Array.from({ length: 20 }, () => run(NO_FAULT))).not.toContain("rolled_back");
+    expect(run(() => ({ fails: true, ms: 1 }))).toBe("rolled_back");
+  },
+);

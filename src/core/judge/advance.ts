@@ -6,7 +6,7 @@ import type { Sample } from "./confidence.ts";
 import { NO_EVIDENCE, type Tick, take } from "./evidence.ts";
 import { sumOf, withTick } from "./last-minute.ts";
 import { SLOWER, scaleOf } from "./latency-scale.ts";
-import { type HeldFor, NEW_STEP, type Outcome, type Rollout, shareNow } from "./rollout-state.ts";
+import { type Harm, type HeldFor, NEW_STEP, type Outcome, type Rollout, shareNow } from "./rollout-state.ts";
 import { isQuiet, isSuspected, NO_SUSPICION, suspect } from "./second-look.ts";
 import * as say from "./sentence.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
@@ -15,8 +15,8 @@ import { type Verdict, verdictOf } from "./verdict.ts";
 export interface Seen {
   /** What was answered under the split in force; undefined: nothing that could be compared. */
   readonly tick: Tick | undefined;
-  /** Errors of the canary that the stable answered in its place. */
-  readonly rescued: number;
+  /** What has become of the canary's errors since the last tick; undefined: nothing. */
+  readonly harm?: Harm | undefined;
   /** Whether there is something to go back to. */
   readonly stableServes: boolean;
   /** What needs no statistics, in words: `it exited with code 1`. */
@@ -48,13 +48,20 @@ const WARMER_MS = 600_000;
 /** Any tick may be missing: what was not seen is not judged. */
 export function advance(before: Rollout, seen: Seen, now: number): Next {
   const rollout = counted(before, seen, now);
-  if (seen.failure !== undefined && seen.stableServes && rollout.held?.for !== "failure")
-    return back(rollout, now, say.failedAtOnce(rollout, seen.failure, now));
-  if (rollout.phase === "bake") return baking(rollout, now);
-  return judged(rollout, seen, now);
+  const next = decided(rollout, seen, now);
+  const { move } = next;
+  const needsStable = move?.share === 0 || move?.kind === "looked";
+  return needsStable && !seen.stableServes ? stay(rollout) : next;
 }
 
-function counted(before: Rollout, { tick, rescued }: Seen, now: number): Rollout {
+function decided(rollout: Rollout, { failure }: Seen, now: number): Next {
+  if (failure !== undefined && rollout.held?.for !== "failure")
+    return back(rollout, now, say.failedAtOnce(rollout, failure, now));
+  return rollout.phase === "bake" ? baking(rollout, now) : judged(rollout, now);
+}
+
+function counted(known: Rollout, { tick, harm }: Seen, now: number): Rollout {
+  const before = harm === undefined ? known : withHarm(known, harm);
   if (tick === undefined) return before;
   const { canary, stable } = tick;
   const seconds = Math.max(0, (now - before.betsAt) / 1000);
@@ -62,11 +69,9 @@ function counted(before: Rollout, { tick, rescued }: Seen, now: number): Rollout
   const rollout = {
     ...before,
     minute: withTick(before.minute, now, canary, stable),
-    harm: { errors: before.harm.errors + canary.errors, rescued: before.harm.rescued + rescued },
     step: {
       canary: plus(before.step.canary, sample),
       stable: plus(before.step.stable, [stable.answers, stable.errors]),
-      rescued: before.step.rescued + rescued,
       buckets: added(before.step.buckets, canary.buckets),
     },
   };
@@ -83,18 +88,23 @@ function counted(before: Rollout, { tick, rescued }: Seen, now: number): Rollout
   };
 }
 
-function judged(before: Rollout, { stableServes }: Seen, now: number): Next {
+function withHarm(rollout: Rollout, { rescued, seen }: Harm): Rollout {
+  if (rescued === 0 && seen === 0) return rollout;
+  const { harm } = rollout;
+  return { ...rollout, harm: { rescued: harm.rescued + rescued, seen: harm.seen + seen } };
+}
+
+function judged(before: Rollout, now: number): Next {
   const rollout = warmed(before, now);
   if (rollout.held?.for === "failure") return orForgotten(rollout, now);
   const verdict = verdictOf(rollout.evidence, rollout.plan.notice, sumOf(rollout.minute, "stable"));
-  if (verdict.is === "bad" && stableServes) {
+  if (verdict.is === "bad") {
     if (verdict.by !== "slow" || rollout.slow.count > 0)
       return back(rollout, now, say.failed(rollout, verdict, now));
     return stay(secondLookAtTimes(rollout, now));
   }
   if (isRejecting(rollout)) {
-    if (rollout.plan.rejections === "count" && stableServes)
-      return back(rollout, now, say.rejected(rollout, now));
+    if (rollout.plan.rejections === "count") return back(rollout, now, say.rejected(rollout, now));
     if (rollout.held === undefined) return hold(rollout, "rejections", now, verdict);
   }
   if (rollout.held !== undefined) return orForgotten(rollout, now);

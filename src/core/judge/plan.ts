@@ -1,10 +1,11 @@
 // The plan of a rollout as data, and what it promises: chosen from the traffic that was measured, before anything starts.
 import { Fault } from "../fault.ts";
 import type { Hundredths } from "../route.ts";
-import { FULL, formatWeight } from "../weight.ts";
+import { FULL, formatWeight, parseWeight } from "../weight.ts";
 import { gain, oddsOf, SURE } from "./bet.ts";
 import { cleanAnswers } from "./confidence.ts";
 import { NO_EVIDENCE, SLACK, take, WORSE } from "./evidence.ts";
+import { graceOf } from "./latency-scale.ts";
 import { answersNeeded } from "./verdict.ts";
 
 export interface Plan {
@@ -26,14 +27,47 @@ export interface Plan {
   readonly onFail: OnFail;
 }
 
-export type Rejections = "hold" | "count" | "ignore";
-export type OnFail = "stop" | "hold";
+export const REJECTIONS = ["hold", "count", "ignore"] as const;
+export type Rejections = (typeof REJECTIONS)[number];
+export const ON_FAIL = ["stop", "hold"] as const;
+export type OnFail = (typeof ON_FAIL)[number];
 
 /** What the service answered lately, before the rollout. */
 export interface Measured {
   readonly perSecond: number;
   /** 0 to 1. */
   readonly errorShare: number;
+}
+
+/** As files and the API have them: shares and points in percent, times in seconds. */
+export interface WishDocument {
+  readonly steps?: readonly number[] | undefined;
+  readonly every?: number | undefined;
+  readonly notice?: number | undefined;
+  readonly max_slower?: number | undefined;
+  readonly within?: number | undefined;
+  readonly limit?: number | undefined;
+  readonly bake?: number | undefined;
+  readonly rejections?: Rejections | undefined;
+  readonly on_fail?: OnFail | undefined;
+}
+
+/** Throws a usage fault for steps that lead nowhere. */
+export function wishesOf(document: WishDocument): Wishes {
+  const ms = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : Math.round(seconds * 1000);
+  const { steps, notice, max_slower: factor, rejections, on_fail: onFail } = document;
+  return {
+    steps: steps && checkSteps(steps.map((step) => parseWeight(step, "step"))),
+    everyMs: ms(document.every),
+    notice: notice === undefined ? undefined : notice / 100,
+    grace: factor === undefined ? undefined : graceOf(factor),
+    withinMs: ms(document.within),
+    limitMs: ms(document.limit),
+    bakeMs: ms(document.bake),
+    rejections,
+    onFail,
+  };
 }
 
 /** What the operator said; the rest is chosen. */
@@ -82,20 +116,15 @@ export function planFor(measured: Measured, wishes: Wishes): Plan {
 /** `5,25,50` in percent, rising; a final 100 is what follows anyway. */
 export function checkSteps(steps: readonly Hundredths[]): readonly Hundredths[] {
   const shares = steps.at(-1) === FULL ? steps.slice(0, -1) : steps;
-  const text = steps.map(formatWeight).join(",");
-  const refuse = (why: string, hint: string) => new Fault("usage", `--steps ${text}: ${why}`, hint);
-  if (shares.length === 0)
-    throw refuse(
-      "there is nothing to judge at 100 %",
-      "write --steps 5,25,50, or --promote without --canary",
-    );
+  const text = (of: readonly Hundredths[]) => of.map(formatWeight).join(",");
+  const refuse = (why: string, instead = "5,25,50") =>
+    new Fault("usage", `steps ${text(steps)}: ${why}`, `write ${instead}`);
+  if (shares.length === 0) throw refuse("there is nothing to judge at 100 %");
   if (shares.some((share) => share <= 0 || share >= FULL))
-    throw refuse("each step is above 0 and below 100 %", "write --steps 5,25,50");
-  if (shares.some((share, i) => i > 0 && share <= (shares[i - 1] ?? 0))) {
-    const sorted = [...new Set(shares)].sort((a, b) => a - b);
-    throw refuse("the steps do not rise", `write --steps ${sorted.map(formatWeight).join(",")}`);
-  }
-  if (shares.length > MOST_STEPS) throw refuse(`more than ${MOST_STEPS} steps`, "write --steps 5,25,50");
+    throw refuse("each step is above 0 and below 100 %");
+  if (shares.some((share, i) => i > 0 && share <= (shares[i - 1] ?? 0)))
+    throw refuse("they do not rise", text([...new Set(shares)].sort((a, b) => a - b)));
+  if (shares.length > MOST_STEPS) throw refuse(`there are more than ${MOST_STEPS}`);
   return shares;
 }
 

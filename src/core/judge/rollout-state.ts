@@ -35,8 +35,6 @@ export interface Held {
 export interface Step {
   readonly canary: Sample;
   readonly stable: Sample;
-  /** Errors of the canary that the stable answered in its place. */
-  readonly rescued: number;
   /** The canary's answers by latency bucket. */
   readonly buckets: readonly number[];
 }
@@ -46,6 +44,12 @@ export interface SlowLook {
   readonly count: number;
   /** It lasts until one of these; undefined: it is over. */
   readonly until: { readonly answers: number; readonly at: number } | undefined;
+}
+
+/** What became of the canary's errors: answered by somebody else, or seen by visitors. Some are still under way. */
+export interface Harm {
+  readonly rescued: number;
+  readonly seen: number;
 }
 
 /** Times are milliseconds since the epoch, so that they mean the same after a restart. */
@@ -74,14 +78,13 @@ export interface Rollout {
   readonly held: Held | undefined;
   readonly minute: LastMinute;
   readonly step: Step;
-  /** Errors of the canary in all, and how many of them were rescued. */
-  readonly harm: { readonly errors: number; readonly rescued: number };
+  readonly harm: Harm;
   /** The stable's answers by latency bucket: those so far, and those that this step is compared with. */
   readonly stableBuckets: readonly number[];
   readonly history: readonly number[];
 }
 
-export const NEW_STEP: Step = { canary: [0, 0], stable: [0, 0], rescued: 0, buckets: [] };
+export const NEW_STEP: Step = { canary: [0, 0], stable: [0, 0], buckets: [] };
 
 /** `history` is what the stable answered lately, by latency bucket. */
 export function beginRollout(
@@ -105,7 +108,7 @@ export function beginRollout(
     held: undefined,
     minute: [],
     step: NEW_STEP,
-    harm: { errors: 0, rescued: 0 },
+    harm: { rescued: 0, seen: 0 },
     stableBuckets: history,
     history,
   };

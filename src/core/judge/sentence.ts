@@ -117,13 +117,12 @@ export function promoted(rollout: Rollout, now: number): string {
   return `promoted: ${rollout.canary} ${counts(rollout.step.canary)}, after ${spanText(now - rollout.startedAt)}`;
 }
 
-/** `after 2 min; 3 visitors saw one, 14 were rescued`. */
+/** `after 2 min; 3 visitors saw an error, 14 were rescued`. */
 function ending(rollout: Rollout, now: number): string {
-  const { errors, rescued } = rollout.harm;
+  const { seen, rescued } = rollout.harm;
   const after = `after ${spanText(now - rollout.startedAt)}`;
-  if (errors === 0) return after;
-  const saw =
-    errors - rescued === 1 ? "1 visitor saw an error" : `${whole(errors - rescued)} visitors saw an error`;
+  if (seen === 0 && rescued === 0) return after;
+  const saw = `${seen === 0 ? "no" : whole(seen)} ${seen === 1 ? "visitor" : "visitors"} saw an error`;
   return `${after}; ${saw}${rescued > 0 ? `, ${whole(rescued)} ${rescued === 1 ? "was" : "were"} rescued` : ""}`;
 }
 

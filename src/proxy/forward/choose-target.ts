@@ -1,7 +1,7 @@
 // One request under way, and the choice of where it goes next.
 
 import type { Field, Said } from "../../core/forwarding-headers.ts";
-import type { Selection } from "../../core/round-robin.ts";
+import { type Selection, usable } from "../../core/round-robin.ts";
 import type { Maintenance, Route, Target } from "../../core/route.ts";
 import type { RouteTable } from "../../core/route-table.ts";
 import type { Mark, Sticky } from "../../core/sticky.ts";
@@ -37,6 +37,8 @@ export class RequestState {
   turn: { readonly target: string; readonly isHome: boolean } | undefined;
   /** What its first try is counted as, while a version is judged. */
   trial: TrialTry | undefined;
+  /** Who answers in the place of a canary that has failed: its label. */
+  rescuer: string | undefined;
   #given: { readonly target: Target; readonly mark: Mark } | undefined;
   /** Targets that failed this request, as they were then. */
   tried: Map<string, Target> | undefined;
@@ -143,6 +145,8 @@ export function choose(
   visit.route = entry.route;
   if (visit.tried !== undefined) forgetChanged(visit.tried, visit.route);
   if (visit.label === undefined) visit.sticky = entry.sticky;
+  const rescuer = visit.rescuer === undefined ? undefined : entry.targets.get(visit.rescuer);
+  if (rescuer !== undefined && serves(rescuer)) return rescuer;
   const label = visit.label ?? visit.picked;
   if (label === undefined) return chooseByWeight(visit, selection);
   const target = entry.targets.get(label);
@@ -159,7 +163,7 @@ function chooseByWeight(visit: RequestState, selection: Selection): Target | Pau
   const target =
     home ?? (isFirst ? selection.selectWeighted(route) : selection.alternative(route, tried ?? NONE));
   if (target !== undefined) {
-    if (isFirst) visit.turn = { target: target.id, isHome: home !== undefined };
+    if (isFirst && isSharing(route, target)) visit.turn = { target: target.id, isHome: home !== undefined };
     if (target.readiness !== "asleep") return target;
     visit.picked = target.label;
     return untilTarget(route.name, target.label);
@@ -167,6 +171,11 @@ function chooseByWeight(visit: RequestState, selection: Selection): Target | Pau
   if (route.targets.some(isComing)) return untilAny(route.name);
   if (tried !== undefined && tried.size > 0) return untilChanged(visit, tried);
   return visit.failure ?? (visit.waitUntil === undefined ? "nothing_routable" : "start_failed");
+}
+
+/** Whether a target has a part of the split: a silent one that is asked once for a sign of life has none. */
+function isSharing(route: Route, target: Target): boolean {
+  return target.readiness !== "unsure" || usable(route).includes(target);
 }
 
 /** Whether a request is one that targets answer during maintenance too. */

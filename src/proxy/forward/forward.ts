@@ -11,6 +11,7 @@ import type { TrialCounters, TrialTry } from "../trial-counters.ts";
 import { choose, isChanged, Pause, type RequestState } from "./choose-target.ts";
 import type { HttpTransport } from "./http-transport.ts";
 import type { InFlight } from "./in-flight.ts";
+import { isRescued, rescuerOf } from "./rescue.ts";
 import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
 import { isSilence } from "./unanswered.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
@@ -76,13 +77,18 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     const begun = clock.monotonic();
     const load = inFlight.of(target.id);
     visit.attempts += 1;
-    visit.trial = trialOf(visit, target);
+    visit.trial ??= trialOf(visit, target);
     try {
       const answer = await carrier.attempt(visit, target, load);
       const headMs = clock.monotonic() - begun;
       load.meter.answered(answer.status, headMs);
       load.unanswered.answered(visit);
-      visit.trial?.answered(answer.status, headMs);
+      if (visit.attempts === 1) visit.trial?.answered(answer.status, headMs);
+      if (isRescued(visit, answer.status) && rescue(visit, target)) {
+        carrier.discard(answer);
+        return AGAIN;
+      }
+      visit.trial?.settled(answer.status);
       return carrier.respond(visit, target, answer);
     } catch (thrown) {
       visit.trial?.left();
@@ -90,6 +96,12 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       load.unanswered.failed(visit, isCounted && isSilence(thrown, visit.body));
       return recover(visit, target, thrown);
     }
+  }
+
+  /** Whether somebody else answers in the place of a canary that has failed. */
+  function rescue(visit: RequestState, target: Target): boolean {
+    visit.rescuer = visit.attempts >= MOST_TRIES ? undefined : rescuerOf(visit, target);
+    return visit.rescuer !== undefined;
   }
 
   /** Only what its turn or its cookie sent here is fairly split. */
@@ -157,6 +169,8 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     if (thrown.kind === "aborted") return "gone";
     if (thrown.requestSent) visit.untouched = false;
     visit.failure = answerTo(thrown);
+    const hasFailed = thrown.kind === "reset" || thrown.kind === "request_timeout";
+    if (hasFailed && rescue(visit, target)) return AGAIN;
     return (await mayRetry(visit, target, thrown)) ? AGAIN : visit.failure;
   }
 
@@ -189,6 +203,7 @@ export function createForwarder(parts: ForwardParts): Forwarder {
       errorField,
       visit.route.policy.errorPage,
     );
+    visit.trial?.settled(response.status);
     if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
     if (parts.endsConnection(visit)) response.headers.set("connection", "close");
     return response;

@@ -27,6 +27,8 @@ export interface HttpTransport<Answer extends { readonly status: number } = { re
   attempt(visit: RequestState, target: Target, load: Load): Promise<Answer>;
   /** The answer for the client; undefined when the connection has been taken over; a name when there can be none. */
   respond(visit: RequestState, target: Target, answer: Answer): Response | undefined | AnswerName;
+  /** An answer that nobody is to see. */
+  discard(answer: Answer): void;
 }
 
 /** Who is told of targets that fail. */
@@ -88,7 +90,7 @@ class Sending implements SendOptions {
     this.#parts = parts;
     this.#visit = visit;
     this.#load = load;
-    this.#trial = visit.trial;
+    this.#trial = visit.attempts === 1 ? visit.trial : undefined;
   }
 
   signal(): AbortSignal {
@@ -178,6 +180,9 @@ export function createHttpTransport(parts: HttpTransportParts): HttpTransport<Up
       return visit.body === undefined
         ? readThenSend(visit, target, load)
         : send(visit, visit.body, target, load);
+    },
+    discard({ body }) {
+      if (body instanceof ReadableStream) void body.cancel().catch(() => {});
     },
     respond(visit, target, { status, body, fields: from }) {
       const headers = answerFields(from, reserved, body === null);

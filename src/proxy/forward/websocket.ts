@@ -70,7 +70,7 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
         // Ending a socket that is still opening is an error to it, which would be heard here once more.
         socket.onerror = null;
         socket.terminate();
-        blame(load, visit.trial, failure, hooks);
+        blame(load, visit.attempts === 1 ? visit.trial : undefined, failure, hooks);
         load.end();
         reject(failure);
       };
@@ -105,6 +105,7 @@ export function createUpgrades({ clock, fields, hooks, upgrade }: UpgradeParts):
   return {
     carrier: {
       attempt,
+      discard: ({ tunnel }) => tunnel?.close(1001, ""),
       respond(visit, target, { status, tunnel, protocol }) {
         const headers: Record<string, string> = { [fields.target]: target.id };
         if (visit.attempts > 1) headers[fields.attempts] = String(visit.attempts);

@@ -4,6 +4,7 @@ import { BoundedMap } from "../../core/bounded-map.ts";
 import { readFields, requestFields, type Said } from "../../core/forwarding-headers.ts";
 import type { Route } from "../../core/route.ts";
 import { decide, type RouteTable } from "../../core/route-table.ts";
+import { systemClock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { DataPlaneOptions } from "../data-plane.ts";
 import { RequestState } from "../forward/choose-target.ts";
@@ -11,6 +12,7 @@ import type { Forwarder } from "../forward/forward.ts";
 import type { HttpTransport } from "../forward/http-transport.ts";
 import { announcedLength, hasLostBody } from "../forward/request-body.ts";
 import { isUpgrade } from "../forward/websocket.ts";
+import { linkIn } from "./link.ts";
 import type { Listener } from "./listener.ts";
 import { createRequestIds } from "./request-id.ts";
 
@@ -23,6 +25,8 @@ export interface HandlerParts {
   readonly websocket: HttpTransport;
   readonly viaName: string;
   isTrusted(address: string): boolean;
+  /** Whether a peer may see targets that have no traffic yet. */
+  maySee(address: string): boolean;
   table(): RouteTable;
 }
 
@@ -41,7 +45,9 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   const { options, forwarder, viaName } = parts;
   const { fields, hooks } = options;
   const selector = fields.selector?.toLowerCase();
+  const clock = options.clock ?? systemClock;
   const isTrusted = remembered(parts.isTrusted);
+  const maySee = remembered(parts.maySee);
   const newId = createRequestIds();
 
   function refuse(name: AnswerName, request: Request): Response {
@@ -65,6 +71,20 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     return forwarder.forward(visit, isUpgrade(visit) ? parts.websocket : parts.http);
   }
 
+  /** What a link leads to; undefined when there is none, or none for the target that is asked for. */
+  function linked(request: Request, method: string, said: Said, peer: Peer, route: Route, only?: string) {
+    if (route.links === undefined) return undefined;
+    const isSecure = peer.isTrusted && /^https\b/i.test(request.headers.get("x-forwarded-proto") ?? "");
+    const use = linkIn(request, route, pathOf(request.url), isSecure, clock.now());
+    if (use === undefined) return undefined;
+    if (use.kind === "enter") {
+      const headers = { location: use.location, "set-cookie": use.cookie, "cache-control": "no-store" };
+      return new Response(null, { status: 302, headers });
+    }
+    if (only !== undefined && use.target.label !== only) return undefined;
+    return forward(request, method, said, peer, route, use.target.label);
+  }
+
   return (request, listener) => {
     const { method } = request;
     if (method === "CONNECT" || method === "TRACE") return refuse("method", request);
@@ -74,7 +94,17 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     const decision = decide(parts.table(), said.host, said.selector, peer.isTrusted);
     switch (decision.kind) {
       case "weighted":
-        return forward(request, method, said, peer, decision.route);
+        return (
+          linked(request, method, said, peer, decision.route) ??
+          forward(request, method, said, peer, decision.route)
+        );
+      case "preview": {
+        const { route, target } = decision;
+        if (maySee(address)) return forward(request, method, said, peer, route, target.label);
+        return (
+          linked(request, method, said, peer, route, target.label) ?? refuse("unknown_instance", request)
+        );
+      }
       case "direct":
         return forward(request, method, said, peer, decision.route, decision.target.label);
       case "unknown_target":

@@ -75,6 +75,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
       websocket: upgrades.carrier,
       viaName,
       isTrusted,
+      maySee: createTrust(options.directFrom ?? []),
       table: () => table,
     }),
     onError(error) {

@@ -99,8 +99,21 @@ class MultiProcessPlane implements DataPlane {
 
   #settingsOf(phase: number): WorkerSettings {
     const { host, port, domain, directHosts, adminHost, trustedProxies, fields, viaName } = this.#options;
+    const { directFrom = [] } = this.#options;
     const ownSocket = this.#ownSocket;
-    return { host, port, domain, directHosts, adminHost, trustedProxies, fields, viaName, phase, ownSocket };
+    return {
+      host,
+      port,
+      domain,
+      directHosts,
+      adminHost,
+      trustedProxies,
+      directFrom,
+      fields,
+      viaName,
+      phase,
+      ownSocket,
+    };
   }
 
   #hear(link: WorkerLink, message: FromWorker): void {

@@ -11,6 +11,7 @@ export const PROTOCOL = 2;
 /** All that a worker is told once: it is replaced, not told anew, when any of it changes. */
 export interface WorkerSettings
   extends Pick<DataPlaneOptions, "host" | "domain" | "directHosts" | "trustedProxies" | "fields"> {
+  readonly directFrom: readonly string[];
   /** As asked for: 0 is any free one. */
   readonly port: number;
   readonly adminHost: string | undefined;
@@ -63,6 +64,8 @@ const trial = z.object({
   errors: whole,
   rejections: whole,
   refused: whole,
+  rescued: whole,
+  seen: whole,
   buckets: z.array(whole).readonly(),
   visitors: z.array(whole).readonly(),
 }) satisfies z.ZodType<TrialCounts>;

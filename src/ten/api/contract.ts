@@ -20,10 +20,14 @@ import {
   logQuery,
   maintenanceAnswer,
   params,
+  planned,
   reloadAnswer,
+  rolloutAnswer,
   service,
   serviceSplit,
+  toldAnswer,
   weight,
+  wishes,
 } from "./shapes.ts";
 
 /** Longer than any start, drain or queue: the server decides when waiting ends. */
@@ -49,6 +53,10 @@ export const contract = defineContract({
       maintenance: z.array(z.object({ service: z.string(), since: z.string() })),
       /** The last change of each service's traffic. */
       changes: z.array(lastChange),
+      /** Links that keep browsers on an instance: how many, and when the last is over. */
+      links: z.array(z.object({ id: z.string(), count: z.number(), until: z.string() })),
+      /** What each rollout under way says. */
+      rollouts: z.array(z.object({ service: z.string(), canary: z.string(), text: z.string() })),
     }),
   },
   spawn: {
@@ -118,6 +126,23 @@ export const contract = defineContract({
     answer: changeAnswer,
     timeoutMs: patient,
   },
+  link: {
+    summary: "A link that keeps a browser on one instance, past the weights; it is shown once",
+    method: "POST",
+    path: "/api/instances/:instance/link",
+    scope: "deploy",
+    params,
+    body: z.strictObject({ for_secs: z.number().min(1).max(2_592_000).default(3_600) }),
+    answer: z.object({ id: z.string(), url: z.string(), until: z.string() }),
+  },
+  revokeLinks: {
+    summary: "Revoke all links to an instance, at once",
+    method: "DELETE",
+    path: "/api/instances/:instance/links",
+    scope: "deploy",
+    params,
+    answer: z.object({ id: z.string(), revoked: z.number() }),
+  },
   check: {
     summary: "Check an instance's health now",
     method: "GET",
@@ -182,9 +207,55 @@ export const contract = defineContract({
       replace: flag,
       /** Refused (conflict) unless exactly this version takes traffic. */
       if_current: label.optional(),
+      /** It is judged beside what takes traffic now, step by step. */
+      canary: wishes.optional(),
     }),
     answer: deployAnswer,
     timeoutMs: patient,
+  },
+  planRollout: {
+    summary: "What a deploy with a canary would do and promise now; nothing is done",
+    method: "POST",
+    path: "/api/services/:service/rollout/plan",
+    scope: "read",
+    params: z.strictObject({ service }),
+    body: z.strictObject({ version: label, canary: wishes.default({}) }),
+    answer: planned,
+  },
+  rollout: {
+    summary: "The rollout of a service that is under way, or else its last",
+    method: "GET",
+    path: "/api/services/:service/rollout",
+    scope: "read",
+    params: z.strictObject({ service }),
+    answer: z.object({ rollout: rolloutAnswer.nullable() }),
+  },
+  holdRollout: {
+    summary: "Let a rollout stay where it is until told to go on; a bad version is taken back all the same",
+    method: "PUT",
+    path: "/api/services/:service/rollout/hold",
+    scope: "deploy",
+    params: z.strictObject({ service }),
+    body: z.strictObject({ on: z.boolean() }),
+    answer: toldAnswer,
+  },
+  promoteRollout: {
+    summary: "Give a canary everything now; when it has that, end its bake",
+    method: "POST",
+    path: "/api/services/:service/rollout/promote",
+    scope: "deploy",
+    params: z.strictObject({ service }),
+    body: z.strictObject({ force: flag }),
+    answer: toldAnswer,
+  },
+  abortRollout: {
+    summary: "Take a canary back now and stop it",
+    method: "POST",
+    path: "/api/services/:service/rollout/abort",
+    scope: "deploy",
+    params: z.strictObject({ service }),
+    body: z.strictObject({}),
+    answer: toldAnswer,
   },
   route: {
     summary: "Send a service's traffic, or one instance's part of it, to another instance",
@@ -232,13 +303,18 @@ export const contract = defineContract({
     answer: logLine,
   },
   history: {
-    summary: "How a service's traffic was divided before: each change, and who made it, newest first",
+    summary:
+      "How a service's traffic was divided before: each change and who made it, and each rollout and what became of it, newest first",
     method: "GET",
     path: "/api/services/:service/history",
     scope: "read",
     params: z.strictObject({ service }),
     query: z.strictObject({ limit: count(20, 1_000) }),
-    answer: z.object({ service: z.string(), changes: z.array(historyEntry) }),
+    answer: z.object({
+      service: z.string(),
+      changes: z.array(historyEntry),
+      rollouts: z.array(rolloutAnswer),
+    }),
   },
   events: {
     summary: "What happened: commands and who gave them, starts, exits, changes of state and of traffic",

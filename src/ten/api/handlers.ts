@@ -8,14 +8,25 @@ import type { Handlers } from "../../api/server.ts";
 import { tokenHandlers } from "../../api/token-operations.ts";
 import type { TokenRow, Tokens } from "../../api/tokens.ts";
 import { Fault } from "../../core/fault.ts";
+import { wishesOf } from "../../core/judge/plan.ts";
 import { type InstanceName, instanceName, parseInstance } from "../../core/name.ts";
 import { select } from "../../core/rollout.ts";
 import { startOf } from "../../core/since.ts";
 import type { Control } from "../operations/control.ts";
+import type { Told } from "../operations/rollout/rollouts.ts";
 import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
 import type { EventRow, HistoryRow } from "../registry/registry.ts";
 import type { TenContract } from "./contract.ts";
-import type { EventView, eventQuery, InstanceView, LastChange, ServiceSplit, SplitView } from "./shapes.ts";
+import { showForeseen, showRollout } from "./rollout-view.ts";
+import type {
+  EventView,
+  eventQuery,
+  InstanceView,
+  LastChange,
+  RolloutView,
+  ServiceSplit,
+  SplitView,
+} from "./shapes.ts";
 import { naming, type View } from "./view.ts";
 
 export interface HandlerParts {
@@ -23,8 +34,9 @@ export interface HandlerParts {
   readonly view: View;
   /** Milliseconds since the Unix epoch. */
   now(): number;
+  linkUrl(service: string, token: string): string;
   describeConfig(isShown: (service: string) => boolean): Record<string, unknown>;
-  metrics(isShown: (service: string) => boolean): string;
+  metrics(isShown: (service: string) => boolean, rollouts: readonly RolloutView[]): string;
   /** A login link for the dashboard, in parts. */
   readonly loginCode: GiveLoginCode;
   readonly tokens: Tokens;
@@ -33,10 +45,11 @@ export interface HandlerParts {
 
 /** Lines of output beside each instance that has failed. */
 const SHOWN_LINES = 5;
+const HOUR_MS = 3_600_000;
 
 export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
   const { control, view } = parts;
-  const { traffic, lifecycle, deploys, registry, supervisor } = control;
+  const { traffic, lifecycle, deploys, rollouts, registry, supervisor } = control;
 
   /** The instance that a call names, of a service that there is, for a caller who may touch it. */
   function own(caller: Principal, name: InstanceName): InstanceName {
@@ -51,6 +64,35 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     if (service === undefined) return;
     if (caller.tenant === undefined) control.requireKnown(service);
     else own(caller, { service, id: caller.tenant });
+  }
+
+  function shownLinks(isShown: (service: string) => boolean) {
+    const found = control.links.list().filter(({ service }) => isShown(service));
+    return found.map(({ service, id, count, until }) => {
+      return { id: instanceName(service, id), count, until: new Date(until).toISOString() };
+    });
+  }
+
+  async function newLink(service: string, id: string, forMs: number) {
+    const token = await control.links.create(service, id, forMs);
+    const until = new Date(parts.now() + forMs).toISOString();
+    return { id: instanceName(service, id), url: parts.linkUrl(service, token), until };
+  }
+
+  /** For who cannot see a version without traffic otherwise. */
+  async function linkAfterDeploy(service: string, id: string): Promise<string | null> {
+    const row = registry.list(service).find((one) => one.version === id && one.desired === "running");
+    const route = control.routes().find(({ name }) => name === service);
+    if (row === undefined || row.weight > 0 || route?.policy.direct !== "preview") return null;
+    return (await newLink(service, row.id, HOUR_MS)).url;
+  }
+
+  function underWay(isShown: (service: string) => boolean) {
+    const services = [...registry.rollouts.keys()].filter(isShown);
+    return services.flatMap((service) => {
+      const view = rolloutOf(service);
+      return view === null ? [] : { service, canary: view.canary, text: view.text };
+    });
   }
 
   /** Every change of traffic is answered with the split that it led to. */
@@ -71,6 +113,24 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     return services.flatMap((service) =>
       registry.history(service, 1).map((change) => ({ service, ...toHistory(change) })),
     );
+  }
+
+  /** The one under way as it stands now, or else the last. */
+  function rolloutOf(service: string): RolloutView | null {
+    const running = rollouts.find(service);
+    if (running) return showRollout(running.row, running.rollout, parts.now());
+    const [last] = registry.rolloutHistory(service, 1);
+    return last ? showRollout(last, last.state, parts.now()) : null;
+  }
+
+  function rolloutsFor(principal: Principal): RolloutView[] {
+    const services = [...registry.rollouts.keys()].filter((service) => mayUse(principal, service));
+    return services.flatMap((service) => rolloutOf(service) ?? []);
+  }
+
+  async function withRollout(told: Promise<Told>): Promise<Told & { rollout: RolloutView | null }> {
+    const done = await told;
+    return { ...done, rollout: rolloutOf(done.service) };
   }
 
   function splitOf(service: string): ServiceSplit {
@@ -94,6 +154,8 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         instances: shown,
         maintenance: view.underMaintenance().filter(({ service }) => isShown(service)),
         changes: principal.tenant === undefined ? lastChanges(instances) : [],
+        rollouts: principal.tenant === undefined ? underWay(isShown) : [],
+        links: principal.tenant === undefined ? shownLinks(isShown) : [],
       };
     },
     async spawn({ body, principal }) {
@@ -135,6 +197,12 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
       const { service, id } = params.instance;
       control.requireKnown(service);
       return withSplit(traffic.setShare(service, id, body.weight, { force: body.force, signal }));
+    },
+    link: ({ params, body }) => newLink(params.instance.service, params.instance.id, body.for_secs * 1000),
+    async revokeLinks({ params }) {
+      const { service, id } = params.instance;
+      registry.get(service, id);
+      return { id: instanceName(service, id), revoked: await control.links.revoke(service, id) };
     },
     async check({ params, principal }) {
       const { service, id } = own(principal, params.instance);
@@ -179,12 +247,41 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
           stopOld: body.stop_old,
           replace: body.replace,
           ifCurrent: body.if_current,
+          canary: body.canary,
         },
         (step, message) => report({ step, message }),
         signal,
       );
       const { healthyAfterMs, stopped, ...change } = await withSplit(deploy);
-      return { ...change, healthy_after_ms: Math.round(healthyAfterMs), stopped: [...stopped] };
+      const rollout = body.canary === undefined ? null : rolloutOf(body.service);
+      const link = await linkAfterDeploy(body.service, body.version);
+      return {
+        ...change,
+        healthy_after_ms: Math.round(healthyAfterMs),
+        stopped: [...stopped],
+        rollout,
+        link,
+      };
+    },
+    planRollout({ params: { service }, body }) {
+      const wishes = wishesOf({ ...control.service(service).rollout, ...body.canary });
+      return showForeseen(service, body.version, deploys.foresee(service, body.version, wishes));
+    },
+    rollout({ params: { service } }) {
+      control.requireKnown(service);
+      return { rollout: rolloutOf(service) };
+    },
+    holdRollout({ params: { service }, body }) {
+      control.requireKnown(service);
+      return withRollout(rollouts.hold(service, body.on));
+    },
+    promoteRollout({ params: { service }, body }) {
+      control.requireKnown(service);
+      return withRollout(rollouts.promote(service, " by hand", body.force));
+    },
+    abortRollout({ params: { service } }) {
+      control.requireKnown(service);
+      return withRollout(rollouts.abort(service, " by hand"));
     },
     route({ body, signal }) {
       const { service, from, to, force, wait } = body;
@@ -211,7 +308,12 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     },
     history({ params: { service }, query }) {
       control.requireKnown(service);
-      return { service, changes: registry.history(service, query.limit).map(toHistory) };
+      const rows = registry.rolloutHistory(service, query.limit);
+      return {
+        service,
+        changes: registry.history(service, query.limit).map(toHistory),
+        rollouts: rows.map((row) => showRollout(row, row.state, parts.now())),
+      };
     },
     events: ({ query, principal }) => ({ events: eventsFor(principal, query).map(toEvent) }),
     followEvents({ query, principal, signal }) {
@@ -238,7 +340,8 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         restarted: [...done.restarted],
       };
     },
-    metrics: ({ principal }) => parts.metrics((service) => mayUse(principal, service)),
+    metrics: ({ principal }) =>
+      parts.metrics((service) => mayUse(principal, service), rolloutsFor(principal)),
     ...tokenHandlers(parts.tokens, parts.warningsOf),
     loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),
   };

@@ -1,15 +1,16 @@
 // The metrics of a tenement: instances and their traffic.
 import { histogram, type Metric, prometheusPage, type Sample } from "../../api/prometheus.ts";
 import { bucketLimitMs, type TargetTraffic } from "../../proxy/traffic-counters.ts";
-import type { InstanceView } from "./shapes.ts";
+import type { InstanceView, RolloutView } from "./shapes.ts";
 
 /** Upper limits of the duration histogram, in seconds. */
 const LIMITS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** `version` is the program's. */
+/** `rollouts` are those under way, `version` is the program's. */
 export function metricsPage(
   views: readonly InstanceView[],
   traffic: readonly TargetTraffic[],
+  rollouts: readonly RolloutView[],
   version: string,
 ): string {
   const known = new Map(traffic.map((one) => [one.id, one]));
@@ -64,7 +65,33 @@ export function metricsPage(
       "Processor time of all its processes, 100 is one core.",
       (view) => view.cpu_percent,
     ),
+    ...rolloutMetrics(rollouts),
   ]);
+}
+
+function rolloutMetrics(rollouts: readonly RolloutView[]): Metric[] {
+  const labels = ({ service, canary }: RolloutView) => ({ service, version: canary });
+  const charges = ["errors", "slow", "stalls", "rejections"] as const;
+  return [
+    {
+      name: "ten_rollout_share",
+      type: "gauge",
+      help: "Percentage of the traffic that a canary has by its plan.",
+      samples: rollouts.map((one): Sample => [labels(one), one.share]),
+    },
+    {
+      name: "ten_rollout_held",
+      type: "gauge",
+      help: "1 when a rollout waits for somebody to decide.",
+      samples: rollouts.map((one): Sample => [labels(one), one.held === null ? 0 : 1]),
+    },
+    {
+      name: "ten_rollout_odds",
+      type: "gauge",
+      help: "What the bets against a canary stand at, as so much to 1; at 1000 it is taken back.",
+      samples: rollouts.flatMap((one) => charges.map((by): Sample => [{ ...labels(one), by }, one.odds[by]])),
+    },
+  ];
 }
 
 function labelsOf({ id, service, version }: InstanceView) {

@@ -1,6 +1,7 @@
 // The shapes of ten's admin API: what a field may hold on the way in, and what an answer has.
 import { z } from "zod";
 import { checked, checkedNumber, count } from "../../api/fields.ts";
+import { ON_FAIL, REJECTIONS, type WishDocument } from "../../core/judge/plan.ts";
 import { parseInstance, parseLabel, parseService } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import { parseWeight } from "../../core/weight.ts";
@@ -70,11 +71,97 @@ const change = {
 };
 export const changeAnswer = z.object(change);
 
+/** A plan's wishes; shares and points in percent, times in seconds. What is left out is chosen by the traffic. */
+export const wishes = z.strictObject({
+  steps: z.array(z.number().min(0).max(100)).max(100).readonly().optional(),
+  every: z.number().min(0.1).max(86_400).optional(),
+  notice: z.number().min(0.1).max(50).optional(),
+  max_slower: z.number().min(1.1).max(100).optional(),
+  within: z.number().min(1).max(86_400).optional(),
+  limit: z.number().min(1).max(604_800).optional(),
+  bake: z.number().min(0).max(604_800).optional(),
+  rejections: z.enum(REJECTIONS).optional(),
+  on_fail: z.enum(ON_FAIL).optional(),
+}) satisfies z.ZodType<WishDocument>;
+
+const planAnswer = z.object({
+  steps: z.array(percent),
+  every_secs: z.number(),
+  notice_points: z.number(),
+  max_slower: z.number(),
+  bake_secs: z.number(),
+  limit_secs: z.number(),
+  rejections: z.enum(REJECTIONS),
+  on_fail: z.enum(ON_FAIL),
+});
+
+const sample = z.object({ answers: z.number(), errors: z.number() });
+
+export const rolloutAnswer = z.object({
+  service: z.string(),
+  /** Counts the rollouts of this server. */
+  number: z.number(),
+  canary: z.string(),
+  stable: z.string(),
+  /** What it is doing, or the last that it said. */
+  text: z.string(),
+  /** Null while it is under way. */
+  outcome: z.enum(["promoted", "rolled_back", "taken_over", "replaced"]).nullable(),
+  phase: z.enum(["step", "bake", "look"]),
+  share: percent,
+  /** The place of the share among the steps, from 1; beyond the last when the canary has everything. */
+  step: z.number(),
+  held: z
+    .object({ reason: z.enum(["operator", "limit", "rejections", "failure"]), since: z.string() })
+    .nullable(),
+  started_at: z.string(),
+  since: z.string(),
+  ended_at: z.string().nullable(),
+  /** What the judge's bets stand at, as so much to 1. At `bar` the canary is taken back. */
+  odds: z.object({
+    errors: z.number(),
+    slow: z.number(),
+    stalls: z.number(),
+    rejections: z.number(),
+    bar: z.number(),
+  }),
+  /** First tries on this step. */
+  on_step: z.object({ canary: sample, stable: sample }),
+  /** What became of the canary's errors: seen by visitors, or answered by somebody else. */
+  harm: z.object({ seen: z.number(), rescued: z.number() }),
+  plan: planAnswer,
+});
+export type RolloutView = z.infer<typeof rolloutAnswer>;
+
 export const deployAnswer = z.object({
   ...change,
   instance: z.string(),
   healthy_after_ms: z.number(),
   stopped: z.array(z.string()),
+  /** Where to look at a version that has no traffic yet, for an hour; null where everybody may. */
+  link: z.string().nullable(),
+  /** Where a canary begins. */
+  rollout: rolloutAnswer.nullable(),
+});
+
+export const planned = z.object({
+  service: z.string(),
+  version: z.string(),
+  /** `first`: nothing runs that it could be judged by; `done`: it has everything already. Then there is no plan. */
+  kind: z.enum(["plan", "first", "done"]),
+  stable: z.string().nullable(),
+  requests_per_sec: z.number().nullable(),
+  error_percent: percent.nullable(),
+  plan: planAnswer.nullable(),
+  /** What it promises, in sentences. */
+  text: z.array(z.string()),
+});
+
+export const toldAnswer = z.object({
+  service: z.string(),
+  changed: z.boolean(),
+  message: z.string(),
+  rollout: rolloutAnswer.nullable(),
 });
 
 export const maintenanceAnswer = z.object({

@@ -50,7 +50,7 @@ export default command({
       upstream: args.upstream ?? `127.0.0.1:${port ?? 8080}`,
       hosts: [...own, ...services.flatMap(([name, { domains }]) => [`${name}.${domain}`, ...domains])],
       wildcards: services
-        .filter(([, { direct }]) => direct === "open")
+        .filter(([, { direct }]) => direct === "open" || direct === "preview")
         .map(([name]) => `*.${name}.${domain}`),
       onDemand: args.onDemand,
       email: args.email,

@@ -28,7 +28,7 @@ export default command({
     const { args, out, signal } = context;
     const client = connect(context);
     const frame = async () => {
-      const { instances, maintenance, changes } = await client.listInstances({}, { signal });
+      const { instances, maintenance, changes, rollouts, links } = await client.listInstances({}, { signal });
       const shown = args.all
         ? instances
         : instances.filter(({ state }) => state !== "stopped" && state !== "failed");
@@ -36,9 +36,15 @@ export default command({
       const text = () =>
         (shown.length > 0 ? table(out, shown) : empty(hidden)) +
         shown.map((one) => reason(one) + lastOutput(out, one) + (args.all ? difference(one) : "")).join("") +
+        links
+          .map(
+            ({ id, count, until }) => `${id}: ${count} ${count === 1 ? "link" : "links"}, until ${until}\n`,
+          )
+          .join("") +
+        rollouts.map(({ service, canary, text }) => `${service}: rollout of ${canary}: ${text}\n`).join("") +
         maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("") +
         changes.map((change) => changeLine(out, change)).join("");
-      return { value: { instances: shown, maintenance, changes }, text };
+      return { value: { instances: shown, maintenance, changes, rollouts, links }, text };
     };
     if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);
     else {

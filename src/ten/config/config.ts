@@ -46,6 +46,8 @@ export interface Settings {
   readonly trustedProxies: readonly string[];
   /** Who reaches the admin side on the visitors' listener. */
   readonly admin: AdminReach;
+  /** Whose peers may see versions that have no traffic yet. */
+  readonly directFrom: readonly string[];
 }
 
 /** One proxies inside the server's process, more beside it. */
@@ -220,6 +222,7 @@ function toConfig(
       workers: settings.workers,
       trustedProxies: settings.trusted_proxies,
       admin: settings.admin,
+      directFrom: settings.direct_from,
     },
     services: new Map(
       Object.entries(document.service).map(([name, service]) => [

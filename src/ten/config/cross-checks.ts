@@ -42,7 +42,8 @@ function unknownKeys(value: Table, path: readonly string[]): Problem[] {
     if (known !== undefined && !known.includes(key)) {
       return [{ path: inner, message: `unknown key, ${suggest(key, known)}` }];
     }
-    return inner.length <= 2 ? unknownKeys(table(value[key]), inner) : [];
+    const goesOn = inner.length <= 2 || knownKeys(inner) !== undefined;
+    return goesOn ? unknownKeys(table(value[key]), inner) : [];
   });
 }
 

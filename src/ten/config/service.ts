@@ -1,4 +1,5 @@
 // A service as the server works with it: names instead of file keys, milliseconds instead of seconds, words instead of a command line.
+import type { WishDocument } from "../../core/judge/plan.ts";
 import type { RestartPolicy } from "../../core/restart.ts";
 import type { RoutePolicy } from "../../core/route.ts";
 import { splitWords } from "../../core/shell-words.ts";
@@ -38,6 +39,10 @@ export interface Service {
   readonly storagePersist: boolean;
   readonly limits: Limits;
   readonly policy: RoutePolicy;
+  /** What a canary fails is answered by the version before it, where that changes nothing; undefined: it is not. */
+  readonly rescue: { readonly on500: boolean } | undefined;
+  /** What a canary's plan is to be, as far as it is said. */
+  readonly rollout: WishDocument;
 }
 
 export interface HealthCheck {
@@ -117,6 +122,8 @@ export function toService(
     maxInstances: document.max_instances,
     instances: document.instances,
     storagePersist: document.storage_persist,
+    rescue: document.rescue ? { on500: document.rescue_errors } : undefined,
+    rollout: document.rollout ?? {},
     policy: {
       direct: document.direct,
       requestTimeoutMs: ms(document.request_timeout),

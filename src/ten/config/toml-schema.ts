@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { REACHES } from "../../api/reach.ts";
 import { parseDomain } from "../../core/domain.ts";
+import { ON_FAIL, REJECTIONS, wishesOf } from "../../core/judge/plan.ts";
 import { parseLabel } from "../../core/name.ts";
 import { quote } from "../../core/quote.ts";
 import { checkTemplate } from "../../core/template.ts";
@@ -122,6 +123,10 @@ const settingsShape = z.object(
       .union([z.int(workers).min(1, workers).max(256, workers), z.literal("auto")], workers)
       .default(1),
     admin: z.enum(REACHES, expected('"socket", "loopback" or "public"')).default("loopback"),
+    direct_from: list(
+      "addresses and networks",
+      text("an address or network", (value) => createTrust([value])),
+    ).default([]),
     trusted_proxies: list(
       "addresses and networks",
       text("an address or network", (value) => createTrust([value])),
@@ -129,6 +134,30 @@ const settingsShape = z.object(
   },
   table,
 );
+
+/** What a canary's plan is to be; the rest is chosen by the traffic. Shares and points in percent, times in seconds. */
+const rolloutShape = z
+  .object(
+    {
+      steps: list("steps", number("a percentage", 0, 100)).exactOptional(),
+      every: seconds(0.1).exactOptional(),
+      notice: number("a number of points", 0.1, 50).exactOptional(),
+      max_slower: number("a factor", 1.1, 100).exactOptional(),
+      within: seconds(1).exactOptional(),
+      limit: seconds(1, 7 * DAY_SECS).exactOptional(),
+      bake: seconds(0, 7 * DAY_SECS).exactOptional(),
+      rejections: choice(...REJECTIONS).exactOptional(),
+      on_fail: choice(...ON_FAIL).exactOptional(),
+    },
+    table,
+  )
+  .superRefine(({ steps }, context) => {
+    try {
+      if (steps !== undefined) wishesOf({ steps });
+    } catch (thrown) {
+      context.addIssue({ code: "custom", path: ["steps"], message: explain(thrown) });
+    }
+  });
 
 const serviceShape = z.object(
   {
@@ -141,7 +170,7 @@ const serviceShape = z.object(
     health: text('a path such as "/health"', path).exactOptional(),
     health_host: text("a domain", parseDomain).exactOptional(),
     domains: list("domains", text("a domain", parseDomain)).default([]),
-    direct: choice("open", "trusted", "off").default("open"),
+    direct: choice("preview", "open", "trusted", "off").default("preview"),
     sticky: yesOrNo.default(false),
     error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
     restart: choice("on-failure", "always", "never").default("on-failure"),
@@ -161,6 +190,9 @@ const serviceShape = z.object(
     memory_limit_mb: number("a number of megabytes", 1, 1_000_000_000).exactOptional(),
     cpu_shares: whole("a whole number", 2, 262_144).exactOptional(),
     open_files: whole("a whole number", 16, 1_048_576).exactOptional(),
+    rescue: yesOrNo.default(false),
+    rescue_errors: yesOrNo.default(false),
+    rollout: rolloutShape.exactOptional(),
     user: text("a user", given).exactOptional(),
     group: text("a group", given).exactOptional(),
     isolation: z.literal("process", expected('"process", the only one for now')).default("process"),
@@ -193,6 +225,8 @@ export function knownKeys(path: readonly string[]): readonly string[] | undefine
   if (first === undefined) return Object.keys(documentShape.shape);
   if (path.length === 1 && first === "settings") return Object.keys(settingsShape.shape);
   if (path.length === 1 && first === "routing") return ["default"];
+  if (first === "service" && path.length === 3 && rest[0] === "rollout")
+    return Object.keys(rolloutShape.shape);
   return first === "service" && path.length === 2 && rest.length === 0
     ? Object.keys(serviceShape.shape)
     : undefined;

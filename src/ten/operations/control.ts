@@ -20,10 +20,13 @@ import { createDeploysUnderWay } from "./deploys-under-way.ts";
 import { createDiagnosis } from "./diagnosis.ts";
 import { createIdle } from "./idle.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
+import { createLinks, type Links } from "./links.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { createOnDemand } from "./on-demand.ts";
 import { createRefresh } from "./refresh.ts";
 import { createReload, differencesBetween, readWhole, staleKeys } from "./reload.ts";
+import { createRecentTraffic } from "./rollout/recent-traffic.ts";
+import { createRollouts, type Rollouts } from "./rollout/rollouts.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
 export interface Control extends Disposable {
@@ -32,11 +35,13 @@ export interface Control extends Disposable {
   readonly traffic: Traffic;
   readonly lifecycle: Lifecycle;
   readonly deploys: Deploys;
+  readonly rollouts: Rollouts;
   readonly logs: Logs;
   /** The configuration in force. */
   config(): Config;
   /** Reads the configuration again; see reload. */
   readonly reload: ReturnType<typeof createReload>;
+  readonly links: Links;
   /** Begins or ends a service's maintenance; see maintenance. */
   readonly maintain: ReturnType<typeof createMaintenance>;
   /** The configured service, or a not_found fault. */
@@ -107,6 +112,8 @@ export function createControl(parts: ControlParts): Control {
   };
   const traffic = createTraffic(context);
   const lifecycle = createLifecycle(context, traffic);
+  const recent = createRecentTraffic(clock, routes.traffic);
+  const rollouts = createRollouts(context, traffic, lifecycle);
   const diagnosisOf = createDiagnosis(logs, listeners);
   const idle = createIdle(context);
   const refresh = createRefresh(context);
@@ -118,10 +125,12 @@ export function createControl(parts: ControlParts): Control {
     supervisor,
     traffic,
     lifecycle,
-    deploys: createDeploys({ context, traffic, lifecycle, diagnosisOf }),
+    deploys: createDeploys({ context, traffic, lifecycle, recent, diagnosisOf }),
+    rollouts,
     logs,
     config,
     reload: createReload(context, lifecycle, () => spawnInitial(context, lifecycle)),
+    links: createLinks(context),
     maintain: createMaintenance(context),
     service: (name) => configured(context, name),
     requireKnown: (name) => requireKnown(context, name),
@@ -139,6 +148,8 @@ export function createControl(parts: ControlParts): Control {
     },
     wanted: (wanted) => onDemand(wanted) || idle.wake(wanted),
     [Symbol.dispose]() {
+      rollouts[Symbol.dispose]();
+      recent[Symbol.dispose]();
       idle[Symbol.dispose]();
       refresh[Symbol.dispose]();
       logs[Symbol.dispose]();
@@ -155,6 +166,8 @@ function routesOf({ config, registry, supervisor }: Context, domain: string): Ro
     lifeOf: (row) => supervisor.lifeOf(row),
     epochOf: (service) => registry.epoch(service),
     maintenance: registry.maintenance,
+    judged: registry.rollouts,
+    links: registry.links,
   });
 }
 

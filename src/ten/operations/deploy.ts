@@ -1,5 +1,6 @@
 // A deploy: start the new version without traffic, wait until it is healthy, then give it traffic in one transaction.
 import { Fault } from "../../core/fault.ts";
+import type { WishDocument, Wishes } from "../../core/judge/plan.ts";
 import { instanceName, parseLabel } from "../../core/name.ts";
 import { type Service, weightsOf } from "../../core/rollout.ts";
 import {
@@ -18,6 +19,8 @@ import type { InstanceRow } from "../registry/registry.ts";
 import { BringUp, type BringUpParts } from "./bring-up.ts";
 import { type Context, configured } from "./context.ts";
 import { differencesBetween, staleKeys } from "./reload.ts";
+import { decideCanary, type Foreseen, foreseeRollout, giveFirstShare } from "./rollout/begin-rollout.ts";
+import type { RecentTraffic } from "./rollout/recent-traffic.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
 export interface DeployRequest {
@@ -37,6 +40,8 @@ export interface DeployRequest {
   readonly replace: boolean;
   /** Refused unless exactly this version takes traffic. */
   readonly ifCurrent: string | undefined;
+  /** It is judged beside what takes traffic now, with these wishes for its plan before those of the file. */
+  readonly canary: WishDocument | undefined;
 }
 
 export interface DeployResult extends TrafficChange {
@@ -52,16 +57,21 @@ interface Stopped {
   readonly undo: string | null;
 }
 
+const NONE_STOPPED: Stopped = { stopped: [], undo: null };
+
 export type DeployStep = "reading" | "queued" | "starting" | "waiting" | "healthy" | "stopping";
 export type Progress = (step: DeployStep, message: string) => void;
 
 export interface Deploys {
   /** `signal` is the client's: when it aborts before the switch, the deploy has failed. */
   deploy(request: DeployRequest, progress: Progress, signal: AbortSignal): Promise<DeployResult>;
+  /** What `canary` would do now; nothing is done. */
+  foresee(service: string, version: string, wishes: Wishes): Foreseen | "first" | "done";
 }
 
 export interface DeployParts extends BringUpParts {
   readonly traffic: Traffic;
+  readonly recent: RecentTraffic;
 }
 
 /** Deploys of one service follow each other. */
@@ -93,17 +103,20 @@ export function createDeploys(parts: DeployParts): Deploys {
         return note === "" ? result : { ...result, message: `${result.message}; ${note}` };
       });
     },
+    foresee: (service, version, wishes) =>
+      foreseeRollout(parts.context, parts.recent, service, version, wishes),
   };
 }
 
 /** What the command line refuses as well; a request may come from anywhere. */
-function requireSense({ promote, stopOld, weight }: DeployRequest): void {
+function requireSense({ promote, stopOld, weight, canary }: DeployRequest): void {
+  const refuse = (message: string, hint: string) => new Fault("usage", message, hint);
   if (promote && weight !== undefined)
-    throw new Fault("usage", "promote and weight exclude each other", "promote means all of the traffic");
-  if (stopOld && !promote) {
-    const hint = "the others can only stop when this one has their traffic";
-    throw new Fault("usage", "stop_old needs promote", hint);
-  }
+    throw refuse("promote and weight exclude each other", "promote means all of the traffic");
+  if (canary !== undefined && (promote || weight !== undefined))
+    throw refuse("canary excludes promote and weight", "a canary's shares are its steps");
+  if (stopOld && !promote && canary === undefined)
+    throw refuse("stop_old needs promote", "the others can only stop when this one has their traffic");
 }
 
 /** The service as the file has it now: a release is made from that. */
@@ -121,9 +134,13 @@ async function run(
   progress: Progress,
   client: AbortSignal,
 ): Promise<DeployResult> {
+  const tell = (text: string) => progress("starting", text);
+  const decided = decideCanary(parts.context, parts.recent, request, configuration, tell);
+  if (decided === "done") return nothingToDo(request);
+  const plan = decided?.plan;
   const { service, id } = request;
   const { registry, deploying, clock } = parts.context;
-  const ids = idsOf(registry.list(service), request, configuration.instances);
+  const ids = idsOf(registry.list(service), request, decided?.instances ?? configuration.instances);
   const name = instanceName(service, id);
   const underWay = deploying.begin(service, [id, ...ids]);
   try {
@@ -139,15 +156,33 @@ async function run(
     const healthyAfterMs = started ? clock.monotonic() - startedAt : 0;
     if (started) progress("healthy", `${name} is healthy after ${(healthyAfterMs / 1000).toFixed(1)} s`);
     underWay.end();
-    const switched = await giveTraffic(parts, request, ids, started).catch(async (thrown) => {
+    const { context, traffic, recent } = parts;
+    const about = { service, version: request.version, ids };
+    const switching =
+      plan === undefined
+        ? giveTraffic(parts, request, ids, started)
+        : giveFirstShare(context, traffic, recent, about, { plan, stopOld: request.stopOld });
+    const switched = await switching.catch(async (thrown) => {
       await bringUp.withdraw();
       throw thrown;
     });
-    const stopped = await stopOthers(parts, request, ids, progress);
+    const stopped = plan === undefined ? await stopOthers(parts, request, ids, progress) : NONE_STOPPED;
     return { ...switched, ...stopped, instance: name, healthyAfterMs, undo: undoOf(switched, stopped) };
   } finally {
     underWay.end();
   }
+}
+
+function nothingToDo({ service, id, version }: DeployRequest): DeployResult {
+  return {
+    service,
+    instance: instanceName(service, id),
+    changed: false,
+    message: `nothing to do: ${version} has all traffic of ${service}`,
+    undo: null,
+    healthyAfterMs: 0,
+    stopped: [],
+  };
 }
 
 /** `ifCurrent`: what takes traffic is what the caller thinks. */

@@ -25,6 +25,8 @@ export function createIdle(context: Context): Idle {
     for (const row of registry.list()) {
       const service = services.get(row.service);
       const seen = traffic.get(instanceName(row.service, row.id));
+      // Whoever is judged, and whoever it is judged by, stays awake.
+      if (registry.rollouts.has(row.service)) continue;
       if (service && service.idleTimeoutMs > 0 && isIdle(row, seen, service.idleTimeoutMs))
         putToSleep(row, service);
     }

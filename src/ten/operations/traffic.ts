@@ -59,6 +59,8 @@ interface Decision {
   readonly acted?: boolean;
   /** What all that is new can be stopped as: an id, or a version. */
   readonly stoppedAs?: string;
+  /** `own`: the change is the rollout's; `ends`: the operator takes over. Others end it when they move its traffic. */
+  readonly rollout?: "own" | "ends";
 }
 
 /** A command that moves traffic: how it is recorded, what it plans, and how its outcome is told. */
@@ -150,21 +152,24 @@ async function carryOutMove(
     const missing = start.find((id) => !first.start.includes(id));
     if (missing !== undefined)
       throw new Fault("conflict", `${name} changed meanwhile`, "run the command again");
-    return { weights, message: message(weights) };
+    return { weights, message: message(weights), rollout: "ends" };
   });
 }
 
 async function change(
-  { registry, routes }: Context,
+  context: Context,
   name: string,
   command: string,
   decide: Decide,
 ): Promise<TrafficChange> {
+  const { registry, routes } = context;
   const { before, after, message, acted, stoppedAs } = await registry.write((writer) => {
     const service = serviceOf(registry.list(name), name);
     const decision = decide(service, writer);
     writer.setWeights(name, decision.weights, command);
-    return { before: weightsOf(service), after: decision.weights, ...decision };
+    const ended = endRollout(context, service, decision, command, writer);
+    const message = `${decision.message}${ended}`;
+    return { before: weightsOf(service), after: decision.weights, ...decision, message };
   });
   await routes.publish();
   const changed = !sameWeights(before, after);
@@ -174,6 +179,24 @@ async function change(
     message: changed || acted ? message : `nothing to do: ${message}`,
     undo: changed ? undoOf(name, before, after, stoppedAs) : null,
   };
+}
+
+/** Whoever moves traffic by hand takes over from a rollout under way; what is said of that. */
+function endRollout(
+  { registry, clock }: Context,
+  service: Service,
+  decision: Decision,
+  command: string,
+  writer: Writer,
+): string {
+  const rollout = registry.rollouts.get(service.name);
+  const isUntouched = sameWeights(positive(weightsOf(service)), positive(decision.weights));
+  if (rollout === undefined || decision.rollout === "own" || (isUntouched && decision.rollout !== "ends"))
+    return "";
+  const text = `taken over by hand: ten ${command}`;
+  writer.updateRollout(rollout, { endedAt: clock.now(), outcome: "taken_over", text });
+  writer.event(service.name, null, "rollout.taken_over", text);
+  return `; with that the rollout of ${rollout.canary} is over, nothing judges it any more`;
 }
 
 /** Starts what a change of traffic needs, stopped ones too, and waits for its health; stops those again when one fails. */

@@ -5,6 +5,7 @@ import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import type { Acting, Actor } from "../../api/acting.ts";
 import type { TokenTable } from "../../api/tokens.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
+import type { Rollout } from "../../core/judge/rollout-state.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Change } from "../../core/rollout.ts";
 import { databaseFault, sqliteCode } from "../../platform/storage/database.ts";
@@ -16,12 +17,22 @@ import {
   type EventRow,
   type InstanceRow,
   keyOf,
+  type LinkRow,
   type Observation,
+  type RolloutRow,
   RowWriter,
   type Writer,
 } from "./writer.ts";
 
-export type { EventRow, InstanceRow, NewInstance, Observation, Writer } from "./writer.ts";
+export type {
+  EventRow,
+  InstanceRow,
+  LinkRow,
+  NewInstance,
+  Observation,
+  RolloutRow,
+  Writer,
+} from "./writer.ts";
 
 /** Which events are asked for; all that are given have to fit. */
 export interface EventFilter {
@@ -71,6 +82,14 @@ export interface Registry {
   /** Calls back for every event from now on, until the returned function is called. */
   onEvent(call: (event: EventRow) => void): () => void;
   readonly tokens: TokenTable;
+  /** The rollouts under way, by service. */
+  readonly rollouts: ReadonlyMap<string, RolloutRow>;
+  /** Links to single instances, by service; some may be over. */
+  readonly links: ReadonlyMap<string, readonly LinkRow[]>;
+  /** How a rollout goes on; like `observe`. */
+  observeRollout(row: RolloutRow, state: Rollout): void;
+  /** Those that have ended too, newest first. */
+  rolloutHistory(service: string, limit: number): readonly RolloutRow[];
   /** Observations that are not in the database yet. */
   readonly unwritten: number;
 }
@@ -123,6 +142,9 @@ class SqliteRegistry implements Registry {
     this.#clock = clock;
     this.#onTrouble = onTrouble;
     this.#acting = acting;
+    this.#bestEffort("its clean-up", () =>
+      this.#db.delete(tables.links).where(lt(tables.links.expiresAt, clock.now())).run(),
+    );
     this.#copy = new Copy(database, this.#db);
     this.tokens = this.#tokenTable();
     this.id = this.#readOrCreateId();
@@ -135,6 +157,32 @@ class SqliteRegistry implements Registry {
 
   get unwritten(): number {
     return this.#dirty.size;
+  }
+
+  get rollouts(): ReadonlyMap<string, RolloutRow> {
+    return this.#copy.rollouts;
+  }
+
+  get links(): ReadonlyMap<string, readonly LinkRow[]> {
+    return this.#copy.links;
+  }
+
+  observeRollout(row: RolloutRow, state: Rollout): void {
+    this.#copy.mergeRollout(row, { state });
+    this.#bestEffort(`the rollout of ${row.service}`, () =>
+      this.#attempt("seen", (writer) => writer.updateRollout(row, { state })),
+    );
+  }
+
+  rolloutHistory(service: string, limit: number): readonly RolloutRow[] {
+    const { rollouts } = tables;
+    return this.#db
+      .select()
+      .from(rollouts)
+      .where(eq(rollouts.service, service))
+      .orderBy(desc(rollouts.seq))
+      .limit(limit)
+      .all();
   }
 
   list(service?: string): InstanceRow[] {

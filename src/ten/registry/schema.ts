@@ -1,6 +1,7 @@
 // The registry's tables: what should run, with which weight, and what became of it.
 import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { SCOPES } from "../../api/principal.ts";
+import type { Rollout } from "../../core/judge/rollout-state.ts";
 import type { Release } from "../config/release.ts";
 
 /** What names one run of an instance for ever, and its port; without a pid while it is being started. */
@@ -70,6 +71,45 @@ export const changes = sqliteTable("changes", {
   after: text({ mode: "json" }).$type<Record<string, number>>().notNull(),
   actor: text(),
 });
+
+/** Versions that are judged beside the one before, and what became of those that were. Of a service at most one is not ended. */
+export const rollouts = sqliteTable(
+  "rollouts",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    service: text().notNull(),
+    canary: text().notNull(),
+    stable: text().notNull(),
+    startedAt: integer().notNull(),
+    /** Null while it is under way. */
+    endedAt: integer(),
+    outcome: text({ enum: ["promoted", "rolled_back", "taken_over", "replaced"] }),
+    /** The last that it said. */
+    text: text().notNull(),
+    state: text({ mode: "json" }).$type<Rollout>().notNull(),
+    /** The weights that it goes back to, by id. */
+    before: text({ mode: "json" }).$type<Record<string, number>>().notNull(),
+    /** The canary's instances, each with the restarts that it had. */
+    instances: text({ mode: "json" }).$type<Record<string, number>>().notNull(),
+    /** Whether the old version is stopped at the end. */
+    stopOld: integer({ mode: "boolean" }).notNull(),
+  },
+  (table) => [index("rollouts_service").on(table.service, table.seq)],
+);
+
+/** Links to single instances, past the weights; only the SHA-256 of what a link carries is kept. */
+export const links = sqliteTable(
+  "links",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    service: text().notNull(),
+    label: text().notNull(),
+    hash: text().notNull(),
+    createdAt: integer().notNull(),
+    expiresAt: integer().notNull(),
+  },
+  (table) => [uniqueIndex("links_hash").on(table.hash)],
+);
 
 export const events = sqliteTable(
   "events",

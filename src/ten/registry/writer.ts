@@ -1,6 +1,6 @@
 // The writes of one transaction, and the copy in memory that follows each of them once it has committed.
 import type { Database } from "bun:sqlite";
-import { eq, max } from "drizzle-orm";
+import { and, eq, isNull, max } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Actor } from "../../api/acting.ts";
 import { type Principal, requireService } from "../../api/principal.ts";
@@ -19,6 +19,9 @@ import { TokenCopy } from "./token-table.ts";
 
 export type InstanceRow = Readonly<typeof tables.instances.$inferSelect>;
 export type EventRow = Readonly<typeof tables.events.$inferSelect>;
+export type RolloutRow = Readonly<typeof tables.rollouts.$inferSelect>;
+export type LinkRow = Readonly<typeof tables.links.$inferSelect>;
+export type NewRollout = Omit<typeof tables.rollouts.$inferInsert, "seq">;
 export type NewInstance = Omit<typeof tables.instances.$inferInsert, "seq">;
 /** What a supervisor notes about an instance that it did not decide: written when the disk allows. */
 export type Observation = Partial<Omit<InstanceRow, "seq" | "service" | "id">>;
@@ -40,6 +43,12 @@ export interface Writer {
   setWeights(service: string, weights: Weights, command: string): void;
   /** Begins or ends a service's maintenance, and records it. */
   setMaintenance(service: string, isOn: boolean): void;
+  /** At most one of a service is under way. */
+  beginRollout(values: NewRollout): void;
+  /** Goes on, or ends: see `endedAt`. */
+  updateRollout(row: RolloutRow, change: Partial<Omit<RolloutRow, "seq" | "service">>): void;
+  addLink(values: Omit<LinkRow, "seq">): void;
+  removeLinks(service: string, label: string): void;
   /** On behalf of whom it was, if of anybody. Of weights also what they were and are. */
   event(service: string, instance: string | null, kind: string, detail: string, weights?: WeightChange): void;
   readonly tokens: Pick<TokenCopy, "add" | "change" | "remove">;
@@ -62,20 +71,37 @@ export class Copy {
   readonly epochs = new Map<string, number>();
   /** Since when, in milliseconds since the epoch. */
   readonly maintenance = new Map<string, number>();
+  /** Those under way, by service. */
+  readonly rollouts = new Map<string, RolloutRow>();
+
+  /** Links by service, those that are over included. */
+  readonly links = new Map<string, readonly LinkRow[]>();
 
   constructor(database: Database, db: BunSQLiteDatabase) {
     this.tokens = new TokenCopy(database, db);
+    for (const row of db.select().from(tables.links).all())
+      this.links.set(row.service, [...(this.links.get(row.service) ?? []), row]);
     for (const row of db.select().from(tables.instances).orderBy(tables.instances.seq).all())
       this.rows.set(keyOf(row), row);
     for (const row of db.select().from(tables.services).all()) this.epochs.set(row.name, row.epoch);
     for (const { key, value } of db.select().from(tables.meta).all())
       if (key.startsWith(MAINTENANCE)) this.maintenance.set(key.slice(MAINTENANCE.length), Number(value));
+    for (const row of db.select().from(tables.rollouts).where(isNull(tables.rollouts.endedAt)).all())
+      this.rollouts.set(row.service, row);
   }
 
   /** Of a row that has been removed, or made anew, nothing is kept. */
   merge(row: InstanceRow, change: Observation): void {
     const current = this.rows.get(keyOf(row));
     if (current?.seq === row.seq) this.rows.set(keyOf(row), { ...current, ...change });
+  }
+
+  /** One that has ended is none of those under way. */
+  mergeRollout({ seq, service }: RolloutRow, change: Partial<RolloutRow>): void {
+    const current = this.rollouts.get(service);
+    if (current?.seq !== seq) return;
+    if (typeof change.endedAt === "number") this.rollouts.delete(service);
+    else this.rollouts.set(service, { ...current, ...change });
   }
 }
 
@@ -184,6 +210,36 @@ export class RowWriter implements Writer {
         .run();
     this.event(service, null, "maintenance", isOn ? "on" : "off");
     this.#effects.push(() => (isOn ? maintenance.set(service, since) : maintenance.delete(service)));
+  }
+
+  beginRollout(values: NewRollout): void {
+    const row = this.#db.insert(tables.rollouts).values(values).returning().get();
+    this.#effects.push(() => this.#copy.rollouts.set(row.service, row));
+  }
+
+  updateRollout(row: RolloutRow, change: Partial<RolloutRow>): void {
+    this.#db.update(tables.rollouts).set(change).where(eq(tables.rollouts.seq, row.seq)).run();
+    this.#effects.push(() => this.#copy.mergeRollout(row, change));
+  }
+
+  addLink(values: Omit<LinkRow, "seq">): void {
+    const row = this.#db.insert(tables.links).values(values).returning().get();
+    const { links } = this.#copy;
+    this.#effects.push(() => links.set(row.service, [...(links.get(row.service) ?? []), row]));
+  }
+
+  removeLinks(service: string, label: string): void {
+    const { links } = tables;
+    this.#db
+      .delete(links)
+      .where(and(eq(links.service, service), eq(links.label, label)))
+      .run();
+    const known = this.#copy.links;
+    this.#effects.push(() => {
+      const left = (known.get(service) ?? []).filter((row) => row.label !== label);
+      if (left.length > 0) known.set(service, left);
+      else known.delete(service);
+    });
   }
 
   event(

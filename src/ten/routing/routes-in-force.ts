@@ -1,7 +1,9 @@
 // The routes in force: derived anew whenever something changes, and put into the one data plane that there is.
 import { messageOf } from "../../core/fault.ts";
+import type { Route } from "../../core/route.ts";
 import type { DataPlane } from "../../proxy/data-plane.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
+import type { TrialCounts } from "../../proxy/trial-counters.ts";
 import type { FirstRoutes } from "../../proxy/workers/multi-process.ts";
 
 export type OpenPlane = (first: FirstRoutes) => Promise<DataPlane>;
@@ -16,6 +18,9 @@ export interface RoutesInForce {
   drain(target: string, deadlineMs: number): Promise<unknown>;
   traffic(): readonly TargetTraffic[];
   busy(): readonly TargetTraffic[];
+  takeTrials(): readonly TrialCounts[];
+  /** A route as it was last published. */
+  routeOf(name: string): Route | undefined;
   /** Undefined before the plane is open. */
   readonly url: URL | undefined;
   /** Opens the plane with what `derive` answers now, and publishes what it answers from then on. Throws what opening throws. */
@@ -25,6 +30,7 @@ export interface RoutesInForce {
 export function createRoutesInForce(onTrouble: (text: string) => void): RoutesInForce {
   const opened = Promise.withResolvers<void>();
   let open: { readonly plane: DataPlane; readonly derive: () => FirstRoutes } | undefined;
+  let published: readonly Route[] = [];
   let isScheduled = false;
 
   /** What workers ask before the plane is open is not done before it has the routes. */
@@ -32,6 +38,7 @@ export function createRoutesInForce(onTrouble: (text: string) => void): RoutesIn
     if (!open) await opened.promise;
     if (!open) return;
     const { routes, defaultRoute } = open.derive();
+    published = routes;
     await open.plane.publish(routes, defaultRoute);
   }
 
@@ -48,6 +55,8 @@ export function createRoutesInForce(onTrouble: (text: string) => void): RoutesIn
     drain: async (target, deadlineMs) => open?.plane.drain(target, deadlineMs),
     traffic: () => open?.plane.traffic() ?? [],
     busy: () => open?.plane.busy() ?? [],
+    takeTrials: () => open?.plane.takeTrials() ?? [],
+    routeOf: (name) => published.find((route) => route.name === name),
     get url() {
       return open?.plane.url;
     },

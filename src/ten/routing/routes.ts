@@ -1,6 +1,16 @@
 // From what is registered and what is alive to the routes that the proxy uses: pure, and the only way a route comes to be.
 import { instanceName } from "../../core/name.ts";
-import type { Hundredths, Probe, Readiness, Route, RoutePolicy, Target } from "../../core/route.ts";
+import { usable } from "../../core/round-robin.ts";
+import type {
+  Hundredths,
+  Link,
+  Probe,
+  Readiness,
+  Route,
+  RoutePolicy,
+  Target,
+  Trial,
+} from "../../core/route.ts";
 import { scale, sum } from "../../core/weight.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 
@@ -24,6 +34,14 @@ export interface ServiceTraffic {
   readonly health: { readonly path: string | undefined };
   readonly drainTimeoutMs: number;
   readonly stopGraceMs: number;
+  /** What a canary fails is answered by the version before it; undefined: it is not. */
+  readonly rescue?: { readonly on500: boolean } | undefined;
+}
+
+/** Both by id. */
+export interface Judged {
+  readonly instances: Readonly<Record<string, unknown>>;
+  readonly before: Readonly<Record<string, unknown>>;
 }
 
 export interface RoutesInput {
@@ -35,27 +53,53 @@ export interface RoutesInput {
   epochOf(service: string): number;
   /** The services under maintenance. */
   readonly maintenance: Pick<ReadonlySet<string>, "has">;
+  /** The services with a version that is judged, each with the instances of it and of what it is judged by. */
+  readonly judged: Pick<ReadonlyMap<string, Judged>, "get">;
+  /** The links in force, by service. */
+  readonly links: Pick<ReadonlyMap<string, readonly Link[]>, "get">;
 }
 
 export function toRoutes(input: RoutesInput): Route[] {
   const byService = Map.groupBy(input.rows, (row) => row.service);
   return input.services.map((service) => {
     const rows = byService.get(service.name) ?? [];
+    const targets = targetsOf(rows, service.policy, input);
+    const epoch = input.epochOf(service.name);
+    const judged = input.judged.get(service.name);
     return {
       name: service.name,
       hosts: [`${service.name}.${input.domain}`, ...service.domains],
-      targets: targetsOf(rows, service.policy, input),
-      epoch: input.epochOf(service.name),
+      targets,
+      epoch,
       maintenance: input.maintenance.has(service.name) ? { openPath: service.health.path } : undefined,
-      policy: policyOf(service, rows),
+      links: input.links.get(service.name),
+      trial: judged && trialOf(epoch, targets, judged, service.rescue),
+      policy: policyOf(service, rows, input.domain),
     };
   });
 }
 
 /** While one that is to start again is being ended, who waits for it has that time besides. */
-function policyOf({ policy, drainTimeoutMs, stopGraceMs }: ServiceTraffic, rows: readonly InstanceRow[]) {
+function policyOf(service: ServiceTraffic, rows: readonly InstanceRow[], domain: string): RoutePolicy {
+  const { policy, drainTimeoutMs, stopGraceMs } = service;
   const isEnding = rows.some(({ state, desired }) => state === "draining" && desired === "running");
-  return isEnding ? { ...policy, waitMs: policy.waitMs + drainTimeoutMs + stopGraceMs } : policy;
+  const waitMs = isEnding ? policy.waitMs + drainTimeoutMs + stopGraceMs : policy.waitMs;
+  // What ends in localhost only this machine can ask for.
+  const isHere = domain === "localhost" || domain.endsWith(".localhost");
+  return { ...policy, waitMs, direct: policy.direct === "preview" && isHere ? "open" : policy.direct };
+}
+
+/** Who shares the traffic, and how: whenever that changes, what follows is counted apart. */
+function trialOf(
+  epoch: number,
+  targets: readonly Target[],
+  { instances, before }: Judged,
+  rescue: ServiceTraffic["rescue"],
+): Trial {
+  const sharing = usable({ targets }).map(({ label, weight }) => `${label}=${weight}`);
+  const split = `${epoch} ${sharing.join(" ")}`;
+  if (rescue === undefined) return { split };
+  return { split, rescue: { ...rescue, from: Object.keys(instances), to: Object.keys(before) } };
 }
 
 function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }: RoutesInput): Target[] {

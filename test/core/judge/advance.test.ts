@@ -62,8 +62,8 @@ describe("a bad version", () => {
 
   test("says how many visitors noticed nothing", () => {
     const told = story(at(1));
-    told.run(27, failing(1), fine, { rescued: 0 });
-    told.run(1, failing(1), fine, { rescued: 5 });
+    told.run(27, failing(1), fine, { harm: undefined });
+    told.run(1, failing(1), fine, { harm: { seen: 2, rescued: 5 } });
     expect(texts(told).at(-1)).toEndWith("; 2 visitors saw an error, 5 were rescued");
   });
 
@@ -283,11 +283,7 @@ describe("a restart", () => {
   test("ticks that are missing are missing", () => {
     const told = story(at(10));
     told.run(30);
-    const later = advance(
-      told.rollout,
-      { tick: undefined, rescued: 0, stableServes: true, failure: undefined },
-      400_000,
-    );
+    const later = advance(told.rollout, { tick: undefined, stableServes: true, failure: undefined }, 400_000);
     expect(later).toEqual({ rollout: told.rollout, move: undefined });
   });
 

@@ -78,19 +78,11 @@ describe("steps", () => {
   });
 
   test.each([
-    [[50_00, 10_00], "--steps 50,10: the steps do not rise", "write --steps 10,50"],
-    [[5_00, 5_00], "--steps 5,5: the steps do not rise", "write --steps 5"],
-    [[0], "--steps 0: each step is above 0 and below 100 %", "write --steps 5,25,50"],
-    [
-      [100_00],
-      "--steps 100: there is nothing to judge at 100 %",
-      "write --steps 5,25,50, or --promote without --canary",
-    ],
-    [
-      [],
-      "--steps : there is nothing to judge at 100 %",
-      "write --steps 5,25,50, or --promote without --canary",
-    ],
+    [[50_00, 10_00], "steps 50,10: they do not rise", "write 10,50"],
+    [[5_00, 5_00], "steps 5,5: they do not rise", "write 5"],
+    [[0], "steps 0: each step is above 0 and below 100 %", "write 5,25,50"],
+    [[100_00], "steps 100: there is nothing to judge at 100 %", "write 5,25,50"],
+    [[], "steps : there is nothing to judge at 100 %", "write 5,25,50"],
   ])("%p are refused with what to write", (steps, message, hint) => {
     expect(() => checkSteps(steps)).toThrow(expect.objectContaining({ code: "usage", message, hint }));
   });

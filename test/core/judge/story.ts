@@ -63,7 +63,13 @@ export function story(measured: Measured, wishes: Wishes = {}, history: readonly
         };
         const next = advance(
           told.rollout,
-          { tick, rescued: 0, stableServes: true, failure: undefined, ...seen },
+          {
+            tick,
+            harm: { rescued: 0, seen: tick.canary.errors },
+            stableServes: true,
+            failure: undefined,
+            ...seen,
+          },
           told.second * SECOND,
         );
         told.rollout = next.rollout;

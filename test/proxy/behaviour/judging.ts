@@ -141,4 +141,36 @@ export function judges(create: PlaneFactory): void {
     await books.counted("first api:v1", { answers: 13, errors: 0, timed: 3 });
     expect(new Set(books.visitors.get("first api:v1")).size).toBe(1);
   });
+
+  test("rescues what a canary fails: its visitors notice nothing, it is charged, and what changes something is left", async () => {
+    using good = wireOrigin((request) => reply(request, "good"));
+    using bad = wireOrigin((request) => {
+      if (request.head.includes("/reset")) request.socket.terminate();
+      else status(request, (path) => Number(path.slice(1)));
+    });
+    await using front = await startPlane(create);
+    const both = [
+      target("api:v1", { weight: 0, address: good.address }),
+      target("api:v2", { weight: 10_000, address: bad.address }),
+    ];
+    const rescue = { from: ["v2"], to: ["v1"], on500: false };
+    await front.plane.publish([{ ...judged(both, ""), trial: { split: "first", rescue } }]);
+    const books = ledger(front);
+    const ask = async (path: string, method = "GET") => {
+      const answer = await front.get("api.example.com", path, { method });
+      await answer.text();
+      return `${answer.status} ${answer.headers.get("x-ten-instance")}`;
+    };
+    for (const path of ["/502", "/503", "/504", "/reset"]) expect(await ask(path)).toBe("200 api:v1");
+    expect(await ask("/503", "HEAD")).toBe("200 api:v1");
+    expect(await ask("/500")).toBe("500 api:v2");
+    expect(await ask("/404")).toBe("404 api:v2");
+    expect(await ask("/503", "POST")).toBe("503 api:v2");
+    await books.counted("first api:v2", { answers: 8, errors: 7, rescued: 5, seen: 2 });
+    expect(books.sums.get("first api:v1")).toBeUndefined();
+    await front.plane.publish([
+      { ...judged(both, ""), trial: { split: "second", rescue: { ...rescue, on500: true } } },
+    ]);
+    expect(await ask("/500")).toBe("200 api:v1");
+  });
 }

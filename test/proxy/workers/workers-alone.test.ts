@@ -145,6 +145,7 @@ describe("a worker alone", () => {
     directHosts: true,
     adminHost: undefined,
     trustedProxies: [],
+    directFrom: [],
     fields: { target: "x-a", attempts: "x-b", error: "x-c", selector: undefined },
     phase: 0,
     viaName: "test",

@@ -15,7 +15,11 @@ test("the output of a thousand failed instances is read one after the other", as
     return ["no database"];
   }
   const parts = {
-    control: { logs: { lastOutput }, registry: { history: () => [] } },
+    control: {
+      logs: { lastOutput },
+      registry: { history: () => [], rollouts: new Map() },
+      links: { list: () => [] },
+    },
     view: { list: () => instances, underMaintenance: () => [] },
   };
   const handlers = createHandlers(parts as unknown as HandlerParts);

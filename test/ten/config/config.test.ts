@@ -37,6 +37,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     workers: 1,
     trustedProxies: ["127.0.0.0/8", "::1"],
     admin: "loopback",
+    directFrom: [],
   });
   expect([...config.instances]).toEqual([["api", ["v1"]]]);
   expect(config.routing).toEqual({ default: undefined });
@@ -81,8 +82,10 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
       user: undefined,
       group: undefined,
     },
+    rescue: undefined,
+    rollout: {},
     policy: {
-      direct: "open",
+      direct: "preview",
       requestTimeoutMs: 30_000,
       streamIdleTimeoutMs: 300_000,
       waitMs: 30_000,
@@ -183,7 +186,10 @@ describe("one wrong thing is told in one line", () => {
     [api("storage_persist = 1"), "service.api.storage_persist: expected true or false, got 1"],
     [api("domains = 'a.com'"), 'service.api.domains: expected a list of domains, got "a.com"'],
     [api("args = [1]"), "service.api.args[0]: expected an argument, got 1"],
-    [api("direct = 'on'"), 'service.api.direct: expected "open" or "trusted" or "off", got "on"'],
+    [
+      api("direct = 'on'"),
+      'service.api.direct: expected "preview" or "open" or "trusted" or "off", got "on"',
+    ],
     [api("sticky = 'yes'"), 'service.api.sticky: expected true or false, got "yes"'],
     [api("restart = true"), 'service.api.restart: expected "on-failure" or "always" or "never", got true'],
     [api("health = 'health'"), 'service.api.health: expected a path such as "/health", got "health"'],

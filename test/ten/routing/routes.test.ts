@@ -53,6 +53,8 @@ test("a service has its own host, its domains and its instances as targets", () 
     lifeOf: () => undefined,
     epochOf: (service) => (service === "api" ? 3 : 0),
     maintenance: new Set(["web"]),
+    judged: new Map(),
+    links: new Map(),
   });
   expect(routes).toEqual([
     {
@@ -117,6 +119,8 @@ test("a version's weight is divided among those of its instances that serve", ()
       lifeOf: () => undefined,
       epochOf: () => 0,
       maintenance: new Set(),
+      judged: new Map(),
+      links: new Map(),
     })[0]?.targets.map(({ label, weight }) => [label, weight]);
   const v2 = (id: string, state: InstanceRow["state"]) => row(id, { version: "v2", weight: 1000, state });
   expect(
@@ -143,8 +147,45 @@ test("who waits for an instance that is ended before it is started again has the
       lifeOf: () => undefined,
       epochOf: () => 0,
       maintenance: new Set(),
+      judged: new Map(),
+      links: new Map(),
     })[0]?.policy.waitMs;
   expect(waitOf({ state: "draining" })).toBe(60_000);
   expect(waitOf({ state: "draining", desired: "stopped" })).toBe(30_000);
   expect(waitOf({ state: "starting" })).toBe(30_000);
+});
+
+test("a service with a version that is judged says how it splits, and says it anew whenever that changes", () => {
+  const splitOf = (rows: ReturnType<typeof row>[], epoch = 3) =>
+    toRoutes({
+      domain: "example.com",
+      services: [{ name: "api", domains: [], policy, health: { path: undefined }, ...times }],
+      rows,
+      lifeOf: () => undefined,
+      epochOf: () => epoch,
+      maintenance: new Set(),
+      judged: new Map([["api", { instances: { v2: 0 }, before: { v1: 100 } }]]),
+      links: new Map(),
+    })[0]?.trial?.split;
+  const [v1, v2] = [row("v1", { weight: 7500 }), row("v2", { weight: 2500, port: 20002 })];
+  expect(splitOf([v1, v2])).toBe("3 v1=7500 v2=2500");
+  expect(splitOf([v1, v2], 4)).toBe("4 v1=7500 v2=2500");
+  expect(splitOf([v1, { ...v2, state: "unhealthy" }])).toBe("3 v1=7500");
+  expect(splitOf([v1, { ...v2, weight: 0 }])).toBe("3 v1=7500");
+});
+
+test("what a canary fails is answered by the version before it, where that is wished", () => {
+  const [api] = toRoutes({
+    domain: "example.com",
+    services: [
+      { name: "api", domains: [], policy, health: { path: undefined }, ...times, rescue: { on500: true } },
+    ],
+    rows: [row("v1"), row("v2", { port: 20002 })],
+    lifeOf: () => undefined,
+    epochOf: () => 1,
+    maintenance: new Set(),
+    judged: new Map([["api", { instances: { v2: 0 }, before: { v1: 100 } }]]),
+    links: new Map(),
+  });
+  expect(api?.trial?.rescue).toEqual({ from: ["v2"], to: ["v1"], on500: true });
 });

@@ -1,0 +1,4 @@
+import { start } from "../../shop.mjs";
+
+// A query without an index.
+start({ waitMs: () => 100 });

@@ -1,0 +1,4 @@
+import { start } from "../../shop.mjs";
+
+// One page of ten.
+start({ fails: (path) => path === "/cart" });

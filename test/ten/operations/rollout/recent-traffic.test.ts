@@ -1,0 +1,48 @@
+// What a service answered lately: what a plan is chosen by.
+import { expect, test } from "bun:test";
+import type { TargetTraffic } from "../../../../src/proxy/traffic-counters.ts";
+import { createRecentTraffic } from "../../../../src/ten/operations/rollout/recent-traffic.ts";
+import { createManualClock } from "../../../support/manual-clock.ts";
+
+function counted(id: string, good: number, bad = 0): TargetTraffic {
+  const statuses = [0, good, 0, 0, bad];
+  return {
+    id,
+    unanswered: {} as never,
+    inFlight: 0,
+    idleMs: 0,
+    requests: good + bad,
+    statuses,
+    failures: 0,
+    buckets: [5, 7],
+  };
+}
+
+test("is the mean of the last ten minutes, errors included, whatever targets come and go", async () => {
+  const clock = createManualClock();
+  let targets: TargetTraffic[] = [];
+  using recent = createRecentTraffic(clock, () => targets);
+  expect(recent.of("api")).toEqual({ perSecond: 0, errorShare: 0 });
+  await clock.advance(10_000);
+  for (let second = 1; second <= 100; second++) {
+    targets = [counted("api:v1", second * 9, second)];
+    await clock.advance(1_000);
+  }
+  // Nobody asked for it before.
+  expect(recent.of("api").perSecond).toBeCloseTo(10, 0);
+  expect(recent.of("api").errorShare).toBeCloseTo(0.1, 2);
+  targets = [counted("api:v2", 500)];
+  await clock.advance(1_000);
+  targets = [];
+  await clock.advance(600_000);
+  expect(recent.of("api").perSecond).toBeCloseTo(0, 1);
+});
+
+test("is not what workers counted for an earlier server", async () => {
+  const clock = createManualClock();
+  using recent = createRecentTraffic(clock, () => [counted("api:v1", 1_000_000)]);
+  await clock.advance(10_000);
+  expect(recent.of("api")).toEqual({ perSecond: 0, errorShare: 0 });
+  expect(recent.history("api", ["v1"]).slice(0, 3)).toEqual([5, 7, 0]);
+  expect(recent.history("api", ["v2"]).slice(0, 3)).toEqual([0, 0, 0]);
+});
