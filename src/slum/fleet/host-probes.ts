@@ -1,5 +1,4 @@
 // Whether servers take requests under the visitor's Host: one question to each at a time, asked where its row leaves it open.
-import type { ServerRow } from "../registry/schema.ts";
 import type { Server } from "./server.ts";
 
 export interface HostProbesOptions {
@@ -35,10 +34,4 @@ export class HostProbes {
     if (keepsHost === undefined || now?.url !== server.url || now.keepsHost === keepsHost) return;
     this.#options.onFound({ ...now, keepsHost });
   }
-}
-
-/** As its row says, or as it was found before the start. */
-export function keepsHostBy({ host, addressing, keepsHost }: ServerRow): boolean {
-  if (addressing === "host") return false;
-  return host === "auto" ? (keepsHost ?? false) : host === "keep";
 }

@@ -2,7 +2,6 @@
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { ServerRow } from "../registry/schema.ts";
-import { keepsHostBy } from "./host-probes.ts";
 import { freshStanding, nextStanding, type Standing } from "./server-health.ts";
 import { parseServerUrl, type ServerUrl } from "./server-url.ts";
 
@@ -72,4 +71,10 @@ export function afterCheck(
     lastError: error ?? server.lastError,
     lastErrorAt: error === undefined ? server.lastErrorAt : clock.now(),
   };
+}
+
+/** As its row says, or as it was found before the start. */
+function keepsHostBy({ host, addressing, keepsHost }: ServerRow): boolean {
+  if (addressing === "host") return false;
+  return host === "auto" ? (keepsHost ?? false) : host === "keep";
 }

@@ -1,5 +1,4 @@
 // The control plane of one slum: wires registry, health checks, routing, events and webhooks together.
-
 import type { Log } from "../../platform/log.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 import type { Clock } from "../../platform/time/clock.ts";
@@ -10,7 +9,8 @@ import { createFleet, type Servers } from "../fleet/fleet.ts";
 import { createRoutes, type Routes, targetOf } from "../fleet/routes.ts";
 import type { Server } from "../fleet/server.ts";
 import type { ServerStatus } from "../fleet/server-health.ts";
-import type { Registry, RoutingChange } from "../registry/registry.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { RoutingChange } from "../registry/routing-changes.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
 import { observationsOf } from "../webhooks/agreement.ts";
 import type { Outbox } from "../webhooks/outbox.ts";

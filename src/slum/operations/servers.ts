@@ -1,19 +1,11 @@
 // What commands do to servers: each change is one transaction, and in force when it has returned.
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
-import type { Target } from "../../core/route.ts";
-import type { CheckResult } from "../../platform/net/health-check.ts";
-import { localAddressTowards } from "../../platform/net/local-address.ts";
-import type { Resolver } from "../../platform/net/resolver.ts";
-import { atMost, type Clock } from "../../platform/time/clock.ts";
-import type { Upstream } from "../../proxy/http-client.ts";
-import { isTenement, NO_REPORT, type SelfReport, selfReportOf } from "../fleet/ask-tenement.ts";
-import type { Servers } from "../fleet/fleet.ts";
-import { targetOf } from "../fleet/routes.ts";
+import { atMost } from "../../platform/time/clock.ts";
 import { parseServerUrl } from "../fleet/server-url.ts";
-import { trustAdvice } from "../fleet/trust-advice.ts";
 import type { Registry, Writer } from "../registry/registry.ts";
 import type { ServerRow } from "../registry/schema.ts";
+import { ServerQuestions, type ServerQuestionsParts } from "./server-questions.ts";
 
 export interface NewServer {
   readonly id: string;
@@ -50,57 +42,125 @@ export interface ServerControl {
   get(id: string): ServerRow;
 }
 
-export interface ServerControlParts {
+export interface ServerControlParts extends ServerQuestionsParts {
   readonly registry: Registry;
-  readonly fleet: Servers;
-  readonly resolver: Resolver;
-  readonly upstream: Upstream;
-  readonly ca: string | undefined;
-  readonly clock: Clock;
-  /** The name by which this slum knows itself at /health, and the hosts that are its own. */
-  readonly slumId: string;
+  /** The own host, which no server can have. */
   readonly domain: string;
 }
 
 const NAMES_SHOWN = 10;
 const LOOKUP_MS = 2_000;
 
-const TRUST_IT =
-  "if the root of its certificate is your own: slum serve --ca FILE, or NODE_EXTRA_CA_CERTS=FILE to trust it besides the public ones";
-/** A certificate that no known root vouches for; a wrong name or date is the server's to mend. */
-const UNKNOWN_ROOT = /certificate not trusted: .*(verify|self.signed|issuer)/i;
-
-function warningsOf(id: string, result: CheckResult | undefined): string[] {
-  if (result === undefined || result.ok) return [];
-  const failure = `${id} does not answer as it should: ${result.detail}`;
-  return UNKNOWN_ROOT.test(result.detail) ? [failure, TRUST_IT] : [failure];
+export function createServerControl(parts: ServerControlParts): ServerControl {
+  return new ServersInRegistry(parts);
 }
 
-export function createServerControl(parts: ServerControlParts): ServerControl {
-  const { registry, fleet, resolver } = parts;
+class ServersInRegistry implements ServerControl {
+  readonly #parts: ServerControlParts;
+  readonly #questions: ServerQuestions;
 
-  function get(id: string): ServerRow {
-    const row = registry.servers.get(id);
+  constructor(parts: ServerControlParts) {
+    this.#parts = parts;
+    this.#questions = new ServerQuestions(parts);
+  }
+
+  get(id: string): ServerRow {
+    const { servers } = this.#parts.registry;
+    const row = servers.get(id);
     if (row) return row;
-    const known = [...registry.servers.keys()].slice(0, NAMES_SHOWN).join(", ");
+    const known = [...servers.keys()].slice(0, NAMES_SHOWN).join(", ");
     const hint = known === "" ? `add it: slum server add ${id} https://...` : `there are ${known}`;
     throw new Fault("not_found", `there is no server ${quote(id)}`, hint);
   }
 
+  async check(id: string): Promise<Finding> {
+    const { fleet } = this.#parts;
+    const row = this.get(id);
+    await this.#resolved(row.url);
+    const [result, report] = await Promise.all([fleet.check(id), this.#questions.report(id)]);
+    if (result?.ok) await fleet.probeHost(id);
+    return {
+      healthy: result?.ok ?? false,
+      detail: result?.detail ?? "it was deleted meanwhile",
+      trusted: report.trusted,
+      warnings: await this.#questions.warnings(id, result, report),
+    };
+  }
+
+  async add(server: NewServer): Promise<Finding> {
+    const { registry, clock } = this.#parts;
+    this.#refuseNew(server);
+    await this.#resolved(server.url);
+    const now = clock.now();
+    const row = await registry
+      .write((writer) => {
+        this.#refuseNew(server);
+        const { region = null, ...more } = server;
+        const status = { drained: false, status: "unknown" as const, statusAt: now, createdAt: now };
+        writer.event("server.added", { server: server.id }, server.url);
+        return writer.servers.add({ ...more, region, ...status });
+      })
+      .catch((thrown) => {
+        this.#forgetName(server.url);
+        throw thrown;
+      });
+    // Asked when it is known how to reach it, and taken back before it can take a request of a tenant.
+    await this.#unlessItself(row.id, (writer) => writer.servers.remove(row));
+    return this.check(row.id);
+  }
+
+  async change(id: string, update: ServerUpdate): Promise<Finding> {
+    const before = this.get(id);
+    const change = given(update);
+    const next = { ...before, ...change };
+    this.#refuseValues(next);
+    await this.#resolved(next.url);
+    const names = Object.entries(change).map(([name, value]) => `${name} ${value ?? "none"}`);
+    await this.#parts.registry.write((writer) => {
+      const row = this.get(id);
+      this.#refuseValues({ ...row, ...change });
+      writer.event("server.changed", { server: id }, names.join(", "));
+      // What was found out about it was found out about another address.
+      writer.servers.change(row, { ...change, ...(next.url !== row.url && { keepsHost: null }) });
+    });
+    await this.#unlessItself(id, (writer) => writer.servers.change(this.get(id), before));
+    return this.check(id);
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#parts.registry.write((writer) => {
+      const row = this.get(id);
+      this.#refuseUsed(id);
+      writer.event("server.deleted", { server: id }, row.url);
+      writer.servers.remove(row);
+    });
+  }
+
+  setDrained(id: string, drained: boolean): Promise<boolean> {
+    return this.#parts.registry.write((writer) => {
+      const row = this.get(id);
+      if (row.drained === drained) return false;
+      writer.event(drained ? "server.drained" : "server.undrained", { server: id }, "");
+      writer.servers.change(row, { drained });
+      return true;
+    });
+  }
+
   /** Refuses what cannot be registered, before anything is asked or written. */
-  function refuse(server: NewServer): void {
+  #refuseNew(server: NewServer): void {
     const { id } = server;
-    const known = registry.servers.get(id);
+    const known = this.#parts.registry.servers.get(id);
     if (known)
       throw new Fault(
         "conflict",
         `there is a server ${id} already, ${known.url}`,
         `to give it another URL: slum server set ${id} --url ${server.url}`,
       );
-    refuseValues(server);
+    this.#refuseValues(server);
   }
 
-  function refuseValues({ id, url, addressing, host }: Omit<NewServer, "region">): void {
+  #refuseValues({ id, url, addressing, host }: Omit<NewServer, "region">): void {
+    const { registry, domain } = this.#parts;
     if (addressing === "host" && host === "keep")
       throw new Fault(
         "usage",
@@ -110,78 +170,11 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
     const same = [...registry.servers.values()].find((row) => row.url === url && row.id !== id);
     if (same) throw new Fault("conflict", `${url} is server ${same.id} already`, "one server has one URL");
     const { host: name } = parseServerUrl(url);
-    if (name === parts.domain && name !== "localhost")
-      throw new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
+    if (name === domain && name !== "localhost") throw isItself(url);
   }
 
-  /** Waits a moment for DNS; a name that is not found is the checks' to report. */
-  function resolved(url: string): Promise<void> {
-    return atMost(parts.clock, LOOKUP_MS, resolver.watch(parseServerUrl(url).host));
-  }
-
-  /** A name that no server has would be looked up for ever. */
-  function forgetName(url: string): void {
-    const { host } = parseServerUrl(url);
-    const isNeeded = [...registry.servers.values()].some((row) => parseServerUrl(row.url).host === host);
-    if (!isNeeded) resolver.unwatch(host);
-  }
-
-  async function askItself(id: string): Promise<SelfReport> {
-    const server = fleet.find(id);
-    const target = targetOfServer(id);
-    return server && target ? selfReportOf(parts, server, target) : NO_REPORT;
-  }
-
-  async function check(id: string): Promise<Finding> {
-    const row = get(id);
-    await resolved(row.url);
-    const [result, report] = await Promise.all([fleet.check(id), askItself(id)]);
-    if (result?.ok) await fleet.probeHost(id);
-    return {
-      healthy: result?.ok ?? false,
-      detail: result?.detail ?? "it was deleted meanwhile",
-      trusted: report.trusted,
-      warnings: [...warningsOf(id, result), ...(await objectionsTo(id, report))],
-    };
-  }
-
-  /** Warnings that follow from what a tenement says about us at /health. */
-  async function objectionsTo(id: string, report: SelfReport): Promise<string[]> {
-    const { peer, trusted, selector, slum } = report;
-    if (slum !== undefined)
-      return [`${id} is ${slum === parts.slumId ? "this slum itself" : "a slum"}, not a tenement`];
-    const stranger = trusted === undefined && selector === undefined && (await isStranger(id));
-    const own = stranger && peer === undefined ? await ownAddress(id) : undefined;
-    const advice = trustAdvice(id, report, stranger, own);
-    return advice === undefined ? [] : [advice];
-  }
-
-  /** Whether it is a tenement that tells this slum nothing, as it tells those that are in none of its lists. */
-  async function isStranger(id: string): Promise<boolean> {
-    const target = targetOfServer(id);
-    return target !== undefined && isTenement(parts, target).catch(() => false);
-  }
-
-  async function ownAddress(id: string): Promise<string | undefined> {
-    const address = targetOfServer(id)?.address;
-    return address && localAddressTowards(address.host, address.port);
-  }
-
-  function targetOfServer(id: string): Target | undefined {
-    const server = fleet.find(id);
-    const isKnown = server && resolver.address(server.url.host) !== undefined;
-    return isKnown ? targetOf(server, { resolver, ca: parts.ca }) : undefined;
-  }
-
-  async function unlessItself(id: string, undo: (writer: Writer) => void): Promise<void> {
-    if ((await askItself(id)).slum !== parts.slumId) return;
-    const { url } = get(id);
-    await registry.write(undo);
-    throw new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
-  }
-
-  function refuseUsed(id: string): void {
-    const users = [...registry.tenants.values()].filter(
+  #refuseUsed(id: string): void {
+    const users = [...this.#parts.registry.tenants.values()].filter(
       ({ server, failover }) => server === id || failover?.includes(id),
     );
     if (users.length === 0) return;
@@ -194,63 +187,30 @@ export function createServerControl(parts: ServerControlParts): ServerControl {
     );
   }
 
-  return {
-    get,
-    check,
-    async add(server) {
-      refuse(server);
-      await resolved(server.url);
-      const now = parts.clock.now();
-      const row = await registry
-        .write((writer) => {
-          refuse(server);
-          const { region = null, ...more } = server;
-          const status = { drained: false, status: "unknown" as const, statusAt: now, createdAt: now };
-          writer.event("server.added", { server: server.id }, server.url);
-          return writer.servers.add({ ...more, region, ...status });
-        })
-        .catch((thrown) => {
-          forgetName(server.url);
-          throw thrown;
-        });
-      // Asked when it is known how to reach it, and taken back before it can take a request of a tenant.
-      await unlessItself(row.id, (writer) => writer.servers.remove(row));
-      return check(row.id);
-    },
-    async change(id, update) {
-      const before = get(id);
-      const change = given(update);
-      const next = { ...before, ...change };
-      refuseValues(next);
-      await resolved(next.url);
-      const names = Object.entries(change).map(([name, value]) => `${name} ${value ?? "none"}`);
-      await registry.write((writer) => {
-        const row = get(id);
-        refuseValues({ ...row, ...change });
-        writer.event("server.changed", { server: id }, names.join(", "));
-        // What was found out about it was found out about another address.
-        writer.servers.change(row, { ...change, ...(next.url !== row.url && { keepsHost: null }) });
-      });
-      await unlessItself(id, (writer) => writer.servers.change(get(id), before));
-      return check(id);
-    },
-    async remove(id) {
-      await registry.write((writer) => {
-        const row = get(id);
-        refuseUsed(id);
-        writer.event("server.deleted", { server: id }, row.url);
-        writer.servers.remove(row);
-      });
-    },
-    setDrained: (id, drained) =>
-      registry.write((writer) => {
-        const row = get(id);
-        if (row.drained === drained) return false;
-        writer.event(drained ? "server.drained" : "server.undrained", { server: id }, "");
-        writer.servers.change(row, { drained });
-        return true;
-      }),
-  };
+  async #unlessItself(id: string, undo: (writer: Writer) => void): Promise<void> {
+    if (!(await this.#questions.isThisSlum(id))) return;
+    const { url } = this.get(id);
+    await this.#parts.registry.write(undo);
+    throw isItself(url);
+  }
+
+  /** Waits a moment for DNS; a name that is not found is the checks' to report. */
+  #resolved(url: string): Promise<void> {
+    const { clock, resolver } = this.#parts;
+    return atMost(clock, LOOKUP_MS, resolver.watch(parseServerUrl(url).host));
+  }
+
+  /** A name that no server has would be looked up for ever. */
+  #forgetName(url: string): void {
+    const { registry, resolver } = this.#parts;
+    const { host } = parseServerUrl(url);
+    const isNeeded = [...registry.servers.values()].some((row) => parseServerUrl(row.url).host === host);
+    if (!isNeeded) resolver.unwatch(host);
+  }
+}
+
+function isItself(url: string): Fault {
+  return new Fault("conflict", `${url} is this slum itself`, "give the URL of a tenement");
 }
 
 /** Without what is left out. */

@@ -5,6 +5,7 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import type { SecretBox } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Observations, OtherSlum } from "./observations.ts";
+import { type RoutingChange, RoutingChanges } from "./routing-changes.ts";
 import type * as schema from "./schema.ts";
 import type {
   AccessTokenRow,
@@ -41,21 +42,6 @@ export interface Writer {
 export interface RoutingRows {
   readonly servers: readonly ServerRow[];
   readonly tenants: readonly TenantRow[];
-}
-
-export interface TenantChange {
-  readonly before: TenantRow | undefined;
-  readonly after: TenantRow | undefined;
-}
-
-/** What routing has to follow when the copy has changed, whoever changed it. */
-export interface RoutingChange {
-  /** Undefined: all of them may be others. */
-  readonly tenants: readonly TenantChange[] | undefined;
-  /** Whether servers are others, or only what their checks have shown. */
-  readonly servers: "changed" | "checked" | "unchanged";
-  /** Servers that were drained just now. */
-  readonly drained: readonly string[];
 }
 
 export interface Registry extends AsyncDisposable {
@@ -116,45 +102,21 @@ export async function openRegistry({
   box,
   acting = { current: () => undefined },
 }: RegistryOptions): Promise<Registry> {
-  let changed: TenantChange[] = [];
-  let drained: string[] = [];
-  let changedServers: RoutingChange["servers"] = "unchanged";
-  const servers = new TableCopy<ServerRow, schema.NewServerRow, string>(
-    ({ id }) => id,
-    (before, after) => {
-      if (!isOnlyChecked(before, after)) changedServers = "changed";
-      else if (changedServers === "unchanged") changedServers = "checked";
-      if (before && after?.drained && !before.drained) drained.push(after.id);
-    },
-  );
-  const tenants = new TableCopy<TenantRow, schema.NewTenantRow, string>(
-    ({ id }) => id,
-    (before, after) => changed.push({ before, after }),
-  );
+  const routing = new RoutingChanges();
+  const servers = new TableCopy<ServerRow, schema.NewServerRow, string>(({ id }) => id, routing.server);
+  const tenants = new TableCopy<TenantRow, schema.NewTenantRow, string>(({ id }) => id, routing.tenant);
   const secrets = new WebhookSecrets(box);
   const webhooks = new TableCopy<WebhookRow, schema.NewWebhookRow, string>(({ id }) => id);
   const deliveries = new TableCopy<DeliveryRow, schema.NewDeliveryRow, number>(({ seq }) => seq);
   const alerts = new TableCopy<AlertRow, AlertRow, string>(({ thing }) => thing);
   const accessTokens = new TableCopy<AccessTokenRow, AccessTokenRow, string>(({ hash }) => hash);
   const listeners = new Set<(event: EventRow) => void>();
-  const followers = new Set<(change: RoutingChange) => void>();
   let trouble: string | undefined;
   let currentMs: number | undefined;
 
   const emit = (row: EventRow) => {
     for (const listener of listeners) listener(row);
   };
-
-  /** Lets routing follow what has changed since the last time. */
-  function follow(isAll = false): void {
-    if (!isAll && changedServers === "unchanged" && changed.length === 0) return;
-    const servers = isAll ? "changed" : changedServers;
-    const change = { tenants: isAll ? undefined : changed, servers, drained };
-    changedServers = "unchanged";
-    changed = [];
-    drained = [];
-    for (const follower of followers) follower(change);
-  }
 
   const store = createStore({
     replace(contents) {
@@ -165,7 +127,7 @@ export async function openRegistry({
       alerts.load(contents.alerts);
       accessTokens.load(contents.accessTokens);
       currentMs = clock.monotonic();
-      follow(true);
+      routing.tellAll();
     },
     apply(changes) {
       for (const [key, row] of changes.servers) servers.set(key, row);
@@ -174,7 +136,7 @@ export async function openRegistry({
       for (const [key, row] of changes.deliveries) deliveries.set(key, row);
       for (const [key, row] of changes.alerts) alerts.set(key, row);
       for (const [key, row] of changes.accessTokens) accessTokens.set(key, row);
-      follow();
+      routing.tell();
     },
     events: (rows) => rows.forEach(emit),
     get wantsEvents() {
@@ -216,7 +178,7 @@ export async function openRegistry({
         patienceMs,
         () => {
           for (const effect of effects) effect();
-          follow();
+          routing.tell();
         },
         size,
       ),
@@ -302,7 +264,7 @@ export async function openRegistry({
       listeners.add(call);
       return () => listeners.delete(call);
     },
-    onChange: (call) => void followers.add(call),
+    onChange: (call) => routing.follow(call),
     accessTokens: accessTokens.rows,
     now: () => store.now(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
@@ -312,11 +274,4 @@ export async function openRegistry({
 /** Asked where it is written, so that no way leads around it. */
 function requireAdmin({ scope, name }: Principal): void {
   if (scope !== "admin") throw new Fault("forbidden", `${name} (${scope}) may only look`);
-}
-
-/** Whether nothing about a server is other than what its checks have shown. */
-function isOnlyChecked(before: ServerRow | undefined, after: ServerRow | undefined): boolean {
-  if (!before || !after) return false;
-  const { status, statusAt, latencyMs, lastError, lastErrorAt } = after;
-  return Bun.deepEquals({ ...before, status, statusAt, latencyMs, lastError, lastErrorAt }, after);
 }
