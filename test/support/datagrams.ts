@@ -1,11 +1,14 @@
 // A unix datagram socket that keeps what it is sent, as a service manager's does; Bun has none of its own. Linux only.
 import { FFIType, ptr } from "bun:ffi";
 import { openLibc } from "../../src/platform/libc.ts";
+import { type Passed, receiveDescriptor } from "../../src/platform/net/descriptor-passing.ts";
 import { until } from "./until.ts";
 
 export interface Datagrams extends Disposable {
   /** The next one, once it is there. */
   next(): Promise<string>;
+  /** The next one, which has a descriptor with it. */
+  nextPassed(): Promise<Passed>;
 }
 
 const AF_UNIX = 1;
@@ -37,6 +40,11 @@ export function receiveDatagrams(name: string): Datagrams {
         },
         20_000,
       ),
+    nextPassed: () =>
+      until("a descriptor comes", () => {
+        const passed = receiveDescriptor(descriptor);
+        return passed !== "nothing yet" && passed;
+      }),
     [Symbol.dispose]: () => void libc.close(descriptor),
   };
 }

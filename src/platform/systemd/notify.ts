@@ -1,6 +1,7 @@
 // Tells the service manager that started us how far we are: systemd's sd_notify protocol, datagrams to NOTIFY_SOCKET.
 import { FFIType, ptr } from "bun:ffi";
 import { openLibc } from "../libc.ts";
+import { own, sendDescriptor, unixAddress } from "../net/descriptor-passing.ts";
 
 /** Each is one datagram. That nobody listens, or not any more, is no error: the manager has a deadline of its own. */
 export interface Notifier {
@@ -9,6 +10,10 @@ export interface Notifier {
   reloading(): void;
   /** `patienceMs`: how long the end may take at most, where that may be longer than the unit says. */
   stopping(patienceMs?: number): void;
+  /** Gives the manager a copy of a descriptor, which the next start of the unit gets (FileDescriptorStoreMax=). */
+  keep(descriptor: number, name: string): void;
+  /** The manager closes what it keeps under that name. */
+  forget(name: string): void;
 }
 
 const AF_UNIX = 1;
@@ -30,10 +35,17 @@ export function createNotifier(socket: string | undefined): Notifier {
       const longer = patienceMs === undefined ? "" : `EXTEND_TIMEOUT_USEC=${Math.ceil(patienceMs * 1000)}\n`;
       send?.(`STOPPING=1\n${longer}`);
     },
+    keep: (descriptor, name) => send?.(`FDSTORE=1\nFDNAME=${name}\n`, descriptor),
+    forget: (name) => send?.(`FDSTOREREMOVE=1\nFDNAME=${name}\n`),
   };
 }
 
-function openSender(socket: string): (((message: string) => void) & { nowUsec(): bigint }) | undefined {
+interface Sender {
+  (message: string, descriptor?: number): void;
+  nowUsec(): bigint;
+}
+
+function openSender(socket: string): Sender | undefined {
   const { i32, i64_fast: size, u64_fast: count, ptr: pointer } = FFIType;
   const libc = openLibc({
     socket: { args: [i32, i32, i32], returns: i32 },
@@ -42,15 +54,16 @@ function openSender(socket: string): (((message: string) => void) & { nowUsec():
     clock_gettime: { args: [i32, pointer], returns: i32 },
   });
   if (!libc) return undefined;
-  const address = addressOf(socket);
+  const address = unixAddress(socket);
 
-  function send(message: string): void {
+  function send(message: string, passed?: number): void {
     const descriptor = libc?.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0) ?? -1;
     if (descriptor < 0) return;
     const bytes = own(Buffer.from(message));
     for (let tries = 0; tries < TRIES; tries++) {
       const args = [ptr(bytes), bytes.length, MSG_DONTWAIT_NOSIGNAL, ptr(address), address.length] as const;
-      if (Number(libc?.sendto(descriptor, ...args)) === bytes.length) break;
+      if (passed !== undefined && sendDescriptor(descriptor, message, passed, address)) break;
+      if (passed === undefined && Number(libc?.sendto(descriptor, ...args)) === bytes.length) break;
       Bun.sleepSync(RETRY_MS);
     }
     libc?.close(descriptor);
@@ -64,17 +77,4 @@ function openSender(socket: string): (((message: string) => void) & { nowUsec():
       return seconds * 1_000_000n + nanos / 1000n;
     },
   });
-}
-
-/** struct sockaddr_un: the family, then the path with its NUL, or a NUL and the abstract name without one. */
-function addressOf(socket: string): Uint8Array {
-  const name = socket.startsWith("@") ? `\0${socket.slice(1)}` : `${socket}\0`;
-  return own(Buffer.from([AF_UNIX, 0, ...Buffer.from(name)]));
-}
-
-/** The same bytes in memory that does not move. */
-function own(bytes: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(new ArrayBuffer(bytes.length));
-  copy.set(bytes);
-  return copy;
 }
