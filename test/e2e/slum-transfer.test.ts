@@ -35,7 +35,7 @@ interface Told {
   readonly secrets: readonly { readonly id: string; readonly secret: string }[];
 }
 
-const NONE = { servers: 0, tenants: 0, webhooks: 0 };
+const NONE = { servers: 0, tenants: 0, webhooks: 0, tokens: 0 };
 
 /** All that a registry is for people, without what the checks change. */
 async function shown(slum: Slum) {
@@ -65,7 +65,10 @@ describe("a document of one slum", () => {
 
     await using two = await startSlum();
     const dry = await two.json<Told>("import", file, "--dry-run");
-    expect([dry.added, (await shown(two)).servers]).toEqual([{ servers: 2, tenants: 2, webhooks: 1 }, []]);
+    expect([dry.added, (await shown(two)).servers]).toEqual([
+      { ...NONE, servers: 2, tenants: 2, webhooks: 1 },
+      [],
+    ]);
     const taken = await two.json<Told>("import", file);
     expect(taken).toMatchObject({
       added: { servers: 2, tenants: 2, webhooks: 1 },
@@ -74,7 +77,8 @@ describe("a document of one slum", () => {
     });
     expect(await shown(two)).toEqual(await shown(one));
     expect(await two.get(HOST)).toMatchObject({ status: 200, body: "hello" });
-    const events = async () => (await two.json<{ events: unknown[] }>("events")).events.length;
+    const events = async () =>
+      (await two.json<{ events: unknown[] }>("events", "--kind", "registry.imported")).events.length;
     const before = await events();
     expect(await two.json<Told>("import", file)).toMatchObject({
       unchanged: true,
@@ -137,6 +141,7 @@ describe("a document of one slum", () => {
       [(it) => Object.assign(it, { slum_registry: 2 }), 2, "format 2"],
       [(it) => Object.assign(it, { slum_registry: undefined }), 2, "no file of slum export"],
       [(it) => Object.assign(it, { planets: [] }), 2, "planets"],
+      [(it) => Object.assign(it, { tokens: [{ hash: "x", name: "ci" }] }), 2, "tokens[0].hash"],
     ];
     for (const [change, exit, message] of cases)
       expect(await refused(change)).toEqual([exit, expect.stringContaining(message)]);
@@ -285,8 +290,20 @@ describe.skipIf(!hasPostgres)(`from SQLite to PostgreSQL ${NEEDS_POSTGRES}`, () 
         if (status !== 200) failures.push(status);
       }
     })();
+    const token = (await old.ok("token", "create", "ci", "--scope", "read")).stdout.match(
+      /slum_[0-9A-Za-z]+/,
+    )?.[0];
+    await old.ok("token", "create", "gone", "--scope", "admin");
+    await old.ok("token", "revoke", "gone");
     const moved = await fresh.ok("import", "--from", `${old.dataDir}/slum.db`);
-    expect(moved.stdout).toBe("added 2 servers, 2 tenants, 1 webhooks\n");
+    expect(moved.stdout).toBe("added 2 servers, 2 tenants, 1 webhooks, 2 tokens\n");
+    const by = ["--server", `http://127.0.0.1:${fresh.port}`, "--token", token ?? ""];
+    expect((await fresh.ok("ps", ...by)).stdout).toContain("iad");
+    const refused = await fresh.run("tenant", "delete", "acme", ...by);
+    expect([refused.exit, refused.stderr]).toEqual([
+      8,
+      expect.stringContaining("needs a token of the scope admin"),
+    ]);
     await until("visitors have come by both", () => count > 50);
     isOver = true;
     await visiting;

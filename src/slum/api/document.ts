@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { RegistryDocument } from "../operations/import-plan.ts";
+import { SLUM_SCOPES } from "./auth.ts";
 import {
   ALERT_TYPES,
   addressing,
@@ -72,6 +73,19 @@ const ROWS = {
     attempts: z.number().int().min(0),
     nextAt: time,
     lastError: z.string().nullable(),
+  }),
+  tokens: z.strictObject({
+    hash: z.string().regex(/^[0-9a-f]{64}$/, "a hash of a token is 64 hexadecimal digits"),
+    name: label,
+    scope: z.enum(SLUM_SCOPES),
+    services: z.null(),
+    tenant: z.null(),
+    createdAt: time,
+    createdBy: z.string().nullable(),
+    expiresAt: time.nullable(),
+    revokedAt: time.nullable(),
+    usedAt: time.nullable(),
+    usedFrom: z.string().nullable(),
   }),
 };
 const TABLES = Object.keys(ROWS) as (keyof typeof ROWS)[];

@@ -150,6 +150,7 @@ export function importView({ changes, secrets }: Imported, dryRun: boolean): Imp
     servers: count(kind, "servers"),
     tenants: count(kind, "tenants"),
     webhooks: count(kind, "webhooks"),
+    tokens: count(kind, "tokens"),
   });
   return {
     added: counts("add"),

@@ -136,7 +136,12 @@ export const webhookReply = z.object({
   error: z.string().nullable(),
 });
 
-const counts = z.object({ servers: z.number(), tenants: z.number(), webhooks: z.number() });
+const counts = z.object({
+  servers: z.number(),
+  tenants: z.number(),
+  webhooks: z.number(),
+  tokens: z.number(),
+});
 export const importAnswer = z.object({
   added: counts,
   replaced: counts,

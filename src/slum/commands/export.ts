@@ -3,21 +3,21 @@ import { resolve } from "node:path";
 import { flag, maybeWord, option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { writeAtomic } from "../../platform/storage/atomic-file.ts";
-import { transferFor } from "./transfer-for.ts";
+import { countsText, transferFor } from "./transfer-for.ts";
 
 export default command({
   name: "export",
   summary: "Write the whole registry into a file, for import elsewhere",
   description:
-    "Servers with their health, tenants, receivers of webhooks, what waits for them, and what was announced, as JSON. It comes from the running slum, or from the registry itself when none runs. The file is for its owner only.",
+    "Servers with their health, tenants, receivers of webhooks, what waits for them, and what was announced, as JSON; with secrets also the tokens, by their hashes. It comes from the running slum, or from the registry itself when none runs. The file is for its owner only.",
   examples: [
-    ["slum export registry.json", "without the receivers' signing secrets"],
+    ["slum export registry.json", "without signing secrets and tokens"],
     ["slum export registry.json --with-secrets", "with them: to move, not to keep"],
     ["slum export | jq '.tenants | length'", "to stdout"],
   ],
   args: {
     file: maybeWord("The file; stdout unless given", { hint: "FILE" }),
-    withSecrets: flag("With the receivers' signing secrets"),
+    withSecrets: flag("With the receivers' signing secrets, and tokens"),
     db: option("The registry, when no slum runs and it is not in the data directory; also SLUM_DB", {
       hint: "DB",
     }),
@@ -35,11 +35,13 @@ export default command({
     const file = resolve(args.file);
     writeAtomic(file, text, 0o600);
     const count = (table: string) => (document[table] as unknown[] | undefined)?.length ?? 0;
-    const counts = { servers: count("servers"), tenants: count("tenants"), webhooks: count("webhooks") };
-    out.data(
-      { file, ...counts },
-      () => `${file}: ${counts.servers} servers, ${counts.tenants} tenants, ${counts.webhooks} webhooks\n`,
-    );
+    const counts = {
+      servers: count("servers"),
+      tenants: count("tenants"),
+      webhooks: count("webhooks"),
+      tokens: count("tokens"),
+    };
+    out.data({ file, ...counts }, () => `${file}: ${countsText(counts)}\n`);
     return 0;
   },
 });

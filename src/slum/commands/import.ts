@@ -6,13 +6,13 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { ImportView } from "../api/shapes.ts";
-import { transferFor } from "./transfer-for.ts";
+import { countsText, transferFor } from "./transfer-for.ts";
 
 export default command({
   name: "import",
   summary: "Take in a file of export, or another registry, all of it or nothing",
   description:
-    "What is there already as the file has it stays, so that it may be run again; what is other is refused with its name, unless --replace. Nothing is deleted. With --from it comes straight from another registry, a slum.db that may be in use or postgres://..., secrets included: this is how a registry moves to PostgreSQL. It goes through the running slum, or into the registry itself when none runs.",
+    "What is there already as the file has it stays, so that it may be run again; what is other is refused with its name, unless --replace. Nothing is deleted. With --from it comes straight from another registry, a slum.db that may be in use or postgres://..., secrets and tokens included: this is how a registry moves to PostgreSQL. It goes through the running slum, or into the registry itself when none runs.",
   examples: [
     ["slum import registry.json", "what slum export has written"],
     ["SLUM_DB=postgres://... slum import --from /var/lib/slum/slum.db", "from SQLite to PostgreSQL"],
@@ -74,12 +74,10 @@ async function readRegistry(database: string, keyFile: string | undefined): Prom
 
 function describe({ added, replaced, unchanged, dry_run, secrets }: ImportView): string {
   if (unchanged) return "nothing to do: everything is here as the file has it\n";
-  const text = ({ servers, tenants, webhooks }: ImportView["added"]) =>
-    `${servers} servers, ${tenants} tenants, ${webhooks} webhooks`;
   const lines = [
-    `${dry_run ? "would add" : "added"} ${text(added)}`,
+    `${dry_run ? "would add" : "added"} ${countsText(added)}`,
     ...(replaced.servers + replaced.tenants + replaced.webhooks > 0
-      ? [`${dry_run ? "would replace" : "replaced"} ${text(replaced)}`]
+      ? [`${dry_run ? "would replace" : "replaced"} ${countsText(replaced)}`]
       : []),
     ...secrets.map(({ id, secret }) => `\nSigning secret of ${id} (shown once):\n\n  ${secret}`),
   ];

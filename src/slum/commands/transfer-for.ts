@@ -48,3 +48,9 @@ export async function transferFor(context: Context, words: Words): Promise<Docum
     product: `slum/${context.program.version}`,
   });
 }
+
+/** What a document holds, or an import has done, for people; tokens only where there are any. */
+export function countsText({ servers, tenants, webhooks, tokens }: ImportView["added"]): string {
+  const text = `${servers} servers, ${tenants} tenants, ${webhooks} webhooks`;
+  return tokens === 0 ? text : `${text}, ${tokens} tokens`;
+}

@@ -1,7 +1,14 @@
 // What a document would change in a registry, row by row, and why it may not: pure.
 import { Fault } from "../../core/fault.ts";
 import { refuseOwnHost } from "../fleet/tenant-domain.ts";
-import type { AlertRow, DeliveryRow, ServerRow, TenantRow, WebhookRow } from "../registry/schema.ts";
+import type {
+  AccessTokenRow,
+  AlertRow,
+  DeliveryRow,
+  ServerRow,
+  TenantRow,
+  WebhookRow,
+} from "../registry/schema.ts";
 
 /** The rows of a registry without their place in it; with what checks have found, what was announced and what waits to be sent. */
 export interface RegistryDocument {
@@ -11,6 +18,8 @@ export interface RegistryDocument {
   readonly webhooks: readonly (Omit<WebhookRow, "seq" | "secret"> & { readonly secret: string | null })[];
   readonly alerts: readonly AlertRow[];
   readonly deliveries: readonly Omit<DeliveryRow, "seq" | "claimedBy" | "claimedUntil">[];
+  /** By their hashes, with which they count wherever they are; none where secrets were not asked for. */
+  readonly tokens: readonly AccessTokenRow[];
 }
 
 export type Table = keyof RegistryDocument;
@@ -35,6 +44,7 @@ export interface Known {
   readonly webhooks: ReadonlyMap<string, WebhookRow>;
   readonly deliveries: ReadonlyMap<number, DeliveryRow>;
   readonly alerts: ReadonlyMap<string, AlertRow>;
+  readonly accessTokens: ReadonlyMap<string, AccessTokenRow>;
 }
 
 const NAMED = ["servers", "tenants", "webhooks"] as const;
@@ -51,10 +61,13 @@ export function planImport(known: Known, document: RegistryDocument): Change[] {
   const begun = document.alerts.filter(({ thing }) => !known.alerts.has(thing));
   const sent = new Set(Array.from(known.deliveries.values(), messageOf));
   const waiting = document.deliveries.filter((row) => !sent.has(messageOf(row)));
+  // One that was revoked here since stays revoked.
+  const tokens = document.tokens.filter(({ hash }) => !known.accessTokens.has(hash));
   return [
     ...named,
     ...begun.map((row): Change => ({ kind: "add", table: "alerts", row })),
     ...waiting.map((row): Change => ({ kind: "add", table: "deliveries", row })),
+    ...tokens.map((row): Change => ({ kind: "add", table: "tokens", row })),
   ];
 }
 
@@ -96,6 +109,11 @@ export function refuseImport(known: Known, document: RegistryDocument, ownHosts:
       "id",
       document[table].map(({ id }) => id),
     );
+  refuseTwice(
+    "tokens",
+    "hash",
+    document.tokens.map(({ hash }) => hash),
+  );
   refuseTwice(
     "servers",
     "URL",

@@ -22,7 +22,13 @@ export interface ImportOptions {
 export interface Imported {
   readonly changes: readonly Change[];
   /** Receivers whose secrets were not in the document, with those that they have got. */
-  readonly secrets: readonly { readonly id: string; readonly secret: string }[];
+  readonly secrets: readonly Made[];
+}
+
+/** A signing secret that was made here, and whose. */
+interface Made {
+  readonly id: string;
+  readonly secret: string;
 }
 
 export interface Transfer {
@@ -40,17 +46,15 @@ export function createTransfer(registry: Registry, ownHosts: ReadonlySet<string>
   }
 
   function write(writer: Writer, changes: readonly Change[]): Imported {
-    const secrets: { id: string; secret: string }[] = [];
+    const secrets: Made[] = [];
     for (const change of changes)
       if (change.kind === "replace") {
         const row = registry[change.table].get(change.id);
         if (row) writer[change.table].change(row as never, change.values);
-      } else if (change.table === "webhooks") {
-        const { row } = change;
-        const secret = row.secret ?? newSecret();
-        if (row.secret === null) secrets.push({ id: row.id, secret });
-        writer.webhooks.add({ ...row, secret });
-      } else writer[change.table].add(change.row as never);
+      } else {
+        const made = add(writer, change);
+        if (made !== undefined) secrets.push(made);
+      }
     writer.event("registry.imported", {}, `${changes.length} rows`, clock.now());
     return { changes, secrets };
   }
@@ -62,6 +66,7 @@ export function createTransfer(registry: Registry, ownHosts: ReadonlySet<string>
       webhooks: withoutPlace(registry.webhooks).map((row) => ({ ...row, ...secretsOf(row, withSecrets) })),
       alerts: [...registry.alerts.values()],
       deliveries: withoutPlace(registry.deliveries).map(({ claimedBy: _, claimedUntil: __, ...row }) => row),
+      tokens: withSecrets ? [...registry.accessTokens.values()] : [],
     }),
     async import(document, { replace, dryRun }) {
       const changes = plan(document, replace);
@@ -70,6 +75,19 @@ export function createTransfer(registry: Registry, ownHosts: ReadonlySet<string>
       return registry.write((writer) => write(writer, plan(document, replace)), "many");
     },
   };
+}
+
+/** Answers the secret that the row was given because it came without. */
+function add(writer: Writer, change: Extract<Change, { kind: "add" }>): Made | undefined {
+  if (change.table === "tokens") writer.accessTokens.add(change.row);
+  else if (change.table !== "webhooks") writer[change.table].add(change.row as never);
+  else {
+    const { id, secret } = change.row;
+    const made = secret ?? newSecret();
+    writer.webhooks.add({ ...change.row, secret: made });
+    return secret === null ? { id, secret: made } : undefined;
+  }
+  return undefined;
 }
 
 /** None where they are not asked for, or of no use elsewhere, as the key for them is not here. */
