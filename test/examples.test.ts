@@ -16,7 +16,7 @@ const base = { PATH: process.env.PATH };
 const served = readdirSync(examples).filter((name) => existsSync(join(examples, name, "tenement.toml")));
 
 describe.each(served)("the example %s", (name) => {
-  const config = loadConfig(join(examples, name), undefined);
+  const config = loadConfig(join(examples, name), undefined, { env: {} });
   const [service] = config.services.values();
   if (!service) throw new Error("the example has no service");
 

@@ -115,7 +115,7 @@ describe("the files for real machines", () => {
     async (path) => {
       using temp = createTempDir();
       await Bun.write(temp.file("tenement.toml"), Bun.file(join(examples, path)));
-      expect([...loadConfig(temp.path, undefined).services.keys()]).toEqual(["notes"]);
+      expect([...loadConfig(temp.path, undefined, { env: {} }).services.keys()]).toEqual(["notes"]);
     },
   );
 

@@ -1,6 +1,9 @@
 // How one request reaches an admin API, over a unix socket or HTTP, and how every failure on the way becomes a Fault.
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
+import { userEntry } from "../platform/process/account.ts";
 import { type Clock, systemClock } from "../platform/time/clock.ts";
 
 /** Where the API is. A socket needs no token: who may open it is its owner. */
@@ -106,14 +109,36 @@ function send(endpoint: Endpoint, { method, path, body, accept, signal }: Letter
 
 /** What to say when nobody answers there: `what` is not running, and `start` is how to begin one on this machine. */
 export function unreachableAt(endpoint: Endpoint, what: string, start: string): DialOptions["unreachable"] {
-  return (cause) =>
-    "url" in endpoint
-      ? new Fault(
-          "unreachable",
-          `no answer from ${endpoint.url.origin}: ${cause}`,
-          `is the ${what} running, and the URL right?`,
-        )
-      : new Fault("unreachable", `no ${what} at ${endpoint.socket}: ${cause}`, start);
+  return (cause) => {
+    if ("url" in endpoint)
+      return new Fault(
+        "unreachable",
+        `no answer from ${endpoint.url.origin}: ${cause}`,
+        `is the ${what} running, and the URL right?`,
+      );
+    const { socket } = endpoint;
+    const owner = cause === CAUSES.EACCES ? ownerOf(socket) : undefined;
+    return owner === undefined
+      ? new Fault("unreachable", `no ${what} at ${socket}: ${cause}`, start)
+      : new Fault(
+          "forbidden",
+          `the ${what} at ${socket} is ${owner}'s, and only its owner may use the socket`,
+          `run it as ${owner}: sudo ${owner === "root" ? "" : `-u ${owner} `}..., or use a token: --server URL --token-file FILE`,
+        );
+  };
+}
+
+/** Whose the socket is, or the directory that closes it to us; undefined: ours, or not known. */
+function ownerOf(socket: string): string | undefined {
+  for (let path = socket; path !== dirname(path); path = dirname(path)) {
+    try {
+      const { uid } = statSync(path);
+      return uid === process.getuid?.() ? undefined : (userEntry(String(uid))?.name ?? `user ${uid}`);
+    } catch {
+      // What cannot be seen is below what closes it.
+    }
+  }
+  return undefined;
 }
 
 const CAUSES: Readonly<Record<string, string>> = {

@@ -9,6 +9,7 @@ import { dataDirOfUnit, type UnitSpec, unitText } from "../core/unit-file.ts";
 import { userEntry } from "../platform/process/account.ts";
 import { readWords } from "../platform/process/proc.ts";
 import { readIfThere, writeAtomic } from "../platform/storage/atomic-file.ts";
+import { makePrivateDirectory } from "../platform/storage/data-directory.ts";
 import { hasPassword } from "../platform/storage/postgres-url.ts";
 import { createSystemd, lingers, type Scope, type Systemd } from "../platform/systemd/systemd.ts";
 import { type Args, flag, option, type Values } from "./argument.ts";
@@ -243,7 +244,7 @@ function prepareDataDir(path: string, user: string): void {
     );
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makePrivateDirectory(path);
     chownSync(path, entry.uid, entry.gid);
   } else if (entry.uid !== 0 && stats.uid !== entry.uid) {
     const owner = userEntry(String(stats.uid))?.name ?? stats.uid;

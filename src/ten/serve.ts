@@ -26,6 +26,7 @@ import { createView } from "./api/view.ts";
 import { type Config, workersOf } from "./config/config.ts";
 import { describeWithoutSecrets } from "./config/describe.ts";
 import { dataPaths } from "./config/paths.ts";
+import { recordServer } from "./config/server-record.ts";
 import { createControl } from "./operations/control.ts";
 import { migrations } from "./registry/migrations.ts";
 import { createRegistry } from "./registry/registry.ts";
@@ -220,6 +221,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   }
 
   const listeners = opened.use(await admin.listen(paths.socket, options.admin));
+  opened.use(recordServer(config.path, paths.root, options.environment));
 
   const owned = opened.move();
   return {

@@ -303,10 +303,13 @@ describe("a configuration", () => {
   test("that is broken does not keep commands from a server that runs", async () => {
     await using other = await startFleet();
     await Bun.write(`${other.dir}/tenement.toml`, "[service.api\n");
-    const { exit, stderr } = await other.run("ps");
+    const unsaid = { TENEMENT_DATA_DIR: "", XDG_RUNTIME_DIR: "", XDG_STATE_HOME: other.dir };
+    expect((await runTen(other.dir, ["ps"])).exit).toBe(0);
+    using dir = createTempDir();
+    writeFileSync(dir.file("tenement.toml"), "[service.api\n");
+    const { exit, stderr } = await runTen(dir.path, ["ps"], unsaid);
     expect([exit, stderr]).toEqual([2, expect.stringContaining("tenement.toml:1:")]);
     expect(stderr).toContain("until then name the server's directory: --data-dir DIR");
-    await other.ok("ps", "--data-dir", "tenement-data");
   });
 
   test("is found in a parent directory", async () => {

@@ -2,7 +2,7 @@
 
 import { setDefaultTimeout } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { APPS } from "../support/apps.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
@@ -90,7 +90,7 @@ export interface TenOptions {
   /** Where it listens, also when it is started again; any free port unless given. */
   readonly port?: number;
   readonly serve?: readonly string[];
-  /** More of the environment, for the server and the commands. */
+  /** More of the environment, for the server and the commands; an empty TENEMENT_DATA_DIR leaves the directory to `ten`. */
   readonly env?: Record<string, string>;
   /** What `serve` is started by, `nsenter` and its words. */
   readonly within?: readonly string[];
@@ -125,7 +125,7 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
     options.toml ?? tomlFor(options.runtime ?? "bun", options.service),
   );
   options.prepare?.(temp.path);
-  const env = environment(options.env);
+  const env = environment(temp.path, options.env);
   const begun = new Set<Running>();
   let server = await serve();
 
@@ -264,7 +264,7 @@ export function runTen(cwd: string, words: readonly string[], env?: Record<strin
 export function beginTen(cwd: string, words: readonly string[], env?: Record<string, string>): Running {
   const child = Bun.spawn([BINARY, ...words], {
     cwd,
-    env: environment(env),
+    env: environment(cwd, env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -299,9 +299,18 @@ export function beginTen(cwd: string, words: readonly string[], env?: Record<str
   };
 }
 
-function environment(more: Record<string, string> = {}): Record<string, string> {
+function environment(cwd: string, more: Record<string, string> = {}): Record<string, string> {
   const { PATH = "", HOME = "" } = process.env;
-  return { PATH, HOME, NO_COLOR: "1", ...more };
+  return { PATH, HOME, NO_COLOR: "1", ...dataDirBeside(cwd), ...more };
+}
+
+/** Beside the nearest tenement.toml, so that it goes with the test's own directory. */
+function dataDirBeside(cwd: string): Record<string, string> {
+  for (let directory = cwd; directory !== dirname(directory); directory = dirname(directory)) {
+    if (existsSync(join(directory, "tenement.toml")))
+      return { TENEMENT_DATA_DIR: join(directory, "tenement-data") };
+  }
+  return {};
 }
 
 /** Whether a process of this pid lives. */

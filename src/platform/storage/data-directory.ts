@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import { databaseFault, sqliteCode } from "./database.ts";
@@ -77,7 +77,7 @@ function makePrivate(path: string, mark: string): void {
   let stats: Stats;
   let names: string[];
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makePrivateDirectory(path);
     stats = statSync(path);
     names = readdirSync(path);
   } catch (error) {
@@ -91,6 +91,15 @@ function makePrivate(path: string, mark: string): void {
   const mode = (stats.mode & 0o7777).toString(8);
   const hint = `chmod 700 ${path}, or choose another directory with --data-dir`;
   throw new Fault("usage", `the data directory ${quote(path)} is open to other users (mode ${mode})`, hint);
+}
+
+/** Makes what is missing of a path: the last part for us alone, those above it open, as other users' instances pass through. */
+export function makePrivateDirectory(path: string): void {
+  const whole = resolve(path);
+  const first = mkdirSync(dirname(whole), { recursive: true, mode: 0o755 });
+  if (first !== undefined)
+    for (let made = dirname(whole); made.length >= first.length; made = dirname(made)) chmodSync(made, 0o755);
+  mkdirSync(whole, { recursive: true, mode: 0o700 });
 }
 
 function tryChmod(path: string, mode: number): boolean {

@@ -1,6 +1,5 @@
 // Who may do what with one ten: its tokens, what a request is about, and which processes may not use the socket.
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
-import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { chmodSync, rmSync } from "node:fs";
 import type { Operation, Received } from "../../api/operation.ts";
 import { type Principal, requireService } from "../../api/principal.ts";
 import { formOf, hashToken } from "../../api/token.ts";
@@ -12,9 +11,11 @@ import type { PeerCredentials } from "../../platform/net/peer-credentials.ts";
 import { userEntry } from "../../platform/process/account.ts";
 import { readProcess, readVariable } from "../../platform/process/proc.ts";
 import { readSecret } from "../../platform/storage/atomic-file.ts";
+import { makePrivateDirectory } from "../../platform/storage/data-directory.ts";
 import { openDatabase } from "../../platform/storage/database.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
 import type { Config } from "../config/config.ts";
+import { servingService } from "../config/data-dir.ts";
 import { type DataPaths, dataPaths } from "../config/paths.ts";
 import { migrations } from "../registry/migrations.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
@@ -25,7 +26,7 @@ export async function createTokenIn(
   wanted: NewToken,
 ): Promise<{ readonly token: string; readonly row: TokenRow }> {
   const paths = dataPaths(dataDir);
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(dataDir);
   using database = openDatabase(paths.database, migrations);
   const registry = createRegistry(database, systemClock, () => {});
   using tokens = createTokens("ten", registry.tokens, systemClock);
@@ -99,7 +100,7 @@ export async function adoptTokenFile(
   chmodSync(adminToken, 0o600);
   const hash = hashToken(token);
   const row = table.rows().get(hash);
-  const exposedBy = servingService(config, root);
+  const exposedBy = servingService(config.services.values(), config.directory, root);
   if (exposedBy !== undefined) {
     if (row && row.revokedAt === null)
       await table.write((writer) => {
@@ -132,18 +133,6 @@ const ADMIN: Omit<TokenRow, "hash" | "name" | "createdAt"> = {
   usedAt: null,
   usedFrom: null,
 };
-
-/** The service whose directory has the data directory in it. */
-export function servingService({ services, path }: Config, dataDir: string): string | undefined {
-  // What stands in a placeholder's place is not known, but all of it lies below what comes before.
-  const directoryOf = (workdir: string) => resolve(dirname(path), workdir.replace(/\{.*$/s, ""));
-  return [...services.values()].find(({ workdir }) => contains(directoryOf(workdir), dataDir))?.name;
-}
-
-function contains(directory: string, path: string): boolean {
-  const way = relative(directory, path);
-  return way === "" || (!way.startsWith("..") && !isAbsolute(way));
-}
 
 /** What the person who makes a token ought to know. */
 export function warningsOf({ services }: Config, row: TokenRow): string[] {

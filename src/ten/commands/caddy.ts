@@ -87,7 +87,7 @@ async function serverOf(
   } catch (thrown) {
     const isAway = thrown instanceof Fault && thrown.code === "unreachable" && globals.server === undefined;
     if (!isAway) throw thrown;
-    const domain = args.domain === undefined ? {} : { domain: args.domain };
-    return { document: describe(loadConfig(process.cwd(), globals.config, domain)) };
+    const options = { env: context.env, ...(args.domain !== undefined && { domain: args.domain }) };
+    return { document: describe(loadConfig(process.cwd(), globals.config, options)) };
   }
 }

@@ -1,4 +1,5 @@
 // `ten config`: the effective configuration of the tenement.toml here, with all defaults filled in.
+import { resolve } from "node:path";
 import { command } from "../../cli/command.ts";
 import { loadConfig } from "../config/config.ts";
 import { describe, describeAsToml } from "../config/describe.ts";
@@ -12,12 +13,11 @@ export default command({
     ["ten config --json", "as JSON"],
   ],
   args: {},
-  run({ globals, out }) {
-    const config = loadConfig(
-      process.cwd(),
-      globals.config,
-      globals.dataDir === undefined ? {} : { dataDir: globals.dataDir },
-    );
+  run({ globals, out, env }) {
+    const config = loadConfig(process.cwd(), globals.config, {
+      env,
+      ...(globals.dataDir !== undefined && { dataDir: resolve(globals.dataDir) }),
+    });
     for (const warning of config.warnings) out.warn(warning);
     out.data({ ...describe(config) }, () => describeAsToml(config));
     return 0;

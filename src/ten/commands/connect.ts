@@ -7,7 +7,9 @@ import { tokenFor } from "../../cli/credentials.ts";
 import { Fault } from "../../core/fault.ts";
 import { contract, type TenClient } from "../api/contract.ts";
 import { findConfig, readDocument } from "../config/config.ts";
+import { dataDirToAsk } from "../config/data-dir.ts";
 import { dataPaths } from "../config/paths.ts";
+import { recordedDataDir } from "../config/server-record.ts";
 
 /** The client of the server that the flags, the environment or the nearest tenement.toml point to. Does not dial yet. */
 export function connect(context: Context): TenClient {
@@ -22,20 +24,25 @@ export function connect(context: Context): TenClient {
 }
 
 function endpointOf(context: Context): Endpoint {
-  const { server, dataDir, config } = context.globals;
+  const { server } = context.globals;
   if (server !== undefined) {
     const url = parseServerUrl(server);
     return { url, token: tokenFor(context, url) };
   }
-  return { socket: dataPaths(dataDirOf(process.cwd(), dataDir, config)).socket };
+  return { socket: dataPaths(dataDirOf(context)).socket };
 }
 
-/** The data directory by flag, else as the configuration says; only that key of the file is looked at. Absolute. */
-export function dataDirOf(cwd: string, flag: string | undefined, config: string | undefined): string {
-  if (flag !== undefined) return resolve(cwd, flag);
-  const file = findConfigFor(cwd, config);
+/**
+ * The data directory by flag, else where the file's running server says that it is, else as the file says; only that key of it
+ * is looked at. Absolute.
+ */
+export function dataDirOf({ globals, env }: Pick<Context, "globals" | "env">): string {
+  if (globals.dataDir !== undefined) return resolve(globals.dataDir);
+  const file = findConfigFor(process.cwd(), globals.config);
+  const recorded = recordedDataDir(file, env);
+  if (recorded !== undefined) return recorded;
   const found = dataDirIn(file);
-  return resolve(dirname(file), typeof found === "string" ? found : "./tenement-data");
+  return typeof found === "string" ? resolve(dirname(file), found) : dataDirToAsk(file, env);
 }
 
 /** A server goes on with the file that it read, so a file that is broken since must not hide the way to it. */

@@ -7,7 +7,8 @@ import { asWritten, flagWords, install, installArgs, isLowPort, written } from "
 import type { Output } from "../../cli/output.ts";
 import { executableWords } from "../../platform/executable.ts";
 import { userEntry } from "../../platform/process/account.ts";
-import { type Config, loadConfig } from "../config/config.ts";
+import { type Config, findConfig, loadConfig } from "../config/config.ts";
+import { installedDataDir } from "../config/data-dir.ts";
 import serve from "./serve.ts";
 
 /** Where systemd looks for programs. */
@@ -26,9 +27,13 @@ export default command({
   ],
   args: { ...asWritten(serve.args), ...installArgs },
   run(context) {
-    const { args, globals, out } = context;
+    const { args, globals, out, env } = context;
     const domain = written(args, "domain");
+    const file = findConfig(process.cwd(), globals.config);
+    const usualOwner = args.userUnit ? userInfo().username : (args.user ?? ownerOf(file));
     const config = loadConfig(process.cwd(), globals.config, {
+      env,
+      defaultDataDir: installedDataDir(file, usualOwner, env),
       ...(domain !== undefined && { domain }),
       ...(globals.dataDir !== undefined && { dataDir: resolve(globals.dataDir) }),
     });
@@ -36,10 +41,7 @@ export default command({
     const services = [...config.services.values()];
     const user = args.userUnit ? userInfo().username : (args.user ?? usualUser(config));
     if (!args.userUnit) for (const { name, words } of services) warnOfProgram(out, name, words[0]);
-    const where = [
-      ...["--config", config.path],
-      ...(globals.dataDir === undefined ? [] : ["--data-dir", config.settings.dataDir]),
-    ];
+    const where = ["--config", config.path, "--data-dir", config.settings.dataDir];
     return install(context, {
       description: `ten, serving ${config.path}`,
       words: [...executableWords(), "serve", ...where, ...flagWords(serve.args, args)],
@@ -61,7 +63,11 @@ function usualUser({ path, services }: Config): string {
   const others = [...services.values()].some(
     ({ limits }) => limits.user !== undefined || limits.group !== undefined,
   );
-  return (others ? undefined : userEntry(String(statSync(path).uid))?.name) ?? "root";
+  return others ? "root" : ownerOf(path);
+}
+
+function ownerOf(file: string): string {
+  return userEntry(String(statSync(file).uid))?.name ?? "root";
 }
 
 /** Version managers put programs where only a login shell finds them. */

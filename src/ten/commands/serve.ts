@@ -5,7 +5,8 @@ import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/s
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { createLog } from "../../platform/log.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import { loadConfig } from "../config/config.ts";
+import { findConfig, loadConfig } from "../config/config.ts";
+import { defaultDataDir, forgottenDataDir } from "../config/data-dir.ts";
 
 export default command({
   name: "serve",
@@ -20,13 +21,24 @@ export default command({
   args: listenArgs("The domain under which services get hosts"),
   ownSignals: true,
   async run(context) {
-    const { args, globals, out, program } = context;
+    const { args, globals, out, program, env } = context;
     const { domain, port } = args;
     const { reach, address: admin } = readAdmin(args.admin);
-    const dataDir = globals.dataDir === undefined ? {} : { dataDir: resolve(globals.dataDir) };
-    const readConfig = () => loadConfig(process.cwd(), globals.config, { domain, ...dataDir });
+    const options = {
+      env,
+      domain,
+      // It stays for as long as the server runs, whatever comes to lie beside the file.
+      defaultDataDir: defaultDataDir(findConfig(process.cwd(), globals.config), env),
+      ...(globals.dataDir !== undefined && { dataDir: resolve(globals.dataDir) }),
+    };
+    const readConfig = () => loadConfig(process.cwd(), globals.config, options);
     const config = readConfig();
     for (const warning of config.warnings) out.warn(warning);
+    const other = forgottenDataDir(config.path, config.settings.dataDir, env);
+    if (other !== undefined)
+      out.warn(
+        `this is a new registry; there is one of the same file in ${other}: --data-dir ${other} goes on with it`,
+      );
     const { serve } = await import("../serve.ts");
     const log = createLog(systemClock);
     const opening = serve({

@@ -3,6 +3,7 @@ import { option } from "../../cli/argument.ts";
 import { type Context, command } from "../../cli/command.ts";
 import { createToken, type MadeToken, type WantedToken } from "../../cli/token-command.ts";
 import { loadConfig } from "../config/config.ts";
+import { servingService } from "../config/data-dir.ts";
 import { dataPaths } from "../config/paths.ts";
 import { readLabel } from "./arguments.ts";
 import { connect, dataDirOf } from "./connect.ts";
@@ -32,12 +33,11 @@ export default command({
 });
 
 /** As the original did; not where an app may serve the file. */
-async function keepInFile({ globals, out }: Context, token: string): Promise<void> {
+async function keepInFile(context: Context, token: string): Promise<void> {
   const { writeSecret } = await import("../../platform/storage/atomic-file.ts");
-  const { servingService } = await import("../api/auth.ts");
-  const dataDir = dataDirOf(process.cwd(), globals.dataDir, globals.config);
-  const { adminToken, root } = dataPaths(dataDir);
-  const exposedBy = servingServiceIn(globals.config, (config) => servingService(config, root));
+  const { out } = context;
+  const { adminToken, root } = dataPaths(dataDirOf(context));
+  const exposedBy = servingServiceIn(context, root);
   if (exposedBy !== undefined)
     return out.warn(
       `it is not kept in ${adminToken}: the workdir of ${exposedBy} contains the data directory`,
@@ -46,22 +46,20 @@ async function keepInFile({ globals, out }: Context, token: string): Promise<voi
 }
 
 /** A configuration that is not there, or not right, has no service that serves anything. */
-function servingServiceIn(
-  path: string | undefined,
-  find: (config: ReturnType<typeof loadConfig>) => string | undefined,
-): string | undefined {
+function servingServiceIn({ globals, env }: Context, dataDir: string): string | undefined {
   try {
-    return find(loadConfig(process.cwd(), path));
+    const { services, directory } = loadConfig(process.cwd(), globals.config, { env });
+    return servingService(services.values(), directory, dataDir);
   } catch {
     return undefined;
   }
 }
 
 /** In the data directory, where no server runs. */
-export async function createTokenHere({ globals }: Context, wanted: WantedToken): Promise<MadeToken> {
+export async function createTokenHere(context: Context, wanted: WantedToken): Promise<MadeToken> {
   const { createTokenIn } = await import("../api/auth.ts");
   const { made } = await import("../../api/token-operations.ts");
-  const dataDir = dataDirOf(process.cwd(), globals.dataDir, globals.config);
+  const dataDir = dataDirOf(context);
   const { expires_secs: seconds, name, scope, services, tenant } = wanted;
   const { token, row } = await createTokenIn(dataDir, {
     name,

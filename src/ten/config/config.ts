@@ -7,8 +7,10 @@ import { parse, TomlError } from "smol-toml";
 import type { AdminReach } from "../../api/reach.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
+import type { Environment } from "../../platform/environment.ts";
 import { type Ephemeral, isEphemeral, type PortRange, readEphemeral } from "../../platform/net/ports.ts";
 import { crossCheck } from "./cross-checks.ts";
+import { defaultDataDir, newDataDir, OLD_DATA_DIR, servingService } from "./data-dir.ts";
 import { readErrorPage } from "./error-page.ts";
 import { configFault, type Problem } from "./problems.ts";
 import { type Service, toService } from "./service.ts";
@@ -58,6 +60,8 @@ export function workersOf({ workers }: Settings): number {
 export interface ConfigOptions {
   /** Overrides `data_dir`; absolute. */
   readonly dataDir?: string;
+  /** Where the data is when neither that nor the file says so; absolute. Default: beside the file. */
+  readonly defaultDataDir?: string;
   /** The server's own domain, which no service may claim; default `localhost`. */
   readonly domain?: string;
   /** The ports that the system gives to outgoing connections; default: none. */
@@ -70,13 +74,39 @@ export interface ConfigOptions {
  * Finds and reads the configuration: `path`, or tenement.toml in `cwd` or the nearest parent that has one.
  * Throws a Fault: `not_found` without a file, `usage` with everything that is wrong in it.
  */
-export function loadConfig(cwd: string, path: string | undefined, options: ConfigOptions = {}): Config {
+export function loadConfig(
+  cwd: string,
+  path: string | undefined,
+  { env, ...options }: ConfigOptions & { readonly env: Environment },
+): Config {
   const file = findConfig(cwd, path);
-  return parseConfig(readConfig(file), file, {
+  const config = parseConfig(readConfig(file), file, {
     ephemeral: readEphemeral(),
     readPage: readErrorPage,
+    defaultDataDir: options.dataDir ?? defaultDataDir(file, env),
     ...options,
   });
+  const warning = dataDirWarning(config, options.dataDir !== undefined, newDataDir(file, env));
+  return { ...config, warnings: [...config.warnings, ...warning] };
+}
+
+/** The data directory holds the registry, logs and maybe a token, which an app that serves its directory would show to visitors. */
+function dataDirWarning(
+  { directory, services, settings: { dataDir }, document }: Config,
+  isFlag: boolean,
+  better: string,
+): string[] {
+  const isWritten = document.settings.data_dir !== undefined;
+  const isOld = !isFlag && !isWritten && dataDir === join(directory, OLD_DATA_DIR);
+  const exposing = servingService(services.values(), directory, dataDir);
+  if (exposing === undefined && !isOld) return [];
+  const where =
+    exposing === undefined
+      ? "lies where earlier versions had it"
+      : `lies in the workdir of ${exposing}, which may serve it to visitors`;
+  const then = isFlag ? " and give that as --data-dir" : isWritten ? " and leave data_dir out" : "";
+  const move = `mkdir -p ${dirname(better)} && mv ${dataDir} ${better}`;
+  return [`the data directory ${dataDir} ${where}; move it while ten serve is stopped: ${move}${then}`];
 }
 
 /** The absolute path of the configuration file, or a `not_found` fault. */
@@ -217,7 +247,7 @@ function toConfig(
     path,
     directory,
     settings: {
-      dataDir: options.dataDir ?? resolve(directory, settings.data_dir),
+      dataDir: dataDirOf(settings.data_dir, directory, options),
       ports: portRange(settings.ports),
       workers: settings.workers,
       trustedProxies: settings.trusted_proxies,
@@ -235,4 +265,15 @@ function toConfig(
     warnings: portWarnings(document, options),
     document,
   };
+}
+
+function dataDirOf(
+  written: string | undefined,
+  directory: string,
+  { dataDir, defaultDataDir }: ConfigOptions,
+): string {
+  if (dataDir !== undefined) return dataDir;
+  return written === undefined
+    ? (defaultDataDir ?? join(directory, OLD_DATA_DIR))
+    : resolve(directory, written);
 }

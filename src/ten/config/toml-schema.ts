@@ -109,7 +109,7 @@ const workers = expected('a whole number from 1 to 256 or "auto"');
 
 const settingsShape = z.object(
   {
-    data_dir: text("a directory", given).default("./tenement-data"),
+    data_dir: text("a directory", given).exactOptional(),
     health_check_interval: supervisionShape.health_check_interval.default(10),
     health_check_timeout: supervisionShape.health_check_timeout.default(2),
     max_restarts: supervisionShape.max_restarts.default(3),

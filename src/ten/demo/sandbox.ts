@@ -109,6 +109,7 @@ function configText([program, ...args]: readonly string[]): string {
   return `# Written by ten demo.
 
 [settings]
+data_dir = "./tenement-data"
 health_check_interval = 1
 
 [service.${SERVICE}]

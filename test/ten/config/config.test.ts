@@ -124,7 +124,7 @@ test("an error page is read once, from the file's directory, and every reason wh
   const file = `${temp.path}/tenement.toml`;
   const load = (page: string) => {
     writeFileSync(file, `[service.api]\ncommand = "x"\nerror_page = "${page}"`);
-    return loadConfig(temp.path, undefined);
+    return loadConfig(temp.path, undefined, { env: {} });
   };
   writeFileSync(`${temp.path}/503.html`, "<h1>Bald zurück</h1>");
   writeFileSync(`${temp.path}/empty.html`, "");
@@ -139,7 +139,7 @@ test("an error page is read once, from the file's directory, and every reason wh
   expect(refused("latin.html")).toBe(`${start("latin.html")}it is not UTF-8 text`);
   expect(refused("")).toBe(`${file}: service.api.error_page: is empty`);
   writeFileSync(file, `[service.api]\ncommand = "x"\nerror_page = "."`);
-  expect(faultOf(() => loadConfig(temp.path, undefined)).message).toContain("it is not a file");
+  expect(faultOf(() => loadConfig(temp.path, undefined, { env: {} })).message).toContain("it is not a file");
 });
 
 test("arguments that are given leave the command whole", () => {
@@ -385,16 +385,23 @@ describe("the file", () => {
     writeFileSync(file, "[service.api]\ncommand = 'x'");
     expect(findConfig(below, undefined)).toBe(file);
     expect(findConfig(below, "../../tenement.toml")).toBe(file);
-    expect(loadConfig(below, undefined).settings.dataDir).toBe(root.file("tenement-data"));
+    const options = { env: {}, defaultDataDir: root.file("data") };
+    expect(loadConfig(below, undefined, options).settings.dataDir).toBe(root.file("data"));
   });
 
   test("that is no text is refused", () => {
     using root = createTempDir();
     const file = root.file("tenement.toml");
     writeFileSync(file, new Uint8Array([0x61, 0xff]));
-    expect(faultOf(() => loadConfig(root.path, undefined)).message).toBe(`${file} is not UTF-8 text`);
+    expect(faultOf(() => loadConfig(root.path, undefined, { env: {} })).message).toBe(
+      `${file} is not UTF-8 text`,
+    );
     writeFileSync(file, "#".repeat(1_048_577));
-    expect(faultOf(() => loadConfig(root.path, undefined)).message).toBe(`${file} is larger than 1 MB`);
-    expect(faultOf(() => loadConfig(root.path, ".")).message).toStartWith(`cannot read ${root.path}: `);
+    expect(faultOf(() => loadConfig(root.path, undefined, { env: {} })).message).toBe(
+      `${file} is larger than 1 MB`,
+    );
+    expect(faultOf(() => loadConfig(root.path, ".", { env: {} })).message).toStartWith(
+      `cannot read ${root.path}: `,
+    );
   });
 });

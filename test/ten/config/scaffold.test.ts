@@ -93,7 +93,7 @@ describe.each([
     writeFileSync(join(at.path, hint), "");
     if (hint === "bun.lock") writeFileSync(join(at.path, "package.json"), "{}");
     expect(scaffold(at.path, PATH).service).toBe("my-shop");
-    const config = loadConfig(at.path, undefined);
+    const config = loadConfig(at.path, undefined, { env: {} });
     const service = config.services.get("my-shop");
     if (!service) throw new Error("no service");
     expect(service.health.path).toBe("/health");
@@ -129,14 +129,14 @@ test("an executable is found, and nothing beside the configuration is written", 
   chmodSync(run, 0o755);
   expect(scaffold(at.path, PATH).command).toBe("./run");
   expect(readdirSync(at.path).sort()).toEqual(["run", "tenement.toml"]);
-  expect(loadConfig(at.path, undefined).services.get("my-shop")?.words).toEqual(["./run"]);
+  expect(loadConfig(at.path, undefined, { env: {} }).services.get("my-shop")?.words).toEqual(["./run"]);
 });
 
 test("a directory that is missing is made", () => {
   using at = directory();
   const below = join(at.path, "new");
   scaffold(below, PATH);
-  expect(loadConfig(below, undefined).services.has("new")).toBe(true);
+  expect(loadConfig(below, undefined, { env: {} }).services.has("new")).toBe(true);
 });
 
 test("nothing is ever overwritten", () => {

@@ -14,7 +14,7 @@ test("a clock that jumps an hour forward, then two back, changes no state and re
   using dir = createTempDir();
   const service = "idle_timeout = 600\nhealth_check_interval = 0.1\nmax_restarts = 1\nrestart_window = 600";
   writeFileSync(dir.file("tenement.toml"), tomlFor("bun", service));
-  const config = loadConfig(dir.path, undefined);
+  const config = loadConfig(dir.path, undefined, { env: {}, dataDir: dir.file("tenement-data") });
   let ahead = 0;
   const told: string[] = [];
   const log = { info: () => {}, warn: (text: string) => void told.push(text), error: () => {}, dropped: 0 };
