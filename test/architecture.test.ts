@@ -14,12 +14,13 @@ const text = new Map(
 const MAY: Readonly<Record<string, readonly string[]>> = {
   core: [],
   platform: ["core"],
+  certificates: ["core", "platform"],
   proxy: ["core", "platform"],
   api: ["core", "platform"],
   cli: ["core", "platform"],
-  ten: ["core", "platform", "proxy", "api", "cli"],
-  slum: ["core", "platform", "proxy", "api", "cli"],
-  "main.ts": ["core", "platform", "proxy", "api", "cli", "ten", "slum"],
+  ten: ["core", "platform", "certificates", "proxy", "api", "cli"],
+  slum: ["core", "platform", "certificates", "proxy", "api", "cli"],
+  "main.ts": ["core", "platform", "certificates", "proxy", "api", "cli", "ten", "slum"],
 };
 
 /** The rooms of the layers that have several floors, lowest first: a file imports from its own room and from those before it. */
@@ -35,6 +36,20 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "storage",
     "logs",
     "systemd",
+  ],
+  certificates: [
+    "der",
+    "requests",
+    "certificate",
+    "name-record",
+    "store",
+    "acme",
+    "records",
+    "files",
+    "challenges",
+    "authority",
+    "orders",
+    "manager",
   ],
   proxy: [
     "traffic-counters",

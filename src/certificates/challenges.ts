@@ -1,0 +1,81 @@
+// Answers to challenges: HTTP-01 without state, TLS-ALPN-01 by a certificate for the moment, DNS-01 by a command.
+import { createHash } from "node:crypto";
+import type { Clock } from "../platform/time/clock.ts";
+import { recordOf, runDnsCommand } from "./acme/dns-command.ts";
+import type { ChallengeKind, Prover } from "./acme/order.ts";
+import type { Pair } from "./records.ts";
+import { base64url, challengeCertificate, keyPem, newKey } from "./requests.ts";
+import type { CertificateStore } from "./store/store.ts";
+
+export const CHALLENGE_PATH = "/.well-known/acme-challenge/";
+/** The protocol in the handshake of an authority that validates (RFC 8737 section 4). */
+export const CHALLENGE_PROTOCOL = "acme-tls/1";
+const TOKEN = /^[\w-]{16,128}$/;
+
+export interface ChallengeOptions {
+  readonly clock: Clock;
+  readonly store: CertificateStore;
+  /** The best first, of those without a wildcard. */
+  readonly kinds: readonly ChallengeKind[];
+  /** The words of the command for DNS-01. */
+  readonly dnsCommand: readonly string[] | undefined;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface Challenges extends Prover {
+  /** The certificate that answers for a name now, if one does here or at another program that shares the store. */
+  pending(name: string): Pair | undefined;
+  /** What others have begun or ended to prove. */
+  refresh(): Promise<void>;
+}
+
+export function createChallenges(options: ChallengeOptions): Challenges {
+  const { clock, store, kinds, dnsCommand, environment } = options;
+  const pending = new Map<string, Pair>();
+
+  async function answerByTls(name: string, keyAuthorization: string) {
+    const key = newKey();
+    const pair = { chain: challengeCertificate(key, name, keyAuthorization, clock.now()), key: keyPem(key) };
+    await store.put("challenge", name, JSON.stringify(pair));
+    pending.set(name, pair);
+    return async () => {
+      pending.delete(name);
+      await store.delete("challenge", name);
+    };
+  }
+
+  async function answerByDns(name: string, keyAuthorization: string) {
+    const value = base64url(createHash("sha256").update(keyAuthorization).digest());
+    const run = (action: "set" | "clear") =>
+      runDnsCommand(dnsCommand ?? [], action, recordOf(name), value, environment);
+    await run("set");
+    return () => run("clear");
+  }
+
+  return {
+    kinds(name) {
+      const byDns: readonly ChallengeKind[] = dnsCommand === undefined ? [] : ["dns-01"];
+      return name.startsWith("*.") ? byDns : [...kinds, ...byDns];
+    },
+    async prove(kind, name, keyAuthorization) {
+      if (kind === "tls-alpn-01") return answerByTls(name, keyAuthorization);
+      if (kind === "dns-01") return answerByDns(name, keyAuthorization);
+      // Whatever is asked for is answered with the thumbprint of our key.
+      return async () => {};
+    },
+    pending: (name) => pending.get(name),
+    async refresh() {
+      for (const [name, text] of (await store.changes?.("challenge")) ?? []) {
+        if (text === undefined) pending.delete(name);
+        else pending.set(name, JSON.parse(text) as Pair);
+      }
+    },
+  };
+}
+
+/** The answer to HTTP-01 at a path, or undefined when the path is none of it: any token is answered, the thumbprint is what counts (RFC 8555 section 8.3). */
+export function answerHttpChallenge(path: string, accountThumbprint: string): string | undefined {
+  if (!path.startsWith(CHALLENGE_PATH)) return undefined;
+  const token = path.slice(CHALLENGE_PATH.length);
+  return TOKEN.test(token) ? `${token}.${accountThumbprint}` : undefined;
+}
