@@ -4,7 +4,7 @@ import { COMPLETE, runProgram } from "./cli/run.ts";
 import { createSink } from "./cli/sink.ts";
 import { messageOf } from "./core/fault.ts";
 import { readEnvironment } from "./platform/environment.ts";
-import { WORKER_WORD } from "./platform/executable.ts";
+import { SEARCH_WORD, WORKER_WORD } from "./platform/executable.ts";
 import { slum } from "./slum/program.ts";
 import { ten } from "./ten/program.ts";
 
@@ -27,9 +27,10 @@ function choose(argv: readonly string[]) {
   return { program: named ?? ten, argv: named ? [...asks, ...rest] : argv };
 }
 
-/** A server's worker is the same executable, with a first word that no person types. */
+/** A server's workers are the same executable, with a first word that no person types. */
 async function run(argv: readonly string[]): Promise<number> {
   const [word, socket] = argv;
+  if (word === SEARCH_WORD) return (await import("./platform/logs/log-search.ts")).runSearch();
   if (word !== WORKER_WORD || socket === undefined)
     return runProgram({ ...choose(argv), env, stdout, stderr });
   const { runTenWorker } = await import("./ten/routing/worker-entry.ts");

@@ -177,10 +177,41 @@ function joined({ half, value }: Halves): string {
   return `${half}${value}`;
 }
 
-function answerFile({ type, text }: PageFile, request: Request): Response {
-  const etag = `"${Bun.hash(text).toString(36)}"`;
+function answerFile(file: PageFile, request: Request): Response {
+  const { etag, zipped } = preparedOf(file);
+  const isZipped = takesGzip(request);
   // Asked for again each time, so that a new server never meets an old page.
-  const headers = { ...SECURE_HEADERS, "Content-Type": type, "Cache-Control": "no-cache", ETag: etag };
-  if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
-  return new Response(text, { headers });
+  const headers: Record<string, string> = {
+    ...SECURE_HEADERS,
+    "Content-Type": file.type,
+    "Cache-Control": "no-cache",
+    Vary: "Accept-Encoding",
+    // Each encoding is another representation: RFC 9110, section 8.8.3.
+    ETag: isZipped ? `"${etag}-gzip"` : `"${etag}"`,
+  };
+  if (request.headers.get("if-none-match") === headers.ETag)
+    return new Response(null, { status: 304, headers });
+  if (!isZipped) return new Response(file.text, { headers });
+  return new Response(zipped, { headers: { ...headers, "Content-Encoding": "gzip" } });
+}
+
+interface Prepared {
+  readonly etag: string;
+  readonly zipped: Uint8Array<ArrayBuffer>;
+}
+
+/** Made when a file is first asked for. */
+const prepared = new WeakMap<PageFile, Prepared>();
+
+function preparedOf(file: PageFile): Prepared {
+  const known = prepared.get(file);
+  if (known) return known;
+  const made = { etag: Bun.hash(file.text).toString(36), zipped: Bun.gzipSync(file.text, { level: 9 }) };
+  prepared.set(file, made);
+  return made;
+}
+
+function takesGzip(request: Request): boolean {
+  const accepted = (request.headers.get("accept-encoding") ?? "").toLowerCase();
+  return accepted.split(",").some((one) => /^\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/.test(one));
 }

@@ -4,6 +4,8 @@ import { inheritedEnvironment } from "./environment.ts";
 
 /** The first word that makes the executable a proxy worker; the path of its socket follows. */
 export const WORKER_WORD = ".worker";
+/** The first word that makes it search logs, as it is told on stdin. */
+export const SEARCH_WORD = ".search";
 
 /** The words to begin with, absolute; the program's own words follow. A link or a renamed file is followed to the executable. */
 export function executableWords(): readonly [program: string, ...args: string[]] {

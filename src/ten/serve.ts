@@ -8,6 +8,7 @@ import { createTokens } from "../api/tokens.ts";
 import { messageOf } from "../core/fault.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
+import { sameBuildWords } from "../platform/executable.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
 import { createProcesses } from "../platform/process/process.ts";
@@ -97,6 +98,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     domain,
     environment: options.environment,
     onTrouble: log.warn,
+    program: sameBuildWords(),
   });
   opened.defer(() => control.supervisor.leaveAll());
   opened.use(control);

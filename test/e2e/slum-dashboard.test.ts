@@ -71,7 +71,7 @@ test.skipIf(!hasChromium)(
       await tab.sees("no dialog", "!document.querySelector('dialog')");
     };
     await tab.open(await link());
-    await tab.sees("the tenant", "document.body.textContent.includes('acme.test')");
+    await tab.sees("the tenant", "document.querySelector('.tenants')?.textContent.includes('acme.test')");
     await click("button[aria-label='Drain iad']");
     await confirm();
     await tab.sees(

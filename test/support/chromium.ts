@@ -17,10 +17,23 @@ export interface Tab {
   /** Waits until an expression in the page is true. */
   sees(what: string, expression: string): Promise<void>;
   send(method: string, params?: object): Promise<Record<string, unknown>>;
+  /** Presses a key as a person does: `Tab`, `Enter`, `Escape`, ` `. */
+  press(key: string): Promise<void>;
+  /** The size of the window, and how the visitor wants to see pages. */
+  look(view: View): Promise<void>;
+  /** What the accessibility rules of axe-core find against the page as it is, one line each. */
+  axe(): Promise<readonly string[]>;
   /** A PNG of what is to be seen. */
   screenshot(path: string): Promise<void>;
   /** Errors and warnings that the page led to, violations of its policy among them. */
   readonly complaints: readonly string[];
+}
+
+export interface View {
+  readonly width: number;
+  readonly height: number;
+  readonly scheme?: "light" | "dark";
+  readonly reducedMotion?: boolean;
 }
 
 export interface Chromium extends AsyncDisposable {
@@ -55,7 +68,7 @@ export async function startChromium(): Promise<Chromium> {
   await until(
     "chromium listens",
     () => existsSync(portFile) && readFileSync(portFile, "utf8").includes("/"),
-    20_000,
+    60_000,
   );
   const [port, path] = readFileSync(portFile, "utf8").trim().split("\n");
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
@@ -109,12 +122,38 @@ export async function startChromium(): Promise<Chromium> {
       evaluate,
       complaints,
       send: inTab,
+      async press(key) {
+        const known = KEYS[key];
+        const event = { key, code: known?.code ?? key, windowsVirtualKeyCode: known?.number ?? 0 };
+        await inTab("Input.dispatchKeyEvent", {
+          type: "keyDown",
+          ...event,
+          ...(known?.text && { text: known.text }),
+        });
+        await inTab("Input.dispatchKeyEvent", { type: "keyUp", ...event });
+      },
+      async look({ width, height, scheme = "light", reducedMotion = false }) {
+        const metrics = { width, height, deviceScaleFactor: 1, mobile: width < 500 };
+        await inTab("Emulation.setDeviceMetricsOverride", metrics);
+        const features = [
+          { name: "prefers-color-scheme", value: scheme },
+          { name: "prefers-reduced-motion", value: reducedMotion ? "reduce" : "no-preference" },
+        ];
+        await inTab("Emulation.setEmulatedMedia", { features });
+      },
+      async axe() {
+        const has = await evaluate<boolean>("typeof window.axe === 'object'");
+        if (!has) await evaluate(`${await Bun.file(AXE).text()}; 0`);
+        return evaluate<string[]>(
+          "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => id + ': ' + target.join(' '))))",
+        );
+      },
       async open(url) {
         await inTab("Page.navigate", { url });
-        await until(`${url} is there`, () => evaluate<boolean>("document.readyState === 'complete'"), 10_000);
+        await until(`${url} is there`, () => evaluate<boolean>("document.readyState === 'complete'"), 60_000);
       },
       async sees(what, expression) {
-        await until(what, () => evaluate<boolean>(`Boolean(${expression})`), 15_000);
+        await until(what, () => evaluate<boolean>(`Boolean(${expression})`), 60_000);
       },
       async screenshot(path) {
         const { data } = await inTab("Page.captureScreenshot", { format: "png" });
@@ -133,6 +172,17 @@ export async function startChromium(): Promise<Chromium> {
     },
   };
 }
+
+const AXE = join(import.meta.dir, "../../node_modules/axe-core/axe.min.js");
+
+const KEYS: Readonly<Record<string, { code: string; number: number; text?: string }>> = {
+  Tab: { code: "Tab", number: 9 },
+  Enter: { code: "Enter", number: 13, text: "\r" },
+  Escape: { code: "Escape", number: 27 },
+  " ": { code: "Space", number: 32, text: " " },
+  ArrowLeft: { code: "ArrowLeft", number: 37 },
+  ArrowRight: { code: "ArrowRight", number: 39 },
+};
 
 function complaintOf({ method, params }: Message): string[] {
   if (method === "Runtime.exceptionThrown") {

@@ -1,15 +1,18 @@
-// The frame of a dashboard: who and where one is, whether the server answers, what the last commands led to, and what happened.
+// The frame of a dashboard: who and where one is, what is wrong, whether the server answers, and what the last commands led to.
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { CommandLine } from "./copy.tsx";
 import { Failure } from "./failure.tsx";
 import type { Live, Numbered } from "./live.ts";
+import type { Outcome } from "./outcome.ts";
+import { usePoll } from "./visible.ts";
 
-/** What a command led to, in the server's words. */
-export interface Outcome {
-  readonly message: string;
-  /** The command that takes it back, where there is one. */
-  readonly undo: string | null;
+/** What is wrong now: how many of what, and the words that find them. */
+export interface Trouble {
+  readonly count: number;
+  /** `failed`, `offline`: as in "2 failed". */
+  readonly word: string;
+  readonly filter: string;
 }
 
 interface FrameProps {
@@ -20,6 +23,7 @@ interface FrameProps {
   /** `ten/0.1.0` */
   readonly product: string;
   readonly live: Live<unknown, Numbered>;
+  readonly trouble: readonly Trouble[];
   /** What can be filtered by, in words. */
   readonly filters: string;
   readonly filter: string;
@@ -30,7 +34,23 @@ interface FrameProps {
   readonly children: ComponentChildren;
 }
 
-export function Frame({ name, who, product, live, filters, filter, onFilter, onLeave, ...rest }: FrameProps) {
+export function Frame({
+  name,
+  who,
+  product,
+  live,
+  trouble,
+  filters,
+  filter,
+  onFilter,
+  onLeave,
+  ...rest
+}: FrameProps) {
+  const troubles = trouble.filter(({ count }) => count > 0);
+  const words = troubles.map(({ count, word }) => `${count} ${word}`).join(", ");
+  useEffect(() => {
+    document.title = `${words === "" ? "" : `(${words}) `}${name} ${location.hostname}`;
+  }, [words, name]);
   return (
     <>
       <header class="top">
@@ -39,6 +59,17 @@ export function Frame({ name, who, product, live, filters, filter, onFilter, onL
         </h1>
         <span class="host">{location.host}</span>
         <Pulse live={live} />
+        {troubles.map(({ count, word, filter: wanted }) => (
+          <button
+            key={word}
+            type="button"
+            class="trouble"
+            aria-pressed={filter === wanted}
+            onClick={() => onFilter(filter === wanted ? "" : wanted)}
+          >
+            {count} {word}
+          </button>
+        ))}
         <input
           type="search"
           placeholder={`Filter ${filters}`}
@@ -54,21 +85,30 @@ export function Frame({ name, who, product, live, filters, filter, onFilter, onL
         </button>
       </header>
       <div class={rest.events === null ? "columns alone" : "columns"}>
-        <main>
-          <Failure fault={live.fault} />
-          {rest.children}
-        </main>
+        <main tabIndex={-1}>{rest.children}</main>
         {rest.events}
       </div>
     </>
   );
 }
 
+/** An answer that is older than that is said to be old: the page reads every two seconds. */
+const STALE_MS = 5_000;
+const TICK_MS = 1_000;
+
 function Pulse({ live }: Pick<FrameProps, "live">) {
-  const text = live.fault ? `no answer since ${live.at?.toLocaleTimeString() ?? "the start"}` : "live";
+  const [now, setNow] = useState(Date.now());
+  usePoll(async () => setNow(Date.now()), TICK_MS);
+  const age = live.at === undefined ? 0 : now - live.at.getTime();
+  const isLost = live.fault !== undefined || age > STALE_MS;
+  const since = age >= TICK_MS ? `no answer for ${Math.round(age / 1000)} s` : "no answer";
   return (
-    <span class={live.fault ? "pulse lost" : "pulse"} role="status">
-      {text}
+    <span class={isLost ? "pulse lost" : "pulse"} title={live.fault?.message}>
+      {/* What counts up every second is not read out each time. */}
+      <span class="hidden" role="status">
+        {isLost ? "no answer from the server" : "live"}
+      </span>
+      <span aria-hidden="true">{isLost ? since : "live"}</span>
     </span>
   );
 }
@@ -105,57 +145,64 @@ export function wordsOf(filter: string): readonly string[] {
   return filter.toLowerCase().split(/\s+/).filter(Boolean);
 }
 
-/** What the last commands led to, and how to undo them. */
-export function Outcomes({ outcomes, dismiss }: Said) {
+interface OutcomesProps extends Said {
+  /** Why there is no answer now. */
+  readonly fault?: Live<unknown, Numbered>["fault"];
+  /** Runs the command that undoes something; undefined for a command that only a terminal can run. */
+  readonly undo: (command: string) => (() => Promise<Outcome>) | undefined;
+}
+
+/** What the last commands led to, and how to undo them; it lies over the page, so that nothing moves under a pointer. */
+export function Outcomes({ outcomes, dismiss, fault, undo, add }: OutcomesProps) {
+  const isEmpty = outcomes.length === 0 && fault === undefined;
   return (
-    <div class="outcomes" role="status">
-      {outcomes.map(({ message, undo }, place) => (
-        <p key={place}>
-          <strong>{message}</strong>
-          {undo !== null && (
-            <span>
-              undo with <CommandLine key={undo} line={undo} />
-            </span>
-          )}
-          {place === 0 && (
-            <button type="button" class="quiet" aria-label="Dismiss" onClick={dismiss}>
-              ✕
-            </button>
-          )}
-        </p>
-      ))}
+    <div class={isEmpty ? "outcomes" : "outcomes some"}>
+      <Failure fault={fault} />
+      <div role="status">
+        {outcomes.map((outcome, place) => (
+          <Done key={`${place} ${outcome.message}`} outcome={outcome} undo={undo} onDone={add}>
+            {place === 0 && (
+              <button type="button" class="quiet" aria-label="Dismiss" onClick={dismiss}>
+                ✕
+              </button>
+            )}
+          </Done>
+        ))}
+      </div>
     </div>
   );
 }
 
-interface EventsProps<E> {
-  /** Newest first. */
-  readonly events: readonly E[];
-  /** Whom it is about. */
-  readonly subject: (event: E) => string;
+interface DoneProps extends Pick<OutcomesProps, "undo"> {
+  readonly outcome: Outcome;
+  readonly onDone: (outcome: Outcome) => void;
+  readonly children: ComponentChildren;
 }
 
-interface Happened extends Numbered {
-  readonly at: string;
-  readonly kind: string;
-  readonly detail: string;
-}
-
-export function Events<E extends Happened>({ events, subject }: EventsProps<E>) {
+function Done({ outcome: { message, undo: command }, undo, onDone, children }: DoneProps) {
+  const [isBusy, setBusy] = useState(false);
+  const [fault, setFault] = useState<{ readonly message: string; readonly hint: string | undefined }>();
+  const run = command === null ? undefined : undo(command);
+  const onUndo = async () => {
+    setBusy(true);
+    await run?.().then(onDone, setFault);
+    setBusy(false);
+  };
   return (
-    <section class="events" aria-labelledby="events">
-      <h2 id="events">Events</h2>
-      {events.length === 0 && <p class="wait">nothing happened yet</p>}
-      <ol>
-        {events.map((event) => (
-          <li key={event.seq}>
-            <time dateTime={event.at} title={new Date(event.at).toLocaleString()}>
-              {new Date(event.at).toLocaleTimeString()}
-            </time>
-            <b>{subject(event)}</b> <span class="kind">{event.kind}</span> <bdi>{event.detail}</bdi>
-          </li>
-        ))}
-      </ol>
-    </section>
+    <div class="done">
+      <strong>{message}</strong>
+      {command !== null && (
+        <span class="undo">
+          {run && (
+            <button type="button" disabled={isBusy} onClick={onUndo}>
+              {isBusy ? "Waiting…" : "Undo"}
+            </button>
+          )}
+          <CommandLine key={command} line={command} />
+        </span>
+      )}
+      {children}
+      <Failure fault={fault} />
+    </div>
   );
 }

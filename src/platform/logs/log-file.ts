@@ -27,6 +27,8 @@ export interface TailOptions {
   readonly matches?: (text: string) => boolean;
   /** Only lines that end behind this offset. */
   readonly from?: number;
+  /** Only lines that end at this offset or before. */
+  readonly to?: number | undefined;
 }
 
 /** Reads what was appended to one file since the last look. */
@@ -54,23 +56,31 @@ interface Piece {
 }
 
 /** The last lines that match; a file that is not there has none. Costs what it reads, from the end. */
-export async function readTail(path: string, { limit, matches, from = 0 }: TailOptions): Promise<Tail> {
-  const found: Line[] = [];
-  const end = await withFile(path, async (file) => {
+export async function readTail(path: string, options: TailOptions): Promise<Tail> {
+  const tail = await withFile(path, async (file) => {
     const stats = await file.stat();
-    const { size } = stats;
-    const complete = await endOfLines(file, size);
-    if (limit > 0) {
-      for await (const lines of linesFromEnd(file, stats, from)) {
-        for (const line of lines.reverse()) {
-          if (found.length < limit && line.end > from && (matches?.(line.text) ?? true)) found.push(line);
-        }
-        if (found.length >= limit) break;
-      }
-    }
-    return complete;
+    const { limit, to = stats.size } = options;
+    const complete = await endOfLines(file, stats.size);
+    const last = to >= stats.size ? stats.size : await endOfLines(file, to);
+    return { lines: limit > 0 ? await lastLines(file, stats, last, options) : [], end: complete };
   });
-  return { lines: found.reverse(), end: end ?? 0 };
+  return tail ?? { lines: [], end: 0 };
+}
+
+async function lastLines(
+  file: FileHandle,
+  stats: Stats,
+  end: number,
+  { limit, matches, from = 0 }: TailOptions,
+): Promise<Line[]> {
+  const found: Line[] = [];
+  for await (const lines of linesFromEnd(file, stats, from, end)) {
+    for (const line of lines.reverse()) {
+      if (found.length < limit && line.end > from && (matches?.(line.text) ?? true)) found.push(line);
+    }
+    if (found.length >= limit) break;
+  }
+  return found.reverse();
 }
 
 /** The offset behind the last end of a line, or the size when the last line is so long that it comes in parts. */
@@ -84,8 +94,12 @@ async function endOfLines(file: FileHandle, size: number): Promise<number> {
 }
 
 /** The lines of one block after the other, the last block first; those within one in their order. */
-async function* linesFromEnd(file: FileHandle, stats: Stats, from: number): AsyncGenerator<Line[]> {
-  const { size } = stats;
+async function* linesFromEnd(
+  file: FileHandle,
+  stats: Stats,
+  from: number,
+  size: number,
+): AsyncGenerator<Line[]> {
   let rest: Buffer = Buffer.alloc(0);
   // The rest is the end of a line that began further ahead: as long as it ends behind `from`, it is wanted whole.
   for (let end = size; end > 0 && end + rest.length > from && size - end < SEARCH_BYTES; ) {

@@ -27,6 +27,8 @@ export interface LogTimes {
   at(end: number): number | undefined;
   /** Everything that came at this time or later lies behind this offset. */
   since(timeMs: number): number;
+  /** Everything that came at this time or earlier lies before this offset. */
+  until(timeMs: number): number;
 }
 
 /** The bound of one index: 256 KB, half an hour of a log that never pauses; what is older gets coarser. */
@@ -94,6 +96,7 @@ export function readLogTimes(path: string): LogTimes {
       return marks[low]?.[1];
     },
     since: (timeMs) => marks.findLast(([, time]) => time < timeMs)?.[0] ?? 0,
+    until: (timeMs) => marks.findLast(([, time]) => time <= timeMs)?.[0] ?? 0,
   };
 }
 

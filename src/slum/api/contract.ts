@@ -1,6 +1,7 @@
 // The contract of slum's admin API: one table that feeds the server, the client and the documentation.
 import { z } from "zod";
 import type { Client } from "../../api/client.ts";
+import { count, queryFlag } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
 import { defineContract } from "../../api/operation.ts";
 import { tokenOperations } from "../../api/token-operations.ts";
@@ -118,12 +119,19 @@ export const contract = defineContract({
     answer: serverChange,
   },
   listTenants: {
-    summary: "All tenants, or those of one server",
+    summary: "All tenants, those of one server, those that words find, or those without a server; in pages",
     method: "GET",
     path: "/api/tenants",
     scope: "read",
-    query: z.strictObject({ server: label.optional() }),
-    answer: z.object({ tenants: z.array(tenantAnswer) }),
+    query: z.strictObject({
+      server: label.optional(),
+      /** Words that all occur in its id, domain, home or service; case does not count. */
+      search: z.string().max(200).optional(),
+      unroutable: queryFlag,
+      offset: count(0, 10_000_000),
+      limit: count(10_000_000, 10_000_000),
+    }),
+    answer: z.object({ tenants: z.array(tenantAnswer), total: z.number() }),
   },
   addTenant: {
     summary: "Register a tenant: its domain, its home server, and what serves it there",

@@ -73,10 +73,16 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
     checkServer: ({ params }) => withServer(params.id, servers.check(params.id)),
     listTenants({ query }) {
       if (query.server !== undefined) servers.get(query.server);
+      const meant = query.unroutable ? new Set(routes.unroutable()) : undefined;
+      const words = (query.search ?? "").toLowerCase().split(/\s+/).filter(Boolean);
       const rows = [...registry.tenants.values()].filter(
-        ({ server }) => query.server === undefined || server === query.server,
+        ({ id, domain, server, service }) =>
+          (query.server === undefined || server === query.server) &&
+          (meant?.has(id) ?? true) &&
+          words.every((word) => `${id} ${domain} ${server} ${service}`.includes(word)),
       );
-      return { tenants: rows.map(view.tenant) };
+      const page = rows.slice(query.offset, query.offset + query.limit);
+      return { tenants: page.map(view.tenant), total: rows.length };
     },
     async addTenant({ body }) {
       const { row, warnings } = await tenants.add({

@@ -71,6 +71,10 @@ export const tenantAnswer = z.object({
   /** Null: all other servers, lowest latency first. */
   failover: z.array(z.string()).nullable(),
   writes,
+  /** The server that a request would go to now; null when there is none. */
+  served_by: z.string().nullable(),
+  /** False: none of its servers is online. */
+  routable: z.boolean(),
   created_at: z.string(),
 });
 export type TenantView = z.infer<typeof tenantAnswer>;

@@ -106,16 +106,21 @@ export function createView({ control, clock, snapshot, registryName, traffic }: 
         traffic().find(({ id }) => id === server.id),
       );
     },
-    tenant: ({ id, domain, server, service, instance, failover, writes, createdAt }) => ({
-      id,
-      domain,
-      server,
-      service,
-      instance,
-      failover: failover === null ? null : [...failover],
-      writes,
-      created_at: iso(createdAt),
-    }),
+    tenant({ id, domain, server, service, instance, failover, writes, createdAt }) {
+      const choice = routes.tenant(domain)?.choose(NOBODY, true);
+      return {
+        id,
+        domain,
+        server,
+        service,
+        instance,
+        failover: failover === null ? null : [...failover],
+        writes,
+        served_by: choice?.server.id ?? null,
+        routable: isServed(choice),
+        created_at: iso(createdAt),
+      };
+    },
     webhook(row) {
       const waiting = [...registry.deliveries.values()].filter(({ webhook }) => webhook === row.id);
       return {
@@ -138,7 +143,7 @@ export function createView({ control, clock, snapshot, registryName, traffic }: 
         domain,
         tenant: tenant.row.id,
         server: choice?.server.id ?? null,
-        routable: choice !== undefined && choice.reason !== "fail_open",
+        routable: isServed(choice),
         reason: reasonOf(choice, home),
         target: instance === null ? service : `${service}:${instance}`,
         candidates: [home, ...rest].slice(0, LISTED_MAX).map((id) => {
@@ -176,6 +181,10 @@ export function createView({ control, clock, snapshot, registryName, traffic }: 
       };
     },
   };
+}
+
+function isServed(choice: Choice | undefined): boolean {
+  return choice !== undefined && choice.reason !== "fail_open";
 }
 
 function reasonOf(choice: Choice | undefined, home: string): string {

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
-import type { Outcome } from "../../api/page/frame.tsx";
+import type { Outcome } from "../../api/page/outcome.ts";
 import { Fault } from "../../core/fault.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { ServerView } from "../api/shapes.ts";

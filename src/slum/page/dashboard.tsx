@@ -1,16 +1,19 @@
 // The page itself: servers, tenants, what is wrong anywhere, and what happened.
 import { useState } from "preact/hooks";
-import { Failure } from "../../api/page/failure.tsx";
-import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
+import { useAddress } from "../../api/page/address.ts";
+import { Events } from "../../api/page/events.tsx";
+import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import { useLive } from "../../api/page/live.ts";
+import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
 import type { SlumClient } from "../api/contract.ts";
-import { describeStatus, type SlumStatus } from "../api/describe-status.ts";
+import type { SlumStatus } from "../api/describe-status.ts";
 import type { EventView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Servers } from "./servers.tsx";
-import { Tenants } from "./tenants.tsx";
+import { Tenants, UNROUTABLE } from "./tenants.tsx";
+import { undoOf } from "./undo.ts";
 
 interface DashboardProps {
   readonly visitor: Visitor;
@@ -23,39 +26,56 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
     state: (signal) => client.status({}, { signal }),
     events: async (query, signal) => (await client.events({ query }, { signal })).events,
   });
-  const [filter, setFilter] = useState("");
+  const address = useAddress();
+  const filter = address.of("filter") ?? "";
   const [act, setAct] = useState<Act>();
   const said = useOutcomes();
   const { seen } = live;
-  const words = wordsOf(filter);
-  const servers = (seen?.servers ?? []).filter(({ id, url, region, status }) =>
-    words.every((word) => `${id} ${url} ${region ?? ""} ${status}`.includes(word)),
+  const mayAct = principal.scope === "admin";
+  const words = wordsOf(filter).filter((word) => word !== UNROUTABLE);
+  const servers = (seen?.servers ?? []).filter(({ id, url, region, status, drained }) =>
+    words.every((word) =>
+      `${id} ${url} ${region ?? ""} ${status} ${drained ? "drained" : ""}`.includes(word),
+    ),
   );
   const done = (outcome: Outcome) => {
     setAct(undefined);
     said.add(outcome);
     live.refresh();
   };
-  const frame = {
-    name: "slum",
-    who: principal.name,
-    filters: "servers, tenants, domains",
-    filter,
-    product,
-    live,
-    onLeave,
-  };
   return (
     <>
-      <Frame {...frame} onFilter={setFilter} events={<Events events={live.events} subject={subjectOf} />}>
-        <Outcomes {...said} />
-        {seen &&
-          describeStatus(seen).map((message) => (
-            <Failure key={message} fault={{ message, hint: undefined }} />
-          ))}
-        {seen && <Servers servers={servers} onAct={setAct} />}
+      <Frame
+        name="slum"
+        who={principal.name}
+        filters="servers, tenants, domains"
+        filter={filter}
+        onFilter={(text) => address.go({ filter: text, page: undefined }, "replace")}
+        trouble={seen ? troubleOf(seen) : []}
+        product={product}
+        live={live}
+        onLeave={onLeave}
+        events={<Events events={live.events} subject={subjectOf} />}
+      >
+        <Outcomes
+          {...said}
+          add={done}
+          fault={live.fault}
+          undo={(command) => (mayAct ? undoOf(client, command) : undefined)}
+        />
+        {seen && <Notes seen={seen} />}
+        {seen && <Servers servers={servers} total={seen.servers.length} mayAct={mayAct} onAct={setAct} />}
         {seen && (
-          <Tenants client={client} words={words} total={seen.tenants} change={said.count} onAct={setAct} />
+          <Tenants
+            client={client}
+            filter={filter}
+            address={address}
+            total={seen.tenants}
+            unroutable={seen.unroutable_total}
+            change={said.count}
+            mayAct={mayAct}
+            onAct={setAct}
+          />
         )}
       </Frame>
       {act && seen && (
@@ -67,6 +87,31 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
           onDone={done}
         />
       )}
+    </>
+  );
+}
+
+function troubleOf({ servers, unroutable_total: unroutable }: SlumStatus) {
+  const offline = servers.filter(({ status }) => status === "offline").length;
+  return [
+    { count: offline, word: "offline", filter: "offline" },
+    { count: unroutable, word: unroutable === 1 ? "tenant down" : "tenants down", filter: UNROUTABLE },
+  ];
+}
+
+/** What is wrong beside servers and tenants. */
+function Notes({ seen: { registry, webhooks } }: { readonly seen: SlumStatus }) {
+  const notes = [
+    registry.ok ? "" : `The registry cannot be used, routing goes on without it: ${registry.trouble}`,
+    webhooks.waiting > 0 ? `${webhooks.waiting} webhook messages wait for their receivers.` : "",
+  ].filter(Boolean);
+  return (
+    <>
+      {notes.map((text) => (
+        <p key={text} class="failure">
+          {text}
+        </p>
+      ))}
     </>
   );
 }

@@ -1,34 +1,56 @@
 // The servers with their health, and what can be done with each.
 import { Cards, Cell } from "../../api/page/cards.tsx";
+import { Name } from "../../api/page/name.tsx";
 import { formatMillis } from "../../cli/format.ts";
 import type { ServerView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 
 interface ServersProps {
+  /** Those that the filter has found. */
   readonly servers: readonly ServerView[];
+  /** How many there are. */
+  readonly total: number;
+  readonly mayAct: boolean;
   readonly onAct: (act: Act) => void;
 }
 
 const HEADINGS = ["Latency", "Tenants", "In flight", "Requests", "Failures"];
 
-export function Servers({ servers, onAct }: ServersProps) {
+export function Servers({ servers, total, mayAct, onAct }: ServersProps) {
+  const isFiltered = servers.length < total;
   return (
     <section class="service" aria-labelledby="servers">
       <header>
         <h2 id="servers">Servers</h2>
-        <span class="count">{servers.length}</span>
+        <span class="count">{isFiltered ? `${servers.length} of ${total}` : total}</span>
       </header>
-      {servers.length === 0 && <p class="wait">none; add one: slum server add ID https://...</p>}
-      <Cards words={["Server", "Status"]} numbers={HEADINGS} hasActs>
-        {servers.map((one) => (
-          <Row key={one.id} one={one} onAct={onAct} />
-        ))}
-      </Cards>
+      {servers.length === 0 && (
+        <p class="wait">
+          {isFiltered ? "no server matches" : "none; add one: slum server add ID https://..."}
+        </p>
+      )}
+      {servers.length > 0 && (
+        <Cards words={["Server", "Status"]} numbers={HEADINGS} hasActs={mayAct}>
+          {troubledFirst(servers).map((one) => (
+            <Row key={one.id} one={one} mayAct={mayAct} onAct={onAct} />
+          ))}
+        </Cards>
+      )}
     </section>
   );
 }
 
-function Row({ one, onAct }: { readonly one: ServerView; readonly onAct: (act: Act) => void }) {
+const RANKS = { offline: 0, unknown: 1, online: 2 } as const;
+
+function troubledFirst(servers: readonly ServerView[]): ServerView[] {
+  return servers.toSorted((a, b) => RANKS[a.status] - RANKS[b.status]);
+}
+
+interface RowProps extends Pick<ServersProps, "mayAct" | "onAct"> {
+  readonly one: ServerView;
+}
+
+function Row({ one, mayAct, onAct }: RowProps) {
   const values = [
     one.latency_ms === null ? "–" : formatMillis(one.latency_ms),
     one.tenants,
@@ -44,8 +66,12 @@ function Row({ one, onAct }: { readonly one: ServerView; readonly onAct: (act: A
   return (
     <tr role="row">
       <th scope="row" role="rowheader">
-        <b>{one.id}</b>
-        <span class="version">{one.url}</span>
+        <b>
+          <Name text={one.id} />
+        </b>
+        <span class="version">
+          <Name text={one.url} />
+        </span>
         {one.region !== null && <span class="version">{one.region}</span>}
       </th>
       <td role="cell" class="state">
@@ -57,12 +83,14 @@ function Row({ one, onAct }: { readonly one: ServerView; readonly onAct: (act: A
           {values[place]}
         </Cell>
       ))}
-      <td role="cell" class="doing">
-        <div class="acts">
-          {one.drained ? act("undrain", "Undrain") : act("drain", "Drain")}
-          {act("check", "Check")}
-        </div>
-      </td>
+      {mayAct && (
+        <td role="cell" class="doing">
+          <div class="acts">
+            {one.drained ? act("undrain", "Undrain") : act("drain", "Drain")}
+            {act("check", "Check")}
+          </div>
+        </td>
+      )}
     </tr>
   );
 }

@@ -1,6 +1,9 @@
-// The tenants: read when the page opens, after a change and on demand, as there may be a hundred thousand.
+// The tenants, found by the server and shown in pages: there may be a hundred thousand.
 import { useEffect, useState } from "preact/hooks";
+import type { Address } from "../../api/page/address.ts";
 import { Failure } from "../../api/page/failure.tsx";
+import { wordsOf } from "../../api/page/frame.tsx";
+import { Name } from "../../api/page/name.tsx";
 import { Fault } from "../../core/fault.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { TenantView } from "../api/shapes.ts";
@@ -8,79 +11,173 @@ import type { Act } from "./act.ts";
 
 interface TenantsProps {
   readonly client: SlumClient;
-  /** Lower-case words that all have to occur. */
-  readonly words: readonly string[];
-  /** How many there are now; another number, or another `change`, reads them again. */
+  readonly filter: string;
+  readonly address: Address;
+  /** How many there are now, and how many without a server; other numbers, or another `change`, read the page again. */
   readonly total: number;
+  readonly unroutable: number;
   readonly change: number;
+  readonly mayAct: boolean;
   readonly onAct: (act: Act) => void;
 }
 
-const ROWS = 100;
+/** The word of the filter that finds those that no server takes. */
+export const UNROUTABLE = "unroutable";
+const ROWS = 50;
+const TYPED_MS = 200;
 
-export function Tenants({ client, words, total, change, onAct }: TenantsProps) {
-  const [tenants, setTenants] = useState<readonly TenantView[]>([]);
+interface Found {
+  readonly tenants: readonly TenantView[];
+  readonly total: number;
+}
+
+function useTenants({ client, filter, address, total, unroutable, change }: TenantsProps) {
+  const [found, setFound] = useState<Found>();
   const [fault, setFault] = useState<Fault>();
+  const page = Math.max(1, Number(address.of("page") ?? 1) || 1);
   useEffect(() => {
-    client.listTenants({}).then(
-      (found) => {
-        setTenants(found.tenants);
-        setFault(undefined);
-      },
-      (thrown) => setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown))),
-    );
-  }, [total, change]);
-  const found = tenants.filter((one) =>
-    words.every((word) => `${one.id} ${one.domain} ${one.server} ${one.service}`.includes(word)),
-  );
-  const more = found.length - ROWS;
+    const stop = new AbortController();
+    const words = wordsOf(filter);
+    const query = {
+      search: words.filter((word) => word !== UNROUTABLE).join(" "),
+      unroutable: words.includes(UNROUTABLE) ? ("true" as const) : ("false" as const),
+      offset: (page - 1) * ROWS,
+      limit: ROWS,
+    };
+    const read = () =>
+      client.listTenants({ query }, { signal: stop.signal }).then(
+        (answer) => {
+          setFound(answer);
+          setFault(undefined);
+        },
+        (thrown) => {
+          if (stop.signal.aborted) return;
+          setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown)));
+        },
+      );
+    const timer = setTimeout(read, TYPED_MS);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [filter, page, total, unroutable, change]);
+  return { found, fault, page };
+}
+
+export function Tenants(props: TenantsProps) {
+  const { filter, address, total, mayAct, onAct } = props;
+  const { found, fault, page } = useTenants(props);
+  const matching = found?.total ?? 0;
+  const pages = Math.max(1, Math.ceil(matching / ROWS));
+  const turn = (to: number) => address.go({ page: to === 1 ? undefined : String(to) });
   return (
     <section class="service" aria-labelledby="tenants">
       <header>
         <h2 id="tenants">Tenants</h2>
-        <span class="count">{words.length > 0 ? `${found.length} of ${total}` : total}</span>
+        <span class="count">{filter === "" ? total : `${matching} of ${total}`}</span>
+        {pages > 1 && (
+          <nav class="acts" aria-label="Pages of tenants">
+            <button type="button" disabled={page <= 1} onClick={() => turn(page - 1)}>
+              Previous
+            </button>
+            <span class="count">
+              page {page} of {pages}
+            </span>
+            <button type="button" disabled={page >= pages} onClick={() => turn(page + 1)}>
+              Next
+            </button>
+          </nav>
+        )}
       </header>
       <Failure fault={fault} />
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Tenant</th>
-            <th scope="col">Home</th>
-            <th scope="col">Served by</th>
-            <th scope="col">
-              <span class="hidden">What can be done</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {found.slice(0, ROWS).map((tenant) => (
-            <Row key={tenant.id} tenant={tenant} onAct={onAct} />
-          ))}
-        </tbody>
-      </table>
-      {more > 0 && <p class="wait">and {more} more: filter to find them</p>}
+      {found && matching === 0 && (
+        <p class="wait">
+          {filter === "" ? "none; add one: slum tenant add ID DOMAIN SERVER SERVICE" : "no tenant matches"}
+        </p>
+      )}
+      {found && matching > 0 && <Table tenants={found.tenants} mayAct={mayAct} onAct={onAct} />}
     </section>
   );
 }
 
-function Row({ tenant, onAct }: { readonly tenant: TenantView; readonly onAct: (act: Act) => void }) {
-  const { id, domain, server, service, instance, failover } = tenant;
+interface TableProps extends Pick<TenantsProps, "mayAct" | "onAct"> {
+  readonly tenants: readonly TenantView[];
+}
+
+function Table({ tenants, mayAct, onAct }: TableProps) {
+  return (
+    <table class="tenants">
+      <thead>
+        <tr>
+          {["Tenant", "Served by", "Home", "Serves"].map((heading) => (
+            <th key={heading} scope="col">
+              {heading}
+            </th>
+          ))}
+          {mayAct && (
+            <th scope="col">
+              <span class="hidden">What can be done</span>
+            </th>
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        {tenants.map((tenant) => (
+          <Row key={tenant.id} tenant={tenant} mayAct={mayAct} onAct={onAct} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+interface RowProps extends Pick<TenantsProps, "mayAct" | "onAct"> {
+  readonly tenant: TenantView;
+}
+
+function Row({ tenant, mayAct, onAct }: RowProps) {
+  const { id, domain, server, service, instance } = tenant;
   return (
     <tr>
       <th scope="row">
-        <b>{id}</b>
-        <span class="version">{domain}</span>
+        <b>
+          <Name text={id} />
+        </b>
+        <span class="version">
+          <Name text={domain} />
+        </span>
       </th>
       <td>
-        {server}
-        <span class="version">{failover === null ? "then any other" : ["then", ...failover].join(" ")}</span>
+        <ServedBy tenant={tenant} />
       </td>
-      <td>{instance === null ? service : `${service}:${instance}`}</td>
-      <td class="number">
-        <button type="button" aria-label={`Move ${id}`} onClick={() => onAct({ kind: "move", tenant })}>
-          Move…
-        </button>
+      <td>
+        <Name text={server} />
+        <span class="version">{afterHome(tenant)}</span>
       </td>
+      <td>
+        <Name text={instance === null ? service : `${service}:${instance}`} />
+      </td>
+      {mayAct && (
+        <td class="number">
+          <button type="button" aria-label={`Move ${id}`} onClick={() => onAct({ kind: "move", tenant })}>
+            Move…
+          </button>
+        </td>
+      )}
     </tr>
   );
+}
+
+function ServedBy({ tenant: { served_by: by, routable, server } }: { readonly tenant: TenantView }) {
+  if (by === null || !routable) return <span class="badge state-failed">no server is online</span>;
+  return (
+    <>
+      <Name text={by} />
+      {by !== server && <span class="badge warn">failover</span>}
+    </>
+  );
+}
+
+function afterHome({ failover }: TenantView): string {
+  if (failover === null) return "then any other";
+  return failover.length === 0 ? "and no other" : `then ${failover.join(", ")}`;
 }

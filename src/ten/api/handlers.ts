@@ -298,9 +298,9 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
       const split = view.foreseen(service, weights);
       return { ...splitOf(service), split, message, changed: false, undo: null };
     },
-    async logs({ query, principal }) {
+    async logs({ query, principal, signal }) {
       requireLogs(principal, query.service);
-      return { lines: await control.logs.tail(ownLogs(principal, query)) };
+      return { lines: await control.logs.tail(ownLogs(principal, query), signal) };
     },
     followLogs({ query, principal, signal }) {
       requireLogs(principal, query.service);
@@ -415,10 +415,10 @@ function absent({ service, id }: InstanceName): Fault {
 function ownLogs<Q extends { id?: string | undefined }>(
   caller: Principal,
   query: Q,
-): Q & { exact?: true; services?: readonly string[] } {
-  const { services } = caller;
-  if (caller.tenant === undefined) return { ...query, ...(services && { services }) };
+): Q & { exact?: true; services?: readonly string[]; principal: string } {
+  const { services, name: principal } = caller;
+  if (caller.tenant === undefined) return { ...query, principal, ...(services && { services }) };
   if (query.id !== undefined && query.id !== caller.tenant)
     throw new Fault("not_found", `there is no instance ${query.id}`);
-  return { ...query, id: caller.tenant, exact: true, ...(services && { services }) };
+  return { ...query, id: caller.tenant, exact: true, principal, ...(services && { services }) };
 }

@@ -242,6 +242,7 @@ export const logQuery = z.strictObject({
   search: z.string().max(1_000).optional(),
   level: z.enum(["stdout", "stderr"]).optional(),
   since: checked(parseSince).optional(),
+  until: checked(parseSince).optional(),
 }) satisfies z.ZodType<LogQuery>;
 
 export const instances = z.array(instance).min(1).max(1_000);

@@ -71,6 +71,9 @@ function format({ paint }: Output, event: EventView): string {
   const { at, kind, service, instance, detail, by, from, before, after } = event;
   const who = by === null ? "" : paint("yellow", from === null ? by : `${by} (${from})`);
   const change = before && after ? weightsText(before, after) : "";
-  const parts = [at, who, paint("cyan", kind), instance ?? service, detail, change];
-  return `${parts.filter((part) => part !== "").join("  ")}\n`;
+  // What was found out about a failure has many lines.
+  const [first = "", ...more] = detail.split("\n");
+  const parts = [at, who, paint("cyan", kind), instance ?? service, first, change];
+  const line = parts.filter((part) => part !== "").join("  ");
+  return `${[line, ...more.map((one) => `    ${paint("dim", one)}`)].join("\n")}\n`;
 }

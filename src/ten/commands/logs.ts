@@ -34,11 +34,12 @@ export default command({
       hint: "TIME",
       read: readSince,
     }),
+    until: option("Only lines that arrived before then", { hint: "TIME", read: readSince }),
     timestamps: flag("The time at which each line arrived, in UTC, before it", { letter: "t" }),
   },
   async run(context) {
     const { args, out, signal } = context;
-    const { subject, search, level, since } = args;
+    const { subject, search, level, since, until } = args;
     const query = {
       limit: args.limit,
       ...(subject && { service: subject.service }),
@@ -46,6 +47,7 @@ export default command({
       ...(search !== undefined && { search }),
       ...(level && { level }),
       ...(since !== undefined && { since }),
+      ...(until !== undefined && { until }),
     };
     const client = connect(context);
     // A version may have several.

@@ -1,8 +1,15 @@
 // What instances wrote: the last lines of their files in time order, and what is appended from then on.
 import { type InstanceName, instanceName } from "../../core/name.ts";
 import { type Since, startOf } from "../../core/since.ts";
-import { createLineFollower, type Line, type LineFollower, readTail } from "../../platform/logs/log-file.ts";
+import {
+  createLineFollower,
+  type Line,
+  type LineFollower,
+  readTail,
+  type Tail,
+} from "../../platform/logs/log-file.ts";
 import { createLogIndexer, type LogIndexer, readLogTimes } from "../../platform/logs/log-index.ts";
+import { createLogSearch, type LogSearch, type SearchedFile } from "../../platform/logs/log-search.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { type DataPaths, STREAMS, type Stream } from "../config/paths.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
@@ -30,18 +37,26 @@ export interface LogQuery {
   readonly search?: string | undefined;
   readonly level?: Stream | undefined;
   readonly since?: Since | undefined;
+  readonly until?: Since | undefined;
 }
 
 /** How much there was in each log, by its path. */
 export type Written = ReadonlyMap<string, number>;
 
-/** `exact`: an id is that of an instance and never a version. `after`: only lines that came after so much. */
-type Query = LogQuery & { readonly exact?: true; readonly after?: Written | undefined };
+/**
+ * `exact`: an id is that of an instance and never a version. `after`: only lines that came after so much. `principal`: who
+ * asks, for whom one search is made at a time.
+ */
+type Query = LogQuery & {
+  readonly exact?: true;
+  readonly after?: Written | undefined;
+  readonly principal?: string;
+};
 
 export interface Logs extends Disposable {
   /** The last lines that match, at most `limit`, in the order in which they arrived; those of one file in their order. */
-  tail(query: Query): Promise<LogLine[]>;
-  /** The same, then every further line that matches, of new instances too, until the signal fires. */
+  tail(query: Query, signal?: AbortSignal): Promise<LogLine[]>;
+  /** The same, then every further line that matches, of new instances too, until the signal fires; with `until` none. */
   follow(query: Query, signal: AbortSignal): AsyncIterable<LogLine>;
   /** What an instance has written so far. */
   written(instance: InstanceName): Written;
@@ -61,6 +76,14 @@ interface Dated {
   readonly line: LogLine;
 }
 
+/** The last lines of a file that were asked for, and where its first line without an end, `rest`, begins. */
+interface LastOf {
+  readonly file: LogFile;
+  readonly lines: readonly Dated[];
+  readonly end: number;
+  readonly rest: readonly Dated[];
+}
+
 /** A file that is followed; `size` is what it had when everything in it had been read. */
 interface Cursor {
   readonly follower: LineFollower;
@@ -75,6 +98,8 @@ export interface LogsParts {
   readonly registry: Registry;
   readonly paths: DataPaths;
   readonly clock: Clock;
+  /** The words that start this program, for searches beside it. */
+  readonly program: readonly string[];
 }
 
 export function createLogs(parts: LogsParts): Logs {
@@ -85,18 +110,19 @@ class InstanceLogs implements Logs {
   readonly #parts: LogsParts;
   readonly #indexer: LogIndexer;
   readonly #keeper: Disposable;
+  readonly #search: LogSearch;
 
   constructor(parts: LogsParts) {
     this.#parts = parts;
+    this.#search = createLogSearch(parts);
     this.#indexer = createLogIndexer(parts.clock);
     this.#keeper = createLogKeeper({ ...parts, indexer: this.#indexer });
   }
 
-  async tail(query: Query): Promise<LogLine[]> {
+  async tail(query: Query, signal?: AbortSignal): Promise<LogLine[]> {
     this.#requireSome(query);
     let found: Dated[] = [];
-    for (const file of this.#filesOf(query)) {
-      const { lines, rest } = await this.#lastOf(file, query);
+    for await (const { lines, rest } of this.#lastOf(this.#filesOf(query), query, signal)) {
       found.push(...lines, ...rest);
       if (found.length > BATCH_LINES) found = inOrder(found).slice(-query.limit);
     }
@@ -109,12 +135,12 @@ class InstanceLogs implements Logs {
     this.#requireSome(query);
     const cursors = new Map<string, Cursor>();
     const begun: Dated[] = [];
-    for (const file of this.#filesOf(query)) {
-      const { lines, end } = await this.#lastOf(file, query);
+    for await (const { file, lines, end } of this.#lastOf(this.#filesOf(query), query, signal)) {
       cursors.set(file.path, { follower: createLineFollower(file.path, end), size: -1 });
       begun.push(...lines);
     }
     yield* last(inOrder(begun), query.limit);
+    if (query.until) return;
     while (!signal.aborted) {
       const { grew, lines } = await this.#newsOf(query, cursors, startedAt);
       for (const { line } of inOrder(lines)) yield line;
@@ -169,16 +195,35 @@ class InstanceLogs implements Logs {
     if (this.#rowsOf(query).length === 0) this.#parts.registry.get(service, id);
   }
 
-  /** The last lines of one file that match, and where its first line without an end begins. */
-  async #lastOf(file: LogFile, query: Query): Promise<{ lines: Dated[]; end: number; rest: Dated[] }> {
-    this.#indexer.look(file.path);
-    const { limit, since, after } = query;
-    const times = since && readLogTimes(file.path);
-    const from = since && times ? times.since(this.#momentOf(since)) : (after?.get(file.path) ?? 0);
-    const tail = await readTail(file.path, { limit, from, matches: matching(query) });
+  /** The last lines of each file that match. What searches for text is done beside this process, all files at once. */
+  async *#lastOf(files: readonly LogFile[], query: Query, signal?: AbortSignal): AsyncGenerator<LastOf> {
+    const { limit, search, principal = "ten" } = query;
+    if (search === undefined || limit === 0) {
+      for (const file of files) {
+        const { path, from, to } = this.#rangeOf(file, query);
+        yield this.#lastLines(file, await readTail(path, { limit, from, to }));
+      }
+      return;
+    }
+    const ranges = files.map((file) => this.#rangeOf(file, query));
+    const tails = await this.#search.find(principal, { files: ranges, text: search, limit }, signal);
+    for (const [place, file] of files.entries()) {
+      const tail = tails[place];
+      if (tail) yield this.#lastLines(file, tail);
+    }
+  }
+
+  #rangeOf({ path }: LogFile, { since, until, after }: Query): SearchedFile {
+    this.#indexer.look(path);
+    const times = since || until ? readLogTimes(path) : undefined;
+    const from = since && times ? times.since(this.#momentOf(since)) : (after?.get(path) ?? 0);
+    return { path, from, ...(until && times && { to: times.until(this.#momentOf(until)) }) };
+  }
+
+  #lastLines(file: LogFile, tail: Tail): LastOf {
     const whole = tail.lines.filter((line) => line.end <= tail.end);
     const dated = this.#date(file, tail.lines);
-    return { lines: dated.slice(0, whole.length), end: tail.end, rest: dated.slice(whole.length) };
+    return { file, lines: dated.slice(0, whole.length), end: tail.end, rest: dated.slice(whole.length) };
   }
 
   #momentOf(since: Since): number {

@@ -73,6 +73,8 @@ export interface ControlParts {
   /** How many workers the proxy has. */
   readonly workers: number;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The words that start this program, for what it does beside itself; none: in itself. */
+  readonly program?: readonly string[];
   onTrouble(text: string): void;
 }
 
@@ -84,7 +86,7 @@ export function createControl(parts: ControlParts): Control {
   const listeners = createListeningPorts(clock);
   const routes = createRoutesInForce(onTrouble);
   const supervisor = createSupervisor({ ...parts, config, paths, listeners, routes });
-  const logs = createLogs({ registry, paths, clock });
+  const logs = createLogs({ registry, paths, clock, program: parts.program ?? [] });
   const deploying = createDeploysUnderWay();
 
   async function reread(): Promise<{ before: Config; after: Config }> {

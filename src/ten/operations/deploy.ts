@@ -1,5 +1,5 @@
 // A deploy: start the new version without traffic, wait until it is healthy, then give it traffic in one transaction.
-import { Fault } from "../../core/fault.ts";
+import { Fault, messageOf } from "../../core/fault.ts";
 import type { WishDocument, Wishes } from "../../core/judge/plan.ts";
 import { instanceName, parseLabel } from "../../core/name.ts";
 import { type Service, weightsOf } from "../../core/rollout.ts";
@@ -18,6 +18,7 @@ import type { Service as ConfiguredService } from "../config/service.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 import { BringUp, type BringUpParts } from "./bring-up.ts";
 import { type Context, configured } from "./context.ts";
+import { explainFailure } from "./diagnosis.ts";
 import { differencesBetween, staleKeys } from "./reload.ts";
 import { decideCanary, type Foreseen, foreseeRollout, giveFirstShare } from "./rollout/begin-rollout.ts";
 import type { RecentTraffic } from "./rollout/recent-traffic.ts";
@@ -98,7 +99,10 @@ export function createDeploys(parts: DeployParts): Deploys {
         const overtakenBy = others.slice(before);
         const note = overtakenBy.length > 0 ? `${overtakenBy.join(", ")} was deployed while it waited` : "";
         if (note !== "") progress("queued", `${name}: ${note}`);
-        const result = await run(parts, request, service, progress, signal);
+        const result = await run(parts, request, service, progress, signal).catch(async (thrown) => {
+          await noteFailure(context, request, thrown);
+          throw thrown;
+        });
         done.set(request.service, [...others, name]);
         return note === "" ? result : { ...result, message: `${result.message}; ${note}` };
       });
@@ -106,6 +110,19 @@ export function createDeploys(parts: DeployParts): Deploys {
     foresee: (service, version, wishes) =>
       foreseeRollout(parts.context, parts.recent, service, version, wishes),
   };
+}
+
+/** What was found out is kept with the event: whoever asks later was not there. */
+async function noteFailure(
+  { registry, onTrouble }: Context,
+  { service, id }: DeployRequest,
+  thrown: unknown,
+) {
+  if (!(thrown instanceof Fault) || thrown.code !== "unhealthy") return;
+  const detail = explainFailure(thrown);
+  await registry
+    .write((writer) => writer.event(service, id, "deploy.failed", detail))
+    .catch((error) => onTrouble(`the failed deploy of ${instanceName(service, id)}: ${messageOf(error)}`));
 }
 
 /** What the command line refuses as well; a request may come from anywhere. */

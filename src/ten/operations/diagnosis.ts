@@ -56,6 +56,22 @@ function causeOf(
   return listening.length > 0 ? "wrong_port" : "not_listening";
 }
 
+/** All that a failed deploy was found to be, one fact a line: for an event. */
+export function explainFailure({ message, hint, details = {} }: Fault): string {
+  const { last_check: check, last_exit: exit, listening, output } = details;
+  const ports = Array.isArray(listening) && listening.length > 0 ? listening.join(", ") : undefined;
+  return [
+    message,
+    hint,
+    typeof check === "string" ? `last check: ${check}` : undefined,
+    typeof exit === "string" ? `last exit: ${exit}` : undefined,
+    ports && `it listens on: ${ports}`,
+    ...(Array.isArray(output) && output.length > 0 ? ["its last output:", ...output.map(String)] : []),
+  ]
+    .filter((line) => line !== undefined)
+    .join("\n");
+}
+
 /** The fault that a failed deploy ends with; `reason` is what ran out, or why there is no process. */
 export function failedDeploy(name: string, reason: Fault, diagnosis: Diagnosis): Fault {
   const { cause, port, listening, lastExit, lastCheck, output } = diagnosis;

@@ -1,5 +1,5 @@
 // What the page can do, each the operation of a command: what it is called, what it asks, and how it is sent.
-import type { Outcome } from "../../api/page/frame.tsx";
+import type { Outcome } from "../../api/page/outcome.ts";
 import type { TenClient } from "../api/contract.ts";
 
 /** What somebody wants to do, before it is confirmed. */

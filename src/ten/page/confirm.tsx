@@ -2,8 +2,9 @@
 import { CommandLine } from "../../api/page/copy.tsx";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
-import type { Outcome } from "../../api/page/frame.tsx";
+import type { Outcome } from "../../api/page/outcome.ts";
 import type { TenClient } from "../api/contract.ts";
+import type { InstanceView } from "../api/shapes.ts";
 import { type Act, commandFor } from "./act.ts";
 import { RouteFields, WeightField } from "./fields.tsx";
 import { type Question, useQuestion } from "./question.ts";
@@ -13,6 +14,8 @@ interface ConfirmProps {
   readonly act: Act;
   readonly client: TenClient;
   readonly mayRelease: boolean;
+  /** As they are now, with what their requests led to. */
+  readonly instances: readonly InstanceView[];
   readonly onClose: () => void;
   readonly onDone: (outcome: Outcome) => void;
 }
@@ -27,7 +30,7 @@ const TITLES = {
   maintenance: "Maintenance of",
 } as const;
 
-export function Confirm({ onClose, ...asked }: ConfirmProps) {
+export function Confirm({ onClose, instances, ...asked }: ConfirmProps) {
   const { act } = asked;
   const question = useQuestion(asked);
   const name = "id" in act && act.kind !== "route" ? `${act.service}:${act.id}` : act.service;
@@ -41,6 +44,13 @@ export function Confirm({ onClose, ...asked }: ConfirmProps) {
         <Fields act={act} question={question} />
         <p>{explain(act)}</p>
         {question.lines && <SplitChange lines={question.lines} />}
+        <div aria-live="polite">
+          {warningsOf(act, question, instances).map((text) => (
+            <p key={text} class="warning">
+              {text}
+            </p>
+          ))}
+        </div>
         <Failure fault={question.fault} />
         {question.isForceable && <Force {...question} />}
         <footer>
@@ -55,6 +65,22 @@ export function Confirm({ onClose, ...asked }: ConfirmProps) {
       </form>
     </Dialog>
   );
+}
+
+/** What a person would want to know before it is done, and the server does not refuse. */
+function warningsOf(act: Act, { choice, lines }: Question, instances: readonly InstanceView[]): string[] {
+  const { service } = act;
+  const warnings: string[] = [];
+  const total = (side: "before" | "after") =>
+    (lines ?? []).reduce((sum, line) => sum + (line[side]?.share ?? 0), 0);
+  if (lines && total("before") > 0 && total("after") === 0)
+    warnings.push(`Then nothing of ${service} takes traffic: its visitors get 503 until something does.`);
+  const target = act.kind === "route" ? choice.to : act.kind === "weight" && choice.percent > 0 ? act.id : "";
+  const one = instances.find(({ id }) => id === `${service}:${target}`);
+  if (one && one.state !== "healthy") warnings.push(`${one.id} is ${one.state}: ${one.reason}`);
+  if (one && one.error_percent > 0)
+    warnings.push(`${one.id} fails ${one.error_percent} % of its requests now.`);
+  return warnings;
 }
 
 function Fields({ act, question }: { readonly act: Act; readonly question: Question }) {

@@ -1,13 +1,19 @@
 // The page itself: all services with their splits and instances, what happened, and the dialogs that act.
+
 import { useState } from "preact/hooks";
-import { Events, Frame, type Outcome, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
+import { type Address, useAddress } from "../../api/page/address.ts";
+import { Events } from "../../api/page/events.tsx";
+import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
+import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
 import type { TenClient } from "../api/contract.ts";
+import type { InstanceView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
-import { Detail } from "./detail.tsx";
+import { Detail, ServiceLog } from "./detail.tsx";
 import { type EventView, type Instances, useTen } from "./live.ts";
 import { Service } from "./service.tsx";
+import { undoOf } from "./undo.ts";
 
 interface DashboardProps {
   readonly visitor: Visitor;
@@ -20,45 +26,72 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
   const mayRelease = scope === "admin" || scope === "deploy";
   const seesEvents = scope !== "tenant";
   const live = useTen(client, seesEvents);
-  const [filter, setFilter] = useState("");
-  const [openId, setOpenId] = useState<string>();
+  const address = useAddress();
   const [act, setAct] = useState<Act>();
   const said = useOutcomes();
-  const open = live.seen?.instances.find(({ id }) => id === openId);
   const done = (outcome: Outcome) => {
     setAct(undefined);
     said.add(outcome);
     live.refresh();
   };
-  const notes = <Outcomes {...said} />;
-  const frame = {
-    name: "ten",
-    filters: "services, instances, versions, states",
-    filter,
-    product,
-    live,
-    onLeave,
-  };
+  const instances = live.seen?.instances ?? [];
+  const open = instances.find(({ id }) => id === address.of("open"));
+  const service = open ? undefined : address.of("log");
+  const isCovered = open !== undefined || service !== undefined;
+  const undo = (command: string) => (mayRelease ? undoOf(client, command) : undefined);
+  const notes = <Outcomes {...said} add={done} fault={live.fault} undo={undo} />;
+  const close = () => address.go({ open: undefined, log: undefined, ...NO_LOG });
   const common = { client, mayRelease, onAct: setAct };
   return (
     <>
       <Frame
-        {...frame}
+        name="ten"
+        filters="services, instances, versions, states"
+        filter={address.of("filter") ?? ""}
+        onFilter={(filter) => address.go({ filter }, "replace")}
+        trouble={troubleOf(instances)}
+        product={product}
+        live={live}
         who={principal.name}
-        onFilter={setFilter}
+        onLeave={onLeave}
         events={seesEvents ? <Events events={live.events} subject={subjectOf} /> : null}
       >
-        {!open && notes}
-        {live.seen && <Services seen={live.seen} filter={filter} onOpen={setOpenId} {...common} />}
+        {!isCovered && notes}
+        {live.seen && <Services seen={live.seen} address={address} {...common} />}
       </Frame>
       {open && (
-        <Detail one={open} mayAct={scope !== "read"} onClose={() => setOpenId(undefined)} {...common}>
+        <Detail one={open} address={address} mayAct={scope !== "read"} onClose={close} {...common}>
           {notes}
         </Detail>
       )}
-      {act && <Confirm act={act} onClose={() => setAct(undefined)} onDone={done} {...common} />}
+      {service !== undefined && (
+        <ServiceLog service={service} client={client} address={address} onClose={close}>
+          {notes}
+        </ServiceLog>
+      )}
+      {act && (
+        <Confirm
+          act={act}
+          instances={instances}
+          onClose={() => setAct(undefined)}
+          onDone={done}
+          {...common}
+        />
+      )}
     </>
   );
+}
+
+/** What a log view keeps in the address. */
+const NO_LOG = { search: undefined, stream: undefined, time: undefined, until: undefined };
+
+function troubleOf(instances: readonly InstanceView[]) {
+  const count = (state: InstanceView["state"]) => instances.filter((one) => one.state === state).length;
+  return (["failed", "unhealthy"] as const).map((state) => ({
+    count: count(state),
+    word: state,
+    filter: state,
+  }));
 }
 
 function subjectOf({ service, instance }: EventView): string {
@@ -67,14 +100,13 @@ function subjectOf({ service, instance }: EventView): string {
 
 interface ServicesProps {
   readonly seen: Instances;
-  readonly filter: string;
+  readonly address: Address;
   readonly mayRelease: boolean;
   readonly onAct: (act: Act) => void;
-  readonly onOpen: (id: string) => void;
 }
 
-function Services({ seen, filter, ...rest }: ServicesProps) {
-  const words = wordsOf(filter);
+function Services({ seen, address, ...rest }: ServicesProps) {
+  const words = wordsOf(address.of("filter") ?? "");
   const found = seen.instances.filter(({ id, version, state }) =>
     words.every((word) => `${id} ${version} ${state}`.includes(word)),
   );
@@ -93,16 +125,28 @@ function Services({ seen, filter, ...rest }: ServicesProps) {
     );
   return (
     <>
-      {[...services].sort().map(([name, instances]) => (
+      {troubledFirst([...services]).map(([name, instances]) => (
         <Service
           key={name}
           name={name}
           instances={instances}
           maintenance={since.get(name)}
           change={changes.get(name)}
+          onOpen={(id) => address.go({ open: id, log: undefined })}
+          onLog={() => address.go({ log: name, open: undefined })}
           {...rest}
         />
       ))}
     </>
   );
+}
+
+/** By how bad it is, then by name. */
+function troubledFirst(services: readonly [string, InstanceView[]][]): [string, InstanceView[]][] {
+  return services.toSorted(([a, those], [b, these]) => rank(these) - rank(those) || a.localeCompare(b));
+}
+
+function rank(instances: readonly InstanceView[]): number {
+  const is = (state: InstanceView["state"]) => instances.some((one) => one.state === state);
+  return is("failed") ? 2 : is("unhealthy") ? 1 : 0;
 }

@@ -1,5 +1,6 @@
-// One instance: every fact about it, what can be done with it, and its log.
+// What opens beside the page: one instance with every fact about it and its log, or the log of a whole service.
 import type { ComponentChildren } from "preact";
+import type { Address } from "../../api/page/address.ts";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -12,6 +13,7 @@ import { State } from "./service.tsx";
 interface DetailProps {
   readonly one: InstanceView;
   readonly client: TenClient;
+  readonly address: Address;
   readonly mayRelease: boolean;
   /** Whether it may be started and stopped. */
   readonly mayAct: boolean;
@@ -21,7 +23,7 @@ interface DetailProps {
   readonly children: ComponentChildren;
 }
 
-export function Detail({ one, client, mayRelease, mayAct, onAct, onClose, children }: DetailProps) {
+export function Detail({ one, client, address, mayRelease, mayAct, onAct, onClose, children }: DetailProps) {
   const { service } = one;
   const id = labelOf(one.id);
   const isStopped = one.state === "stopped";
@@ -32,7 +34,6 @@ export function Detail({ one, client, mayRelease, mayAct, onAct, onClose, childr
   );
   return (
     <Dialog title={one.id} shape="drawer" onClose={onClose}>
-      {children}
       <div class="acts">
         {mayRelease && !isStopped && act("weight", "Weight…")}
         {mayRelease && !isStopped && act("route", "Route to it…")}
@@ -40,7 +41,21 @@ export function Detail({ one, client, mayRelease, mayAct, onAct, onClose, childr
         {mayAct && !isStopped && act("stop", "Stop…")}
       </div>
       <dl class="facts">{facts(one).map(([name, value]) => fact(name, value))}</dl>
-      <LogView key={one.id} client={client} service={service} id={id} />
+      <LogView key={one.id} client={client} service={service} id={id} address={address} />
+      {children}
+    </Dialog>
+  );
+}
+
+interface ServiceLogProps extends Pick<DetailProps, "client" | "address" | "onClose" | "children"> {
+  readonly service: string;
+}
+
+export function ServiceLog({ service, client, address, onClose, children }: ServiceLogProps) {
+  return (
+    <Dialog title={`Log of ${service}`} shape="drawer" onClose={onClose}>
+      <LogView key={service} client={client} service={service} address={address} />
+      {children}
     </Dialog>
   );
 }

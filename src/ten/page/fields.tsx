@@ -70,11 +70,15 @@ export function RouteFields({ split, from, to, onChange }: RouteProps) {
       </select>
       <label for={toId}>To</label>
       <select id={toId} value={to} required onChange={(event) => onChange({ to: event.currentTarget.value })}>
-        {ids.map((id) => (
-          <option key={id} value={id} disabled={id === from}>
-            {id}
-          </option>
-        ))}
+        {to === "" && <option value="">choose one</option>}
+        {split.map(({ id: name, state, share }) => {
+          const id = labelOf(name);
+          return (
+            <option key={id} value={id} disabled={id === from}>
+              {id} ({state}, {share} %)
+            </option>
+          );
+        })}
       </select>
     </fieldset>
   );

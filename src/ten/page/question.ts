@@ -1,6 +1,6 @@
 // What a dialog asks before a change: the choice so far, what it would lead to, and what came of it.
 import { useEffect, useState } from "preact/hooks";
-import type { Outcome } from "../../api/page/frame.tsx";
+import type { Outcome } from "../../api/page/outcome.ts";
 import { Fault } from "../../core/fault.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { SplitView } from "../api/shapes.ts";
@@ -94,8 +94,8 @@ function firstChoice(act: Act, split: SplitView): Choice {
     return { ...NO_CHOICE, percent: share };
   }
   if (act.kind !== "route") return NO_CHOICE;
-  // Nearly always one routes to what is new and has nothing yet.
-  const newest = split.findLast(({ share }) => share === 0) ?? split.at(-1);
+  // Nearly always one routes to what is new, well, and has nothing yet; where there is none of these, nobody guesses.
+  const newest = split.findLast(({ share, state }) => share === 0 && state === "healthy");
   return { ...NO_CHOICE, to: act.id ?? newest?.id.slice(act.service.length + 1) ?? "" };
 }
 

@@ -1,6 +1,7 @@
 // One service: its split, what can be done with it, and its instances.
 import { useState } from "preact/hooks";
 import { Cards, Cell } from "../../api/page/cards.tsx";
+import { Name } from "../../api/page/name.tsx";
 import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
 import type { InstanceView, LastChange } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -16,12 +17,14 @@ interface ServiceProps {
   readonly mayRelease: boolean;
   readonly onAct: (act: Act) => void;
   readonly onOpen: (id: string) => void;
+  readonly onLog: () => void;
 }
 
 /** More rows than that are asked for: nobody reads a thousand. */
 const ROWS = 100;
 
-export function Service({ name, instances, maintenance, change, mayRelease, onAct, onOpen }: ServiceProps) {
+export function Service({ name, instances, maintenance, change, mayRelease, ...on }: ServiceProps) {
+  const { onAct, onOpen, onLog } = on;
   const [isWhole, setWhole] = useState(false);
   const [hasStopped, setStopped] = useState(false);
   const versions = versionShares(instances);
@@ -45,19 +48,24 @@ export function Service({ name, instances, maintenance, change, mayRelease, onAc
           </span>
         )}
         <span class="count">{running.length === 1 ? "1 instance" : `${running.length} instances`}</span>
-        {mayRelease && (
-          <div class="acts">
-            <button type="button" onClick={() => onAct({ kind: "route", service: name })}>
-              Route…
-            </button>
-            <button type="button" onClick={() => onAct({ kind: "rollback", service: name })}>
-              Roll back…
-            </button>
-            <button type="button" onClick={() => onAct({ kind: "maintenance", service: name, on: !isOn })}>
-              {isOn ? "End maintenance…" : "Maintenance…"}
-            </button>
-          </div>
-        )}
+        <div class="acts">
+          {mayRelease && (
+            <>
+              <button type="button" onClick={() => onAct({ kind: "route", service: name })}>
+                Route…
+              </button>
+              <button type="button" onClick={() => onAct({ kind: "rollback", service: name })}>
+                Roll back…
+              </button>
+              <button type="button" onClick={() => onAct({ kind: "maintenance", service: name, on: !isOn })}>
+                {isOn ? "End maintenance…" : "Maintenance…"}
+              </button>
+            </>
+          )}
+          <button type="button" onClick={onLog} aria-label={`Log of all instances of ${name}`}>
+            Log
+          </button>
+        </div>
       </header>
       <SplitBar versions={versions} />
       {shown.length > 0 && (
@@ -120,9 +128,13 @@ function Row({ one, colour, mayRelease, onAct, onOpen }: RowProps) {
           aria-label={`${one.id}, details and log`}
         >
           <i class={colour} />
-          {label}
+          <Name text={label} />
         </button>
-        {one.version !== label && <span class="version">{one.version}</span>}
+        {one.version !== label && (
+          <span class="version">
+            <Name text={one.version} />
+          </span>
+        )}
       </th>
       <td role="cell" class="state">
         <State state={one.state} />

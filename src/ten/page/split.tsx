@@ -47,7 +47,9 @@ export function SplitChange({ lines }: { readonly lines: readonly Line[] }) {
           <th scope="col">Instance</th>
           <th scope="col">Now</th>
           <th scope="col">Then</th>
-          <th scope="col" />
+          <th scope="col">
+            <span class="hidden">Share then</span>
+          </th>
         </tr>
       </thead>
       <tbody>

@@ -1,0 +1,56 @@
+// What happened, newest first; repeats are folded, and what has several lines is opened on demand.
+import { type Foldable, type Folded, foldRepeats } from "./fold.ts";
+import type { Numbered } from "./live.ts";
+
+interface EventsProps<E> {
+  /** Newest first. */
+  readonly events: readonly E[];
+  /** Whom it is about. */
+  readonly subject: (event: E) => string;
+}
+
+interface Happened extends Numbered, Foldable {}
+
+export function Events<E extends Happened>({ events, subject }: EventsProps<E>) {
+  return (
+    <section class="events" aria-labelledby="events">
+      <h2 id="events">Events</h2>
+      {events.length === 0 && <p class="wait">nothing happened yet</p>}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keys scroll it */}
+      <ol tabIndex={0} aria-labelledby="events">
+        {foldRepeats(events, subject).map((one) => (
+          <Entry key={one.event.seq} one={one} subject={subject(one.event)} />
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function Entry<E extends Happened>({ one, subject }: { readonly one: Folded<E>; readonly subject: string }) {
+  const { event, count, since } = one;
+  const [first = "", ...more] = event.detail.split("\n");
+  return (
+    <li class={isBad(event.kind) ? "bad" : ""}>
+      <time dateTime={event.at} title={new Date(event.at).toLocaleString()}>
+        {new Date(event.at).toLocaleTimeString()}
+      </time>
+      <b>{subject}</b> <span class="kind">{event.kind}</span> <bdi>{first}</bdi>
+      {event.by !== null && <span class="by"> by {event.by}</span>}
+      {count > 1 && (
+        <span class="badge" title={`since ${new Date(since).toLocaleString()}`}>
+          {count} times since {new Date(since).toLocaleTimeString()}
+        </span>
+      )}
+      {more.length > 0 && (
+        <details>
+          <summary>{more.length} more lines</summary>
+          <pre>{more.join("\n")}</pre>
+        </details>
+      )}
+    </li>
+  );
+}
+
+function isBad(kind: string): boolean {
+  return /fail|offline|down|unroutable|rolled_back|refused/.test(kind);
+}
