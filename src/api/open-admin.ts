@@ -6,7 +6,7 @@ import { clientAddress } from "../core/trusted-proxies.ts";
 import type { Log } from "../platform/log.ts";
 import { claimSocket } from "../platform/net/unix-socket.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import { createAccess, dashboardAt, type Limits } from "./access.ts";
+import { createAccess, dashboardAt } from "./access.ts";
 import type { Acting } from "./acting.ts";
 import { createBrowser, type PageFile } from "./browser.ts";
 import { type AdminAddress, listenAdmin } from "./listen.ts";
@@ -47,7 +47,7 @@ export interface AdminOptions<C extends Contract> {
 }
 
 /** What the proxy says of a request for an own host. */
-export interface OwnRequest extends Limits {
+export interface OwnRequest {
   readonly peer: string;
   readonly peerTrusted: boolean;
 }
@@ -101,7 +101,7 @@ export function openAdmin<const C extends Contract>(options: AdminOptions<C>): A
     clock,
   });
   return {
-    async own(request, { peer, peerTrusted: trusted, ...limits }) {
+    async own(request, { peer, peerTrusted: trusted }) {
       try {
         requireReach(options.reach(), request, { peer, trusted, ownNames });
       } catch (thrown) {
@@ -109,7 +109,7 @@ export function openAdmin<const C extends Contract>(options: AdminOptions<C>): A
         return Response.json(thrown.toJson(), { status: thrown.status });
       }
       const address = clientAddress(peer, request.headers.get("x-forwarded-for"), options.isTrusted);
-      return api.fetch(request, { door: "network", address, trusted }, limits);
+      return api.fetch(request, { door: "network", address, trusted });
     },
     async listen(socket, address) {
       await using opened = new AsyncDisposableStack();

@@ -20,12 +20,8 @@ const ANSWERS = {
   bad_request: {
     status: 400,
     code: "bad_request",
-    message: "The request has a character that HTTP forbids",
-  },
-  unread_body: {
-    status: 400,
-    code: "unread_body",
-    message: "A GET or HEAD request with a body cannot be forwarded",
+    message: "This is no request that HTTP allows",
+    endsConnection: true,
   },
   unknown_host: {
     status: 404,
@@ -49,6 +45,43 @@ const ANSWERS = {
     status: 408,
     code: "body_timeout",
     message: "The body of the request did not arrive in time",
+    endsConnection: true,
+  },
+  late_head: {
+    status: 408,
+    code: "head_timeout",
+    message: "The head of the request did not arrive in time",
+    endsConnection: true,
+  },
+  expectation: {
+    status: 417,
+    code: "expectation_failed",
+    message: "The expectation of this request cannot be met",
+    endsConnection: true,
+  },
+  too_many_requests: {
+    status: 429,
+    code: "too_many_requests",
+    message: "Too many requests of this client are open at once",
+    untouched: "nothing_routable",
+    retryAfterSecs: 1,
+  },
+  long_head: {
+    status: 431,
+    code: "head_too_large",
+    message: "The head of the request is larger than 64 KB, or has more than 200 fields",
+    endsConnection: true,
+  },
+  coding: {
+    status: 501,
+    code: "unknown_coding",
+    message: "The transfer coding of this request is not known here",
+    endsConnection: true,
+  },
+  version: {
+    status: 505,
+    code: "version",
+    message: "Only HTTP/1.0 and HTTP/1.1 are spoken here",
     endsConnection: true,
   },
   too_large: {
@@ -111,34 +144,46 @@ const ANSWERS = {
 
 export type AnswerName = keyof typeof ANSWERS;
 
+/** An answer of our own, ready to be written. */
+export interface OwnAnswer {
+  readonly status: number;
+  readonly fields: readonly (readonly [name: string, value: string])[];
+  readonly body: string | Uint8Array;
+  /** The rest of the request may still come, and nobody wants it. */
+  readonly endsConnection: boolean;
+}
+
 /**
  * An own answer, as JSON when the client prefers that. `errorField` names the field that carries `untouched`; undefined
  * when a byte has reached a target after all. `page` is the operator's own HTML, for 502, 503 and 504 to browsers.
  */
 export function ownAnswer(
   name: AnswerName,
-  accept: string | null,
+  accept: string | undefined,
   errorField: string | undefined,
   page?: string | undefined,
-): Response {
+): OwnAnswer {
   const { status, code, message, untouched, retryAfterSecs, allow, endsConnection }: Answer = ANSWERS[name];
   const form = page !== undefined && PAGED.has(status) && takesHtml(accept) ? "html" : plainFormOf(accept);
-  const headers = new Headers({ "content-type": TYPES[form], "cache-control": "no-store" });
-  if (untouched !== undefined && errorField !== undefined) headers.set(errorField, untouched);
-  if (retryAfterSecs !== undefined) headers.set("retry-after", String(retryAfterSecs));
-  if (allow !== undefined) headers.set("allow", allow);
-  if (endsConnection) headers.set("connection", "close");
+  const fields: [string, string][] = [
+    ["Content-Type", TYPES[form]],
+    ["Cache-Control", "no-store"],
+  ];
+  if (untouched !== undefined && errorField !== undefined) fields.push([errorField, untouched]);
+  if (retryAfterSecs !== undefined) fields.push(["Retry-After", String(retryAfterSecs)]);
+  if (allow !== undefined) fields.push(["Allow", allow]);
   const bodies = {
     html: () => page ?? "",
     json: () => `${JSON.stringify({ error: { code, message } })}\n`,
     text: () => `${message}\n`,
   };
-  return new Response(bodies[form](), { status, headers });
+  return { status, fields, body: bodies[form](), endsConnection: endsConnection === true };
 }
 
-/** The visitor has left: nobody reads this. */
-export function goneAnswer(): Response {
-  return new Response(null, { status: 499 });
+/** The same for a server of Bun's. */
+export function ownResponse(name: AnswerName): Response {
+  const { status, fields, body } = ownAnswer(name, undefined, undefined);
+  return new Response(body as string, { status, headers: fields.map(([field, value]) => [field, value]) });
 }
 
 const TYPES = {
@@ -151,17 +196,17 @@ const TYPES = {
 const PAGED: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /** JSON is asked for by name, and no text before it. */
-function plainFormOf(accept: string | null): "json" | "text" {
-  if (accept === null) return "text";
+function plainFormOf(accept: string | undefined): "json" | "text" {
+  if (accept === undefined) return "text";
   const json = accept.search(/application\/(?:[a-z0-9.+-]+\+)?json/i);
   const text = accept.search(/text\//i);
   return json >= 0 && (text < 0 || json < text) ? "json" : "text";
 }
 
 /** HTML is asked for by name, as browsers do for pages and for nothing else. */
-function takesHtml(accept: string | null): boolean {
+function takesHtml(accept: string | undefined): boolean {
   return (
-    accept !== null &&
+    accept !== undefined &&
     plainFormOf(accept) !== "json" &&
     /text\/html(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(accept)
   );

@@ -63,10 +63,8 @@ export interface Wanted {
 export interface OwnInfo {
   readonly peer: string;
   readonly peerTrusted: boolean;
-  /** Exempts the connection from the idle limit of 120 s: for answers that take their time, and for those that stream. */
-  holdOpen(): void;
-  /** Sets that limit again. */
-  letIdle(): void;
+  /** Whether it came over TLS that ended with us. */
+  readonly isTls: boolean;
 }
 
 /** What the plane asks of the program that runs it. None of these may throw. */
@@ -84,6 +82,14 @@ export interface ProgramHooks {
   onDefect?(error: Error): void;
 }
 
+export interface OwnElsewhere {
+  /** The path of its socket. */
+  readonly socket: string;
+  /** Whether nobody answers there right now. */
+  isAway(): boolean;
+  away(request: Request, info: OwnInfo): Response | Promise<Response>;
+}
+
 export interface DataPlaneOptions {
   readonly host: string;
   /** 0 = any free one. */
@@ -98,6 +104,14 @@ export interface DataPlaneOptions {
   readonly adminHost?: string;
   /** Networks whose peers may say for whom they ask. */
   readonly trustedProxies: readonly string[];
+  /** A private directory, for the socket where `own` is asked; one is made for it unless given. */
+  readonly directory?: string;
+  /** Where another process answers for the own hosts, and who does while that is away: instead of `hooks.own`. */
+  readonly ownElsewhere?: OwnElsewhere;
+  /** A listening socket that is open already and stays its owner's: instead of listening at `host` and `port`, which it has. */
+  readonly listenerFd?: number;
+  /** The least that a body of a request may bring, in bytes a second after 5 s; 240 unless given, 0: none. */
+  readonly minBodyRate?: number;
   /** Networks whose peers may see targets that have no traffic yet; none unless given. */
   readonly directFrom?: readonly string[];
   readonly fields: ProductFields;

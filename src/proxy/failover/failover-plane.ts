@@ -1,26 +1,22 @@
 // The data plane of a program that sends whole domains to servers elsewhere: one listener, and no table to publish.
-import { type Field, readFields, requestFields } from "../../core/forwarding-headers.ts";
+import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts";
 import type { Route } from "../../core/route.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { Drained, OwnInfo, ProductFields } from "../data-plane.ts";
-import { RequestState } from "../forward/choose-target.ts";
-import { createHttpTransport } from "../forward/http-transport.ts";
 import { createInFlight } from "../forward/in-flight.ts";
-import { hasLostBody } from "../forward/request-body.ts";
-import { createUpgrades, isUpgrade } from "../forward/websocket.ts";
-import { pathOf, remembered } from "../front/handler.ts";
-import { createListener, type Listener } from "../front/listener.ts";
-import { createRequestIds } from "../front/request-id.ts";
-import type { Origin, Upstream } from "../http-client.ts";
+import type { RequestState } from "../forward/request-state.ts";
+import { createTries, sendAway } from "../forward/tries.ts";
+import type { ClientConnection } from "../front/client-connection.ts";
+import { createDress, hostOf, remembered } from "../front/handler.ts";
+import { MIN_BODY_RATE } from "../front/in-process.ts";
+import { createListener } from "../front/listener.ts";
+import { OwnHosts, openPrivateDoor } from "../front/own-hosts.ts";
+import type { Origin } from "../http-client.ts";
 import type { TargetTraffic } from "../traffic-counters.ts";
-import {
-  createFailover,
-  type FailoverHooks,
-  type FailoverRequest,
-  type FailoverTransport,
-} from "./failover.ts";
+import type { PooledUpstream } from "../upstream/upstream.ts";
+import { Failover, type FailoverHooks, type FailoverRequest, Trip } from "./failover.ts";
 
 /** Whose a host is: a journey's, the program's own, or nobody's. */
 export type Candidates = FailoverRequest | "own" | "unknown" | "bad_host";
@@ -39,11 +35,17 @@ export interface FailoverPlaneOptions {
   readonly requestTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
   readonly clock: Clock;
+  /** A private directory, for the socket where `own` is asked; one is made for it unless given. */
+  readonly directory?: string;
+  /** The least that a body of a request may bring, in bytes a second after 5 s; 240 unless given. */
+  readonly minBodyRate?: number;
   readonly hooks: FailoverHooks & {
     /** Decides by the Host header as it came; costs the same however many hosts there are. */
     find(host: string | undefined): Candidates;
     /** Answers a request for one of the own hosts. */
     own(request: Request, info: OwnInfo): Response | Promise<Response>;
+    /** Something threw that should not have. */
+    onDefect?(error: Error): void;
   };
 }
 
@@ -61,75 +63,64 @@ export interface FailoverPlane extends AsyncDisposable {
 }
 
 /** Listens at once. Owns and disposes the upstream client. Throws what listening throws. */
-export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Upstream): FailoverPlane {
-  const { clock, fields, hooks, overwritten } = options;
+export function createFailoverPlane(options: FailoverPlaneOptions, upstream: PooledUpstream): FailoverPlane {
+  const { clock, fields, hooks } = options;
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const inFlight = createInFlight(clock);
-  const endsConnection = ({ said }: RequestState) => listener.endsConnection(said.connection);
-  const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
-  const http: FailoverTransport = createHttpTransport({
-    clock,
-    upstream,
-    fields,
-    hooks,
-    endsConnection,
-    setIdleLimit,
-  });
-  const upgrades = createUpgrades({
-    clock,
-    fields,
-    hooks,
-    upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
-  });
-  const relay = createFailover({ ...options, inFlight, endsConnection, setIdleLimit });
-  const newId = createRequestIds();
+  const tries = createTries({ clock, upstream, hooks, fields, marker: options.refusalField });
+  const onDefect = (error: Error) => hooks.onDefect?.(error);
+  const relay = new Failover({ inFlight, clock, hooks, fields, tries, onDefect });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
+  const dress = createDress({ viaName, isTrusted, isRelay: true });
   const route = routeOf(options);
-  const listener = createListener({
-    ...options,
-    reusePort: false,
-    handle,
-    onError: () => refuse("internal"),
-  });
+  const overwritten = [...options.overwritten];
+  const forStrangers: RequestRules = { selector: undefined, overwritten, claims: "none" };
+  const forTrusted: RequestRules = { selector: undefined, overwritten, claims: "ours" };
+  const door = openPrivateDoor(options.directory, { own: hooks.own, onDefect });
+  const own = new OwnHosts({ tries, clock, socket: door.socket });
+  const listener = listen();
 
-  function refuse(name: AnswerName, request?: Request): Response {
-    return ownAnswer(name, request?.headers.get("accept") ?? null, fields.error);
+  function listen() {
+    try {
+      return createListener({
+        listening: { host: options.host, port: options.port, reusePort: false },
+        clock,
+        minBodyRate: options.minBodyRate ?? MIN_BODY_RATE,
+        isTrusted,
+        rulesFor: ({ peerTrusted }) => (peerTrusted ? forTrusted : forStrangers),
+        handle,
+        onDefect,
+      });
+    } catch (thrown) {
+      void door.close();
+      throw thrown;
+    }
   }
 
-  function handle(request: Request, { addressOf }: Listener): Response | Promise<Response | undefined> {
-    const { method } = request;
-    if (method === "CONNECT" || method === "TRACE") return refuse("method", request);
-    const said = readFields(request.headers, undefined);
-    const found = hooks.find(said.host);
-    const peer = addressOf(request);
-    const peerTrusted = isTrusted(peer);
+  function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
+    client.answer(ownAnswer(name, head.field("accept"), fields.error), "");
+  }
+
+  function handle(client: ClientConnection, head: RequestHead): RequestState | undefined {
+    const { method } = head;
+    if (method === "CONNECT" || method === "TRACE") return refuse(client, head, "method");
+    const host = hostOf(client, head);
+    const found = head.bytes[head.targetStart] === 42 ? "own" : hooks.find(host);
     // What has been relayed once is not for us: a server of ours leads here.
-    if (found === "own" && said.via?.includes(viaName)) return refuse("loop", request);
-    if (found === "own")
-      return hooks.own(request, {
-        peer,
-        peerTrusted,
-        holdOpen: () => setIdleLimit(request, false),
-        letIdle: () => setIdleLimit(request, true),
-      });
-    if (found === "unknown") return refuse("unknown_host", request);
-    if (found === "bad_host") return refuse("bad_host", request);
-    if (hasLostBody(method, said)) return refuse("unread_body", request);
-    const base = requestFields(said, { peer, peerTrusted, scheme: "http", viaName, newId });
-    if (base === undefined) return refuse("loop", request);
-    const path = pathOf(request.url);
-    const visit = new RequestState(request, method, path, said, NO_FIELDS, peer, route, undefined);
-    const kept = base.filter(([name]) => name !== "x-forwarded-host" && !overwritten.has(name));
-    // Every stop has a Host of its own: only this says which one the visitor asked for.
-    kept.push(["x-forwarded-host", said.host ?? ""]);
-    return relay.relay(visit, found, kept, isUpgrade(visit) ? upgrades.carrier : http);
+    if (found === "own" && head.text("via", head.via)?.includes(viaName)) return refuse(client, head, "loop");
+    if (found === "own") return own.take(client, head);
+    if (found === "unknown") return refuse(client, head, "unknown_host");
+    if (found === "bad_host") return refuse(client, head, "bad_host");
+    const facts = dress(client, head, host, relay);
+    return facts === undefined ? refuse(client, head, "loop") : new Trip(client, head, facts, route, found);
   }
 
   async function close(deadlineMs: number): Promise<void> {
-    void upgrades.sendAway(undefined, deadlineMs / 2);
+    void sendAway(tries, undefined, deadlineMs);
     await listener.close(deadlineMs);
     relay[Symbol.dispose]();
     await upstream[Symbol.asyncDispose]();
+    await door.close();
   }
 
   return {
@@ -142,17 +133,15 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Ups
       relay.retain(ids);
       upstream.retain([...origins.values()]);
     },
-    cut: relay.cut,
+    cut: (targetId) => relay.cut(targetId),
     async drain(targetId, deadlineMs) {
-      void upgrades.sendAway(targetId, deadlineMs / 2);
+      void sendAway(tries, targetId, deadlineMs);
       return { left: await inFlight.of(targetId).drained(deadlineMs) };
     },
     close,
     [Symbol.asyncDispose]: () => close(0),
   };
 }
-
-const NO_FIELDS: readonly Field[] = [];
 
 /** How long things may take is all that a relay needs of a route. */
 function routeOf({ requestTimeoutMs, streamIdleTimeoutMs }: FailoverPlaneOptions): Route {

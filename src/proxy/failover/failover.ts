@@ -1,22 +1,25 @@
 // Takes a request to the first of several servers that delivers it: each in its turn, and under names of its own.
-import type { Field } from "../../core/forwarding-headers.ts";
-import type { Target } from "../../core/route.ts";
+import { messageOf } from "../../core/fault.ts";
+import type { AnswerHead } from "../../core/http1/answer-head.ts";
+import type { RequestHead } from "../../core/http1/request-head.ts";
+import type { Route, Target } from "../../core/route.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import { type AnswerName, goneAnswer, ownAnswer } from "../answers.ts";
+import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { ProductFields } from "../data-plane.ts";
-import type { RequestState } from "../forward/choose-target.ts";
-import type { HttpTransport } from "../forward/http-transport.ts";
-import type { InFlight } from "../forward/in-flight.ts";
+import type { Client } from "../forward/client.ts";
+import { type Fate, HttpTry, type TryContext, type TryOwner } from "../forward/http-try.ts";
+import type { InFlight, Load } from "../forward/in-flight.ts";
+import { type Courier, type RequestFacts, RequestState } from "../forward/request-state.ts";
 import { RetryBudgets } from "../forward/retry.ts";
-import { type FailureKind, type Fields, UpstreamFailure } from "../http-client.ts";
+import type { FailureKind, Fields, UpstreamFailure } from "../http-client.ts";
 import { answerAfter, nextStep } from "./failover-rules.ts";
-import { createSlowTries } from "./slow-tries.ts";
+import { createSlowTries, type SlowTries, type SlowTry } from "./slow-tries.ts";
 
 /** A server that may take a request, and what it is to be told. */
 export interface Candidate {
   readonly target: Target;
   /** Set on the request, Host among them; names in lower case. */
-  readonly fields: readonly Field[];
+  readonly fields: Fields;
   /** The server that knows best why there is no app for the visitor; others may just not have it. */
   readonly isHome: boolean;
   /** The fields of its answers as the visitor is to have them, who speaks `scheme`; as they are unless given. */
@@ -46,204 +49,172 @@ export interface FailoverParts {
   readonly clock: Clock;
   readonly hooks: FailoverHooks;
   readonly fields: ProductFields;
-  /** The field of an answer, in lower case, that means that no byte reached an app. */
-  readonly refusalField: string;
-  /** Whether the answer to a request ends its connection. */
-  endsConnection(visit: RequestState): boolean;
-  setIdleLimit(request: Request, isLimited: boolean): void;
+  /** They look for the field of an answer that means that no byte reached an app. */
+  readonly tries: TryContext;
+  onDefect?(error: Error): void;
 }
-
-export interface Failover extends Disposable {
-  /** `base` are the request's own fields. Undefined when the carrier has taken the connection over. */
-  relay(
-    visit: RequestState,
-    journey: FailoverRequest,
-    base: readonly Field[],
-    carrier: FailoverTransport,
-  ): Promise<Response | undefined>;
-  /** Requests that still wait for this server's answer, and may be repeated, go to the next one at once. */
-  cut(targetId: string): void;
-  /** Forgets the retry budgets of servers that are no more. */
-  retain(ids: ReadonlySet<string>): void;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly fields?: Fields;
-  readonly body?: Uint8Array | ReadableStream<Uint8Array> | null;
-}
-export type FailoverTransport = HttpTransport<Answer>;
 
 const MOST_TRIES = 4;
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+const NONE: ReadonlySet<string> = new Set();
 
 /** One request on its way from server to server. */
-interface Trip {
-  readonly visit: RequestState;
+export class Trip extends RequestState {
   readonly journey: FailoverRequest;
-  readonly base: readonly Field[];
-  readonly carrier: FailoverTransport;
   readonly isSafe: boolean;
+  /** The fields that are added whichever server it is. */
+  readonly base: string;
+  candidate: Candidate | undefined;
+  slow: SlowTry | undefined;
   /** Servers that did not deliver it. */
-  avoided: ReadonlySet<string>;
+  avoided: ReadonlySet<string> = NONE;
   /** The home server's answer that no app was reached. */
-  refusal: { readonly stop: Candidate; readonly answer: Answer } | undefined;
+  refusal: Buffer | undefined;
+
+  constructor(client: Client, head: RequestHead, facts: RequestFacts, route: Route, journey: FailoverRequest) {
+    super(client, head, facts, route, undefined);
+    this.journey = journey;
+    this.base = facts.added;
+    this.isSafe = SAFE.has(head.method);
+  }
 }
 
-/** What a try led to: the response, or that the next one should be made. */
-type Outcome = { readonly response: Response | undefined } | "again";
+export class Failover implements Courier, TryOwner, Disposable {
+  readonly #parts: FailoverParts;
+  readonly #pending: SlowTries;
+  readonly #budgets: RetryBudgets;
 
-export function createFailover(parts: FailoverParts): Failover {
-  const { inFlight, clock, hooks, fields } = parts;
-  const pending = createSlowTries(clock, (id) => hooks.onTrouble(id, "request_timeout"));
-  const budgets = new RetryBudgets(clock);
+  constructor(parts: FailoverParts) {
+    this.#parts = parts;
+    this.#pending = createSlowTries(parts.clock, (id) => parts.hooks.onTrouble(id, "request_timeout"));
+    this.#budgets = new RetryBudgets(parts.clock);
+  }
 
-  async function relay(
-    visit: RequestState,
-    journey: FailoverRequest,
-    base: readonly Field[],
-    carrier: FailoverTransport,
-  ) {
-    const trip: Trip = {
-      visit,
-      journey,
-      base,
-      carrier,
-      isSafe: SAFE.has(visit.method),
-      avoided: NONE,
-      refusal: undefined,
-    };
-    for (;;) {
-      // Nobody has left before the first try; asking for the signal makes one.
-      if (visit.attempts > 0 && visit.request.signal.aborted) return giveUp(visit, "gone");
-      const stop = visit.attempts < MOST_TRIES ? journey.next(trip.avoided, trip.isSafe) : undefined;
-      if (stop === undefined) break;
-      const outcome = await tryAt(trip, stop);
-      if (outcome !== "again") return outcome.response;
+  forward(visit: RequestState): void {
+    this.#step(visit as Trip);
+  }
+
+  /** Requests that still wait for this server's answer, and may be repeated, go to the next one at once. */
+  cut(targetId: string): void {
+    this.#pending.cut(targetId);
+  }
+
+  /** Forgets the retry budgets of servers that are no more. */
+  retain(ids: ReadonlySet<string>): void {
+    this.#budgets.retain(ids);
+  }
+
+  [Symbol.dispose](): void {
+    this.#pending[Symbol.dispose]();
+  }
+
+  #step(trip: Trip): void {
+    if (trip.client.isGone) return;
+    const candidate = trip.attempts < MOST_TRIES ? trip.journey.next(trip.avoided, trip.isSafe) : undefined;
+    if (candidate !== undefined) this.#tryAt(trip, candidate);
+    else if (trip.refusal !== undefined) {
+      trip.client.write(trip.refusal, 0, trip.refusal.length, true);
+      trip.client.finish();
+    } else this.#giveUp(trip, trip.failure ?? "nothing_routable");
+  }
+
+  /** One try: chosen and counted in the same step. */
+  #tryAt(trip: Trip, candidate: Candidate): void {
+    const { inFlight, tries } = this.#parts;
+    const { target } = candidate;
+    trip.candidate = candidate;
+    trip.slow = this.#pending.begin(target.id, trip.isSafe, () => trip.attempt?.abort());
+    let added = "";
+    for (const [name, value] of candidate.fields) added += `${name}: ${value}\r\n`;
+    trip.added = added + trip.base;
+    trip.attempts += 1;
+    this.#budgets.of(target.id).earn();
+    new HttpTry(tries, this, trip, target, inFlight.of(target.id)).start();
+  }
+
+  onSlow(visit: RequestState): void {
+    const { slow } = visit as Trip;
+    if (slow !== undefined) this.#pending.watch(slow);
+  }
+
+  onAnswer(visit: RequestState, target: Target, load: Load, head: AnswerHead, headMs: number): Fate {
+    const trip = visit as Trip;
+    this.#over(trip);
+    load.meter.answered(head.status, headMs);
+    load.unanswered.answered(visit);
+    if (!head.hasMarker) {
+      this.#parts.hooks.onDelivery(target.id);
+      return "pass";
     }
-    if (trip.refusal !== undefined) return respond(trip, trip.refusal.stop, trip.refusal.answer);
-    return giveUp(visit, visit.failure ?? "nothing_routable");
+    // No byte reached an app: another server may be asked, whatever the method, while the body can still be sent.
+    trip.journey.onRefusal(target.id);
+    if (trip.body.state === "begun") return "pass";
+    avoid(trip, target.id);
+    return trip.candidate?.isHome === true ? "keep" : "drop";
   }
 
-  /** One try: chosen and counted in the same step, before anything is awaited. */
-  async function tryAt(trip: Trip, stop: Candidate): Promise<Outcome> {
-    const { visit, carrier, isSafe } = trip;
-    const { id } = stop.target;
-    const load = inFlight.of(id);
-    const attempt = pending.begin(id, isSafe);
-    visit.signalOf = () => attempt.signal(visit.request);
-    visit.fields = [...stop.fields, ...trip.base];
-    visit.attempts += 1;
-    budgets.of(id).earn();
-    try {
-      const answer = await carrier.attempt(visit, stop.target, load);
-      load.meter.answered(answer.status, clock.monotonic() - attempt.sinceMs);
-      if (isRefusal(answer)) {
-        trip.journey.onRefusal(id);
-        return afterRefusal(trip, stop, answer);
-      }
-      if (mayBeRefusal(answer)) return afterRefusal(trip, stop, answer);
-      hooks.onDelivery(id);
-      return { response: respond(trip, stop, answer) };
-    } catch (thrown) {
-      if (!(thrown instanceof UpstreamFailure)) throw thrown;
-      return await afterFailure(trip, id, thrown, attempt.wasCut);
-    } finally {
-      attempt.end();
-    }
+  writeHead(visit: RequestState, target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number {
+    const { candidate } = visit as Trip;
+    const { fields } = this.#parts;
+    const scheme = visit.isSecure ? "https" : "http";
+    const mapped = candidate?.mapAnswer?.(head.pairs(), scheme);
+    let out = mapped === undefined ? head.write(to, 0, unchunked) : head.writeWith(mapped, to, 0, unchunked);
+    out += to.latin1Write(`${fields.target}: ${target.id}\r\n`, out);
+    if (visit.attempts > 1) out += to.latin1Write(`${fields.attempts}: ${visit.attempts}\r\n`, out);
+    return out;
   }
 
-  /** No byte reached an app: another server may be asked, whatever the method, while the body can still be sent. */
-  function afterRefusal(trip: Trip, stop: Candidate, answer: Answer): Outcome {
-    if (!isWhole(trip.visit)) return { response: respond(trip, stop, answer) };
-    avoid(trip, stop.target.id);
-    if (answer.body instanceof ReadableStream) void answer.body.cancel().catch(() => {});
-    else if (stop.isHome) trip.refusal = { stop, answer };
-    return "again";
+  onDropped(visit: RequestState, kept: Buffer | undefined): void {
+    const trip = visit as Trip;
+    trip.refusal = kept ?? trip.refusal;
+    this.#step(trip);
   }
 
-  async function afterFailure(
-    trip: Trip,
-    id: string,
-    failure: UpstreamFailure,
-    wasCut: boolean,
-  ): Promise<Outcome> {
-    const { visit, isSafe } = trip;
-    const sequel = nextStep(failure, { isSafe, isWhole: isWhole(visit), wasCut });
-    if (sequel === "gone") return { response: giveUp(visit, "gone") };
-    if (failure.requestSent) visit.untouched = false;
-    visit.failure = answerAfter(failure);
-    if (sequel === "same") return "again";
-    if (sequel === "undelivered" && !isSafe) return afterVerdict(trip, id);
-    if (sequel === "end" || (sequel === "elsewhere_paid" && !budgets.of(id).spend()))
-      return { response: giveUp(visit, visit.failure) };
+  onFailure(visit: RequestState, { id }: Target, load: Load, failure: UpstreamFailure): void {
+    const trip = visit as Trip;
+    load.unanswered.failed(visit, false);
+    const wasCut = trip.slow?.wasCut === true && !trip.client.isGone;
+    this.#over(trip);
+    const { isSafe } = trip;
+    const sequel = nextStep(failure, { isSafe, isWhole: trip.body.state !== "begun", wasCut });
+    if (sequel === "gone") return trip.client.cut(trip);
+    if (failure.requestSent) trip.untouched = false;
+    trip.failure = answerAfter(failure);
+    if (sequel === "same") return this.#step(trip);
+    if (sequel === "undelivered" && !isSafe) return void this.#afterVerdict(trip, id);
+    if (sequel === "end" || (sequel === "elsewhere_paid" && !this.#budgets.of(id).spend()))
+      return this.#giveUp(trip, trip.failure);
     avoid(trip, id);
-    return "again";
+    this.#step(trip);
   }
 
   /** What may not be repeated leaves its server only when that is known to be down. */
-  async function afterVerdict(trip: Trip, id: string): Promise<Outcome> {
-    const { visit } = trip;
-    parts.setIdleLimit(visit.request, false);
-    const verdict = await hooks.verdict(id);
-    if (verdict === undefined) return { response: giveUp(visit, "nothing_routable") };
-    if (verdict === "down") avoid(trip, id);
-    return "again";
+  async #afterVerdict(trip: Trip, id: string): Promise<void> {
+    try {
+      const verdict = await this.#parts.hooks.verdict(id);
+      if (verdict === undefined) return this.#giveUp(trip, "nothing_routable");
+      if (verdict === "down") avoid(trip, id);
+      this.#step(trip);
+    } catch (thrown) {
+      this.#parts.onDefect?.(thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
+      this.#giveUp(trip, "internal");
+    }
   }
 
-  function isRefusal({ fields: answered }: Answer): boolean {
-    return answered?.some(([name]) => name === parts.refusalField) ?? false;
+  #over(trip: Trip): void {
+    if (trip.slow !== undefined) this.#pending.end(trip.slow);
+    trip.slow = undefined;
   }
 
-  function respond(
-    { visit, carrier, base }: Trip,
-    candidate: Candidate,
-    answer: Answer,
-  ): Response | undefined {
-    const { fields: told, ...more } = answer;
-    const scheme = () => base.find(([name]) => name === "x-forwarded-proto")?.[1] ?? "http";
-    const mapped =
-      told && candidate.mapAnswer ? { ...more, fields: candidate.mapAnswer(told, scheme()) } : answer;
-    const response = carrier.respond(visit, candidate.target, mapped);
-    return typeof response === "string" ? giveUp(visit, response) : response;
+  #giveUp(trip: Trip, name: AnswerName): void {
+    const { fields } = this.#parts;
+    if (trip.client.isGone) return;
+    const errorField = trip.untouched ? fields.error : undefined;
+    const answer = ownAnswer(name, trip.head.field("accept"), errorField);
+    trip.client.answer(answer, trip.attempts > 1 ? `${fields.attempts}: ${trip.attempts}\r\n` : "");
   }
-
-  function giveUp(visit: RequestState, how: AnswerName | "gone"): Response {
-    parts.setIdleLimit(visit.request, true);
-    if (how === "gone") return goneAnswer();
-    const response = ownAnswer(
-      how,
-      visit.request.headers.get("accept"),
-      visit.untouched ? fields.error : undefined,
-    );
-    if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
-    if (parts.endsConnection(visit)) response.headers.set("connection", "close");
-    return response;
-  }
-
-  return {
-    relay,
-    cut: pending.cut,
-    retain: (ids) => budgets.retain(ids),
-    [Symbol.dispose]: () => pending[Symbol.dispose](),
-  };
-}
-
-const NONE: ReadonlySet<string> = new Set();
-
-/**
- * Of a refused WebSocket handshake only the status is known: one that says that nobody is there is taken for a refusal,
- * as a handshake may be repeated. What it says of other requests is not.
- */
-function mayBeRefusal({ status, fields }: Answer): boolean {
-  return fields === undefined && (status === 502 || status === 503 || status === 504);
 }
 
 function avoid(trip: Trip, id: string): void {
   trip.avoided = new Set([...trip.avoided, id]);
-}
-
-/** Whether the body can be sent (again): there is none, it is held, or nobody has read from it. */
-function isWhole({ body }: RequestState): boolean {
-  return body === undefined || body === null || body instanceof Uint8Array || !body.stream.locked;
 }

@@ -1,123 +1,11 @@
-// One request under way, and the choice of where it goes next.
+// Where a request goes next: a target, a reason to wait, or the answer when there is neither.
 
-import type { Field, Said } from "../../core/forwarding-headers.ts";
 import { type Selection, usable } from "../../core/round-robin.ts";
 import type { Maintenance, Route, Target } from "../../core/route.ts";
 import type { RouteTable } from "../../core/route-table.ts";
-import type { Mark, Sticky } from "../../core/sticky.ts";
 import type { AnswerName } from "../answers.ts";
-import type { TrialTry } from "../trial-counters.ts";
-import { hasNoBody, type OutgoingBody } from "./request-body.ts";
-import { readMark, writeMark } from "./sticky-cookie.ts";
+import type { RequestState } from "./request-state.ts";
 import type { Verdict } from "./waiting.ts";
-
-/** What a request brings and what has become of it so far. */
-export class RequestState {
-  readonly request: Request;
-  readonly method: string;
-  readonly path: string;
-  /** What its fields say to us; those that go on are `fields`. */
-  readonly said: Said;
-  fields: readonly Field[];
-  readonly peer: string;
-  /** What ends a try, where that is more than the visitor's leaving. */
-  signalOf: (() => AbortSignal) | undefined;
-  route: Route;
-  /** The target asked for by name, past the weights. */
-  readonly label: string | undefined;
-  /** Undefined until it is read; null at once where Bun.serve never hands one out. */
-  body: OutgoingBody | undefined;
-  /** The sleeping target whose turn it was. */
-  picked: string | undefined;
-  /** Who knows where visitors of the route belong; undefined where they are not kept. */
-  sticky: Sticky | undefined;
-  /** The mark that the visitor brought. */
-  #mark: Mark | undefined;
-  /** Whom its turn, or the mark that it brought, gave it to first. */
-  turn: { readonly target: string; readonly isHome: boolean } | undefined;
-  /** What its first try is counted as, while a version is judged. */
-  trial: TrialTry | undefined;
-  /** Who answers in the place of a canary that has failed: its label. */
-  rescuer: string | undefined;
-  #given: { readonly target: Target; readonly mark: Mark } | undefined;
-  /** Targets that failed this request, as they were then. */
-  tried: Map<string, Target> | undefined;
-  attempts = 0;
-  /** The reason of the last failure, as an answer. */
-  failure: AnswerName | undefined;
-  /** No byte of it has reached a target. */
-  untouched = true;
-  /** The first retry after a target's exit is free. */
-  hadFreeRetry = false;
-  isTooLarge = false;
-  /** When waiting ends, on the monotonic clock; undefined until it begins. */
-  waitUntil: number | undefined;
-  isLate = false;
-  /** The program has been asked to make the unknown target, and has answered. */
-  demand: "open" | "made" | "refused" = "open";
-
-  constructor(
-    request: Request,
-    method: string,
-    path: string,
-    said: Said,
-    fields: readonly Field[],
-    peer: string,
-    route: Route,
-    label: string | undefined,
-  ) {
-    this.request = request;
-    this.method = method;
-    this.body = hasNoBody(method) ? null : undefined;
-    this.path = path;
-    this.said = said;
-    this.fields = fields;
-    this.peer = peer;
-    this.route = route;
-    this.label = label;
-  }
-
-  /** The target that a returning visitor belongs to, if it has not failed this request. */
-  home(): Target | undefined {
-    const name = this.route.policy.sticky;
-    if (this.sticky === undefined || name === undefined) return undefined;
-    this.#mark ??= readMark(this.request.headers.get("cookie"), name);
-    return this.#mark && this.sticky.homeOf(this.#mark, this.tried);
-  }
-
-  /** The Set-Cookie that a visitor served by this target must be given; undefined when there is nothing to change. */
-  cookieFrom(target: Target): string | undefined {
-    const name = this.route.policy.sticky;
-    const mark = this.#markFrom(target);
-    if (name === undefined || mark === undefined || mark === this.#mark) return undefined;
-    const proto = this.fields.find(([field]) => field === "x-forwarded-proto");
-    return writeMark(name, mark, /^https\b/i.test(proto?.[1] ?? ""));
-  }
-
-  /** The number of the visitor, where visitors are kept. */
-  visitorOf(target: Target): number | undefined {
-    return this.#markFrom(target)?.seed;
-  }
-
-  /** Drawn once. */
-  #markFrom(target: Target): Mark | undefined {
-    if (this.sticky === undefined || this.route.policy.sticky === undefined) return undefined;
-    if (this.#given?.target !== target)
-      this.#given = { target, mark: this.sticky.markFor(target, this.#mark, randomInteger) };
-    return this.#given.mark;
-  }
-
-  /** Remembers a target that failed, so that the request goes elsewhere until a table shows the target changed. */
-  avoid(target: Target): void {
-    this.tried ??= new Map();
-    this.tried.set(target.id, target);
-  }
-}
-
-/** Below 2^32. */
-function randomInteger(): number {
-  return Math.floor(Math.random() * 2 ** 32);
-}
 
 /** A reason to wait, and how to tell from a table that it is over. */
 export class Pause {
@@ -179,8 +67,9 @@ function isSharing(route: Route, target: Target): boolean {
 }
 
 /** Whether a request is one that targets answer during maintenance too. */
-function isOpen({ path, method }: RequestState, { openPath }: Maintenance): boolean {
+function isOpen({ head, method }: RequestState, { openPath }: Maintenance): boolean {
   if (openPath === undefined || (method !== "GET" && method !== "HEAD")) return false;
+  const { path } = head;
   return path === openPath || path.startsWith(`${openPath}?`);
 }
 

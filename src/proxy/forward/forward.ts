@@ -1,21 +1,23 @@
 // Takes one request to a target and brings the answer back: waiting, trying again, and giving up included.
 
+import { messageOf } from "../../core/fault.ts";
+import type { AnswerHead } from "../../core/http1/answer-head.ts";
 import type { Selection } from "../../core/round-robin.ts";
 import type { Target } from "../../core/route.ts";
 import type { RouteTable } from "../../core/route-table.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import { type AnswerName, goneAnswer, ownAnswer } from "../answers.ts";
+import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { ProductFields, ProgramHooks } from "../data-plane.ts";
-import { UpstreamFailure } from "../http-client.ts";
+import type { UpstreamFailure } from "../http-client.ts";
 import type { TrialCounters, TrialTry } from "../trial-counters.ts";
-import { choose, isChanged, Pause, type RequestState } from "./choose-target.ts";
-import type { HttpTransport } from "./http-transport.ts";
-import type { InFlight } from "./in-flight.ts";
+import { choose, isChanged, Pause } from "./choose-target.ts";
+import { type Fate, HttpTry, type TryContext, type TryOwner } from "./http-try.ts";
+import type { InFlight, Load } from "./in-flight.ts";
+import type { Courier, RequestState } from "./request-state.ts";
 import { isRescued, rescuerOf } from "./rescue.ts";
 import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
 import { isSilence } from "./unanswered.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
-import { isUpgrade } from "./websocket.ts";
 
 const MOST_TRIES = 3;
 /** How long a request that nobody else can take waits for news about the target that failed it. */
@@ -32,85 +34,109 @@ export interface ForwardParts {
   readonly clock: Clock;
   readonly hooks: ProgramHooks;
   readonly fields: ProductFields;
+  readonly tries: TryContext;
   /** The table in force now. */
   table(): RouteTable;
-  /** Whether the answer to a request ends its connection. */
-  endsConnection(visit: RequestState): boolean;
   /** The visitor's address, as far as it can be trusted. */
-  clientOf(request: Request, peer: string): string;
-  /** Lifts the idle limit of a connection while a target works on its request, and sets it again. */
-  setIdleLimit(request: Request, isLimited: boolean): void;
-}
-
-export interface Forwarder {
-  /** Undefined when the carrier has taken the connection over. */
-  forward(visit: RequestState, carrier: HttpTransport): Promise<Response | undefined>;
-  /** Forgets the retry budgets of routes that are no more. */
-  retain(names: ReadonlyMap<string, unknown>): void;
+  clientOf(visit: RequestState): string;
 }
 
 /** How a step of a request ends it, or that the choice should be made again. */
 type End = AnswerName | "gone" | typeof AGAIN;
 const AGAIN = Symbol("again");
 
-export function createForwarder(parts: ForwardParts): Forwarder {
-  const { selection, inFlight, waiting, clock, hooks, fields } = parts;
-  const budgets = new RetryBudgets(clock);
+export class Forwarder implements Courier, TryOwner {
+  readonly #parts: ForwardParts;
+  readonly #budgets: RetryBudgets;
 
-  async function forward(visit: RequestState, carrier: HttpTransport): Promise<Response | undefined> {
-    budgets.of(visit.route.name).earn();
-    for (;;) {
-      const next = choose(visit, parts.table(), selection);
-      if (typeof next === "string") return giveUp(visit, next);
-      const end = next instanceof Pause ? await pause(visit, next) : await carry(visit, next, carrier);
-      if (typeof end === "string") return giveUp(visit, end);
-      if (end !== AGAIN) return end;
+  constructor(parts: ForwardParts) {
+    this.#parts = parts;
+    this.#budgets = new RetryBudgets(parts.clock);
+  }
+
+  forward(visit: RequestState): void {
+    this.#budgets.of(visit.route.name).earn();
+    this.#step(visit);
+  }
+
+  /** Forgets the retry budgets of routes that are no more. */
+  retain(names: ReadonlyMap<string, unknown>): void {
+    this.#budgets.retain(names);
+  }
+
+  #step(visit: RequestState): void {
+    const next = choose(visit, this.#parts.table(), this.#parts.selection);
+    if (typeof next === "string") this.#giveUp(visit, next);
+    else if (next instanceof Pause) void this.#later(visit, this.#pause(visit, next));
+    else this.#try(visit, next);
+  }
+
+  /** What a wait leads to. */
+  async #later(visit: RequestState, ending: Promise<End>): Promise<void> {
+    try {
+      const end = await ending;
+      if (typeof end === "string") this.#giveUp(visit, end);
+      else this.#step(visit);
+    } catch (thrown) {
+      this.#parts.hooks.onDefect?.(thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
+      this.#giveUp(visit, "internal");
     }
   }
 
   /** One try: picked and counted in the same step, before anything is awaited. */
-  async function carry(
-    visit: RequestState,
-    target: Target,
-    carrier: HttpTransport,
-  ): Promise<Response | undefined | End> {
-    const begun = clock.monotonic();
-    const load = inFlight.of(target.id);
+  #try(visit: RequestState, target: Target): void {
+    const load = this.#parts.inFlight.of(target.id);
     visit.attempts += 1;
-    visit.trial ??= trialOf(visit, target);
-    try {
-      const answer = await carrier.attempt(visit, target, load);
-      const headMs = clock.monotonic() - begun;
-      load.meter.answered(answer.status, headMs);
-      load.unanswered.answered(visit);
-      if (visit.attempts === 1) visit.trial?.answered(answer.status, headMs);
-      if (isRescued(visit, answer.status) && rescue(visit, target)) {
-        carrier.discard(answer);
-        return AGAIN;
-      }
-      visit.trial?.settled(answer.status);
-      return carrier.respond(visit, target, answer);
-    } catch (thrown) {
-      visit.trial?.left();
-      const isCounted = thrown instanceof UpstreamFailure && !isUpgrade(visit);
-      load.unanswered.failed(visit, isCounted && isSilence(thrown, visit.body));
-      return recover(visit, target, thrown);
-    }
+    if (visit.route.trial !== undefined) visit.trial ??= this.#trialOf(visit, target);
+    new HttpTry(this.#parts.tries, this, visit, target, load).start();
+  }
+
+  onAnswer(visit: RequestState, target: Target, load: Load, head: AnswerHead, headMs: number): Fate {
+    const { status } = head;
+    load.meter.answered(status, headMs);
+    load.unanswered.answered(visit);
+    if (visit.attempts === 1) visit.trial?.answered(status, headMs);
+    if (isRescued(visit, status) && this.#rescue(visit, target)) return "drop";
+    visit.trial?.settled(status);
+    return "pass";
+  }
+
+  writeHead(visit: RequestState, target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number {
+    const { fields } = this.#parts;
+    let out = head.write(to, 0, unchunked);
+    out += to.latin1Write(`${fields.target}: ${target.id}\r\n`, out);
+    if (visit.attempts > 1) out += to.latin1Write(`${fields.attempts}: ${visit.attempts}\r\n`, out);
+    const cookie = visit.route.policy.sticky === undefined ? undefined : visit.cookieFrom(target);
+    if (cookie !== undefined) out += to.latin1Write(`Set-Cookie: ${cookie}\r\n`, out);
+    return out;
+  }
+
+  onDropped(visit: RequestState): void {
+    this.#step(visit);
+  }
+
+  onFailure(visit: RequestState, target: Target, load: Load, failure: UpstreamFailure): void {
+    visit.trial?.left();
+    load.unanswered.failed(visit, !visit.asksUpgrade && isSilence(failure, visit.body.state));
+    const end = this.#recover(visit, target, failure);
+    if (end instanceof Promise) void this.#later(visit, end);
+    else if (typeof end === "string") this.#giveUp(visit, end);
+    else this.#step(visit);
   }
 
   /** Whether somebody else answers in the place of a canary that has failed. */
-  function rescue(visit: RequestState, target: Target): boolean {
+  #rescue(visit: RequestState, target: Target): boolean {
     visit.rescuer = visit.attempts >= MOST_TRIES ? undefined : rescuerOf(visit, target);
     return visit.rescuer !== undefined;
   }
 
   /** Only what its turn or its cookie sent here is fairly split. */
-  function trialOf(visit: RequestState, target: Target): TrialTry | undefined {
+  #trialOf(visit: RequestState, target: Target): TrialTry | undefined {
     const { route, turn, attempts } = visit;
     if (route.trial === undefined || attempts > 1 || turn?.target !== target.id) return undefined;
     const { split } = route.trial;
     const visitor = () => visit.visitorOf(target);
-    return parts.trials.begin({
+    return this.#parts.trials.begin({
       route: route.name,
       split,
       target: target.id,
@@ -119,95 +145,90 @@ export function createForwarder(parts: ForwardParts): Forwarder {
     });
   }
 
-  async function pause(visit: RequestState, { why, label, judge }: Pause): Promise<End> {
+  async #pause(visit: RequestState, { why, label, judge }: Pause): Promise<End> {
+    const { waiting, clock } = this.#parts;
     if (visit.failure === "busy") return "busy";
-    const { route, request } = visit;
+    const { route } = visit;
     let waitMs = SETTLE_MS;
     if (why !== "settling") {
       visit.waitUntil ??= clock.monotonic() + route.policy.waitMs;
       waitMs = visit.waitUntil - clock.monotonic();
-      parts.setIdleLimit(request, false);
     }
-    const waiter = waiting.wait(route.name, judge, waitMs, request.signal);
-    if (why !== "settling") want(visit, why, label);
-    const waited = await waiter;
-    if (why !== "settling") parts.setIdleLimit(request, true);
-    return endOf(visit, why, waited);
-  }
-
-  function endOf(visit: RequestState, why: Pause["why"], waited: Waited): End {
-    switch (waited) {
-      case "go":
-      case "fail":
-        return AGAIN;
-      case "left":
-        return "gone";
-      case "full":
-        return visit.failure ?? "too_many_waiting";
-      case "late":
-        if (why === "settling") return visit.failure ?? "nothing_routable";
-        visit.isLate = true;
-        return visit.picked === undefined ? "start_failed" : AGAIN;
-    }
+    const waiter = waiting.wait(route.name, judge, waitMs, visit.signal);
+    if (why !== "settling") this.#want(visit, why, label);
+    return endOf(visit, why, await waiter);
   }
 
   /** Tells the program that somebody waits. It is asked once for an unknown target, and its answer reviewed by who waits. */
-  function want(visit: RequestState, why: Pause["why"], label: string | undefined): void {
-    const client = parts.clientOf(visit.request, visit.peer);
+  #want(visit: RequestState, why: Pause["why"], label: string | undefined): void {
+    const { hooks, waiting } = this.#parts;
+    const client = this.#parts.clientOf(visit);
     const wanted = Promise.resolve(hooks.onWanted({ route: visit.route.name, label, client }));
     const answered = (demand: "made" | "refused") => () => {
       if (why !== "demand") return;
       visit.demand = demand;
-      waiting.review(parts.table(), visit.route.name);
+      waiting.review(this.#parts.table(), visit.route.name);
     };
     wanted.then(answered("made"), answered("refused"));
   }
 
-  async function recover(visit: RequestState, target: Target, thrown: unknown): Promise<End> {
-    if (!(thrown instanceof UpstreamFailure)) throw thrown;
-    if (visit.isTooLarge) return "too_large";
-    if (thrown.kind === "aborted") return "gone";
-    if (thrown.requestSent) visit.untouched = false;
-    visit.failure = answerTo(thrown);
-    const hasFailed = thrown.kind === "reset" || thrown.kind === "request_timeout";
-    if (hasFailed && rescue(visit, target)) return AGAIN;
-    return (await mayRetry(visit, target, thrown)) ? AGAIN : visit.failure;
+  #recover(visit: RequestState, target: Target, failure: UpstreamFailure): End | Promise<End> {
+    if (visit.body.isTooLarge) return "too_large";
+    if (failure.kind === "aborted") return "gone";
+    if (failure.requestSent) visit.untouched = false;
+    const answer = answerTo(failure);
+    visit.failure = answer;
+    const hasFailed = failure.kind === "reset" || failure.kind === "request_timeout";
+    if (hasFailed && this.#rescue(visit, target)) return AGAIN;
+    return this.#mayRetry(visit, target, failure).then((mayRetry) => (mayRetry ? AGAIN : answer));
   }
 
-  async function mayRetry(visit: RequestState, target: Target, failure: UpstreamFailure): Promise<boolean> {
-    const retry = retryAfter(failure, visit.method, visit.body ?? null);
+  async #mayRetry(visit: RequestState, target: Target, failure: UpstreamFailure): Promise<boolean> {
+    const retry = retryAfter(failure, visit.method, visit.body.state);
     if (retry === "none" || visit.attempts >= MOST_TRIES) return false;
     // An idle connection found closed says nothing against its target.
     if (failure.kind !== "reset" || failure.requestSent) visit.avoid(target);
-    return retry === "free" || (await isFree(visit, target)) || budgets.of(visit.route.name).spend();
+    return (
+      retry === "free" || (await this.#isFree(visit, target)) || this.#budgets.of(visit.route.name).spend()
+    );
   }
 
   /** Whether the target's exit cut the request, for the first time: other retries are paid for. */
-  async function isFree(visit: RequestState, target: Target): Promise<boolean> {
+  async #isFree(visit: RequestState, target: Target): Promise<boolean> {
     if (visit.hadFreeRetry) return false;
+    const { waiting } = this.#parts;
     const { name } = visit.route;
     const hasGone = (table: RouteTable) =>
       isChanged(table.routes.get(name)?.targets.get(target.label), target) ? "go" : "stay";
     visit.hadFreeRetry =
-      hasGone(parts.table()) === "go" ||
-      (await waiting.wait(name, hasGone, EXIT_NEWS_MS, visit.request.signal)) === "go";
+      hasGone(this.#parts.table()) === "go" ||
+      (await waiting.wait(name, hasGone, EXIT_NEWS_MS, visit.signal)) === "go";
     return visit.hadFreeRetry;
   }
 
-  function giveUp(visit: RequestState, end: AnswerName | "gone"): Response {
-    if (end === "gone") return goneAnswer();
+  #giveUp(visit: RequestState, end: AnswerName | "gone"): void {
+    const { fields } = this.#parts;
+    const { client, head } = visit;
+    if (end === "gone") return client.cut(visit);
     const errorField = visit.untouched ? fields.error : undefined;
-    const response = ownAnswer(
-      end,
-      visit.request.headers.get("accept"),
-      errorField,
-      visit.route.policy.errorPage,
-    );
-    visit.trial?.settled(response.status);
-    if (visit.attempts > 1) response.headers.set(fields.attempts, String(visit.attempts));
-    if (parts.endsConnection(visit)) response.headers.set("connection", "close");
-    return response;
+    const answer = ownAnswer(end, head.field("accept"), errorField, visit.route.policy.errorPage);
+    visit.trial?.settled(answer.status);
+    client.answer(answer, visit.attempts > 1 ? `${fields.attempts}: ${visit.attempts}\r\n` : "");
   }
+}
 
-  return { forward, retain: (names) => budgets.retain(names) };
+function endOf(visit: RequestState, why: Pause["why"], waited: Waited): End {
+  switch (waited) {
+    case "go":
+    case "fail":
+      return AGAIN;
+    case "left":
+      return "gone";
+    case "full":
+      return visit.failure ?? "too_many_waiting";
+    case "late":
+      if (why === "settling") return visit.failure ?? "nothing_routable";
+      visit.isLate = true;
+      return visit.picked === undefined ? "start_failed" : AGAIN;
+  }
 }

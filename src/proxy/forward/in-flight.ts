@@ -1,7 +1,7 @@
 // What is under way to each target: counted from the pick to the last byte read from it, and waited for when it drains.
 import type { Clock } from "../../platform/time/clock.ts";
 import { Meter, type TargetTraffic } from "../traffic-counters.ts";
-import type { RequestState } from "./choose-target.ts";
+import type { RequestState } from "./request-state.ts";
 import { UnansweredCounter } from "./unanswered.ts";
 
 /** What all loads of one target share: its counters, and what is open at any address. Lives as long as it is routed or busy. */
@@ -137,7 +137,7 @@ export interface InFlight {
 /** `clientOf` says who a request is from, as far as that can be trusted. */
 export function createInFlight(
   clock: Clock,
-  clientOf: (visit: RequestState) => string = ({ peer }) => peer,
+  clientOf: (visit: RequestState) => string = ({ client }) => client.peer,
 ): InFlight {
   const wholes = new Map<string, Whole>();
   let addresses: ReadonlyMap<string, string | undefined> = new Map();

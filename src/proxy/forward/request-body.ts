@@ -1,74 +1,132 @@
-// The body of a request on its way to a target: held whole when it is small, streamed otherwise.
-import type { Said } from "../../core/forwarding-headers.ts";
-import type { StreamBody } from "../http-client.ts";
-
-export type OutgoingBody = Uint8Array | StreamBody | null;
+// The body of a request on its way through: counted and followed to its end, held whole when it is small, passed on as it comes otherwise.
+import { Malformed } from "../../core/http1/bytes.ts";
+import { ChunkWalker } from "../../core/http1/chunks.ts";
+import type { RequestHead } from "../../core/http1/request-head.ts";
+import type { Connection } from "../upstream/connection.ts";
+import { giveBack } from "../upstream/give-back.ts";
 
 /** Larger ones are never held for a second try. */
-const HELD_MOST_BYTES = 65_536;
+export const HELD_MOST_BYTES = 65_536;
 
-/** Says of a stream that was ended by the limit that it was, and not broken off by the visitor. */
-export class BodyTooLarge extends Error {
-  override readonly name = "BodyTooLarge";
+/** How far a body can still be sent: it has none or is held; nobody has been sent any of it yet; or a part has gone. */
+export type BodyState = "held" | "unread" | "begun";
+
+export class RequestBody {
+  /** The announced one; undefined: chunked. */
+  readonly length: number | undefined;
+  readonly #walker: ChunkWalker | undefined;
+  readonly #mostBytes: number;
+  #left: number;
+  /** What has come and is needed: not sent yet, or held for another try. */
+  readonly #pieces: Buffer[] = [];
+  #sentPieces = 0;
+  #heldBytes = 0;
+  /** A part has been sent and let go. */
+  #hasGone = false;
+  /** Its last byte has come. */
+  isComplete: boolean;
+  /** More has come than the route allows. */
+  isTooLarge = false;
+
+  /** `mostBytes`: 0 is no limit. */
+  constructor({ isChunked, contentLength }: RequestHead, mostBytes: number) {
+    this.#walker = isChunked ? new ChunkWalker() : undefined;
+    this.length = isChunked ? undefined : Math.max(contentLength, 0);
+    this.#left = this.length ?? 0;
+    this.#mostBytes = mostBytes;
+    this.isComplete = this.length === 0;
+    this.isTooLarge = mostBytes > 0 && this.#left > mostBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.length === 0;
+  }
+
+  /** Whether it is taken whole before it goes on, and can be sent again. */
+  get isSmall(): boolean {
+    return this.length !== undefined && this.length <= HELD_MOST_BYTES;
+  }
+
+  get state(): BodyState {
+    if (this.#hasGone) return "begun";
+    return this.isComplete ? "held" : "unread";
+  }
+
+  get hasBegun(): boolean {
+    return this.#pieces.length > 0 || this.#hasGone;
+  }
+
+  /** Bytes that wait for the target. */
+  get unsentBytes(): number {
+    let bytes = 0;
+    for (let i = this.#sentPieces; i < this.#pieces.length; i++)
+      bytes += (this.#pieces[i] as Buffer).length;
+    return bytes;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Takes what belongs to it of `bytes[from...]`; returns the index behind. Throws Malformed. */
+  take(bytes: Buffer, from: number): number {
+    const end = this.#walker?.walk(bytes, from, bytes.length) ?? Math.min(bytes.length, from + this.#left);
+    if (this.#walker === undefined) {
+      this.#left -= end - from;
+      this.isComplete = this.#left === 0;
+    } else {
+      this.isComplete = this.#walker.done;
+      if (this.#mostBytes > 0 && this.#walker.dataBytes > this.#mostBytes) this.isTooLarge = true;
+    }
+    if (end > from && !this.isTooLarge) {
+      this.#pieces.push(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end));
+      this.#heldBytes += end - from;
+    }
+    return end;
+  }
+
+  /** Another target gets it from its beginning. Only while it is `held` or `unread`. */
+  rewind(): void {
+    this.#sentPieces = 0;
+  }
+
+  /** Appends what fits of it to a head that leaves in the same write; returns the index behind. */
+  append(to: Buffer, at: number): number {
+    let out = at;
+    for (; this.#sentPieces < this.#pieces.length; this.#sentPieces++) {
+      const piece = this.#pieces[this.#sentPieces] as Buffer;
+      if (out + piece.length > to.length) break;
+      piece.copy(to, out);
+      out += piece.length;
+    }
+    return out;
+  }
+
+  /** Writes what has come and is not sent; lets go of what has been, where it may not be sent again. */
+  send(connection: Connection): void {
+    for (; this.#sentPieces < this.#pieces.length; this.#sentPieces++) {
+      const piece = this.#pieces[this.#sentPieces] as Buffer;
+      connection.write(piece, 0, piece.length);
+    }
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (this.isSmall || this.#sentPieces === 0) return;
+    this.#hasGone = true;
+    for (const piece of this.#pieces.splice(0, this.#sentPieces))
+      // A part of a longer piece of memory may have others beside it.
+      if (piece.byteLength === piece.buffer.byteLength) giveBack(piece);
+    this.#sentPieces = 0;
+    this.#heldBytes = this.unsentBytes;
+  }
 }
 
-/** The announced length in bytes; undefined when there is none. Bun has refused values that are no number. */
-export function announcedLength({ contentLength }: Pick<Said, "contentLength">): number | undefined {
-  return contentLength === undefined ? undefined : Number(contentLength);
-}
-
-/** Methods whose bodies Bun.serve drops. */
-export function hasNoBody(method: string): boolean {
-  return method === "GET" || method === "HEAD";
-}
-
-/** Whether a request announces a body that Bun.serve does not hand out. */
-export function hasLostBody(method: string, said: Said): boolean {
-  if (!hasNoBody(method)) return false;
-  const length = announcedLength(said);
-  return length === undefined ? said.transferEncoding !== undefined : length > 0;
-}
-
-/**
- * The body to send; `length` is the announced one. A small one of known length is read whole, and can then be sent again;
- * others stream, so that nothing waits for a large or an endless upload. Rejects when the visitor leaves.
- */
-export async function readBody(
-  request: Request,
-  length: number | undefined,
-  maxBytes: number,
-  onTooLarge: () => void,
-): Promise<OutgoingBody> {
-  // A quarter of what a reader costs: 1.7 us against 7 (Bun 1.4.5, measured with 1 KB).
-  if (length !== undefined && length <= HELD_MOST_BYTES) return request.bytes();
-  const stream = request.body;
-  if (stream === null) return null;
-  if (length !== undefined) return { stream, length };
-  return { stream: maxBytes > 0 ? limited(stream, maxBytes, onTooLarge) : stream, length };
-}
-
-interface Reader {
-  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  cancel(reason: unknown): Promise<void>;
-}
-
-function limited(
-  stream: ReadableStream<Uint8Array>,
-  maxBytes: number,
-  onTooLarge: () => void,
-): ReadableStream<Uint8Array> {
-  const reader: Reader = stream.getReader();
-  let left = maxBytes;
-  return new ReadableStream({
-    async pull(controller) {
-      const next = await reader.read();
-      if (next.value === undefined) return controller.close();
-      left -= next.value.byteLength;
-      if (left >= 0) return controller.enqueue(next.value);
-      onTooLarge();
-      controller.error(new BodyTooLarge("the body is larger than the route allows"));
-      void reader.cancel(undefined).catch(() => {});
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
+/** The expectation is met by the target, or refused (RFC 9110 section 10.1.1). */
+export function expectsContinue(head: RequestHead): boolean {
+  const expectation = head.text("expect", head.expect);
+  if (expectation === undefined) return false;
+  if (expectation.toLowerCase() !== "100-continue")
+    throw new Malformed("an expectation that nobody can meet", 417);
+  return head.minor === 1;
 }

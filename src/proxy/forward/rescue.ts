@@ -1,6 +1,6 @@
 // Rescue: what a canary fails is answered by the version before it, and its visitor notices nothing.
 import type { Target } from "../../core/route.ts";
-import type { RequestState } from "./choose-target.ts";
+import type { RequestState } from "./request-state.ts";
 
 /** Statuses that say that the canary, not the visitor's request, is the matter. */
 const RESCUED: ReadonlySet<number> = new Set([502, 503, 504]);
@@ -18,7 +18,7 @@ export function rescuerOf({ route, method, body, label }: RequestState, failed: 
   const rescue = route.trial?.rescue;
   const changesNothing = method === "GET" || method === "HEAD";
   if (rescue === undefined || !changesNothing || label !== undefined) return undefined;
-  if (!rescue.from.includes(failed.label) || (body !== null && body !== undefined)) return undefined;
+  if (!rescue.from.includes(failed.label) || !body.isEmpty) return undefined;
   const isReady = ({ label: one, readiness }: Target) => rescue.to.includes(one) && readiness === "ready";
   return route.targets.find(isReady)?.label;
 }

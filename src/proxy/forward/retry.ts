@@ -2,7 +2,7 @@
 import type { Clock } from "../../platform/time/clock.ts";
 import type { AnswerName } from "../answers.ts";
 import type { UpstreamFailure } from "../http-client.ts";
-import type { OutgoingBody } from "./request-body.ts";
+import type { BodyState } from "./request-body.ts";
 
 /** Counted in fifths of a retry, so that a fifth is exact. */
 const PER_REQUEST = 1;
@@ -62,21 +62,24 @@ export class RetryBudgets {
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
+/** Sending it twice means the same as once (RFC 9110 section 9.2.2). */
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method);
+}
+
 /**
  * Whether a failed try may be followed by another: free when no byte of it was sent and its body is whole; paid when it
- * was reset before any byte of the answer, and sending it twice means the same as once (RFC 9110 section 9.2.2).
+ * was reset before any byte of the answer, and it is idempotent.
  */
 export function retryAfter(
   { kind, requestSent, answerBegun }: UpstreamFailure,
   method: string,
-  body: OutgoingBody,
+  body: BodyState,
 ): "free" | "paid" | "none" {
-  const isHeld = body === null || body instanceof Uint8Array;
   if (!requestSent) {
-    const isWhole = isHeld || !body.stream.locked;
-    return isWhole && kind !== "garbage" && kind !== "aborted" ? "free" : "none";
+    return body !== "begun" && kind !== "garbage" && kind !== "aborted" ? "free" : "none";
   }
-  return kind === "reset" && !answerBegun && isHeld && IDEMPOTENT.has(method) ? "paid" : "none";
+  return kind === "reset" && !answerBegun && body === "held" && isIdempotent(method) ? "paid" : "none";
 }
 
 /** What the visitor is told of a failure that nothing follows. */

@@ -2,8 +2,8 @@
 import { formatMark, type Mark, parseMark } from "../../core/sticky.ts";
 
 /** The mark in a Cookie field; undefined when there is none, or one that was not written here. */
-export function readMark(cookies: string | null, name: string): Mark | undefined {
-  if (cookies === null) return undefined;
+export function readMark(cookies: string | undefined, name: string): Mark | undefined {
+  if (cookies === undefined) return undefined;
   for (const cookie of cookies.split(";")) {
     const equals = cookie.indexOf("=");
     if (cookie.slice(0, equals).trim() === name) return parseMark(cookie.slice(equals + 1).trim());

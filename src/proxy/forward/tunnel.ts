@@ -1,43 +1,60 @@
-// One proxied WebSocket: messages, closes and back-pressure between a visitor's socket and a target's.
-import type { ServerWebSocket } from "bun";
+// An upgraded connection: bytes both ways as they come, each side read only as fast as the other takes it.
+import { closeFrame, FrameBorders, PING_FRAME } from "../../core/websocket-frames.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import type { FailureKind } from "../http-client.ts";
+import type { Connection, Occupant } from "../upstream/connection.ts";
+import { giveBack } from "../upstream/give-back.ts";
+import type { Pool } from "../upstream/pool.ts";
+import type { Client } from "./client.ts";
 import type { Load } from "./in-flight.ts";
 
-/** Above this much unsent on one side the other side is no longer read, until it is below the lower mark. */
-const HIGH_WATER_BYTES = 1_048_576;
-const LOW_WATER_BYTES = 262_144;
-/** The target's socket has no event for "sent": it is looked at this often, while the visitor is paused only. */
-const POLL_MS = 10;
-/** How often a visitor who is paused is pinged, as long as his target takes nothing. */
-const PROBE_MS = 5_000;
-/** How long a target may take to answer a close before it is cut. */
+/** How long either side may take to end its part once the other's has ended. */
 const CLOSE_TIMEOUT_MS = 5_000;
-const NO_STATUS = 1005;
-const ABNORMAL = 1006;
-export const SERVICE_RESTART = 1012;
+/** How often a WebSocket's visitor who is not read is pinged: only an answer to it shows that he has gone. */
+const PROBE_MS = 5_000;
+const SERVICE_RESTART = 1012;
+const REASON = "the service moves on";
 
-type Message = string | Buffer<ArrayBuffer>;
-
-/** Owns an open socket to a target, and ends the target's load when that is closed. */
-export class Tunnel {
-  readonly #target: WebSocket;
+/** Owns its connection to the target, and ends the target's load when that is closed. */
+export class Tunnel implements Occupant {
+  readonly repeatable = false;
+  readonly needsFresh = true;
+  readonly #client: Client;
+  readonly #connection: Connection;
+  readonly #pool: Pool;
   readonly #load: Load;
   readonly #clock: Clock;
   readonly #onEnd: () => void;
-  #visitor: ServerWebSocket<Tunnel> | undefined;
-  /** What the target said before the visitor's side was open: it is paused meanwhile, so this is little. */
-  #early: Message[] = [];
+  /** Of a WebSocket, whose end can be said between two frames. */
+  readonly #toVisitor: FrameBorders | undefined;
+  readonly #toTarget: FrameBorders | undefined;
+  #isLeaving = false;
+  /** The close of our own has gone to this side: nothing else follows. */
+  #hasToldVisitor = false;
+  #hasToldTarget = false;
   #cancelTimer: (() => void) | undefined;
+  #cancelProbe: (() => void) | undefined;
   #isOver = false;
 
-  constructor(target: WebSocket, load: Load, clock: Clock, onEnd: () => void) {
-    this.#target = target;
+  constructor(
+    client: Client,
+    connection: Connection,
+    pool: Pool,
+    load: Load,
+    clock: Clock,
+    isWebSocket: boolean,
+    onEnd: (tunnel: Tunnel) => void,
+  ) {
+    this.#client = client;
+    this.#connection = connection;
+    this.#pool = pool;
     this.#load = load;
     this.#clock = clock;
-    this.#onEnd = onEnd;
-    target.pause();
-    target.onmessage = ({ data }) => this.#fromTarget(data);
-    target.onclose = ({ code, reason }) => this.#targetClosed(code, reason);
+    this.#onEnd = () => onEnd(this);
+    this.#toVisitor = isWebSocket ? new FrameBorders() : undefined;
+    this.#toTarget = isWebSocket ? new FrameBorders() : undefined;
+    connection.occupant = this;
+    client.enter(this);
   }
 
   get targetId(): string {
@@ -49,101 +66,143 @@ export class Tunnel {
     return this.#load.isRouted;
   }
 
-  /** The visitor's side is open. */
-  begin(visitor: ServerWebSocket<Tunnel>): void {
-    this.#visitor = visitor;
-    for (const message of this.#early) visitor.send(message);
-    this.#early = [];
-    if (this.#isOver) visitor.close();
-    else this.#target.resume();
+  onData(bytes: Buffer): void {
+    if (this.#hasToldVisitor) return;
+    let end = bytes.length;
+    if (this.#isLeaving && this.#toVisitor !== undefined) {
+      end = this.#toVisitor.isAtBorder ? 0 : this.#toVisitor.next(bytes, 0);
+      this.#writeToVisitor(bytes, end);
+      if (this.#toVisitor.isAtBorder) this.#tellVisitor();
+      return;
+    }
+    this.#toVisitor?.pass(bytes);
+    this.#writeToVisitor(bytes, end);
   }
 
-  fromVisitor(message: Message): void {
-    const target = this.#target;
-    if (target.readyState !== WebSocket.OPEN) return;
-    target.send(message);
-    if (target.bufferedAmount > HIGH_WATER_BYTES && this.#visitor?.isPaused === false) {
-      this.#visitor.pause();
-      this.#resumeVisitorLater(PROBE_MS, target.bufferedAmount);
-    }
+  #writeToVisitor(bytes: Buffer, end: number): void {
+    if (end === 0) return;
+    if (this.#client.write(bytes, 0, end, true)) {
+      if (end === bytes.length) giveBack(bytes);
+    } else this.#connection.pause();
   }
 
   /** The visitor has taken what was unsent. */
   visitorDrained(): void {
-    const unsent = this.#visitor?.getBufferedAmount() ?? 0;
-    if (this.#target.isPaused && unsent < LOW_WATER_BYTES) this.#target.resume();
+    this.#connection.resume();
   }
 
-  visitorClosed(code: number, reason: string): void {
-    this.#visitor = undefined;
-    this.close(code, reason);
-  }
-
-  /** Asks the visitor to come back, to whoever serves then; the target hears the same. */
-  sendAway(): void {
-    this.#visitor?.close(SERVICE_RESTART, "the service moves on");
-    this.close(SERVICE_RESTART, "");
-  }
-
-  /** Closes the target's side as the visitor's was. */
-  close(code: number, reason: string): void {
+  fromVisitor(bytes: Buffer): void {
     if (this.#isOver) return;
-    this.#cancelTimer?.();
-    // A paused socket would never see the answer to the close.
-    this.#target.resume();
-    if (code === ABNORMAL) this.#target.terminate();
-    else {
-      closeAs(this.#target, code, reason);
-      this.#cancelTimer = this.#clock.after(CLOSE_TIMEOUT_MS, () => this.#target.terminate());
-    }
-  }
-
-  #fromTarget(message: Message): void {
-    const visitor = this.#visitor;
-    if (visitor === undefined) {
-      this.#early.push(message);
+    if (this.#hasToldVisitor) {
+      // His answer to our close, or what he sent before he had it.
+      this.#toTarget?.pass(bytes);
+      if (this.#toTarget?.isClosing) this.#client.finish();
       return;
     }
-    visitor.send(message);
-    if (visitor.getBufferedAmount() > HIGH_WATER_BYTES) this.#target.pause();
+    this.#toTarget?.pass(bytes);
+    if (!this.#connection.write(bytes, 0, bytes.length)) return;
+    if (this.#connection.flushed) giveBack(bytes);
+    else {
+      this.#client.holdBody();
+      this.#probeLater();
+    }
   }
 
-  #targetClosed(code: number, reason: string): void {
-    this.#isOver = true;
-    this.#cancelTimer?.();
-    this.#load.end();
-    this.#onEnd();
-    const visitor = this.#visitor;
-    if (visitor === undefined) return;
-    if (code === ABNORMAL) visitor.terminate();
-    else closeAs(visitor, code, reason);
+  onFlushed(): void {
+    this.#cancelProbe?.();
+    this.#cancelProbe = undefined;
+    this.#client.resumeBody();
   }
 
-  /**
-   * A paused visitor is not read, so his leaving would stay unseen for as long as his target takes nothing. Sending shows it: a
-   * peer that is gone answers a ping with a reset. One that is there loses nothing.
-   */
-  #resumeVisitorLater(probeInMs: number, unsentThen: number): void {
-    this.#cancelTimer = this.#clock.after(POLL_MS, () => {
-      const unsent = this.#target.bufferedAmount;
-      if (unsent <= LOW_WATER_BYTES) this.#visitor?.resume();
-      else if (probeInMs > 0) this.#resumeVisitorLater(probeInMs - POLL_MS, unsentThen);
-      else {
-        if (unsent >= unsentThen) this.#visitor?.ping();
-        this.#resumeVisitorLater(PROBE_MS, unsent);
-      }
+  /** He sends nothing more, but may still read. */
+  visitorEnded(): void {
+    this.#connection.shutdown();
+    this.#endLater();
+  }
+
+  visitorClosed(isReset: boolean): void {
+    this.#end(isReset);
+  }
+
+  /** Asks the visitor to come back, to whoever serves then; the target hears the same. Of what is no WebSocket the end cannot be said. */
+  sendAway(): void {
+    if (this.#isLeaving || this.#isOver || this.#toVisitor === undefined) return;
+    this.#isLeaving = true;
+    if (this.#toVisitor.isAtBorder) this.#tellVisitor();
+    // Whatever either side is in the middle of.
+    else this.#endLater();
+  }
+
+  #tellVisitor(): void {
+    if (this.#hasToldVisitor) return;
+    this.#hasToldVisitor = true;
+    if (this.#toVisitor?.isClosing !== true) {
+      const frame = closeFrame(SERVICE_RESTART, REASON, false);
+      this.#client.write(frame, 0, frame.length, true);
+    }
+    this.#tellTarget();
+    this.#connection.resume();
+    this.#endLater();
+  }
+
+  #tellTarget(): void {
+    if (this.#hasToldTarget || this.#toTarget?.isAtBorder !== true || this.#toTarget.isClosing) return;
+    this.#hasToldTarget = true;
+    const frame = closeFrame(SERVICE_RESTART, "", true);
+    this.#connection.write(frame, 0, frame.length);
+  }
+
+  onClosed(error: Error | undefined): void {
+    this.#pool.leave(this, this.#connection, error !== undefined);
+    const hadTold = this.#hasToldVisitor;
+    this.#over();
+    if (error !== undefined && !hadTold) this.#client.cut();
+    else this.#client.finish();
+  }
+
+  fail(_kind: FailureKind, _message: string): void {
+    this.#end(true);
+    this.#client.cut();
+  }
+
+  awaits(): void {}
+
+  begin(): boolean {
+    return false;
+  }
+
+  expireAt(): void {}
+
+  #endLater(): void {
+    this.#cancelTimer ??= this.#clock.after(CLOSE_TIMEOUT_MS, () => {
+      this.#end(true);
+      this.#client.finish();
     });
   }
-}
 
-function closeAs(socket: WebSocket | ServerWebSocket<Tunnel>, code: number, reason: string): void {
-  if (code === NO_STATUS) socket.close();
-  else {
-    try {
-      socket.close(code, reason);
-    } catch {
-      // A code that must not be sent, though it came.
-      socket.close();
-    }
+  /** A visitor who is not read, as his target takes nothing, would leave unseen: a ping is answered with a reset when nobody is there. */
+  #probeLater(): void {
+    if (this.#toVisitor === undefined) return;
+    this.#cancelProbe ??= this.#clock.after(PROBE_MS, () => {
+      this.#cancelProbe = undefined;
+      if (this.#isOver || this.#hasToldVisitor) return;
+      if (this.#toVisitor?.isAtBorder === true) this.#client.write(PING_FRAME, 0, PING_FRAME.length, false);
+      this.#probeLater();
+    });
+  }
+
+  #end(isReset: boolean): void {
+    if (this.#isOver) return;
+    this.#pool.leave(this, this.#connection, isReset);
+    this.#over();
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#cancelTimer?.();
+    this.#cancelProbe?.();
+    this.#load.end();
+    this.#onEnd();
   }
 }

@@ -3,7 +3,7 @@
 import { OVERDUE_MS } from "../../core/passive-health.ts";
 import type { UpstreamFailure } from "../http-client.ts";
 import type { Unanswered } from "../traffic-counters.ts";
-import type { OutgoingBody } from "./request-body.ts";
+import type { BodyState } from "./request-body.ts";
 
 /** So many different clients are remembered; more would say nothing more. */
 const MOST_CLIENTS = 3;
@@ -61,16 +61,15 @@ export class UnansweredCounter<Request extends object> {
  */
 export function isSilence(
   { kind, answerBegun, reused }: UpstreamFailure,
-  body: OutgoingBody | undefined,
+  body: BodyState,
 ): boolean {
-  const isHeld = body === null || body instanceof Uint8Array;
   switch (kind) {
     case "refused":
     case "connect_timeout":
     case "request_timeout":
       return true;
     case "reset":
-      return !answerBegun && !reused && isHeld;
+      return !answerBegun && !reused && body === "held";
     default:
       return false;
   }

@@ -1,28 +1,26 @@
 // What a request meets first: its peer, its host, and the decision of the table in force at that moment.
 import { BoundedMap } from "../../core/bounded-map.ts";
-
-import { readFields, requestFields, type Said } from "../../core/forwarding-headers.ts";
+import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts";
 import type { Route } from "../../core/route.ts";
 import { decide, type RouteTable } from "../../core/route-table.ts";
+import { clientAddress } from "../../core/trusted-proxies.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { DataPlaneOptions } from "../data-plane.ts";
-import { RequestState } from "../forward/choose-target.ts";
-import type { Forwarder } from "../forward/forward.ts";
-import type { HttpTransport } from "../forward/http-transport.ts";
-import { announcedLength, hasLostBody } from "../forward/request-body.ts";
-import { isUpgrade } from "../forward/websocket.ts";
+import { expectsContinue } from "../forward/request-body.ts";
+import { type Courier, RequestState } from "../forward/request-state.ts";
+import type { ClientConnection } from "./client-connection.ts";
 import { linkIn } from "./link.ts";
-import type { Listener } from "./listener.ts";
+import type { OwnHosts } from "./own-hosts.ts";
 import { createRequestIds } from "./request-id.ts";
 
 const PEERS_REMEMBERED = 10_000;
+const HTTPS = /^https\b/i;
 
 export interface HandlerParts {
   readonly options: DataPlaneOptions;
-  readonly forwarder: Forwarder;
-  readonly http: HttpTransport;
-  readonly websocket: HttpTransport;
+  readonly courier: Courier;
+  readonly own: OwnHosts;
   readonly viaName: string;
   isTrusted(address: string): boolean;
   /** Whether a peer may see targets that have no traffic yet. */
@@ -30,111 +28,163 @@ export interface HandlerParts {
   table(): RouteTable;
 }
 
-interface Peer {
-  readonly address: string;
-  /** What it says about its own visitors counts. */
-  readonly isTrusted: boolean;
+export interface RequestHandler {
+  rulesFor(client: ClientConnection): RequestRules;
+  handle(client: ClientConnection, head: RequestHead): RequestState | undefined;
 }
 
-export type RequestHandler = (
-  request: Request,
-  listener: Listener,
-) => Response | Promise<Response | undefined>;
-
 export function createRequestHandler(parts: HandlerParts): RequestHandler {
-  const { options, forwarder, viaName } = parts;
-  const { fields, hooks } = options;
+  const { options, courier, own } = parts;
+  const { fields } = options;
   const selector = fields.selector?.toLowerCase();
   const clock = options.clock ?? systemClock;
-  const isTrusted = remembered(parts.isTrusted);
   const maySee = remembered(parts.maySee);
-  const newId = createRequestIds();
+  const dress = createDress(parts);
+  const forStrangers: RequestRules = { selector, overwritten: [], claims: "none" };
+  const forTrusted: RequestRules = { selector, overwritten: [], claims: "ours" };
 
-  function refuse(name: AnswerName, request: Request): Response {
-    return ownAnswer(name, request.headers.get("accept"), fields.error);
+  function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
+    client.answer(ownAnswer(name, head.field("accept"), fields.error), "");
   }
 
-  function forward(request: Request, method: string, said: Said, peer: Peer, route: Route, label?: string) {
-    const reason = objectionTo(method, said, route);
-    if (reason !== undefined) return refuse(reason, request);
-    const arrival = {
-      peer: peer.address,
-      peerTrusted: peer.isTrusted,
-      scheme: "http",
-      viaName,
-      newId,
-    } as const;
-    const toTarget = requestFields(said, arrival);
-    if (toTarget === undefined) return refuse("loop", request);
-    const path = pathOf(request.url);
-    const visit = new RequestState(request, method, path, said, toTarget, peer.address, route, label);
-    return forwarder.forward(visit, isUpgrade(visit) ? parts.websocket : parts.http);
+  function forward(client: ClientConnection, head: RequestHead, host: string, route: Route, label?: string) {
+    const most = route.policy.maxBodyBytes;
+    if (most > 0 && head.contentLength > most) return refuse(client, head, "too_large");
+    const facts = dress(client, head, host, courier);
+    if (facts === undefined) return refuse(client, head, "loop");
+    return new RequestState(client, head, facts, route, label);
   }
 
-  /** What a link leads to; undefined when there is none, or none for the target that is asked for. */
-  function linked(request: Request, method: string, said: Said, peer: Peer, route: Route, only?: string) {
-    if (route.links === undefined) return undefined;
-    const isSecure = peer.isTrusted && /^https\b/i.test(request.headers.get("x-forwarded-proto") ?? "");
-    const use = linkIn(request, route, pathOf(request.url), isSecure, clock.now());
-    if (use === undefined) return undefined;
+  /** What a link leads to; `none`: there is none, or none for the target that is asked for. */
+  function linked(client: ClientConnection, head: RequestHead, host: string, route: Route, only?: string) {
+    if (route.links === undefined) return "none";
+    const use = linkIn(head, route, isSecure(client, head), clock.now());
+    if (use === undefined) return "none";
     if (use.kind === "enter") {
-      const headers = { location: use.location, "set-cookie": use.cookie, "cache-control": "no-store" };
-      return new Response(null, { status: 302, headers });
+      const headers = [
+        ["Location", use.location],
+        ["Set-Cookie", use.cookie],
+        ["Cache-Control", "no-store"],
+      ] as const;
+      client.answer({ status: 302, fields: headers, body: "", endsConnection: false }, "");
+      return undefined;
     }
-    if (only !== undefined && use.target.label !== only) return undefined;
-    return forward(request, method, said, peer, route, use.target.label);
+    if (only !== undefined && use.target.label !== only) return "none";
+    return forward(client, head, host, route, use.target.label);
   }
 
-  return (request, listener) => {
-    const { method } = request;
-    if (method === "CONNECT" || method === "TRACE") return refuse("method", request);
-    const address = listener.addressOf(request);
-    const peer = { address, isTrusted: isTrusted(address) };
-    const said = readFields(request.headers, selector);
-    const decision = decide(parts.table(), said.host, said.selector, peer.isTrusted);
-    switch (decision.kind) {
-      case "weighted":
-        return (
-          linked(request, method, said, peer, decision.route) ??
-          forward(request, method, said, peer, decision.route)
-        );
-      case "preview": {
-        const { route, target } = decision;
-        if (maySee(address)) return forward(request, method, said, peer, route, target.label);
-        return (
-          linked(request, method, said, peer, route, target.label) ?? refuse("unknown_instance", request)
-        );
+  return {
+    rulesFor: (client) => (client.peerTrusted ? forTrusted : forStrangers),
+    handle(client, head) {
+      const { method } = head;
+      if (method === "CONNECT" || method === "TRACE") return refuse(client, head, "method");
+      const host = hostOf(client, head);
+      const named = head.text(selector ?? "", head.selector);
+      const decision = decide(parts.table(), host, named, client.peerTrusted);
+      // The whole server is asked, which is nobody's but its own.
+      if (head.bytes[head.targetStart] === 42) return own.take(client, head);
+      switch (decision.kind) {
+        case "weighted": {
+          const found = linked(client, head, host, decision.route);
+          return found === "none" ? forward(client, head, host, decision.route) : found;
+        }
+        case "preview": {
+          const { route, target } = decision;
+          if (maySee(client.peer)) return forward(client, head, host, route, target.label);
+          const found = linked(client, head, host, route, target.label);
+          return found === "none" ? refuse(client, head, "unknown_instance") : found;
+        }
+        case "direct":
+          return forward(client, head, host, decision.route, decision.target.label);
+        case "unknown_target":
+          return forward(client, head, host, decision.route, decision.label);
+        case "own":
+          return own.take(client, head);
+        case "unknown":
+          return refuse(client, head, "unknown_host");
+        case "bad_host":
+          return refuse(client, head, "bad_host");
       }
-      case "direct":
-        return forward(request, method, said, peer, decision.route, decision.target.label);
-      case "unknown_target":
-        return forward(request, method, said, peer, decision.route, decision.label);
-      case "own":
-        return hooks.own(request, {
-          peer: address,
-          peerTrusted: peer.isTrusted,
-          holdOpen: () => listener.setIdleLimit(request, false),
-          letIdle: () => listener.setIdleLimit(request, true),
-        });
-      case "unknown":
-        return refuse("unknown_host", request);
-      case "bad_host":
-        return refuse("bad_host", request);
-    }
+    },
   };
 }
 
-/** What speaks against a request before a target is picked for it. */
-function objectionTo(method: string, said: Said, { policy }: Route): AnswerName | undefined {
-  if (policy.maxBodyBytes > 0 && (announcedLength(said) ?? 0) > policy.maxBodyBytes) return "too_large";
-  return hasLostBody(method, said) ? "unread_body" : undefined;
+/** Whom a request asks: its URL's host, else its Host (RFC 9112 section 3.2), else, as only HTTP/1.0 may leave it out, us. */
+export function hostOf(client: ClientConnection, head: RequestHead): string {
+  return head.authority ?? head.text("host", head.host) ?? client.localHost;
 }
 
-/** Path and query as they came. The URL is not absolute when its host is none to Bun, so it is never parsed. */
-export function pathOf(url: string): string {
-  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("//") + 2);
-  const end = url.indexOf("#", start);
-  return end < 0 ? url.slice(start) : url.slice(start, end);
+/** Whether the visitor came by https, as far as its peer may say so. */
+function isSecure(client: ClientConnection, head: RequestHead): boolean {
+  const said = client.peerTrusted ? head.text("x-forwarded-proto", head.forwardedProto) : undefined;
+  return said === undefined ? client.isTls : HTTPS.test(said);
+}
+
+interface DressOptions {
+  readonly viaName: string;
+  isTrusted(address: string): boolean;
+  /** Host is set for each target anew: only the forwarded one says whom the visitor has asked. */
+  readonly isRelay?: boolean;
+}
+
+/** What is known of a request, and the fields that are added to it; undefined when it has already passed here twice. */
+export function createDress({ viaName, isTrusted, isRelay = false }: DressOptions) {
+  const newId = createRequestIds();
+
+  /** Of what a peer whose word counts for nothing asks. */
+  function strangersClaims(client: ClientConnection): string {
+    const { peer, isTls } = client;
+    const scheme = isTls ? "https" : "http";
+    return `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: `;
+  }
+
+  function trustedClaims({ peer, isTls }: ClientConnection, head: RequestHead, host: string): string {
+    const forwardedFor = head.text("x-forwarded-for", head.forwardedFor);
+    const proto = head.text("x-forwarded-proto", head.forwardedProto) ?? (isTls ? "https" : "http");
+    const list = forwardedFor === undefined ? peer : `${forwardedFor}, ${peer}`;
+    const real =
+      head.text("x-real-ip", head.realIp) ?? clientAddress(peer, forwardedFor ?? null, isTrusted);
+    const forwardedHost = isRelay ? undefined : head.text("x-forwarded-host", head.forwardedHost);
+    const id = head.text("x-request-id", head.requestId) ?? newId();
+    return (
+      `X-Forwarded-For: ${list}\r\nX-Real-IP: ${real}\r\nX-Forwarded-Proto: ${proto}\r\n` +
+      `X-Forwarded-Host: ${forwardedHost ?? host}\r\nX-Request-Id: ${id}\r\n`
+    );
+  }
+
+  return (client: ClientConnection, head: RequestHead, host: string, courier: Courier) => {
+    const via = head.text("via", head.via);
+    if (via !== undefined && occursTwice(via, viaName)) return undefined;
+    let added = "";
+    if (!isRelay && (head.authority !== undefined || head.host.start < 0)) added = `Host: ${host}\r\n`;
+    if (client.peerTrusted) added += trustedClaims(client, head, host);
+    else {
+      client.claims ??= strangersClaims(client);
+      added += `${client.claims}${host}\r\nX-Request-Id: ${newId()}\r\n`;
+    }
+    added += via === undefined ? `Via: 1.1 ${viaName}\r\n` : `Via: ${via}, 1.1 ${viaName}\r\n`;
+    const upgrade = upgradeOf(head);
+    added += upgrade === undefined ? "\r\n" : `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`;
+    return {
+      courier,
+      added,
+      isSecure: isSecure(client, head),
+      asksUpgrade: upgrade !== undefined,
+      expectsContinue: head.expect.start >= 0 && expectsContinue(head),
+    };
+  };
+}
+
+/** The protocol that a request asks for. HTTP/2 is not upgraded to: its frames are none that could be passed on (RFC 9113 section 3.1). */
+function upgradeOf(head: RequestHead): string | undefined {
+  if (!head.wantsUpgrade || head.minor === 0) return undefined;
+  const asked = head.text("upgrade", head.upgrade);
+  return asked === undefined || /(^|[,\s])h2c?($|[,\s])/i.test(asked) ? undefined : asked;
+}
+
+function occursTwice(value: string, part: string): boolean {
+  const first = value.indexOf(part);
+  return first >= 0 && value.includes(part, first + part.length);
 }
 
 /** Answers from memory for the peers seen most recently, in bounds. */

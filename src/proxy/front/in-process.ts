@@ -5,18 +5,20 @@ import type { Route, Target } from "../../core/route.ts";
 import { createRouteTable } from "../../core/route-table.ts";
 import { clientAddress, createTrust } from "../../core/trusted-proxies.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import { ownAnswer } from "../answers.ts";
 import type { DataPlane, DataPlaneOptions } from "../data-plane.ts";
-import type { RequestState } from "../forward/choose-target.ts";
-import { createForwarder } from "../forward/forward.ts";
-import { createHttpTransport } from "../forward/http-transport.ts";
+import { Forwarder } from "../forward/forward.ts";
 import { createInFlight, type Load } from "../forward/in-flight.ts";
+import type { RequestState } from "../forward/request-state.ts";
+import { createTries, sendAway } from "../forward/tries.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
-import { createUpgrades } from "../forward/websocket.ts";
-import type { Upstream } from "../http-client.ts";
 import { TrialCounters } from "../trial-counters.ts";
-import { createRequestHandler } from "./handler.ts";
+import type { PooledUpstream } from "../upstream/upstream.ts";
+import { createRequestHandler, remembered } from "./handler.ts";
 import { createListener } from "./listener.ts";
+import { openPrivateDoor, OwnHosts } from "./own-hosts.ts";
+
+/** Bytes a second, after 5 s. */
+export const MIN_BODY_RATE = 240;
 
 export interface InProcessPlane extends DataPlane {
   /** The counters themselves, of every target that has some. */
@@ -24,13 +26,14 @@ export interface InProcessPlane extends DataPlane {
 }
 
 /** Listens at once, with an empty table. Owns and disposes the upstream client. Throws what listening throws. */
-export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstream): InProcessPlane {
+export function createInProcessPlane(options: DataPlaneOptions, upstream: PooledUpstream): InProcessPlane {
   const clock = options.clock ?? systemClock;
-  const isTrusted = createTrust(options.trustedProxies);
+  const { fields, hooks } = options;
+  const isTrusted = remembered(createTrust(options.trustedProxies));
   const selection = createSelection(Math.random, options.phase);
-  const clientOf = (request: Request, peer: string) =>
-    clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted);
-  const inFlight = createInFlight(clock, ({ request, peer }) => clientOf(request, peer));
+  const clientOf = ({ client, head }: RequestState) =>
+    clientAddress(client.peer, head.field("x-forwarded-for") ?? null, isTrusted);
+  const inFlight = createInFlight(clock, clientOf);
   const trials = new TrialCounters();
   const waiting = createWaitingRoom(clock);
   let table = tableOf([], undefined);
@@ -39,17 +42,8 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     return createRouteTable(routes, { ...options, defaultRoute });
   }
 
-  const endsConnection = ({ said }: RequestState) => listener.endsConnection(said.connection);
-  const setIdleLimit = (request: Request, isLimited: boolean) => listener.setIdleLimit(request, isLimited);
-  const { fields, hooks } = options;
-  const http = createHttpTransport({ clock, upstream, fields, hooks, endsConnection, setIdleLimit });
-  const upgrades = createUpgrades({
-    clock,
-    fields,
-    hooks,
-    upgrade: (request, tunnel, headers) => listener.upgrade(request, tunnel, headers),
-  });
-  const forwarder = createForwarder({
+  const tries = createTries({ clock, upstream, hooks, fields });
+  const forwarder = new Forwarder({
     selection,
     inFlight,
     trials,
@@ -57,39 +51,51 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
     clock,
     hooks,
     fields,
+    tries,
     table: () => table,
-    endsConnection,
     clientOf,
-    setIdleLimit,
   });
+  const { ownElsewhere } = options;
+  const door = ownElsewhere === undefined ? openPrivateDoor(options.directory, hooks) : undefined;
+  const own = new OwnHosts({ tries, clock, socket: door?.socket ?? "", ...ownElsewhere });
   const viaName = options.viaName ?? `proxy-${crypto.randomUUID().slice(0, 13)}`;
-  const listener = createListener({
-    host: options.host,
-    port: options.port,
-    reusePort: options.reusePort ?? false,
-    clock,
-    handle: createRequestHandler({
-      options,
-      forwarder,
-      http,
-      websocket: upgrades.carrier,
-      viaName,
-      isTrusted,
-      maySee: createTrust(options.directFrom ?? []),
-      table: () => table,
-    }),
-    onError(error) {
-      hooks.onDefect?.(error);
-      return ownAnswer("internal", null, undefined);
-    },
+  const { rulesFor, handle } = createRequestHandler({
+    options,
+    courier: forwarder,
+    own,
+    viaName,
+    isTrusted,
+    maySee: createTrust(options.directFrom ?? []),
+    table: () => table,
   });
+  const listener = listen();
+
+  function listen() {
+    const { host, port, listenerFd, reusePort = false, minBodyRate = MIN_BODY_RATE } = options;
+    const listening = listenerFd === undefined ? { host, port, reusePort } : { host, port, fd: listenerFd };
+    try {
+      return createListener({
+        listening,
+        clock,
+        minBodyRate,
+        isTrusted,
+        rulesFor,
+        handle,
+        onDefect: (error) => hooks.onDefect?.(error),
+      });
+    } catch (thrown) {
+      void door?.close();
+      throw thrown;
+    }
+  }
 
   async function close(deadlineMs: number): Promise<void> {
     waiting.close();
     inFlight.close();
-    void upgrades.sendAway(undefined, deadlineMs / 2);
+    void sendAway(tries, undefined, deadlineMs);
     await listener.close(deadlineMs);
     await upstream[Symbol.asyncDispose]();
+    await door?.close();
   }
 
   return {
@@ -105,7 +111,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Upstre
       forwarder.retain(table.routes);
     },
     async drain(targetId, deadlineMs) {
-      void upgrades.sendAway(targetId, deadlineMs / 2);
+      void sendAway(tries, targetId, deadlineMs);
       return { left: await inFlight.of(targetId).drained(deadlineMs) };
     },
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),

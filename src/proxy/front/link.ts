@@ -1,5 +1,6 @@
 // Links: who has one is kept on one target by a cookie, until the link is over or revoked.
 import { createHash } from "node:crypto";
+import type { RequestHead } from "../../core/http1/request-head.ts";
 import type { Link, Route, Target } from "../../core/route.ts";
 
 /** The parameter of a link's URL. */
@@ -16,15 +17,14 @@ export function hashOfLink(token: string): string {
 
 /** Undefined: the request brings no link of this route that is in force. */
 export function linkIn(
-  request: Request,
+  head: RequestHead,
   route: Route,
-  path: string,
   isSecure: boolean,
   now: number,
 ): LinkUse | undefined {
   if (route.links === undefined || route.links.length === 0) return undefined;
-  const [entering, rest] = takeParameter(path);
-  const token = entering ?? cookieOf(request, route.name);
+  const [entering, rest] = takeParameter(head.path);
+  const token = entering ?? cookieOf(head, route.name);
   const link = token === undefined ? undefined : find(route.links, token, now);
   if (link === undefined || token === undefined) return undefined;
   if (entering !== undefined) {
@@ -63,9 +63,9 @@ function cookieName(route: string): string {
   return `ten-link-${route}`;
 }
 
-function cookieOf(request: Request, route: string): string | undefined {
+function cookieOf(head: RequestHead, route: string): string | undefined {
   const name = `${cookieName(route)}=`;
-  const cookies = request.headers.get("cookie")?.split(";") ?? [];
+  const cookies = head.field("cookie", "; ")?.split(";") ?? [];
   return cookies
     .map((cookie) => cookie.trim())
     .find((cookie) => cookie.startsWith(name))

@@ -1,104 +1,178 @@
-// The listening side of the proxy: Bun.serve with every default that matters said aloud, and a close that cuts nobody off early.
+// The listening side of the proxy: accepts connections, sweeps over them once a second, and closes without cutting anybody off early.
+import type { Socket, SocketHandler } from "bun";
+import { bracketed } from "../../core/host.ts";
+import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
-import type { Tunnel } from "../forward/tunnel.ts";
+import type { AnswerName } from "../answers.ts";
+import type { RequestState } from "../forward/request-state.ts";
+import { ClientConnection, type Front } from "./client-connection.ts";
 
-/** How long a connection may stay silent between requests, and while a request's head and first bytes arrive. */
-const IDLE_SECS = 120;
 /** On closing: for how long connections are told to close before the listener goes, while requests still come. */
 const FAREWELL_MS = 1_000;
 const STEP_MS = 50;
-/** WebSockets: a peer that does not answer pings for this long is gone, a quiet one is not. */
-const SILENT_SECS = 240;
-/** The option among others in a Connection field. */
-const CLOSE = /(?:^|,)\s*close\s*(?:,|$)/i;
-const MESSAGE_MOST_BYTES = 64 * 1024 * 1024;
+const SWEEP_MS = 1_000;
+const IPV4_MAPPED = "::ffff:";
+
+/** Where to listen: an address, or a listening socket that somebody has opened before and goes on owning. */
+export type Listening =
+  | { readonly host: string; readonly port: number; readonly reusePort: boolean }
+  | { readonly fd: number; readonly host: string; readonly port: number };
 
 export interface ListenerOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly reusePort: boolean;
+  readonly listening: Listening;
   readonly clock: Clock;
-  handle(request: Request, listener: Listener): Response | Promise<Response | undefined>;
-  /** The answer when `handle` has failed. */
-  onError(error: Error): Response;
+  /** Bytes a second; 0: no least rate. */
+  readonly minBodyRate: number;
+  isTrusted(address: string): boolean;
+  rulesFor(client: ClientConnection): RequestRules;
+  /** The request as it goes on; undefined when it has been answered. */
+  handle(client: ClientConnection, head: RequestHead): RequestState | undefined;
+  onRefused?(name: AnswerName, peer: string): void;
+  onDefect(error: Error): void;
 }
 
 export interface Listener {
   readonly url: URL;
-  /**
-   * Whether the answer to a request should say that its connection ends: the listener closes, or the client wants it so
-   * in `connection`, its field of that name.
-   * Bun.serve then closes the connection by itself, but does not say so (RFC 9112 section 9.6).
-   */
-  endsConnection(connection: string | undefined): boolean;
-  addressOf(request: Request): string;
-  /** Hands a connection to a tunnel; false when the request is no WebSocket's or its connection has gone. */
-  upgrade(request: Request, tunnel: Tunnel, headers: Record<string, string>): boolean;
-  /** Lifts or sets the idle limit of the connection that carries a request; harmless when it has gone. */
-  setIdleLimit(request: Request, isLimited: boolean): void;
+  /** The handlers of sockets that were accepted elsewhere, as after a TLS handshake: `open` begins a connection of this listener. */
+  socketHandlers(isTls: boolean): SocketHandler<ClientConnection>;
+  /** Connections that are open. */
+  readonly connections: number;
+  /** Accepts no more; the socket itself lives on where others hold it. */
+  stopAccepting(): void;
+  /** Closes connections that nobody would miss. */
+  closeIdle(): void;
   /** Stops accepting, waits until every client has its answer but at most `deadlineMs`, then cuts the rest. */
   close(deadlineMs: number): Promise<void>;
 }
 
-/** Throws what Bun.serve throws, EADDRINUSE above all. */
+/** Throws what Bun.listen throws, EADDRINUSE above all. */
 export function createListener(options: ListenerOptions): Listener {
-  const { clock } = options;
-  let isClosing = false;
-  let arrived = 0;
+  return new TcpListener(options);
+}
 
-  const server = Bun.serve<Tunnel>({
-    hostname: options.host,
-    port: options.port,
-    // Without this, two servers on one port would share its connections unnoticed.
-    reusePort: options.reusePort,
-    development: false,
-    idleTimeout: IDLE_SECS,
-    // Limits on bodies are per route, and 0 would mean none at all.
-    maxRequestBodySize: Number.POSITIVE_INFINITY,
-    error: options.onError,
-    fetch(request) {
-      arrived += 1;
-      return options.handle(request, listener);
-    },
-    websocket: {
-      idleTimeout: SILENT_SECS,
-      sendPings: true,
-      perMessageDeflate: false,
-      maxPayloadLength: MESSAGE_MOST_BYTES,
-      // The tunnel pauses the sender instead of dropping messages.
-      backpressureLimit: 0,
-      open: (socket) => socket.data.begin(socket),
-      message: (socket, message) => socket.data.fromVisitor(message),
-      drain: (socket) => socket.data.visitorDrained(),
-      close: (socket, code, reason) => socket.data.visitorClosed(code, reason),
-    },
-  });
+class TcpListener implements Listener, Front {
+  readonly url: URL;
+  tick = 0;
+  isClosing = false;
+  readonly minBodyRate: number;
+  readonly #options: ListenerOptions;
+  readonly #clients = new Set<ClientConnection>();
+  readonly #server: { readonly port: number; stop(closeActive?: boolean): void };
+  readonly #stopSweeping: () => void;
+  #arrived = 0;
+  #isAccepting = true;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.minBodyRate = options.minBodyRate;
+    const { listening, clock } = options;
+    // Who has ended his half may still read; each handler is told, and ends the other (Bun 1.4.5 keeps it else).
+    // Who has ended his half may still read; each handler is told, and ends the other (Bun 1.4.5 keeps it else).
+    const common = { allowHalfOpen: true, socket: this.socketHandlers(false) };
+    const { host: hostname, port: asked } = listening;
+    // Without `reusePort: false`, two servers on one port would share its connections unnoticed.
+    const reusePort = "fd" in listening ? false : listening.reusePort;
+    // Its type knows nothing of descriptors.
+    const where = "fd" in listening ? { fd: listening.fd } : { hostname, port: asked, reusePort };
+    this.#server = Bun.listen<ClientConnection>({ ...common, ...where } as Bun.TCPSocketListenOptions<ClientConnection>);
+    const port = "fd" in listening ? asked : this.#server.port;
+    this.url = new URL(`http://${bracketed(hostname)}:${port}`);
+    this.#stopSweeping = clock.every(SWEEP_MS, () => {
+      this.tick += 1;
+      for (const client of this.#clients) client.sweep(this.tick);
+    });
+  }
+
+  get connections(): number {
+    return this.#clients.size;
+  }
+
+  socketHandlers(isTls: boolean): SocketHandler<ClientConnection> {
+    return {
+      open: (socket) => this.#accept(socket, isTls),
+      data: (socket, bytes) => socket.data.data(bytes),
+      drain: (socket) => socket.data.drained(),
+      end: (socket) => socket.data.ended(),
+      close: (socket, error) => socket.data?.closed(error !== undefined && error !== null),
+      error: (socket, error) => {
+        this.onDefect(error);
+        socket.data?.cut();
+      },
+    };
+  }
+
+  #accept(socket: Socket<ClientConnection>, isTls: boolean): void {
+    const peer = plain(socket.remoteAddress ?? "");
+    const client = new ClientConnection(this, socket, {
+      peer,
+      peerTrusted: this.#options.isTrusted(peer),
+      isTls,
+      localHost: bracketed(plain(socket.localAddress ?? "127.0.0.1")),
+    });
+    socket.data = client;
+    this.#clients.add(client);
+  }
+
+  rulesFor(client: ClientConnection): RequestRules {
+    return this.#options.rulesFor(client);
+  }
+
+  handle(client: ClientConnection, head: RequestHead): RequestState | undefined {
+    this.#arrived += 1;
+    return this.#options.handle(client, head);
+  }
+
+  onRefused(name: AnswerName, client: ClientConnection): void {
+    this.#options.onRefused?.(name, client.peer);
+  }
+
+  onDefect(error: unknown): void {
+    this.#options.onDefect(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  gone(client: ClientConnection): void {
+    this.#clients.delete(client);
+  }
+
+  stopAccepting(): void {
+    if (!this.#isAccepting) return;
+    this.#isAccepting = false;
+    this.#server.stop(false);
+  }
+
+  closeIdle(): void {
+    for (const client of this.#clients) client.closeIdle();
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    const { clock } = this.#options;
+    const deadline = clock.monotonic() + deadlineMs;
+    if (!this.isClosing) await this.#farewell(deadline);
+    this.stopAccepting();
+    this.closeIdle();
+    while (this.#isBusy() && clock.monotonic() < deadline) await sleep(clock, STEP_MS);
+    this.#stopSweeping();
+    for (const client of this.#clients) client.release();
+  }
+
+  #isBusy(): boolean {
+    for (const client of this.#clients) if (client.isBusy) return true;
+    return false;
+  }
 
   /** Tells clients that keep connections to close them, for as long as requests still come on them. */
-  async function farewell(deadline: number): Promise<void> {
-    isClosing = true;
+  async #farewell(deadline: number): Promise<void> {
+    const { clock } = this.#options;
+    this.isClosing = true;
     const end = Math.min(deadline, clock.monotonic() + FAREWELL_MS);
-    for (let before = -1; before !== arrived && clock.monotonic() < end; ) {
-      before = arrived;
+    for (let before = -1; before !== this.#arrived && clock.monotonic() < end; ) {
+      before = this.#arrived;
       await sleep(clock, 2 * STEP_MS);
     }
   }
+}
 
-  const listener: Listener = {
-    url: server.url,
-    endsConnection: (connection) => isClosing || (connection !== undefined && CLOSE.test(connection)),
-    addressOf: (request) => server.requestIP(request)?.address ?? "",
-    upgrade: (request, tunnel, headers) => server.upgrade(request, { data: tunnel, headers }),
-    setIdleLimit: (request, isLimited) => server.timeout(request, isLimited ? IDLE_SECS : 0),
-    async close(deadlineMs) {
-      const deadline = clock.monotonic() + deadlineMs;
-      if (!isClosing) await farewell(deadline);
-      const stopped = server.stop();
-      while (server.pendingRequests + server.pendingWebSockets > 0 && clock.monotonic() < deadline) {
-        await sleep(clock, STEP_MS);
-      }
-      await Promise.all([stopped, server.stop(true)]);
-    },
-  };
-  return listener;
+/** On a socket for both families IPv4 comes as a part of IPv6. */
+function plain(address: string): string {
+  return address.startsWith(IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
 }

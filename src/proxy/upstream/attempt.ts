@@ -3,10 +3,11 @@ import { messageOf } from "../../core/fault.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { SendOptions, UpstreamRequest, UpstreamResponse } from "../http-client.ts";
 import { type FailureKind, UpstreamFailure } from "../http-client.ts";
-import type { AnswerReader } from "./answer-reader.ts";
+import { AnswerReader } from "./answer-reader.ts";
 import { AnswerStream } from "./answer-stream.ts";
 import type { Connection, Occupant } from "./connection.ts";
 import type { Framing } from "./framing.ts";
+import type { Limits } from "./limits.ts";
 import type { Pool } from "./pool.ts";
 import { isRepeatable } from "./request.ts";
 import { RequestBody } from "./request-body.ts";
@@ -23,11 +24,13 @@ export interface AttemptContext {
   readonly clock: Clock;
   /** Where heads and small bodies are put together: overwritten by each use. */
   readonly scratch: Buffer;
-  readonly streamBufferBytes: number;
+  readonly limits: Limits;
 }
 
 export class Attempt implements Occupant, EventListenerObject {
   readonly repeatable: boolean;
+  readonly needsFresh = false;
+  readonly #reader: AnswerReader;
   readonly #context: AttemptContext;
   readonly #pool: Pool;
   readonly #request: UpstreamRequest;
@@ -66,6 +69,7 @@ export class Attempt implements Occupant, EventListenerObject {
     this.#resolve = resolve;
     this.#reject = reject;
     this.repeatable = isRepeatable(request);
+    this.#reader = new AnswerReader(context.limits);
     this.#deadlineMs = context.clock.monotonic() + options.connectTimeoutMs;
   }
 
@@ -88,7 +92,7 @@ export class Attempt implements Occupant, EventListenerObject {
 
   begin(connection: Connection): boolean {
     this.#connection = connection;
-    connection.reader.begin(this.#request.method);
+    this.#reader.begin(this.#request.method);
     if (!this.#writeHead(connection)) return false;
     this.#requestSent = true;
     const { body } = this.#request;
@@ -116,10 +120,10 @@ export class Attempt implements Occupant, EventListenerObject {
     if (length <= scratch.length) {
       scratch.write(head, 0, "latin1");
       if (bytes !== undefined) scratch.set(bytes, head.length);
-      return connection.write(scratch, length);
+      return connection.write(scratch, 0, length);
     }
-    if (!connection.write(Buffer.from(head, "latin1"))) return false;
-    if (bytes !== undefined) connection.write(bytes);
+    if (!connection.write(Buffer.from(head, "latin1"), 0, head.length)) return false;
+    if (bytes !== undefined) connection.write(bytes, 0, bytes.byteLength);
     return true;
   }
 
@@ -132,7 +136,7 @@ export class Attempt implements Occupant, EventListenerObject {
   onData(bytes: Buffer): void {
     const connection = this.#connection;
     if (connection === undefined || this.#ended) return;
-    const { reader } = connection;
+    const reader = this.#reader;
     const hadHead = reader.framed !== undefined;
     const isFirst = !this.#answerBegun;
     this.#answerBegun = true;
@@ -159,7 +163,7 @@ export class Attempt implements Occupant, EventListenerObject {
 
   onClosed(error: Error | undefined): void {
     const connection = this.#connection;
-    if (connection !== undefined && error === undefined && connection.reader.eof()) {
+    if (connection !== undefined && error === undefined && this.#reader.eof()) {
       this.#finish(connection);
       return;
     }
@@ -174,7 +178,7 @@ export class Attempt implements Occupant, EventListenerObject {
     if (this.#connection === undefined) this.fail("busy", "no connection to the target became free in time");
     else if (this.#connection.state === "connecting")
       this.fail("connect_timeout", "the target did not accept in time");
-    else if (this.#requestDone && this.#connection.reader.framed === undefined) {
+    else if (this.#requestDone && this.#reader.framed === undefined) {
       this.fail("request_timeout", "the target did not answer in time");
     } else if (this.#body?.isWaiting === true)
       this.fail("body_timeout", "the visitor has not sent its body in time");
@@ -214,7 +218,7 @@ export class Attempt implements Occupant, EventListenerObject {
     const pieces = this.#pieces;
     if (pieces === undefined || this.#ended) return;
     this.#pieces = undefined;
-    this.#stream = new AnswerStream(this.#context.streamBufferBytes, pieces, {
+    this.#stream = new AnswerStream(this.#context.limits.streamBufferBytes, pieces, {
       pause: () => this.#connection?.pause(),
       resume: () => {
         if (this.#ended) return;
@@ -227,7 +231,7 @@ export class Attempt implements Occupant, EventListenerObject {
   }
 
   #finish(connection: Connection): void {
-    const { reader } = connection;
+    const reader = this.#reader;
     const { framed, surplus } = reader;
     const isReusable =
       this.#requestDone && framed?.persistent === true && !surplus && connection.state === "open";
@@ -250,7 +254,7 @@ export class Attempt implements Occupant, EventListenerObject {
   #requestWritten(): void {
     if (this.#ended) return;
     this.#requestDone = true;
-    if (this.#connection?.reader.framed === undefined) this.#armForHead();
+    if (this.#reader.framed === undefined) this.#armForHead();
   }
 
   #armForHead(): void {

@@ -1,13 +1,14 @@
 // One socket to a target: its life, what waits to be written to it, and whom its events are for.
 import type { Socket, SocketHandler } from "bun";
 import type { FailureKind, Origin } from "../http-client.ts";
-import { AnswerReader, type HeadLimits } from "./answer-reader.ts";
 import { giveBack } from "./give-back.ts";
 
 /** The exchange that a connection serves at the moment, or will serve when it is open. */
 export interface Occupant {
   /** Whether it may be sent again when its fate is unknown. */
   readonly repeatable: boolean;
+  /** Whether only a connection will do that nobody has used before. */
+  readonly needsFresh: boolean;
   /** This connection is opening for it. */
   awaits(connection: Connection): void;
   /** The connection is open: writes the request. False when nothing could be written because it was closed already. */
@@ -34,7 +35,6 @@ export interface Owner {
 export type ConnectionState = "connecting" | "open" | "closed";
 
 export class Connection {
-  readonly reader: AnswerReader;
   readonly #owner: Owner;
   #socket: Socket<Connection> | undefined;
   #unwritten: Uint8Array | undefined;
@@ -47,10 +47,9 @@ export class Connection {
   /** How long it may be idle and still be used. */
   idleLimitMs: number;
 
-  constructor(owner: Owner, limits: HeadLimits & { readonly idleMs: number }) {
+  constructor(owner: Owner, idleMs: number) {
     this.#owner = owner;
-    this.idleLimitMs = limits.idleMs;
-    this.reader = new AnswerReader(limits);
+    this.idleLimitMs = idleMs;
   }
 
   /** Starts connecting; the owner hears how it went. */
@@ -84,19 +83,24 @@ export class Connection {
   }
 
   /**
-   * Writes `bytes[0, length)` in order; what the kernel does not take now is copied and written as it drains. Returns
+   * Writes `bytes[from, to)` in order; what the kernel does not take now is copied and written as it drains. Returns
    * whether the target may have received any of it: false means that the connection was closed already.
    */
-  write(bytes: Uint8Array, length = bytes.byteLength): boolean {
+  write(bytes: Uint8Array, from: number, to: number): boolean {
     if (this.#unwritten !== undefined) {
-      this.#unwritten = Buffer.concat([this.#unwritten, bytes.subarray(0, length)]);
+      this.#unwritten = Buffer.concat([this.#unwritten, bytes.subarray(from, to)]);
       return true;
     }
-    const taken = this.#socket?.write(bytes, 0, length) ?? -1;
+    const taken = this.#socket?.write(bytes, from, to - from) ?? -1;
     if (taken < 0) return false;
     // Not `slice`, which for a Buffer makes another view of the same memory.
-    if (taken < length) this.#unwritten = Buffer.from(bytes.subarray(taken, length));
+    if (taken < to - from) this.#unwritten = Buffer.from(bytes.subarray(from + taken, to));
     return true;
+  }
+
+  /** Says that nothing more comes from here; the target may go on. */
+  shutdown(): void {
+    if (this.state === "open") this.#socket?.shutdown();
   }
 
   /** Stops reading: what the target goes on sending stays in the kernel, and then with the target. */

@@ -24,6 +24,7 @@ export class Pool implements Owner {
   #closesAfterMs = Number.POSITIVE_INFINITY;
   #forgetsAtMs = 0;
   #retired = false;
+  #abandoned = false;
 
   constructor(origin: Origin, limits: Limits, now: () => number, isStale: IsStale | undefined) {
     this.#origin = origin;
@@ -41,6 +42,10 @@ export class Pool implements Owner {
    * must `leave` or `release`.
    */
   submit(occupant: Occupant): void {
+    if (this.#abandoned) {
+      occupant.fail("aborted", "the HTTP client is closed");
+      return;
+    }
     const free = this.#limits.maxInFlight - this.#inFlight;
     if (this.#waiting.length >= free + this.#limits.maxWaiting) {
       occupant.fail("busy", "too many requests wait for the target");
@@ -92,6 +97,7 @@ export class Pool implements Owner {
 
   /** Ends everything at once. */
   abandon(): void {
+    this.#abandoned = true;
     this.retire();
     for (const occupant of [...this.#waiting]) occupant.fail("aborted", "the HTTP client was closed");
     for (const connection of [...this.#connections]) {
@@ -119,13 +125,17 @@ export class Pool implements Owner {
   }
 
   #assign(occupant: Occupant): void {
-    let connection = this.#takeIdle(occupant.repeatable);
-    for (; connection !== undefined; connection = this.#takeIdle(occupant.repeatable)) {
+    let connection = this.#takeIdleFor(occupant);
+    for (; connection !== undefined; connection = this.#takeIdleFor(occupant)) {
       connection.occupant = occupant;
       if (this.#isStale?.(connection.fd) !== true && occupant.begin(connection)) return;
       this.onLost(connection);
     }
     this.#connect(occupant);
+  }
+
+  #takeIdleFor({ repeatable, needsFresh }: Occupant): Connection | undefined {
+    return needsFresh ? undefined : this.#takeIdle(repeatable);
   }
 
   /** The most recently used one, if it is young enough. */
@@ -166,7 +176,7 @@ export class Pool implements Owner {
       }
       this.#discard(oldest);
     }
-    const connection = new Connection(this, this.#limits);
+    const connection = new Connection(this, this.#limits.idleMs);
     this.#connections.add(connection);
     connection.occupant = occupant;
     connection.connect(this.#origin);

@@ -81,18 +81,18 @@ export class RequestBody {
     if (piece.byteLength === 0) return undefined;
     if (this.#remaining === undefined) {
       const chunk = Buffer.concat([Buffer.from(`${piece.byteLength.toString(16)}\r\n`), piece, CRLF]);
-      this.#connection.write(chunk);
+      this.#connection.write(chunk, 0, chunk.byteLength);
       giveBack(chunk);
     } else {
       this.#remaining -= piece.byteLength;
       if (this.#remaining < 0) throw new Error("the request's body is longer than announced");
-      this.#connection.write(piece);
+      this.#connection.write(piece, 0, piece.byteLength);
     }
     return this.#flushed();
   }
 
   #writeEnd(): Promise<void> | undefined {
-    if (this.#remaining === undefined) this.#connection.write(LAST_CHUNK);
+    if (this.#remaining === undefined) this.#connection.write(LAST_CHUNK, 0, LAST_CHUNK.byteLength);
     else if (this.#remaining > 0) throw new Error("the request's body is shorter than announced");
     return this.#flushed();
   }

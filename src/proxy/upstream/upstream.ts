@@ -14,14 +14,20 @@ export interface UpstreamOptions {
   readonly limits?: Partial<Limits>;
 }
 
+/** The client, and the connections that it has: a proxy uses those without promises and streams in between. */
+export interface PooledUpstream extends Upstream {
+  /** The connections to one origin. Found quickly for an object that was asked for before. */
+  poolOf(origin: Origin): Pool;
+}
+
 /** The client. Disposing it ends every exchange with `aborted` and closes every connection. */
-export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstream {
+export function createUpstream({ clock, limits: given }: UpstreamOptions): PooledUpstream {
   const limits: Limits = { ...defaultLimits, ...given };
   const now = () => clock.monotonic();
   const context: AttemptContext = {
     clock,
     scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
-    streamBufferBytes: limits.streamBufferBytes,
+    limits,
   };
   const byOrigin = new Map<string, Pool>();
   /** The same pools by the very objects that name their origins: found without making a key. */
@@ -43,6 +49,10 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
 
   function open(key: string, origin: Origin): Pool {
     const pool = new Pool(origin, limits, now, isStale);
+    if (isClosed) {
+      pool.abandon();
+      return pool;
+    }
     byOrigin.set(key, pool);
     pools.add(pool);
     stopSweeping ??= clock.every(limits.sweepMs, sweep);
@@ -68,6 +78,7 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Upstr
   }
 
   return {
+    poolOf,
     send(origin, request, options) {
       return new Promise<UpstreamResponse>((resolve, reject) => {
         const refuse = (failure: UpstreamFailure) => {

@@ -5,7 +5,7 @@ import type { Processes } from "../../platform/process/process.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
 import type { DataPlane, DataPlaneOptions, Wanted } from "../data-plane.ts";
 import { TrialCounters } from "../trial-counters.ts";
-import { openOwnDoor } from "./admin-forwarding.ts";
+import { openOwnDoor } from "./own-door.ts";
 import { claimPort, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
 import { createMergedTraffic } from "./merged-traffic.ts";
 import type { FromWorker, WorkerSettings } from "./protocol.ts";

@@ -11,7 +11,6 @@ import type { ProgramHooks } from "../data-plane.ts";
 import { createInProcessPlane, type InProcessPlane } from "../front/in-process.ts";
 import type { FailureKind } from "../http-client.ts";
 import { createUpstream } from "../upstream/upstream.ts";
-import { createAdminForwarding } from "./admin-forwarding.ts";
 import { createReporter } from "./merged-traffic.ts";
 import {
   type FromWorker,
@@ -78,7 +77,6 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   const timers = createTimers<"hope" | "alone">(clock);
   const petitions = createWantedRequests();
   const ended = Promise.withResolvers<void>();
-  const handedOver = createUpstream({ clock });
   const routes = new Map<string, Route>();
   const complained = new Set<string>();
   let supervisor: Channel | undefined;
@@ -117,8 +115,8 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
 
   /** Everything in one step: no request meets a listener without routes. */
   function open(settings: WorkerSettings, port: number): URL {
-    const own = createAdminForwarding(settings.ownSocket, handedOver, options.away);
-    const { adminHost, ...rest } = settings;
+    const { adminHost, ownSocket, ...rest } = settings;
+    const { away } = options;
     plane = createInProcessPlane(
       {
         ...rest,
@@ -126,9 +124,9 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
         port,
         reusePort: true,
         clock,
+        ownElsewhere: { socket: ownSocket, isAway: () => supervisor === undefined, away },
         hooks: {
-          own: (request, info) =>
-            supervisor === undefined ? options.away(request, info) : own(request, info),
+          own: away,
           onTrouble: complain,
           onWanted: petitions.ask,
           onDefect: (error) => say({ kind: "defect", message: error.stack ?? error.message }),
@@ -260,7 +258,6 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
       stopTelling();
       timers.clear();
       await plane?.[Symbol.asyncDispose]();
-      await handedOver[Symbol.asyncDispose]();
     },
   };
 }

@@ -285,10 +285,10 @@ test("what the kernel does not take at once is copied: its buffer may be used ag
   await using target = scriptedOrigin({});
   const opened = Promise.withResolvers<Connection>();
   const owner = { onOpened: opened.resolve, onUnopened() {}, onLost() {} };
-  new Connection(owner, defaultLimits).connect(target.origin);
+  new Connection(owner, defaultLimits.idleMs).connect(target.origin);
   const connection = await opened.promise;
   const bytes = Buffer.alloc(20_000_000, "a");
-  expect(connection.write(bytes)).toBe(true);
+  expect(connection.write(bytes, 0, bytes.length)).toBe(true);
   expect(connection.flushed).toBe(false);
   bytes.fill("b");
   await until("all has arrived", () => target.connections[0]?.received().length === bytes.length);

@@ -1,0 +1,111 @@
+// Follows a chunked body (RFC 9112 section 7.1) to its end without taking it apart: what it has seen travels on as it came.
+import { CR, LF, Malformed, SEMICOLON, SPACE, TAB, TEXT } from "./bytes.ts";
+
+const MOST_SIZE_DIGITS = 13;
+/** Of extensions and trailers in one body: no honest peer sends more than a few. */
+const MOST_SIDE_BYTES = 65_536;
+
+const SIZE = 0;
+const EXTENSION = 1;
+const SIZE_LF = 2;
+const DATA = 3;
+const DATA_CR = 4;
+const DATA_LF = 5;
+const TRAILER_START = 6;
+const TRAILER = 7;
+const TRAILER_LF = 8;
+const FINAL_LF = 9;
+const DONE = 10;
+
+export class ChunkWalker {
+  #state = SIZE;
+  #size = 0;
+  #digits = 0;
+  #sideBytes = 0;
+  /** Bytes of the body itself so far, without its framing. */
+  dataBytes = 0;
+
+  get done(): boolean {
+    return this.#state === DONE;
+  }
+
+  /**
+   * The index behind what belongs to the body in `bytes[from, to)`. `onData` is given each piece of the body itself. Throws
+   * Malformed for a size, a line's end, an extension or a trailer that could be read in two ways.
+   */
+  walk(bytes: Buffer, from: number, to: number, onData?: (start: number, end: number) => void): number {
+    let at = from;
+    while (at < to && this.#state !== DONE) {
+      if (this.#state !== DATA) {
+        this.#state = this.#step(bytes[at++] as number);
+        continue;
+      }
+      const take = Math.min(this.#size, to - at);
+      onData?.(at, at + take);
+      this.dataBytes += take;
+      at += take;
+      this.#size -= take;
+      if (this.#size === 0) this.#state = DATA_CR;
+    }
+    return at;
+  }
+
+  /** The state behind one byte that is not data. */
+  #step(byte: number): number {
+    switch (this.#state) {
+      case SIZE:
+        return this.#sizeDigit(byte);
+      case EXTENSION:
+        return this.#side(byte, EXTENSION, SIZE_LF);
+      case SIZE_LF:
+        return expect(byte, LF, this.#size === 0 ? TRAILER_START : DATA);
+      case DATA_CR:
+        return expect(byte, CR, DATA_LF);
+      case DATA_LF:
+        this.#digits = 0;
+        return expect(byte, LF, SIZE);
+      case TRAILER_START:
+        return byte === CR ? FINAL_LF : this.#side(byte, TRAILER, TRAILER_LF);
+      case TRAILER:
+        return this.#side(byte, TRAILER, TRAILER_LF);
+      case TRAILER_LF:
+        return expect(byte, LF, TRAILER_START);
+      default:
+        return expect(byte, LF, DONE);
+    }
+  }
+
+  #sizeDigit(byte: number): number {
+    const value = hexValue(byte);
+    if (value >= 0) {
+      if (++this.#digits > MOST_SIZE_DIGITS) throw new Malformed("a chunk size has too many digits");
+      this.#size = this.#size * 16 + value;
+      return SIZE;
+    }
+    if (this.#digits === 0) throw new Malformed("a chunk without a size");
+    if (byte === CR) return SIZE_LF;
+    // Blanks around the semicolon are legal (section 7.1.1), and behind a size everybody takes them.
+    if (byte === SEMICOLON || byte === SPACE || byte === TAB) return EXTENSION;
+    throw new Malformed("a chunk size is not hexadecimal");
+  }
+
+  /** The text of an extension or trailer until its CR. */
+  #side(byte: number, stay: number, behindCr: number): number {
+    if (++this.#sideBytes > MOST_SIDE_BYTES)
+      throw new Malformed("chunk extensions and trailers are too long");
+    if (byte === CR) return behindCr;
+    if (TEXT[byte] !== 1) throw new Malformed("a control character in a chunk extension or trailer");
+    return stay;
+  }
+}
+
+function expect(byte: number, wanted: number, next: number): number {
+  if (byte !== wanted) throw new Malformed("a chunk does not end where its size says");
+  return next;
+}
+
+function hexValue(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48;
+  const lower = byte | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}

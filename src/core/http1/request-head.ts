@@ -1,0 +1,451 @@
+// The head of a request, read in one pass over its bytes: what matters to a proxy by position, the rest as runs to copy.
+import {
+  COLON,
+  CR,
+  copyRun,
+  endOfHead,
+  isAt,
+  isBlank,
+  LF,
+  lengthAt,
+  Malformed,
+  optionsOf,
+  SPACE,
+  TARGET,
+  TEXT,
+  TOKEN,
+  trimEnd,
+  UNDERSCORE_BIT,
+} from "./bytes.ts";
+
+/** Beyond this a head is refused (431). */
+export const MOST_HEAD_BYTES = 65_536;
+export const MOST_FIELDS = 200;
+
+/** Which fields of a request go on. */
+export interface RequestRules {
+  /** In lower case, the name of the field that says for whom a request is: it never goes on. */
+  readonly selector: string | undefined;
+  /** Fields that are set on the way, in lower case. */
+  readonly overwritten: readonly string[];
+  /**
+   * What the peer's claims about a client, a scheme or a host are worth: `none` of them goes on; `ours` are read, and written
+   * anew; `theirs` go on untouched, for a program's own hosts, which judge them themselves.
+   */
+  readonly claims: "none" | "ours" | "theirs";
+}
+
+/** Where a value stands; `start` is -1 while there is none. */
+export class Span {
+  start = -1;
+  end = -1;
+}
+
+export class RequestHead {
+  /** Shared with whoever read them; never written to. */
+  readonly bytes: Buffer;
+  /** Behind the empty line. */
+  readonly end: number;
+  method = "";
+  minor = 1;
+  /** Where the target stands as it came, and the path in it: different in absolute form. */
+  targetStart = 0;
+  targetEnd = 0;
+  pathStart = 0;
+  fieldsStart = 0;
+  /** Of a request in absolute form: it wins over Host (RFC 9112 section 3.2.2). */
+  authority: string | undefined;
+  /** -1: there is none. */
+  contentLength = -1;
+  isChunked = false;
+  /** What Connection says. */
+  wantsClose = false;
+  wantsKeepAlive = false;
+  wantsUpgrade = false;
+  /** Names of fields that Connection takes away, in lower case; undefined: none. */
+  named: string[] | undefined;
+  /** One of the spans stands for several fields: the last of them. */
+  isRepeating = false;
+  readonly host = new Span();
+  readonly via = new Span();
+  readonly selector = new Span();
+  readonly upgrade = new Span();
+  readonly expect = new Span();
+  readonly accept = new Span();
+  readonly forwardedFor = new Span();
+  readonly forwardedProto = new Span();
+  readonly forwardedHost = new Span();
+  readonly requestId = new Span();
+  readonly realIp = new Span();
+  /** Pairs of indices: what of the fields goes on. */
+  runs: number[] = [];
+
+  constructor(bytes: Buffer, end: number) {
+    this.bytes = bytes;
+    this.end = end;
+  }
+
+  get isHead(): boolean {
+    return this.method === "HEAD";
+  }
+
+  /** Path and query as they came; `/` for a URL without one. */
+  get path(): string {
+    const path = this.bytes.latin1Slice(this.pathStart, this.targetEnd);
+    return path.startsWith("/") || path === "*" ? path : `/${path}`;
+  }
+
+  /** The value of the field whose lower-case name and span these are; undefined when there is none, or Connection takes it away. */
+  text(name: string, { start, end }: Span): string | undefined {
+    if (start < 0 || this.named?.includes(name) === true) return undefined;
+    return this.isRepeating ? this.field(name) : this.bytes.latin1Slice(start, end);
+  }
+
+  /** The value of any field by its lower-case name, several joined (RFC 9110 section 5.3). For what is rarely asked: it reads the head again. */
+  field(name: string, separator = ", "): string | undefined {
+    let found: string | undefined;
+    eachField(this.bytes, this.fieldsStart, (start, colon, valueStart, valueEnd) => {
+      if (colon - start !== name.length || !isAt(this.bytes, start, name)) return;
+      const value = this.bytes.latin1Slice(valueStart, valueEnd);
+      found = found === undefined ? value : found + separator + value;
+    });
+    return found;
+  }
+
+  /** Writes the request line and the fields that go on; returns the index behind them. The final line is for whoever adds fields. */
+  write(to: Buffer, at: number): number {
+    const { bytes, runs } = this;
+    let out = at;
+    if (this.authority !== undefined) out += to.latin1Write(`${this.method} ${this.path} HTTP/1.1\r\n`, out);
+    else if (this.minor === 0) {
+      out = copyRun(bytes, 0, this.targetEnd, to, out);
+      out += to.latin1Write(" HTTP/1.1\r\n", out);
+    } else out = copyRun(bytes, 0, this.fieldsStart, to, out);
+    for (let i = 0; i < runs.length; i += 2)
+      out = copyRun(bytes, runs[i] as number, runs[i + 1] as number, to, out);
+    return out;
+  }
+}
+
+/** How many bytes of empty lines precede the next request: clients send one behind a body (RFC 9112 section 2.2). */
+export function emptyLinesAt(bytes: Buffer): number {
+  let at = 0;
+  while (bytes[at] === CR && bytes[at + 1] === LF) at += 2;
+  return at;
+}
+
+export { endOfHead };
+
+/** The head in `bytes[0, end)`, where `end` is that of `endOfHead`. Throws Malformed, with the status of the refusal. */
+export function readRequestHead(bytes: Buffer, end: number, rules: RequestRules): RequestHead {
+  const head = new RequestHead(bytes, end);
+  head.fieldsStart = readRequestLine(head);
+  readFields(head, rules);
+  if (head.named !== undefined) head.runs = dropNamed(head, head.named);
+  return head;
+}
+
+function readRequestLine(head: RequestHead): number {
+  const { bytes } = head;
+  let at = 0;
+  while (TOKEN[bytes[at] as number] !== 0) at++;
+  if (at === 0 || bytes[at] !== SPACE) throw new Malformed("the method is malformed");
+  head.method = methodOf(bytes, at);
+  const target = ++at;
+  while (TARGET[bytes[at] as number] === 1) at++;
+  if (at === target || bytes[at] !== SPACE) throw new Malformed("the target is malformed");
+  head.targetStart = head.pathStart = target;
+  head.targetEnd = at;
+  at++;
+  // HTTP/1.
+  const isHttp =
+    bytes[at] === 72 &&
+    bytes[at + 1] === 84 &&
+    bytes[at + 2] === 84 &&
+    bytes[at + 3] === 80 &&
+    bytes[at + 4] === 47 &&
+    bytes[at + 6] === 46 &&
+    bytes[at + 8] === CR &&
+    bytes[at + 9] === LF;
+  if (!isHttp) throw new Malformed("the version is malformed");
+  head.minor = (bytes[at + 7] as number) - 48;
+  if (bytes[at + 5] !== 49 || (head.minor !== 0 && head.minor !== 1))
+    throw new Malformed("only HTTP/1.0 and HTTP/1.1 are spoken here", 505);
+  head.wantsClose = head.minor === 0;
+  // A path, the whole server, or a URL; CONNECT has a form of its own and is refused by its method.
+  const isPath = bytes[target] === 47;
+  const isStar = bytes[target] === 42 && head.targetEnd === target + 1;
+  if (!isPath && !isStar && head.method !== "CONNECT") readAuthority(head);
+  return at + 10;
+}
+
+/** A URL as the target (RFC 9112 section 3.2.2): its authority is the host, whatever Host says. */
+function readAuthority(head: RequestHead): void {
+  const { bytes, targetStart, targetEnd } = head;
+  const scheme = isAt(bytes, targetStart, "http://") ? 7 : isAt(bytes, targetStart, "https://") ? 8 : 0;
+  if (scheme === 0 || bytes[targetStart + scheme - 1] !== 47 || bytes[targetStart + scheme - 2] !== 47)
+    throw new Malformed("the target is neither a path nor a URL");
+  const start = targetStart + scheme;
+  let at = start;
+  // Up to a slash or a question mark.
+  while (at < targetEnd && bytes[at] !== 47 && bytes[at] !== 63) at++;
+  head.authority = bytes.latin1Slice(start, at);
+  head.pathStart = at;
+}
+
+function methodOf(bytes: Buffer, end: number): string {
+  // Most are GET, POST, HEAD or PUT: no string is made for those.
+  if (end === 3 && bytes[0] === 71 && bytes[1] === 69 && bytes[2] === 84) return "GET";
+  if (end === 4 && bytes[0] === 80 && bytes[1] === 79 && bytes[2] === 83 && bytes[3] === 84) return "POST";
+  return bytes.latin1Slice(0, end);
+}
+
+function readFields(head: RequestHead, rules: RequestRules): void {
+  const { bytes } = head;
+  let at = head.fieldsStart;
+  let run = at;
+  let count = 0;
+  while (bytes[at] !== CR) {
+    if (++count > MOST_FIELDS) throw new Malformed(`more than ${MOST_FIELDS} fields`, 431);
+    const name = at;
+    let bits = 0;
+    for (let bit = TOKEN[bytes[at] as number]; bit !== 0; bit = TOKEN[bytes[++at] as number])
+      bits |= bit as number;
+    const colon = at++;
+    if (bytes[colon] !== COLON || colon === name) throw new Malformed("a field name is malformed");
+    while (isBlank(bytes[at])) at++;
+    const value = at;
+    while (TEXT[bytes[at] as number] === 1) at++;
+    if (bytes[at] !== CR || bytes[at + 1] !== LF) throw new Malformed("a field value is malformed");
+    const stays = !isTaken(head, rules, name, colon, value, at, bits);
+    at += 2;
+    if (stays) continue;
+    if (run < name) head.runs.push(run, name);
+    run = at;
+  }
+  if (at + 2 !== head.end) throw new Malformed("a bare carriage return in the head");
+  if (run < at) head.runs.push(run, at);
+  checkFraming(head);
+}
+
+function checkFraming(head: RequestHead): void {
+  if (head.isChunked && head.contentLength >= 0)
+    throw new Malformed("both Content-Length and Transfer-Encoding");
+  if (head.isChunked && head.minor === 0) throw new Malformed("Transfer-Encoding in an HTTP/1.0 request");
+  if (head.host.start < 0 && head.minor === 1) throw new Malformed("the Host header is missing");
+}
+
+/** Notes what a field says; whether it stays behind. */
+function isTaken(
+  head: RequestHead,
+  rules: RequestRules,
+  name: number,
+  colon: number,
+  value: number,
+  lineEnd: number,
+  bits: number,
+): boolean {
+  const { bytes } = head;
+  switch (colon - name) {
+    case 2:
+      // Trailers pass whether they are asked for or not.
+      if (isAt(bytes, name, "te")) return true;
+      break;
+    case 3:
+      if (!isAt(bytes, name, "via")) break;
+      note(head, head.via, value, lineEnd);
+      return rules.claims !== "theirs";
+    case 4:
+      if (!isAt(bytes, name, "host")) break;
+      if (head.host.start >= 0) throw new Malformed("two Host headers");
+      note(head, head.host, value, lineEnd);
+      return head.authority !== undefined || rules.overwritten.includes("host");
+    case 6:
+      if (isAt(bytes, name, "expect")) note(head, head.expect, value, lineEnd);
+      else if (isAt(bytes, name, "accept")) note(head, head.accept, value, lineEnd);
+      break;
+    case 7:
+      if (isAt(bytes, name, "upgrade")) {
+        note(head, head.upgrade, value, lineEnd);
+        return true;
+      }
+      break;
+    case 10:
+      if (isAt(bytes, name, "connection")) {
+        readConnection(head, value, trimEnd(bytes, value, lineEnd));
+        return true;
+      }
+      if (isAt(bytes, name, "keep-alive")) return true;
+      break;
+    case 14:
+      if (!isAt(bytes, name, "content-length")) break;
+      if (head.contentLength >= 0) throw new Malformed("two Content-Length fields");
+      head.contentLength = lengthAt(bytes, value, trimEnd(bytes, value, lineEnd));
+      if (head.contentLength < 0) throw new Malformed("a malformed Content-Length");
+      return false;
+    case 17:
+      if (!isAt(bytes, name, "transfer-encoding")) break;
+      if (head.isChunked || trimEnd(bytes, value, lineEnd) - value !== 7 || !isAt(bytes, value, "chunked"))
+        throw new Malformed("an unknown Transfer-Encoding", 501);
+      head.isChunked = true;
+      return false;
+    case 16:
+      if (isAt(bytes, name, "proxy-connection")) return true;
+      break;
+    case 19:
+      if (isAt(bytes, name, "proxy-authorization")) return true;
+      break;
+  }
+  return isClaimTaken(head, rules, name, colon, value, lineEnd, bits);
+}
+
+/** Claims about who asks, how, and for what; and the fields that a program names itself. */
+function isClaimTaken(
+  head: RequestHead,
+  rules: RequestRules,
+  name: number,
+  colon: number,
+  value: number,
+  lineEnd: number,
+  bits: number,
+): boolean {
+  const { bytes } = head;
+  const length = colon - name;
+  const { selector } = rules;
+  if (selector !== undefined && length === selector.length && isAt(bytes, name, selector)) {
+    note(head, head.selector, value, lineEnd);
+    return true;
+  }
+  if (rules.claims === "theirs") return false;
+  if ((bits & UNDERSCORE_BIT) !== 0 && isOursWhenRead(bytes.latin1Slice(name, colon), rules)) return true;
+  const first = (bytes[name] as number) | 32;
+  // x
+  if (first === 120) {
+    const span = claimAt(head, name, length);
+    if (span !== undefined) {
+      note(head, span, value, lineEnd);
+      return true;
+    }
+  }
+  if (rules.claims === "none" && mayClaim(first) && isClaim(bytes.latin1Slice(name, colon).toLowerCase()))
+    return true;
+  for (const set of rules.overwritten) if (length === set.length && isAt(bytes, name, set)) return true;
+  return false;
+}
+
+/** The claims that are always written anew. */
+function claimAt(head: RequestHead, name: number, length: number): Span | undefined {
+  const { bytes } = head;
+  switch (length) {
+    case 9:
+      return isAt(bytes, name, "x-real-ip") ? head.realIp : undefined;
+    case 12:
+      return isAt(bytes, name, "x-request-id") ? head.requestId : undefined;
+    case 15:
+      return isAt(bytes, name, "x-forwarded-for") ? head.forwardedFor : undefined;
+    case 16:
+      return isAt(bytes, name, "x-forwarded-host") ? head.forwardedHost : undefined;
+    case 17:
+      return isAt(bytes, name, "x-forwarded-proto") ? head.forwardedProto : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** c f t x: what the names below begin with. */
+function mayClaim(first: number): boolean {
+  return first === 120 || first === 102 || first === 99 || first === 116;
+}
+
+/** What proxies and CDNs say about the client, the scheme, the host or the path: from a stranger it is a lie or means nothing. */
+const CLAIMS: ReadonlySet<string> = new Set([
+  "forwarded",
+  "x-real-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-original-forwarded-for",
+  "x-original-host",
+  "x-original-url",
+  "x-rewrite-url",
+  "x-url-scheme",
+  "x-remote-addr",
+  "x-remote-ip",
+  "x-scheme",
+  "x-host",
+  "true-client-ip",
+  "cf-connecting-ip",
+  "cf-connecting-ipv6",
+  "cf-visitor",
+  "fastly-client-ip",
+]);
+
+function isClaim(name: string): boolean {
+  return name.startsWith("x-forwarded-") || CLAIMS.has(name);
+}
+
+const WRITTEN: ReadonlySet<string> = new Set(["host", "via", "x-request-id", "content-length", "transfer-encoding"]);
+
+/** Whether a name with an underscore is, to an app that reads it as `-`, one that is set, dropped or trusted here. */
+function isOursWhenRead(name: string, { selector, overwritten }: RequestRules): boolean {
+  const read = name.toLowerCase().replaceAll("_", "-");
+  return isClaim(read) || WRITTEN.has(read) || read === selector || overwritten.includes(read);
+}
+
+function note(head: RequestHead, span: Span, value: number, lineEnd: number): void {
+  if (span.start >= 0) head.isRepeating = true;
+  span.start = value;
+  span.end = trimEnd(head.bytes, value, lineEnd);
+}
+
+function readConnection(head: RequestHead, start: number, end: number): void {
+  const { bytes } = head;
+  const length = end - start;
+  if (length === 10 && isAt(bytes, start, "keep-alive")) {
+    head.wantsKeepAlive = true;
+    return;
+  }
+  for (const option of optionsOf(bytes.latin1Slice(start, end))) {
+    if (option === "close") head.wantsClose = true;
+    else if (option === "keep-alive") head.wantsKeepAlive = true;
+    else if (option === "upgrade") head.wantsUpgrade = true;
+    // Host is no hop's to take away, and what frames the body neither.
+    else if (!KEPT.has(option)) {
+      head.named ??= [];
+      head.named.push(option);
+    }
+  }
+}
+
+const KEPT: ReadonlySet<string> = new Set(["host", "content-length", "transfer-encoding", "expect"]);
+
+/** Takes away the fields that Connection names (RFC 9110 section 7.6.1). */
+function dropNamed({ bytes, runs }: RequestHead, named: readonly string[]): number[] {
+  const left: number[] = [];
+  for (let i = 0; i < runs.length; i += 2) {
+    const end = runs[i + 1] as number;
+    for (let at = runs[i] as number; at < end; ) {
+      const colon = bytes.indexOf(COLON, at);
+      const next = bytes.indexOf(CR, colon) + 2;
+      if (!named.includes(bytes.latin1Slice(at, colon).toLowerCase())) left.push(at, next);
+      at = next;
+    }
+  }
+  return left;
+}
+
+/** Fields of a head that has been found to be well formed. */
+function eachField(
+  bytes: Buffer,
+  from: number,
+  each: (start: number, colon: number, valueStart: number, valueEnd: number) => void,
+): void {
+  let at = from;
+  while (bytes[at] !== CR) {
+    const colon = bytes.indexOf(COLON, at);
+    const cr = bytes.indexOf(CR, colon);
+    let value = colon + 1;
+    while (isBlank(bytes[value])) value++;
+    each(at, colon, value, trimEnd(bytes, value, cr));
+    at = cr + 2;
+  }
+}

@@ -1,0 +1,31 @@
+// The visitor's side of a request, as those see it who answer: how its connection was accepted and is read is the front's alone.
+import type { OwnAnswer } from "../answers.ts";
+import type { RequestState } from "./request-state.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+export interface Client {
+  /** The address of the peer, and whether what it says about its own visitors counts. */
+  readonly peer: string;
+  readonly peerTrusted: boolean;
+  readonly isTls: boolean;
+  /** Nothing can be written any more. */
+  readonly isGone: boolean;
+  /**
+   * Writes a part of an answer. `isOwned`: nobody else writes to these bytes, and they may be kept and given back. False when not
+   * all of it was taken: `onClientDrained` of the request's try follows.
+   */
+  write(bytes: Buffer, from: number, to: number, isOwned: boolean): boolean;
+  /** The line that a head needs to say whether its connection goes on, or none. `endsWithClose`: its body ends with the connection. */
+  connectionLine(endsWithClose: boolean): string;
+  /** An answer that does not come from a target; the whole of it. */
+  answer(answer: OwnAnswer, lines: string): void;
+  /** The last byte of the answer has been written. */
+  finish(): void;
+  /** The answer breaks off: the visitor must not take it for a whole one. Nothing happens when `visit` is over for him. */
+  cut(visit?: RequestState): void;
+  /** The target takes nothing more of the body for now, or again. */
+  holdBody(): void;
+  resumeBody(): void;
+  /** From now on bytes go to the tunnel as they come. */
+  enter(tunnel: Tunnel): void;
+}

@@ -1,0 +1,543 @@
+// One try of one request: its bytes to a target, and the bytes of the answer to the visitor as they come, without a copy of either as strings.
+import { type AnswerHead, type AnswerRules, endOfAnswerHead, type Framing, readAnswerHead } from "../../core/http1/answer-head.ts";
+import { Malformed } from "../../core/http1/bytes.ts";
+import { ChunkWalker } from "../../core/http1/chunks.ts";
+import { messageOf } from "../../core/fault.ts";
+import type { Target } from "../../core/route.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import type { ProgramHooks } from "../data-plane.ts";
+import { type FailureKind, UpstreamFailure } from "../http-client.ts";
+import type { TrialTry } from "../trial-counters.ts";
+import type { Connection, Occupant } from "../upstream/connection.ts";
+import { giveBack } from "../upstream/give-back.ts";
+import type { Pool } from "../upstream/pool.ts";
+import type { PooledUpstream } from "../upstream/upstream.ts";
+import { connectTimeoutMs } from "./connect-deadline.ts";
+import type { Load } from "./in-flight.ts";
+import type { Attempt, RequestState } from "./request-state.ts";
+import { isIdempotent } from "./retry.ts";
+import { Tunnel } from "./tunnel.ts";
+
+/** Who is told of targets that fail. */
+export type TroubleHooks = Pick<ProgramHooks, "onTrouble">;
+
+/** What becomes of an answer whose head is there: the visitor gets it, nobody does, or it is kept for want of a better one. */
+export type Fate = "pass" | "drop" | "keep";
+
+/** Whoever decides about a request, from try to try. */
+export interface TryOwner {
+  onAnswer(visit: RequestState, target: Target, load: Load, head: AnswerHead, headMs: number): Fate;
+  /** Writes the head as the visitor is to have it, but for the line about its connection and the empty one. */
+  writeHead(visit: RequestState, target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number;
+  /** It gave no answer that the visitor has seen anything of. */
+  onFailure(visit: RequestState, target: Target, load: Load, failure: UpstreamFailure): void;
+  /** The answer was not for the visitor. `kept`: its bytes, when it was to be kept and was there whole. */
+  onDropped(visit: RequestState, kept: Buffer | undefined): void;
+  /** It has waited for an answer for a sweep of the deadlines. */
+  onSlow?(visit: RequestState): void;
+}
+
+/** What all tries of a plane share. */
+export interface TryContext {
+  readonly clock: Clock;
+  readonly upstream: PooledUpstream;
+  readonly hooks: TroubleHooks;
+  /** Where heads and what follows them at once are put together: overwritten by each use. */
+  readonly scratch: Buffer;
+  /** Filled anew by each answer. */
+  readonly answer: AnswerHead;
+  readonly rules: AnswerRules;
+  /** Upgraded connections. */
+  readonly tunnels: Set<Tunnel>;
+  /** An answer could not be read: why. */
+  onGarbage?(targetId: string, why: string): void;
+}
+
+/** Interim answers pass, but not without end. */
+const MOST_INTERIM = 32;
+const MOST_HEAD_BYTES = 262_144;
+const MOST_ANSWER_FIELDS = 512;
+/** As soon as this after a head that expects it, the visitor is asked for its body when the target does not do so. */
+const CONTINUE_MS = 1_000;
+const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
+const EVENT_STREAM = "text/event-stream";
+
+/** Failures that a health check should look into at once. */
+const TROUBLE: ReadonlySet<FailureKind> = new Set([
+  "refused",
+  "connect_timeout",
+  "unresolved",
+  "tls",
+  "reset",
+  "request_timeout",
+]);
+
+/** Books a failed try on its target, before or in the middle of its answer; not what the visitor is the reason of. */
+function blame(
+  load: Load,
+  trial: TrialTry | undefined,
+  { kind, requestSent }: UpstreamFailure,
+  hooks: TroubleHooks,
+): void {
+  if (kind === "aborted" || kind === "body_timeout" || (kind === "garbage" && !requestSent)) return;
+  load.meter.failures += 1;
+  trial?.failed(kind === "refused");
+  if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
+}
+
+/** How far the answer is. */
+const HEAD = 0;
+const PASSING = 1;
+const OVER = 2;
+
+export class HttpTry implements Occupant, Attempt {
+  readonly repeatable: boolean;
+  needsFresh = false;
+  readonly #context: TryContext;
+  readonly #owner: TryOwner;
+  readonly #visit: RequestState;
+  readonly #target: Target;
+  readonly #load: Load;
+  readonly #beganMs: number;
+  #pool: Pool | undefined;
+  #connection: Connection | undefined;
+  #state = HEAD;
+  #deadlineMs = Number.POSITIVE_INFINITY;
+  #requestSent = false;
+  /** The kernel has taken the last byte of the request. */
+  #requestDone = false;
+  #answerBegun = false;
+  #isSlow = false;
+  #partial: Buffer | undefined;
+  #interim = 0;
+  #framing: Framing = "none";
+  #left = 0;
+  #walker: ChunkWalker | undefined;
+  /** The visitor knows no chunks: he gets what is in them. */
+  #unchunked = false;
+  #isPersistent = false;
+  #isEventStream = false;
+  #keepAliveMs: number | undefined;
+  #hasSurplus = false;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(context: TryContext, owner: TryOwner, visit: RequestState, target: Target, load: Load) {
+    this.#context = context;
+    this.#owner = owner;
+    this.#visit = visit;
+    this.#target = target;
+    this.#load = load;
+    this.#beganMs = context.clock.monotonic();
+    this.repeatable = visit.body.isSmall && isIdempotent(visit.method);
+    visit.attempt = this;
+  }
+
+  /**
+   * Begins the load at once, and ends it when the last byte has been read from the target or the try has failed. A small
+   * body is taken whole first, so that no slow visitor holds a place at the target.
+   */
+  start(): void {
+    const { body, expectsContinue } = this.#visit;
+    this.#load.begin();
+    body.rewind();
+    if (body.isTooLarge) this.fail("aborted", "the body is larger than the route allows");
+    else if (body.isComplete || expectsContinue || !body.isSmall) this.#submit();
+    else this.#collect();
+  }
+
+  #collect(): void {
+    const { streamIdleTimeoutMs } = this.#visit.route.policy;
+    if (streamIdleTimeoutMs <= 0) return;
+    this.#cancelTimer = this.#context.clock.after(streamIdleTimeoutMs, () => {
+      this.onBodyLate();
+    });
+  }
+
+  #submit(): void {
+    const { body, head } = this.#visit;
+    const { accept } = head;
+    // A stream of events may have nothing to say for long.
+    const mayBeSilent =
+      accept.end - accept.start === EVENT_STREAM.length && head.text("accept", accept) === EVENT_STREAM;
+    if (body.isComplete && !mayBeSilent) this.#load.unanswered.begin(this.#visit, this.#beganMs);
+    this.#arm(connectTimeoutMs(this.#target.address));
+    this.#pool = this.#context.upstream.poolOf(this.#target.address);
+    this.#pool.submit(this);
+  }
+
+  awaits(connection: Connection): void {
+    this.#connection = connection;
+  }
+
+  begin(connection: Connection): boolean {
+    const { visit, scratch } = { visit: this.#visit, scratch: this.#context.scratch };
+    const { body } = visit;
+    this.#connection = connection;
+    let out = visit.head.write(scratch, 0);
+    out += scratch.latin1Write(visit.added, out);
+    if (!body.isEmpty) out = body.append(scratch, out);
+    if (!connection.write(scratch, 0, out)) {
+      body.rewind();
+      return false;
+    }
+    this.#requestSent = true;
+    if (!body.isEmpty) this.#sendBody(connection);
+    else this.#sent(connection);
+    return true;
+  }
+
+  #sendBody(connection: Connection): void {
+    const { body, expectsContinue, client } = this.#visit;
+    body.send(connection);
+    this.#sent(connection);
+    if (expectsContinue && !body.hasBegun) this.#askLater();
+    if (!connection.flushed) client.holdBody();
+    else if (!body.isComplete) client.resumeBody();
+  }
+
+  /** Everything that has come has been written. */
+  #sent(connection: Connection): void {
+    if (this.#visit.body.isComplete && connection.flushed) this.#requestWritten();
+    else this.#arm(this.#visit.route.policy.streamIdleTimeoutMs);
+  }
+
+  #askLater(): void {
+    this.#cancelTimer = this.#context.clock.after(CONTINUE_MS, () => {
+      const { client, body } = this.#visit;
+      if (this.#state !== HEAD || this.#interim > 0 || body.hasBegun) return;
+      this.#interim += 1;
+      client.write(CONTINUE, 0, CONTINUE.length, false);
+    });
+  }
+
+  #requestWritten(): void {
+    if (this.#requestDone) return;
+    this.#requestDone = true;
+    if (this.#state === HEAD) this.#arm(this.#visit.route.policy.requestTimeoutMs);
+  }
+
+  onFlushed(): void {
+    if (this.#requestDone || this.#connection === undefined) return;
+    if (this.#visit.body.isComplete) this.#requestWritten();
+    else {
+      this.#arm(this.#visit.route.policy.streamIdleTimeoutMs);
+      this.#visit.client.resumeBody();
+    }
+  }
+
+  onBody(): void {
+    const { body } = this.#visit;
+    if (this.#state === OVER) return;
+    if (body.isTooLarge) {
+      this.fail("aborted", "the body is larger than the route allows");
+    } else if (this.#pool === undefined) {
+      if (!body.isComplete) return;
+      this.#cancelTimer?.();
+      this.#submit();
+    } else if (this.#connection !== undefined && this.#requestSent) this.#sendBody(this.#connection);
+  }
+
+  onClientDrained(): void {
+    this.#connection?.resume();
+    if (this.#state === PASSING) this.#armForBody();
+  }
+
+  onBodyLate(): void {
+    // As if it had been sent, for it must not be tried again.
+    this.#requestSent = true;
+    this.fail("body_timeout", "the visitor sends its body too slowly");
+  }
+
+  abort(): void {
+    this.fail("aborted", "the visitor has left");
+  }
+
+  get hasBegun(): boolean {
+    return this.#state === PASSING;
+  }
+
+  onData(bytes: Buffer): void {
+    if (this.#connection === undefined || this.#state === OVER) return;
+    try {
+      if (this.#state === HEAD) this.#readHead(bytes);
+      else this.#passBody(bytes);
+    } catch (thrown) {
+      if (!(thrown instanceof Malformed)) throw thrown;
+      this.#context.onGarbage?.(this.#load.id, messageOf(thrown));
+      this.fail("garbage", messageOf(thrown));
+    }
+  }
+
+  #readHead(more: Buffer): void {
+    const isFirst = !this.#answerBegun;
+    this.#answerBegun = true;
+    let bytes = this.#partial === undefined ? more : Buffer.concat([this.#partial, more]);
+    let from = this.#partial === undefined ? 0 : Math.max(0, this.#partial.length - 3);
+    this.#partial = undefined;
+    for (;;) {
+      const end = endOfAnswerHead(bytes, from);
+      if (end > MOST_HEAD_BYTES || (end < 0 && bytes.length >= MOST_HEAD_BYTES))
+        throw new Malformed(`the head of the answer is longer than ${MOST_HEAD_BYTES} bytes`);
+      if (end < 0) {
+        this.#partial = bytes;
+        // The whole head has as long again as its first byte had.
+        if (isFirst && this.#requestDone) this.#arm(this.#visit.route.policy.requestTimeoutMs);
+        return;
+      }
+      const { answer, rules } = this.#context;
+      readAnswerHead(answer, bytes, end, MOST_ANSWER_FIELDS, rules);
+      if (answer.status === 101) return this.#switch(answer, bytes, end);
+      if (answer.status >= 200) return this.#answer(answer, bytes, end);
+      this.#passInterim(answer);
+      bytes = bytes.subarray(end);
+      from = 0;
+      if (bytes.length === 0) return;
+    }
+  }
+
+  /** 100 goes to who expects it and has not been told yet; others to all that can know them. */
+  #passInterim(answer: AnswerHead): void {
+    if (++this.#interim > MOST_INTERIM) throw new Malformed("too many interim answers");
+    const { client, head, expectsContinue } = this.#visit;
+    const isWanted = answer.status === 100 ? expectsContinue && this.#interim === 1 : head.minor === 1;
+    if (!isWanted) return;
+    const { scratch } = this.#context;
+    let out = answer.write(scratch, 0, true);
+    out += scratch.latin1Write("\r\n", out);
+    client.write(scratch, 0, out, false);
+  }
+
+  #switch(answer: AnswerHead, bytes: Buffer, end: number): void {
+    const { visit, context } = { visit: this.#visit, context: this.#context };
+    const connection = this.#connection as Connection;
+    if (!visit.asksUpgrade) throw new Malformed("the target switched protocols without being asked");
+    const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#sinceMs());
+    if (fate !== "pass") return this.#drop(undefined);
+    const { scratch } = context;
+    let out = this.#owner.writeHead(visit, this.#target, answer, true, scratch);
+    out += scratch.latin1Write("Connection: Upgrade\r\n\r\n", out);
+    this.#end();
+    visit.client.write(scratch, 0, out, false);
+    const isWebSocket = visit.head.text("upgrade", visit.head.upgrade)?.toLowerCase() === "websocket";
+    const tunnel = new Tunnel(
+      visit.client,
+      connection,
+      this.#pool as Pool,
+      this.#load,
+      context.clock,
+      isWebSocket,
+      (one) => context.tunnels.delete(one),
+    );
+    context.tunnels.add(tunnel);
+    if (end < bytes.length) tunnel.onData(bytes.subarray(end));
+  }
+
+  #answer(answer: AnswerHead, bytes: Buffer, end: number): void {
+    const visit = this.#visit;
+    const { head, client } = visit;
+    this.#framing = answer.framing(head.isHead);
+    this.#isPersistent = answer.isPersistent(this.#framing);
+    this.#keepAliveMs = answer.keepAliveMs;
+    this.#isEventStream = answer.isEventStream;
+    this.#left = this.#framing === "length" ? answer.contentLength : 0;
+    this.#walker = this.#framing === "chunked" ? new ChunkWalker() : undefined;
+    const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#sinceMs());
+    if (fate === "drop") return this.#drop(undefined);
+    this.#state = PASSING;
+    this.#unchunked = this.#framing === "chunked" && head.minor === 0;
+    const { scratch } = this.#context;
+    let out = this.#owner.writeHead(visit, this.#target, answer, this.#unchunked, scratch);
+    const endsWithClose = this.#framing === "close" || this.#unchunked;
+    out += scratch.latin1Write(client.connectionLine(endsWithClose), out);
+    out += scratch.latin1Write("\r\n", out);
+    if (fate === "keep") return this.#keep(scratch.subarray(0, out), bytes, end);
+    this.#armForBody();
+    if (this.#unchunked) {
+      client.write(scratch, 0, out, false);
+      this.#passBody(bytes.subarray(end));
+      return;
+    }
+    const to = this.#take(bytes, end);
+    this.#hasSurplus = to < bytes.length;
+    // Head and body in one write where they fit together.
+    if (to - end <= scratch.length - out) {
+      bytes.copy(scratch, out, end, to);
+      this.#flow(client.write(scratch, 0, out + to - end, false));
+      giveBack(bytes);
+    } else {
+      client.write(scratch, 0, out, false);
+      this.#write(bytes, end, to);
+    }
+    if (this.#isWhole) this.#finish();
+  }
+
+  #passBody(bytes: Buffer): void {
+    this.#armForBody();
+    if (this.#unchunked) this.#passUnchunked(bytes);
+    else {
+      const to = this.#take(bytes, 0);
+      this.#hasSurplus = to < bytes.length;
+      this.#write(bytes, 0, to);
+    }
+    if (this.#isWhole) this.#finish();
+  }
+
+  /** The index behind what belongs to the answer. */
+  #take(bytes: Buffer, from: number): number {
+    switch (this.#framing) {
+      case "close":
+        return bytes.length;
+      case "chunked":
+        return this.#walker?.walk(bytes, from, bytes.length) ?? from;
+      case "length": {
+        const take = Math.min(this.#left, bytes.length - from);
+        this.#left -= take;
+        return from + take;
+      }
+      case "none":
+        return from;
+    }
+  }
+
+  get #isWhole(): boolean {
+    switch (this.#framing) {
+      case "close":
+        return false;
+      case "chunked":
+        return this.#walker?.done === true;
+      case "length":
+        return this.#left === 0;
+      case "none":
+        return true;
+    }
+  }
+
+  #write(bytes: Buffer, from: number, to: number): void {
+    if (from === to) return;
+    const isTaken = this.#visit.client.write(bytes, from, to, true);
+    if (isTaken) giveBack(bytes);
+    this.#flow(isTaken);
+  }
+
+  #passUnchunked(bytes: Buffer): void {
+    const { client } = this.#visit;
+    let isTaken = true;
+    const end = this.#walker?.walk(bytes, 0, bytes.length, (start, stop) => {
+      isTaken = client.write(bytes, start, stop, true) && isTaken;
+    });
+    this.#hasSurplus = end !== bytes.length;
+    this.#flow(isTaken);
+  }
+
+  #flow(isTaken: boolean): void {
+    if (!isTaken) this.#connection?.pause();
+  }
+
+  /** An answer that another may take the place of: kept when it is there whole. */
+  #keep(head: Buffer, bytes: Buffer, end: number): void {
+    const to = this.#take(bytes, end);
+    this.#drop(this.#isWhole ? Buffer.concat([head, bytes.subarray(end, to)]) : undefined);
+  }
+
+  #drop(kept: Buffer | undefined): void {
+    const visit = this.#visit;
+    const connection = this.#connection;
+    this.#end();
+    if (connection !== undefined) this.#pool?.leave(this, connection, true);
+    this.#load.end();
+    this.#owner.onDropped(visit, kept);
+  }
+
+  #finish(): void {
+    const connection = this.#connection as Connection;
+    const { client } = this.#visit;
+    const isReusable =
+      this.#requestDone && this.#isPersistent && !this.#hasSurplus && connection.state === "open";
+    this.#end();
+    if (isReusable) this.#pool?.release(connection, this.#keepAliveMs);
+    else this.#pool?.leave(this, connection, false);
+    this.#load.end();
+    client.finish();
+  }
+
+  #end(): void {
+    this.#state = OVER;
+    this.#connection = undefined;
+    this.#partial = undefined;
+    this.#cancelTimer?.();
+    if (this.#visit.attempt === this) this.#visit.attempt = undefined;
+  }
+
+  onClosed(error: Error | undefined): void {
+    if (this.#state === PASSING && this.#framing === "close" && error === undefined) {
+      this.#finish();
+      return;
+    }
+    if (this.#mayRepeat()) return this.#repeat();
+    const how = error === undefined ? "closed" : "reset";
+    const when = this.#answerBegun ? "in the middle of its answer" : "before it answered";
+    this.fail("reset", `the target ${how} the connection ${when}`);
+  }
+
+  /** A used connection that closes instead of answering says nothing against its target: once more, over a fresh one. */
+  #mayRepeat(): boolean {
+    const used = (this.#connection?.served ?? 0) > 0;
+    const { body, method } = this.#visit;
+    return used && !this.#answerBegun && !this.needsFresh && body.state === "held" && isIdempotent(method);
+  }
+
+  #repeat(): void {
+    const connection = this.#connection as Connection;
+    this.#connection = undefined;
+    this.#requestSent = this.#requestDone = false;
+    this.needsFresh = true;
+    this.#visit.body.rewind();
+    this.#pool?.leave(this, connection, true);
+    this.#arm(connectTimeoutMs(this.#target.address));
+    this.#pool?.submit(this);
+  }
+
+  expireAt(nowMs: number): void {
+    if (!this.#isSlow) {
+      this.#isSlow = true;
+      if (this.#state === HEAD) this.#owner.onSlow?.(this.#visit);
+    }
+    if (nowMs < this.#deadlineMs || this.#state === OVER) return;
+    if (this.#connection === undefined) this.fail("busy", "no connection to the target became free in time");
+    else if (this.#connection.state === "connecting")
+      this.fail("connect_timeout", "the target did not accept in time");
+    else if (this.#requestDone && this.#state === HEAD)
+      this.fail("request_timeout", "the target did not answer in time");
+    else if (!this.#visit.body.isComplete && this.#connection.flushed)
+      this.fail("body_timeout", "the visitor has not sent its body in time");
+    else this.fail("stream_timeout", "no byte of a body has moved for too long");
+  }
+
+  fail(kind: FailureKind, message: string): void {
+    if (this.#state === OVER) return;
+    const connection = this.#connection;
+    const visit = this.#visit;
+    const reused = this.#requestSent && (connection?.served ?? 0) > 0;
+    const failure = new UpstreamFailure(kind, message, this.#requestSent, this.#answerBegun, reused);
+    const hasPassed = this.#state === PASSING;
+    this.#end();
+    this.#pool?.leave(this, connection, true);
+    blame(this.#load, visit.attempts === 1 ? visit.trial : undefined, failure, this.#context.hooks);
+    this.#load.end();
+    if (hasPassed) visit.client.cut(visit);
+    else this.#owner.onFailure(visit, this.#target, this.#load, failure);
+  }
+
+  #sinceMs(): number {
+    return this.#context.clock.monotonic() - this.#beganMs;
+  }
+
+  #armForBody(): void {
+    const isUnlimited = this.#requestDone && this.#isEventStream;
+    this.#arm(isUnlimited ? 0 : this.#visit.route.policy.streamIdleTimeoutMs);
+  }
+
+  #arm(delayMs: number): void {
+    this.#deadlineMs = delayMs > 0 ? this.#context.clock.monotonic() + delayMs : Number.POSITIVE_INFINITY;
+  }
+}

@@ -1,0 +1,425 @@
+// One visitor's connection: its requests one after the other, however their bytes arrive, and its end in good order.
+import type { Socket } from "bun";
+import { endOfHead, Malformed, TOKEN } from "../../core/http1/bytes.ts";
+import {
+  emptyLinesAt,
+  MOST_HEAD_BYTES,
+  type RequestHead,
+  type RequestRules,
+  readRequestHead,
+} from "../../core/http1/request-head.ts";
+import { type AnswerName, type OwnAnswer, ownAnswer } from "../answers.ts";
+import type { Client } from "../forward/client.ts";
+import { RequestBody } from "../forward/request-body.ts";
+import type { RequestState } from "../forward/request-state.ts";
+import type { Tunnel } from "../forward/tunnel.ts";
+import { giveBack } from "../upstream/give-back.ts";
+import { bytesOf } from "./own-answer.ts";
+
+/** How long a connection may be silent between requests, and an answer go without a byte taken. */
+const IDLE_SECS = 120;
+/** How long who has ended his half is kept while nothing is said to him. */
+const HALF_OPEN_SECS = 30;
+/** From the first byte of a head to its last. */
+const HEAD_SECS = 10;
+/** The rest of a request that nobody wants is read for so long, and so much of it: a reset would take the answer with it. */
+const LINGER_SECS = 2;
+const LINGER_MOST_BYTES = 1_048_576;
+/** A body may be slow at first. */
+const SLOW_BODY_SECS = 5;
+/** Beyond this much that waits for its turn, or for a target, the visitor is not read. */
+const WAITING_MOST_BYTES = 65_536;
+/** A head that shares its memory with more than this is copied, as it may be needed for long. */
+const SHARED_MOST_BYTES = 16_384;
+
+/** What all connections of a listener share. */
+export interface Front {
+  /** Seconds, counted by a sweep over all connections. */
+  readonly tick: number;
+  /** Answers say that their connection ends. */
+  readonly isClosing: boolean;
+  /** The least that a body may bring a second while nobody but its visitor is waited for. */
+  readonly minBodyRate: number;
+  rulesFor(client: ClientConnection): RequestRules;
+  /** The request as it goes on; undefined when it has been answered. */
+  handle(client: ClientConnection, head: RequestHead): RequestState | undefined;
+  /** What was refused before it was a request. */
+  onRefused(name: AnswerName, client: ClientConnection): void;
+  onDefect(error: unknown): void;
+  gone(client: ClientConnection): void;
+}
+
+/** How a connection was accepted. */
+export interface Accepted {
+  readonly peer: string;
+  readonly peerTrusted: boolean;
+  readonly isTls: boolean;
+  /** Our end of it, as a Host: where HTTP/1.0 does not say whom it asks. */
+  readonly localHost: string;
+}
+
+const REFUSALS: Readonly<Record<Malformed["status"], AnswerName>> = {
+  400: "bad_request",
+  413: "too_large",
+  417: "expectation",
+  431: "long_head",
+  501: "coding",
+  505: "version",
+};
+
+export class ClientConnection implements Client {
+  readonly peer: string;
+  readonly peerTrusted: boolean;
+  readonly isTls: boolean;
+  readonly localHost: string;
+  /** What is added to each of its requests, while its peer's claims count for nothing: made once. */
+  claims: string | undefined;
+  isGone = false;
+  readonly #front: Front;
+  readonly #socket: Socket<ClientConnection>;
+  /** What has come and is not taken yet: a part of a head, or the requests behind the one that is being answered. */
+  #input: Buffer | undefined;
+  /** How much of it has been searched for the end of a head. */
+  #searched = 0;
+  #head: RequestHead | undefined;
+  #body: RequestBody | undefined;
+  #visit: RequestState | undefined;
+  #tunnel: Tunnel | undefined;
+  /** What the kernel has not taken yet. */
+  #rest: Buffer | undefined;
+  #isPaused = false;
+  /** The visitor sends nothing more. */
+  #hasEnded = false;
+  /** The connection ends with this answer. */
+  #endsAfter = false;
+  /** The last answer has been written. */
+  #isFinishing = false;
+  #isLingering = false;
+  #lingeredBytes = 0;
+  #isProceeding = false;
+  #isAskedAgain = false;
+  /** When something last moved, and when what is waited for began: ticks. */
+  #movedAt: number;
+  #begunAt: number;
+  #bodyBytes = 0;
+  #bodySecs = 0;
+
+  constructor(front: Front, socket: Socket<ClientConnection>, accepted: Accepted) {
+    this.#front = front;
+    this.#socket = socket;
+    this.peer = accepted.peer;
+    this.peerTrusted = accepted.peerTrusted;
+    this.isTls = accepted.isTls;
+    this.localHost = accepted.localHost;
+    this.#movedAt = this.#begunAt = front.tick;
+  }
+
+  /** Whether somebody would miss something if it were closed now. */
+  get isBusy(): boolean {
+    return this.#head !== undefined || this.#tunnel !== undefined || this.#rest !== undefined;
+  }
+
+  /** Bytes of strangers that it holds. */
+  get heldBytes(): number {
+    return (this.#input?.length ?? 0) + (this.#rest?.length ?? 0) + (this.#body?.heldBytes ?? 0);
+  }
+
+  data(bytes: Buffer): void {
+    this.#movedAt = this.#front.tick;
+    if (this.#tunnel !== undefined) return this.#tunnel.fromVisitor(bytes);
+    if (this.#isLingering) return this.#throwAway(bytes.length);
+    this.#input = this.#input === undefined ? bytes : Buffer.concat([this.#input, bytes]);
+    this.#proceed();
+  }
+
+  /** The kernel takes more. */
+  drained(): void {
+    const rest = this.#rest;
+    if (rest === undefined) return;
+    const taken = this.#socket.write(rest);
+    if (taken > 0) this.#movedAt = this.#front.tick;
+    if (taken < rest.length) {
+      if (taken > 0) this.#rest = rest.subarray(taken);
+      return;
+    }
+    this.#rest = undefined;
+    giveBack(rest);
+    this.#visit?.attempt?.onClientDrained();
+    this.#tunnel?.visitorDrained();
+    this.#proceed();
+  }
+
+  /** The visitor has ended his half. Who has asked for something whole still gets it (`nc -N`). */
+  ended(): void {
+    this.#hasEnded = true;
+    if (this.#tunnel !== undefined) this.#tunnel.visitorEnded();
+    else if (this.#isLingering) this.#socket.end();
+    else if (this.#head !== undefined && this.#body?.isComplete === false && this.#input === undefined) this.cut();
+    else this.#proceed();
+  }
+
+  closed(isReset: boolean): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.#front.gone(this);
+    this.#tunnel?.visitorClosed(isReset);
+    this.#visit?.left();
+    this.#input = this.#rest = this.#visit = this.#tunnel = undefined;
+  }
+
+  /** Called once a second. */
+  sweep(tick: number): void {
+    const silentSecs = tick - this.#movedAt;
+    if (this.#isLingering) {
+      if (tick - this.#begunAt > LINGER_SECS) this.release();
+    } else if (this.#tunnel !== undefined) return;
+    else if (this.#rest !== undefined && this.#visit === undefined) {
+      if (silentSecs > IDLE_SECS) this.cut();
+    } else if (this.#head !== undefined) {
+      // Only a write would show that nobody is there any more to read an answer that does not come.
+      if (this.#hasEnded && silentSecs > HALF_OPEN_SECS) this.cut();
+      else this.#sweepBody();
+    }
+    else if (this.#input !== undefined) {
+      if (tick - this.#begunAt > HEAD_SECS) this.#refuse("late_head");
+    } else if (silentSecs > IDLE_SECS) this.cut();
+  }
+
+  /** A body at least as fast as it must be, once it has had a while; what the target does not take is not its visitor's fault. */
+  #sweepBody(): void {
+    if (this.#body?.isComplete !== false || this.#isPaused) return;
+    this.#bodySecs += 1;
+    const least = this.#front.minBodyRate * this.#bodySecs;
+    if (this.#bodySecs <= SLOW_BODY_SECS || this.#bodyBytes >= least) return;
+    const visit = this.#visit;
+    if (visit?.attempt === undefined) this.#refuse("late_body");
+    else visit.attempt.onBodyLate();
+  }
+
+  /** Closes it when nobody would miss it. */
+  closeIdle(): void {
+    if (!this.isBusy && this.#input === undefined && !this.#isLingering) this.#linger();
+  }
+
+  /** What now: asked after everything that happens, so that nothing has to happen in one order only. */
+  #proceed(): void {
+    if (this.#isProceeding) {
+      this.#isAskedAgain = true;
+      return;
+    }
+    this.#isProceeding = true;
+    do {
+      this.#isAskedAgain = false;
+      this.#step();
+    } while (this.#isAskedAgain);
+    this.#isProceeding = false;
+  }
+
+  #step(): void {
+    if (this.isGone || this.#isLingering || this.#tunnel !== undefined) return;
+    const input = this.#input;
+    if (this.#head !== undefined) {
+      if (input === undefined) return;
+      if (this.#body?.isComplete === false) this.#feed(input);
+      else if (input.length > WAITING_MOST_BYTES) this.holdBody();
+      return;
+    }
+    if (this.#rest !== undefined) {
+      if (input !== undefined && input.length > WAITING_MOST_BYTES) this.holdBody();
+      return;
+    }
+    if (this.#isFinishing) return this.#linger();
+    if (input !== undefined) this.#begin(input);
+    else if (this.#hasEnded) this.#socket.end();
+    else this.resumeBody();
+  }
+
+  /** The next request, once its head is whole. */
+  #begin(input: Buffer): void {
+    const skipped = emptyLinesAt(input);
+    const bytes = skipped === 0 ? input : input.subarray(skipped);
+    this.#input = bytes.length === 0 ? undefined : bytes;
+    if (skipped > 0) this.#searched = 0;
+    if (bytes.length === 0) {
+      this.#isAskedAgain = true;
+      return;
+    }
+    const end = endOfHead(bytes, this.#searched);
+    if (end > MOST_HEAD_BYTES || (end < 0 && bytes.length > MOST_HEAD_BYTES)) return this.#refuse("long_head");
+    if (end < 0) return this.#awaitHead(bytes);
+    this.#searched = 0;
+    this.#input = end === bytes.length ? undefined : bytes.subarray(end);
+    const isShared = bytes.length - end > SHARED_MOST_BYTES;
+    try {
+      this.#open(isShared ? Buffer.from(bytes.subarray(0, end)) : bytes, end);
+    } catch (thrown) {
+      if (thrown instanceof Malformed) this.#refuse(REFUSALS[thrown.status]);
+      else this.#fail(thrown);
+    }
+  }
+
+  #awaitHead(bytes: Buffer): void {
+    if (this.#searched === 0) this.#begunAt = this.#front.tick;
+    this.#searched = Math.max(1, bytes.length - 3);
+    // What no request begins with, as TLS: its end would never come. A lone CR may be half an empty line.
+    if (TOKEN[bytes[0] as number] === 0 && !(bytes.length === 1 && bytes[0] === 13))
+      this.#refuse("bad_request");
+    else if (this.#hasEnded) this.#socket.end();
+    else this.resumeBody();
+  }
+
+  #open(bytes: Buffer, end: number): void {
+    const front = this.#front;
+    const head = readRequestHead(bytes, end, front.rulesFor(this));
+    this.#head = head;
+    this.#endsAfter = head.minor === 0 ? !head.wantsKeepAlive : head.wantsClose;
+    this.#bodyBytes = this.#bodySecs = 0;
+    const visit = front.handle(this, head);
+    if (visit === undefined || this.isGone) return;
+    this.#visit = visit;
+    this.#body = visit.body;
+    if (this.#input !== undefined && !visit.body.isComplete) this.#take(visit.body, this.#input);
+    visit.courier.forward(visit);
+    this.#isAskedAgain = this.#input !== undefined || this.#head === undefined;
+  }
+
+  /** More of the body of the request that is under way. */
+  #feed(input: Buffer): void {
+    const body = this.#body as RequestBody;
+    try {
+      this.#take(body, input);
+    } catch (thrown) {
+      if (thrown instanceof Malformed) this.#refuse(REFUSALS[thrown.status]);
+      else this.#fail(thrown);
+      return;
+    }
+    this.#visit?.attempt?.onBody();
+    if (body.unsentBytes > WAITING_MOST_BYTES) this.holdBody();
+    this.#isAskedAgain = this.#input !== undefined;
+    // An end that came with the last bytes of a body that is not whole.
+    if (this.#hasEnded && !body.isComplete && this.#input === undefined) this.cut();
+  }
+
+  #take(body: RequestBody, input: Buffer): void {
+    const end = body.take(input, 0);
+    this.#bodyBytes += end;
+    this.#input = end === input.length ? undefined : input.subarray(end);
+  }
+
+  /** Of what is no request, or stopped being one. */
+  #refuse(name: AnswerName): void {
+    this.#front.onRefused(name, this);
+    const visit = this.#visit;
+    this.#visit = undefined;
+    if (visit?.attempt?.hasBegun === true) return this.cut();
+    visit?.left();
+    this.answer(ownAnswer(name, undefined, undefined), "");
+  }
+
+  #fail(thrown: unknown): void {
+    this.#front.onDefect(thrown);
+    if (this.#head === undefined) this.cut();
+    else this.answer(ownAnswer("internal", undefined, undefined), "");
+  }
+
+  write(bytes: Buffer, from: number, to: number, isOwned: boolean): boolean {
+    if (this.isGone) return true;
+    this.#movedAt = this.#front.tick;
+    if (this.#rest !== undefined) {
+      this.#rest = Buffer.concat([this.#rest, bytes.subarray(from, to)]);
+      return false;
+    }
+    const taken = this.#socket.write(bytes, from, to - from);
+    if (taken >= to - from || taken < 0) return true;
+    const left = bytes.subarray(from + taken, to);
+    this.#rest = isOwned ? left : Buffer.from(left);
+    return false;
+  }
+
+  connectionLine(endsWithClose: boolean): string {
+    if (endsWithClose || this.#front.isClosing) this.#endsAfter = true;
+    if (this.#endsAfter) return "Connection: close\r\n";
+    return this.#head?.minor === 0 ? "Connection: keep-alive\r\n" : "";
+  }
+
+  answer(answer: OwnAnswer, lines: string): void {
+    const head = this.#head;
+    this.#settleBody();
+    if (answer.endsConnection || head === undefined || this.#body?.isComplete === false) this.#endsAfter = true;
+    const bytes = bytesOf(answer, lines + this.connectionLine(false), head?.isHead === true);
+    this.write(bytes, 0, bytes.length, true);
+    this.finish();
+  }
+
+  /** A body that has come with its head, and is answered without it, is no reason to end the connection. */
+  #settleBody(): void {
+    if (this.#body !== undefined || this.#head === undefined) return;
+    this.#body = new RequestBody(this.#head, 0);
+    if (this.#input !== undefined && !this.#body.isComplete) {
+      try {
+        this.#take(this.#body, this.#input);
+      } catch {
+        this.#endsAfter = true;
+      }
+    }
+  }
+
+  finish(): void {
+    if (this.#endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined) this.#isFinishing = true;
+    this.#head = this.#body = this.#visit = this.#tunnel = undefined;
+    this.#movedAt = this.#front.tick;
+    this.#proceed();
+  }
+
+  cut(visit?: RequestState): void {
+    if (this.isGone || (visit !== undefined && visit !== this.#visit)) return;
+    this.#socket.terminate();
+    this.closed(false);
+  }
+
+  /** Ends it whatever it is doing; what the kernel has taken still arrives where it was the last. */
+  release(): void {
+    if (this.#isLingering && !this.isGone) this.#socket.end();
+    else this.cut();
+  }
+
+  holdBody(): void {
+    if (this.#isPaused || this.isGone) return;
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resumeBody(): void {
+    if (!this.#isPaused || this.isGone) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  enter(tunnel: Tunnel): void {
+    this.#visit = undefined;
+    this.#tunnel = tunnel;
+    this.resumeBody();
+    const input = this.#input;
+    this.#input = undefined;
+    // What came behind the handshake is the other protocol's already.
+    if (input !== undefined) tunnel.fromVisitor(input);
+    if (this.#hasEnded) tunnel.visitorEnded();
+  }
+
+  /** Ends our half; reads on for a while, so that what was still on its way does not reset the answer. */
+  #linger(): void {
+    this.#isLingering = true;
+    this.#input = undefined;
+    this.#begunAt = this.#front.tick;
+    if (this.#hasEnded) this.#socket.end();
+    else {
+      this.#socket.shutdown();
+      this.resumeBody();
+    }
+  }
+
+  #throwAway(bytes: number): void {
+    this.#lingeredBytes += bytes;
+    if (this.#lingeredBytes > LINGER_MOST_BYTES) this.cut();
+  }
+}
