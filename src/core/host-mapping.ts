@@ -1,5 +1,7 @@
 // The answer of a server that was asked by its own name, for a visitor who asked by another: where it names itself it names the visitor's host.
-import type { Field } from "./forwarding-headers.ts";
+
+/** One header field, its name in lower case. */
+export type Field = readonly [name: string, value: string];
 
 export interface HostMapping {
   /** The Host that the server was sent. */

@@ -180,6 +180,16 @@ export function ownAnswer(
   return { status, fields, body: bodies[form](), endsConnection: endsConnection === true };
 }
 
+const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/** To `OPTIONS *`. */
+export const serverOptions: OwnAnswer = {
+  status: 204,
+  fields: [["Allow", METHODS]],
+  body: "",
+  endsConnection: false,
+};
+
 /** The same for a server of Bun's. */
 export function ownResponse(name: AnswerName): Response {
   const { status, fields, body } = ownAnswer(name, undefined, undefined);

@@ -78,7 +78,12 @@ export class AnswerHead {
   }
 
   /** The same with other fields than its own. */
-  writeWith(pairs: readonly (readonly [string, string])[], to: Buffer, at: number, unchunked: boolean): number {
+  writeWith(
+    pairs: readonly (readonly [string, string])[],
+    to: Buffer,
+    at: number,
+    unchunked: boolean,
+  ): number {
     let out = this.#writeLine(to, at);
     for (const [name, value] of pairs) out += to.latin1Write(`${name}: ${value}\r\n`, out);
     return unchunked ? out : this.#writeCoding(to, out);

@@ -17,6 +17,7 @@ import {
   trimEnd,
   UNDERSCORE_BIT,
 } from "./bytes.ts";
+import { isClaim, isOursWhenRead, mayClaim } from "./claims.ts";
 
 /** Beyond this a head is refused (431). */
 export const MOST_HEAD_BYTES = 65_536;
@@ -83,6 +84,11 @@ export class RequestHead {
   constructor(bytes: Buffer, end: number) {
     this.bytes = bytes;
     this.end = end;
+  }
+
+  /** Whether the whole server is asked (RFC 9112 section 3.2.4). */
+  get isForServer(): boolean {
+    return this.targetEnd === this.targetStart + 1 && this.bytes[this.targetStart] === 42;
   }
 
   get isHead(): boolean {
@@ -175,6 +181,7 @@ function readRequestLine(head: RequestHead): number {
   // A path, the whole server, or a URL; CONNECT has a form of its own and is refused by its method.
   const isPath = bytes[target] === 47;
   const isStar = bytes[target] === 42 && head.targetEnd === target + 1;
+  if (isStar && head.method !== "OPTIONS") throw new Malformed("only OPTIONS asks for the whole server");
   if (!isPath && !isStar && head.method !== "CONNECT") readAuthority(head);
   return at + 10;
 }
@@ -316,8 +323,13 @@ function isClaimTaken(
     note(head, head.selector, value, lineEnd);
     return true;
   }
+  for (const set of rules.overwritten) if (length === set.length && isAt(bytes, name, set)) return true;
   if (rules.claims === "theirs") return false;
-  if ((bits & UNDERSCORE_BIT) !== 0 && isOursWhenRead(bytes.latin1Slice(name, colon), rules)) return true;
+  if (
+    (bits & UNDERSCORE_BIT) !== 0 &&
+    isOursWhenRead(bytes.latin1Slice(name, colon), selector, rules.overwritten)
+  )
+    return true;
   const first = (bytes[name] as number) | 32;
   // x
   if (first === 120) {
@@ -327,10 +339,7 @@ function isClaimTaken(
       return true;
     }
   }
-  if (rules.claims === "none" && mayClaim(first) && isClaim(bytes.latin1Slice(name, colon).toLowerCase()))
-    return true;
-  for (const set of rules.overwritten) if (length === set.length && isAt(bytes, name, set)) return true;
-  return false;
+  return rules.claims === "none" && mayClaim(first) && isClaim(bytes.latin1Slice(name, colon).toLowerCase());
 }
 
 /** The claims that are always written anew. */
@@ -350,45 +359,6 @@ function claimAt(head: RequestHead, name: number, length: number): Span | undefi
     default:
       return undefined;
   }
-}
-
-/** c f t x: what the names below begin with. */
-function mayClaim(first: number): boolean {
-  return first === 120 || first === 102 || first === 99 || first === 116;
-}
-
-/** What proxies and CDNs say about the client, the scheme, the host or the path: from a stranger it is a lie or means nothing. */
-const CLAIMS: ReadonlySet<string> = new Set([
-  "forwarded",
-  "x-real-ip",
-  "x-client-ip",
-  "x-cluster-client-ip",
-  "x-original-forwarded-for",
-  "x-original-host",
-  "x-original-url",
-  "x-rewrite-url",
-  "x-url-scheme",
-  "x-remote-addr",
-  "x-remote-ip",
-  "x-scheme",
-  "x-host",
-  "true-client-ip",
-  "cf-connecting-ip",
-  "cf-connecting-ipv6",
-  "cf-visitor",
-  "fastly-client-ip",
-]);
-
-function isClaim(name: string): boolean {
-  return name.startsWith("x-forwarded-") || CLAIMS.has(name);
-}
-
-const WRITTEN: ReadonlySet<string> = new Set(["host", "via", "x-request-id", "content-length", "transfer-encoding"]);
-
-/** Whether a name with an underscore is, to an app that reads it as `-`, one that is set, dropped or trusted here. */
-function isOursWhenRead(name: string, { selector, overwritten }: RequestRules): boolean {
-  const read = name.toLowerCase().replaceAll("_", "-");
-  return isClaim(read) || WRITTEN.has(read) || read === selector || overwritten.includes(read);
 }
 
 function note(head: RequestHead, span: Span, value: number, lineEnd: number): void {

@@ -3,7 +3,7 @@ import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts
 import type { Route } from "../../core/route.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import { type AnswerName, ownAnswer } from "../answers.ts";
+import { type AnswerName, ownAnswer, serverOptions } from "../answers.ts";
 import type { Drained, OwnInfo, ProductFields } from "../data-plane.ts";
 import { createInFlight } from "../forward/in-flight.ts";
 import type { RequestState } from "../forward/request-state.ts";
@@ -105,7 +105,11 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     const { method } = head;
     if (method === "CONNECT" || method === "TRACE") return refuse(client, head, "method");
     const host = hostOf(client, head);
-    const found = head.bytes[head.targetStart] === 42 ? "own" : hooks.find(host);
+    if (head.isForServer) {
+      client.answer(serverOptions, "");
+      return undefined;
+    }
+    const found = hooks.find(host);
     // What has been relayed once is not for us: a server of ours leads here.
     if (found === "own" && head.text("via", head.via)?.includes(viaName)) return refuse(client, head, "loop");
     if (found === "own") return own.take(client, head);

@@ -7,10 +7,11 @@ import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { ProductFields } from "../data-plane.ts";
 import type { Client } from "../forward/client.ts";
-import { type Fate, HttpTry, type TryContext, type TryOwner } from "../forward/http-try.ts";
+import { HttpTry } from "../forward/http-try.ts";
 import type { InFlight, Load } from "../forward/in-flight.ts";
 import { type Courier, type RequestFacts, RequestState } from "../forward/request-state.ts";
 import { RetryBudgets } from "../forward/retry.ts";
+import type { Fate, TryContext, TryOwner } from "../forward/tries.ts";
 import type { FailureKind, Fields, UpstreamFailure } from "../http-client.ts";
 import { answerAfter, nextStep } from "./failover-rules.ts";
 import { createSlowTries, type SlowTries, type SlowTry } from "./slow-tries.ts";
@@ -71,7 +72,13 @@ export class Trip extends RequestState {
   /** The home server's answer that no app was reached. */
   refusal: Buffer | undefined;
 
-  constructor(client: Client, head: RequestHead, facts: RequestFacts, route: Route, journey: FailoverRequest) {
+  constructor(
+    client: Client,
+    head: RequestHead,
+    facts: RequestFacts,
+    route: Route,
+    journey: FailoverRequest,
+  ) {
     super(client, head, facts, route, undefined);
     this.journey = journey;
     this.base = facts.added;
@@ -177,13 +184,21 @@ export class Failover implements Courier, TryOwner, Disposable {
     this.#over(trip);
     const { isSafe } = trip;
     const sequel = nextStep(failure, { isSafe, isWhole: trip.body.state !== "begun", wasCut });
-    if (sequel === "gone") return trip.client.cut(trip);
+    if (sequel === "gone") {
+      trip.client.cut(trip);
+      return;
+    }
     if (failure.requestSent) trip.untouched = false;
     trip.failure = answerAfter(failure);
-    if (sequel === "same") return this.#step(trip);
+    if (sequel === "same") {
+      this.#step(trip);
+      return;
+    }
     if (sequel === "undelivered" && !isSafe) return void this.#afterVerdict(trip, id);
-    if (sequel === "end" || (sequel === "elsewhere_paid" && !this.#budgets.of(id).spend()))
-      return this.#giveUp(trip, trip.failure);
+    if (sequel === "end" || (sequel === "elsewhere_paid" && !this.#budgets.of(id).spend())) {
+      this.#giveUp(trip, trip.failure);
+      return;
+    }
     avoid(trip, id);
     this.#step(trip);
   }

@@ -1,7 +1,5 @@
 // The visitor's side of a request, as those see it who answer: how its connection was accepted and is read is the front's alone.
 import type { OwnAnswer } from "../answers.ts";
-import type { RequestState } from "./request-state.ts";
-import type { Tunnel } from "./tunnel.ts";
 
 export interface Client {
   /** The address of the peer, and whether what it says about its own visitors counts. */
@@ -22,10 +20,20 @@ export interface Client {
   /** The last byte of the answer has been written. */
   finish(): void;
   /** The answer breaks off: the visitor must not take it for a whole one. Nothing happens when `visit` is over for him. */
-  cut(visit?: RequestState): void;
+  cut(visit?: object): void;
   /** The target takes nothing more of the body for now, or again. */
   holdBody(): void;
   resumeBody(): void;
   /** From now on bytes go to the tunnel as they come. */
-  enter(tunnel: Tunnel): void;
+  enter(tunnel: VisitorTunnel): void;
+}
+
+/** Where the bytes of an upgraded connection go. */
+export interface VisitorTunnel {
+  fromVisitor(bytes: Buffer): void;
+  /** The visitor has taken what was unsent. */
+  visitorDrained(): void;
+  /** He sends nothing more, but may still read. */
+  visitorEnded(): void;
+  visitorClosed(isReset: boolean): void;
 }

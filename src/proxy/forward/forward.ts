@@ -11,11 +11,12 @@ import type { ProductFields, ProgramHooks } from "../data-plane.ts";
 import type { UpstreamFailure } from "../http-client.ts";
 import type { TrialCounters, TrialTry } from "../trial-counters.ts";
 import { choose, isChanged, Pause } from "./choose-target.ts";
-import { type Fate, HttpTry, type TryContext, type TryOwner } from "./http-try.ts";
+import { HttpTry } from "./http-try.ts";
 import type { InFlight, Load } from "./in-flight.ts";
 import type { Courier, RequestState } from "./request-state.ts";
 import { isRescued, rescuerOf } from "./rescue.ts";
 import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
+import type { Fate, TryContext, TryOwner } from "./tries.ts";
 import { isSilence } from "./unanswered.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
 
@@ -209,7 +210,10 @@ export class Forwarder implements Courier, TryOwner {
   #giveUp(visit: RequestState, end: AnswerName | "gone"): void {
     const { fields } = this.#parts;
     const { client, head } = visit;
-    if (end === "gone") return client.cut(visit);
+    if (end === "gone") {
+      client.cut(visit);
+      return;
+    }
     const errorField = visit.untouched ? fields.error : undefined;
     const answer = ownAnswer(end, head.field("accept"), errorField, visit.route.policy.errorPage);
     visit.trial?.settled(answer.status);

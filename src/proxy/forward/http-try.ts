@@ -1,57 +1,20 @@
 // One try of one request: its bytes to a target, and the bytes of the answer to the visitor as they come, without a copy of either as strings.
-import { type AnswerHead, type AnswerRules, endOfAnswerHead, type Framing, readAnswerHead } from "../../core/http1/answer-head.ts";
-import { Malformed } from "../../core/http1/bytes.ts";
-import { ChunkWalker } from "../../core/http1/chunks.ts";
+
 import { messageOf } from "../../core/fault.ts";
+import { type AnswerHead, endOfAnswerHead, readAnswerHead } from "../../core/http1/answer-head.ts";
+import { Malformed } from "../../core/http1/bytes.ts";
 import type { Target } from "../../core/route.ts";
-import type { Clock } from "../../platform/time/clock.ts";
-import type { ProgramHooks } from "../data-plane.ts";
 import { type FailureKind, UpstreamFailure } from "../http-client.ts";
-import type { TrialTry } from "../trial-counters.ts";
 import type { Connection, Occupant } from "../upstream/connection.ts";
 import { giveBack } from "../upstream/give-back.ts";
 import type { Pool } from "../upstream/pool.ts";
-import type { PooledUpstream } from "../upstream/upstream.ts";
+import { AnswerBody } from "./answer-body.ts";
 import { connectTimeoutMs } from "./connect-deadline.ts";
 import type { Load } from "./in-flight.ts";
 import type { Attempt, RequestState } from "./request-state.ts";
 import { isIdempotent } from "./retry.ts";
+import { blame, type TryContext, type TryOwner } from "./tries.ts";
 import { Tunnel } from "./tunnel.ts";
-
-/** Who is told of targets that fail. */
-export type TroubleHooks = Pick<ProgramHooks, "onTrouble">;
-
-/** What becomes of an answer whose head is there: the visitor gets it, nobody does, or it is kept for want of a better one. */
-export type Fate = "pass" | "drop" | "keep";
-
-/** Whoever decides about a request, from try to try. */
-export interface TryOwner {
-  onAnswer(visit: RequestState, target: Target, load: Load, head: AnswerHead, headMs: number): Fate;
-  /** Writes the head as the visitor is to have it, but for the line about its connection and the empty one. */
-  writeHead(visit: RequestState, target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number;
-  /** It gave no answer that the visitor has seen anything of. */
-  onFailure(visit: RequestState, target: Target, load: Load, failure: UpstreamFailure): void;
-  /** The answer was not for the visitor. `kept`: its bytes, when it was to be kept and was there whole. */
-  onDropped(visit: RequestState, kept: Buffer | undefined): void;
-  /** It has waited for an answer for a sweep of the deadlines. */
-  onSlow?(visit: RequestState): void;
-}
-
-/** What all tries of a plane share. */
-export interface TryContext {
-  readonly clock: Clock;
-  readonly upstream: PooledUpstream;
-  readonly hooks: TroubleHooks;
-  /** Where heads and what follows them at once are put together: overwritten by each use. */
-  readonly scratch: Buffer;
-  /** Filled anew by each answer. */
-  readonly answer: AnswerHead;
-  readonly rules: AnswerRules;
-  /** Upgraded connections. */
-  readonly tunnels: Set<Tunnel>;
-  /** An answer could not be read: why. */
-  onGarbage?(targetId: string, why: string): void;
-}
 
 /** Interim answers pass, but not without end. */
 const MOST_INTERIM = 32;
@@ -60,30 +23,6 @@ const MOST_ANSWER_FIELDS = 512;
 /** As soon as this after a head that expects it, the visitor is asked for its body when the target does not do so. */
 const CONTINUE_MS = 1_000;
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
-const EVENT_STREAM = "text/event-stream";
-
-/** Failures that a health check should look into at once. */
-const TROUBLE: ReadonlySet<FailureKind> = new Set([
-  "refused",
-  "connect_timeout",
-  "unresolved",
-  "tls",
-  "reset",
-  "request_timeout",
-]);
-
-/** Books a failed try on its target, before or in the middle of its answer; not what the visitor is the reason of. */
-function blame(
-  load: Load,
-  trial: TrialTry | undefined,
-  { kind, requestSent }: UpstreamFailure,
-  hooks: TroubleHooks,
-): void {
-  if (kind === "aborted" || kind === "body_timeout" || (kind === "garbage" && !requestSent)) return;
-  load.meter.failures += 1;
-  trial?.failed(kind === "refused");
-  if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
-}
 
 /** How far the answer is. */
 const HEAD = 0;
@@ -110,15 +49,8 @@ export class HttpTry implements Occupant, Attempt {
   #isSlow = false;
   #partial: Buffer | undefined;
   #interim = 0;
-  #framing: Framing = "none";
-  #left = 0;
-  #walker: ChunkWalker | undefined;
-  /** The visitor knows no chunks: he gets what is in them. */
-  #unchunked = false;
-  #isPersistent = false;
+  readonly #body = new AnswerBody();
   #isEventStream = false;
-  #keepAliveMs: number | undefined;
-  #hasSurplus = false;
   #cancelTimer: (() => void) | undefined;
 
   constructor(context: TryContext, owner: TryOwner, visit: RequestState, target: Target, load: Load) {
@@ -154,12 +86,9 @@ export class HttpTry implements Occupant, Attempt {
   }
 
   #submit(): void {
-    const { body, head } = this.#visit;
-    const { accept } = head;
+    const { body, wantsEvents } = this.#visit;
     // A stream of events may have nothing to say for long.
-    const mayBeSilent =
-      accept.end - accept.start === EVENT_STREAM.length && head.text("accept", accept) === EVENT_STREAM;
-    if (body.isComplete && !mayBeSilent) this.#load.unanswered.begin(this.#visit, this.#beganMs);
+    if (body.isComplete && !wantsEvents) this.#load.unanswered.begin(this.#visit, this.#beganMs);
     this.#arm(connectTimeoutMs(this.#target.address));
     this.#pool = this.#context.upstream.poolOf(this.#target.address);
     this.#pool.submit(this);
@@ -286,8 +215,14 @@ export class HttpTry implements Occupant, Attempt {
       }
       const { answer, rules } = this.#context;
       readAnswerHead(answer, bytes, end, MOST_ANSWER_FIELDS, rules);
-      if (answer.status === 101) return this.#switch(answer, bytes, end);
-      if (answer.status >= 200) return this.#answer(answer, bytes, end);
+      if (answer.status === 101) {
+        this.#switch(answer, bytes, end);
+        return;
+      }
+      if (answer.status >= 200) {
+        this.#answer(answer, bytes, end);
+        return;
+      }
       this.#passInterim(answer);
       bytes = bytes.subarray(end);
       from = 0;
@@ -312,7 +247,10 @@ export class HttpTry implements Occupant, Attempt {
     const connection = this.#connection as Connection;
     if (!visit.asksUpgrade) throw new Malformed("the target switched protocols without being asked");
     const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#sinceMs());
-    if (fate !== "pass") return this.#drop(undefined);
+    if (fate !== "pass") {
+      this.#drop(undefined);
+      return;
+    }
     const { scratch } = context;
     let out = this.#owner.writeHead(visit, this.#target, answer, true, scratch);
     out += scratch.latin1Write("Connection: Upgrade\r\n\r\n", out);
@@ -335,108 +273,72 @@ export class HttpTry implements Occupant, Attempt {
   #answer(answer: AnswerHead, bytes: Buffer, end: number): void {
     const visit = this.#visit;
     const { head, client } = visit;
-    this.#framing = answer.framing(head.isHead);
-    this.#isPersistent = answer.isPersistent(this.#framing);
-    this.#keepAliveMs = answer.keepAliveMs;
+    const body = this.#body;
+    body.begin(answer, head);
     this.#isEventStream = answer.isEventStream;
-    this.#left = this.#framing === "length" ? answer.contentLength : 0;
-    this.#walker = this.#framing === "chunked" ? new ChunkWalker() : undefined;
     const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#sinceMs());
-    if (fate === "drop") return this.#drop(undefined);
+    if (fate === "drop") {
+      this.#drop(undefined);
+      return;
+    }
     this.#state = PASSING;
-    this.#unchunked = this.#framing === "chunked" && head.minor === 0;
     const { scratch } = this.#context;
-    let out = this.#owner.writeHead(visit, this.#target, answer, this.#unchunked, scratch);
-    const endsWithClose = this.#framing === "close" || this.#unchunked;
-    out += scratch.latin1Write(client.connectionLine(endsWithClose), out);
+    let out = this.#owner.writeHead(visit, this.#target, answer, this.#body.isUnpacked, scratch);
+    out += scratch.latin1Write(client.connectionLine(body.endsWithClose), out);
     out += scratch.latin1Write("\r\n", out);
-    if (fate === "keep") return this.#keep(scratch.subarray(0, out), bytes, end);
+    if (fate === "keep") {
+      this.#keep(scratch.subarray(0, out), bytes, end);
+      return;
+    }
     this.#armForBody();
-    if (this.#unchunked) {
+    if (this.#body.isUnpacked) {
       client.write(scratch, 0, out, false);
       this.#passBody(bytes.subarray(end));
       return;
     }
-    const to = this.#take(bytes, end);
-    this.#hasSurplus = to < bytes.length;
+    const to = this.#body.take(bytes, end);
     // Head and body in one write where they fit together.
     if (to - end <= scratch.length - out) {
       bytes.copy(scratch, out, end, to);
-      this.#flow(client.write(scratch, 0, out + to - end, false));
+      if (!client.write(scratch, 0, out + to - end, false)) this.#connection?.pause();
       giveBack(bytes);
     } else {
       client.write(scratch, 0, out, false);
       this.#write(bytes, end, to);
     }
-    if (this.#isWhole) this.#finish();
+    if (this.#body.isWhole) this.#finish();
   }
 
   #passBody(bytes: Buffer): void {
     this.#armForBody();
-    if (this.#unchunked) this.#passUnchunked(bytes);
+    if (this.#body.isUnpacked) this.#passUnchunked(bytes);
     else {
-      const to = this.#take(bytes, 0);
-      this.#hasSurplus = to < bytes.length;
+      const to = this.#body.take(bytes, 0);
       this.#write(bytes, 0, to);
     }
-    if (this.#isWhole) this.#finish();
-  }
-
-  /** The index behind what belongs to the answer. */
-  #take(bytes: Buffer, from: number): number {
-    switch (this.#framing) {
-      case "close":
-        return bytes.length;
-      case "chunked":
-        return this.#walker?.walk(bytes, from, bytes.length) ?? from;
-      case "length": {
-        const take = Math.min(this.#left, bytes.length - from);
-        this.#left -= take;
-        return from + take;
-      }
-      case "none":
-        return from;
-    }
-  }
-
-  get #isWhole(): boolean {
-    switch (this.#framing) {
-      case "close":
-        return false;
-      case "chunked":
-        return this.#walker?.done === true;
-      case "length":
-        return this.#left === 0;
-      case "none":
-        return true;
-    }
+    if (this.#body.isWhole) this.#finish();
   }
 
   #write(bytes: Buffer, from: number, to: number): void {
     if (from === to) return;
     const isTaken = this.#visit.client.write(bytes, from, to, true);
     if (isTaken) giveBack(bytes);
-    this.#flow(isTaken);
+    if (!isTaken) this.#connection?.pause();
   }
 
   #passUnchunked(bytes: Buffer): void {
     const { client } = this.#visit;
     let isTaken = true;
-    const end = this.#walker?.walk(bytes, 0, bytes.length, (start, stop) => {
+    this.#body.take(bytes, 0, (start, stop) => {
       isTaken = client.write(bytes, start, stop, true) && isTaken;
     });
-    this.#hasSurplus = end !== bytes.length;
-    this.#flow(isTaken);
-  }
-
-  #flow(isTaken: boolean): void {
     if (!isTaken) this.#connection?.pause();
   }
 
   /** An answer that another may take the place of: kept when it is there whole. */
   #keep(head: Buffer, bytes: Buffer, end: number): void {
-    const to = this.#take(bytes, end);
-    this.#drop(this.#isWhole ? Buffer.concat([head, bytes.subarray(end, to)]) : undefined);
+    const to = this.#body.take(bytes, end);
+    this.#drop(this.#body.isWhole ? Buffer.concat([head, bytes.subarray(end, to)]) : undefined);
   }
 
   #drop(kept: Buffer | undefined): void {
@@ -452,9 +354,9 @@ export class HttpTry implements Occupant, Attempt {
     const connection = this.#connection as Connection;
     const { client } = this.#visit;
     const isReusable =
-      this.#requestDone && this.#isPersistent && !this.#hasSurplus && connection.state === "open";
+      this.#requestDone && this.#body.isPersistent && !this.#body.hasSurplus && connection.state === "open";
     this.#end();
-    if (isReusable) this.#pool?.release(connection, this.#keepAliveMs);
+    if (isReusable) this.#pool?.release(connection, this.#body.keepAliveMs);
     else this.#pool?.leave(this, connection, false);
     this.#load.end();
     client.finish();
@@ -469,11 +371,14 @@ export class HttpTry implements Occupant, Attempt {
   }
 
   onClosed(error: Error | undefined): void {
-    if (this.#state === PASSING && this.#framing === "close" && error === undefined) {
+    if (this.#state === PASSING && this.#body.framing === "close" && error === undefined) {
       this.#finish();
       return;
     }
-    if (this.#mayRepeat()) return this.#repeat();
+    if (this.#mayRepeat()) {
+      this.#repeat();
+      return;
+    }
     const how = error === undefined ? "closed" : "reset";
     const when = this.#answerBegun ? "in the middle of its answer" : "before it answered";
     this.fail("reset", `the target ${how} the connection ${when}`);

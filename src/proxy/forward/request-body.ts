@@ -59,8 +59,7 @@ export class RequestBody {
   /** Bytes that wait for the target. */
   get unsentBytes(): number {
     let bytes = 0;
-    for (let i = this.#sentPieces; i < this.#pieces.length; i++)
-      bytes += (this.#pieces[i] as Buffer).length;
+    for (let i = this.#sentPieces; i < this.#pieces.length; i++) bytes += (this.#pieces[i] as Buffer).length;
     return bytes;
   }
 
@@ -114,8 +113,8 @@ export class RequestBody {
   #letGo(): void {
     if (this.isSmall || this.#sentPieces === 0) return;
     this.#hasGone = true;
+    // A part of a longer piece of memory may have others beside it.
     for (const piece of this.#pieces.splice(0, this.#sentPieces))
-      // A part of a longer piece of memory may have others beside it.
       if (piece.byteLength === piece.buffer.byteLength) giveBack(piece);
     this.#sentPieces = 0;
     this.#heldBytes = this.unsentBytes;

@@ -37,6 +37,8 @@ export interface Attempt {
   readonly hasBegun: boolean;
 }
 
+const EVENT_STREAM = "text/event-stream";
+
 /** What a request brings and what has become of it so far. */
 export class RequestState {
   readonly client: Client;
@@ -85,7 +87,13 @@ export class RequestState {
   /** The program has been asked to make the unknown target, and has answered. */
   demand: "open" | "made" | "refused" = "open";
 
-  constructor(client: Client, head: RequestHead, facts: RequestFacts, route: Route, label: string | undefined) {
+  constructor(
+    client: Client,
+    head: RequestHead,
+    facts: RequestFacts,
+    route: Route,
+    label: string | undefined,
+  ) {
     this.client = client;
     this.courier = facts.courier;
     this.head = head;
@@ -97,6 +105,12 @@ export class RequestState {
     this.route = route;
     this.label = label;
     this.body = new RequestBody(head, route.policy.maxBodyBytes);
+  }
+
+  get wantsEvents(): boolean {
+    const { accept } = this.head;
+    if (accept.end - accept.start !== EVENT_STREAM.length) return false;
+    return this.head.text("accept", accept) === EVENT_STREAM;
   }
 
   /** For what waits: most requests never ask for it. */
@@ -152,4 +166,3 @@ export class RequestState {
 function randomInteger(): number {
   return Math.floor(Math.random() * 2 ** 32);
 }
-

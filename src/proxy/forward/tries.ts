@@ -1,9 +1,49 @@
-// What all tries of one plane share, and how its upgraded connections are sent away.
-import { AnswerHead } from "../../core/http1/answer-head.ts";
+// What all tries of one plane share, who decides about them, and how upgraded connections are sent away.
+import { AnswerHead, type AnswerRules } from "../../core/http1/answer-head.ts";
+import type { Target } from "../../core/route.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
-import type { ProductFields } from "../data-plane.ts";
+import type { ProductFields, ProgramHooks } from "../data-plane.ts";
+import type { FailureKind, UpstreamFailure } from "../http-client.ts";
+import type { TrialTry } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
-import type { TroubleHooks, TryContext } from "./http-try.ts";
+import type { Load } from "./in-flight.ts";
+import type { RequestState } from "./request-state.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+/** Who is told of targets that fail. */
+export type TroubleHooks = Pick<ProgramHooks, "onTrouble">;
+
+/** What becomes of an answer whose head is there: the visitor gets it, nobody does, or it is kept for want of a better one. */
+export type Fate = "pass" | "drop" | "keep";
+
+/** Whoever decides about a request, from try to try. */
+export interface TryOwner {
+  onAnswer(visit: RequestState, target: Target, load: Load, head: AnswerHead, headMs: number): Fate;
+  /** Writes the head as the visitor is to have it, but for the line about its connection and the empty one. */
+  writeHead(visit: RequestState, target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number;
+  /** It gave no answer that the visitor has seen anything of. */
+  onFailure(visit: RequestState, target: Target, load: Load, failure: UpstreamFailure): void;
+  /** The answer was not for the visitor. `kept`: its bytes, when it was to be kept and was there whole. */
+  onDropped(visit: RequestState, kept: Buffer | undefined): void;
+  /** It has waited for an answer for a sweep of the deadlines. */
+  onSlow?(visit: RequestState): void;
+}
+
+/** What all tries of a plane share. */
+export interface TryContext {
+  readonly clock: Clock;
+  readonly upstream: PooledUpstream;
+  readonly hooks: TroubleHooks;
+  /** Where heads and what follows them at once are put together: overwritten by each use. */
+  readonly scratch: Buffer;
+  /** Filled anew by each answer. */
+  readonly answer: AnswerHead;
+  readonly rules: AnswerRules;
+  /** Upgraded connections. */
+  readonly tunnels: Set<Tunnel>;
+  /** An answer could not be read: why. */
+  onGarbage?(targetId: string, why: string): void;
+}
 
 /** A head of 256 KB and what we add to it; more of a body goes out by itself. */
 const SCRATCH_BYTES = 393_216;
@@ -52,4 +92,27 @@ export async function sendAway(
     if (tunnels.has(tunnel)) tunnel.sendAway();
     await sleep(clock, (overMs * PART_SPREAD) / left.length);
   }
+}
+
+/** Failures that a health check should look into at once. */
+const TROUBLE: ReadonlySet<FailureKind> = new Set([
+  "refused",
+  "connect_timeout",
+  "unresolved",
+  "tls",
+  "reset",
+  "request_timeout",
+]);
+
+/** Books a failed try on its target, before or in the middle of its answer; not what the visitor is the reason of. */
+export function blame(
+  load: Load,
+  trial: TrialTry | undefined,
+  { kind, requestSent }: UpstreamFailure,
+  hooks: TroubleHooks,
+): void {
+  if (kind === "aborted" || kind === "body_timeout" || (kind === "garbage" && !requestSent)) return;
+  load.meter.failures += 1;
+  trial?.failed(kind === "refused");
+  if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
 }

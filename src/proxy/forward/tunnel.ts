@@ -5,7 +5,7 @@ import type { FailureKind } from "../http-client.ts";
 import type { Connection, Occupant } from "../upstream/connection.ts";
 import { giveBack } from "../upstream/give-back.ts";
 import type { Pool } from "../upstream/pool.ts";
-import type { Client } from "./client.ts";
+import type { Client, VisitorTunnel } from "./client.ts";
 import type { Load } from "./in-flight.ts";
 
 /** How long either side may take to end its part once the other's has ended. */
@@ -16,7 +16,7 @@ const SERVICE_RESTART = 1012;
 const REASON = "the service moves on";
 
 /** Owns its connection to the target, and ends the target's load when that is closed. */
-export class Tunnel implements Occupant {
+export class Tunnel implements Occupant, VisitorTunnel {
   readonly repeatable = false;
   readonly needsFresh = true;
   readonly #client: Client;
@@ -86,7 +86,6 @@ export class Tunnel implements Occupant {
     } else this.#connection.pause();
   }
 
-  /** The visitor has taken what was unsent. */
   visitorDrained(): void {
     this.#connection.resume();
   }
@@ -114,7 +113,6 @@ export class Tunnel implements Occupant {
     this.#client.resumeBody();
   }
 
-  /** He sends nothing more, but may still read. */
   visitorEnded(): void {
     this.#connection.shutdown();
     this.#endLater();

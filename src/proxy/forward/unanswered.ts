@@ -59,10 +59,7 @@ export class UnansweredCounter<Request extends object> {
  * Whether a failed try was left without an answer by its target: not when a connection had been used before and was
  * closed meanwhile, nor when the body of the request was still on its way.
  */
-export function isSilence(
-  { kind, answerBegun, reused }: UpstreamFailure,
-  body: BodyState,
-): boolean {
+export function isSilence({ kind, answerBegun, reused }: UpstreamFailure, body: BodyState): boolean {
   switch (kind) {
     case "refused":
     case "connect_timeout":

@@ -9,10 +9,9 @@ import {
   readRequestHead,
 } from "../../core/http1/request-head.ts";
 import { type AnswerName, type OwnAnswer, ownAnswer } from "../answers.ts";
-import type { Client } from "../forward/client.ts";
+import type { Client, VisitorTunnel } from "../forward/client.ts";
 import { RequestBody } from "../forward/request-body.ts";
 import type { RequestState } from "../forward/request-state.ts";
-import type { Tunnel } from "../forward/tunnel.ts";
 import { giveBack } from "../upstream/give-back.ts";
 import { bytesOf } from "./own-answer.ts";
 
@@ -84,7 +83,7 @@ export class ClientConnection implements Client {
   #head: RequestHead | undefined;
   #body: RequestBody | undefined;
   #visit: RequestState | undefined;
-  #tunnel: Tunnel | undefined;
+  #tunnel: VisitorTunnel | undefined;
   /** What the kernel has not taken yet. */
   #rest: Buffer | undefined;
   #isPaused = false;
@@ -126,8 +125,14 @@ export class ClientConnection implements Client {
 
   data(bytes: Buffer): void {
     this.#movedAt = this.#front.tick;
-    if (this.#tunnel !== undefined) return this.#tunnel.fromVisitor(bytes);
-    if (this.#isLingering) return this.#throwAway(bytes.length);
+    if (this.#tunnel !== undefined) {
+      this.#tunnel.fromVisitor(bytes);
+      return;
+    }
+    if (this.#isLingering) {
+      this.#throwAway(bytes.length);
+      return;
+    }
     this.#input = this.#input === undefined ? bytes : Buffer.concat([this.#input, bytes]);
     this.#proceed();
   }
@@ -154,7 +159,8 @@ export class ClientConnection implements Client {
     this.#hasEnded = true;
     if (this.#tunnel !== undefined) this.#tunnel.visitorEnded();
     else if (this.#isLingering) this.#socket.end();
-    else if (this.#head !== undefined && this.#body?.isComplete === false && this.#input === undefined) this.cut();
+    else if (this.#head !== undefined && this.#body?.isComplete === false && this.#input === undefined)
+      this.cut();
     else this.#proceed();
   }
 
@@ -179,8 +185,7 @@ export class ClientConnection implements Client {
       // Only a write would show that nobody is there any more to read an answer that does not come.
       if (this.#hasEnded && silentSecs > HALF_OPEN_SECS) this.cut();
       else this.#sweepBody();
-    }
-    else if (this.#input !== undefined) {
+    } else if (this.#input !== undefined) {
       if (tick - this.#begunAt > HEAD_SECS) this.#refuse("late_head");
     } else if (silentSecs > IDLE_SECS) this.cut();
   }
@@ -228,7 +233,10 @@ export class ClientConnection implements Client {
       if (input !== undefined && input.length > WAITING_MOST_BYTES) this.holdBody();
       return;
     }
-    if (this.#isFinishing) return this.#linger();
+    if (this.#isFinishing) {
+      this.#linger();
+      return;
+    }
     if (input !== undefined) this.#begin(input);
     else if (this.#hasEnded) this.#socket.end();
     else this.resumeBody();
@@ -245,8 +253,14 @@ export class ClientConnection implements Client {
       return;
     }
     const end = endOfHead(bytes, this.#searched);
-    if (end > MOST_HEAD_BYTES || (end < 0 && bytes.length > MOST_HEAD_BYTES)) return this.#refuse("long_head");
-    if (end < 0) return this.#awaitHead(bytes);
+    if (end > MOST_HEAD_BYTES || (end < 0 && bytes.length > MOST_HEAD_BYTES)) {
+      this.#refuse("long_head");
+      return;
+    }
+    if (end < 0) {
+      this.#awaitHead(bytes);
+      return;
+    }
     this.#searched = 0;
     this.#input = end === bytes.length ? undefined : bytes.subarray(end);
     const isShared = bytes.length - end > SHARED_MOST_BYTES;
@@ -311,7 +325,10 @@ export class ClientConnection implements Client {
     this.#front.onRefused(name, this);
     const visit = this.#visit;
     this.#visit = undefined;
-    if (visit?.attempt?.hasBegun === true) return this.cut();
+    if (visit?.attempt?.hasBegun === true) {
+      this.cut();
+      return;
+    }
     visit?.left();
     this.answer(ownAnswer(name, undefined, undefined), "");
   }
@@ -345,7 +362,8 @@ export class ClientConnection implements Client {
   answer(answer: OwnAnswer, lines: string): void {
     const head = this.#head;
     this.#settleBody();
-    if (answer.endsConnection || head === undefined || this.#body?.isComplete === false) this.#endsAfter = true;
+    if (answer.endsConnection || head === undefined || this.#body?.isComplete === false)
+      this.#endsAfter = true;
     const bytes = bytesOf(answer, lines + this.connectionLine(false), head?.isHead === true);
     this.write(bytes, 0, bytes.length, true);
     this.finish();
@@ -365,13 +383,14 @@ export class ClientConnection implements Client {
   }
 
   finish(): void {
-    if (this.#endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined) this.#isFinishing = true;
+    if (this.#endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined)
+      this.#isFinishing = true;
     this.#head = this.#body = this.#visit = this.#tunnel = undefined;
     this.#movedAt = this.#front.tick;
     this.#proceed();
   }
 
-  cut(visit?: RequestState): void {
+  cut(visit?: object): void {
     if (this.isGone || (visit !== undefined && visit !== this.#visit)) return;
     this.#socket.terminate();
     this.closed(false);
@@ -395,7 +414,7 @@ export class ClientConnection implements Client {
     this.#socket.resume();
   }
 
-  enter(tunnel: Tunnel): void {
+  enter(tunnel: VisitorTunnel): void {
     this.#visit = undefined;
     this.#tunnel = tunnel;
     this.resumeBody();

@@ -5,7 +5,7 @@ import type { Route } from "../../core/route.ts";
 import { decide, type RouteTable } from "../../core/route-table.ts";
 import { clientAddress } from "../../core/trusted-proxies.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import { type AnswerName, ownAnswer } from "../answers.ts";
+import { type AnswerName, ownAnswer, serverOptions } from "../answers.ts";
 import type { DataPlaneOptions } from "../data-plane.ts";
 import { expectsContinue } from "../forward/request-body.ts";
 import { type Courier, RequestState } from "../forward/request-state.ts";
@@ -81,8 +81,10 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
       const host = hostOf(client, head);
       const named = head.text(selector ?? "", head.selector);
       const decision = decide(parts.table(), host, named, client.peerTrusted);
-      // The whole server is asked, which is nobody's but its own.
-      if (head.bytes[head.targetStart] === 42) return own.take(client, head);
+      if (head.isForServer) {
+        client.answer(serverOptions, "");
+        return undefined;
+      }
       switch (decision.kind) {
         case "weighted": {
           const found = linked(client, head, host, decision.route);
@@ -142,8 +144,7 @@ export function createDress({ viaName, isTrusted, isRelay = false }: DressOption
     const forwardedFor = head.text("x-forwarded-for", head.forwardedFor);
     const proto = head.text("x-forwarded-proto", head.forwardedProto) ?? (isTls ? "https" : "http");
     const list = forwardedFor === undefined ? peer : `${forwardedFor}, ${peer}`;
-    const real =
-      head.text("x-real-ip", head.realIp) ?? clientAddress(peer, forwardedFor ?? null, isTrusted);
+    const real = head.text("x-real-ip", head.realIp) ?? clientAddress(peer, forwardedFor ?? null, isTrusted);
     const forwardedHost = isRelay ? undefined : head.text("x-forwarded-host", head.forwardedHost);
     const id = head.text("x-request-id", head.requestId) ?? newId();
     return (

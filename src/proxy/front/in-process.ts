@@ -15,7 +15,7 @@ import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { createRequestHandler, remembered } from "./handler.ts";
 import { createListener } from "./listener.ts";
-import { openPrivateDoor, OwnHosts } from "./own-hosts.ts";
+import { OwnHosts, openPrivateDoor } from "./own-hosts.ts";
 
 /** Bytes a second, after 5 s. */
 export const MIN_BODY_RATE = 240;

@@ -16,12 +16,7 @@ export function hashOfLink(token: string): string {
 }
 
 /** Undefined: the request brings no link of this route that is in force. */
-export function linkIn(
-  head: RequestHead,
-  route: Route,
-  isSecure: boolean,
-  now: number,
-): LinkUse | undefined {
+export function linkIn(head: RequestHead, route: Route, isSecure: boolean, now: number): LinkUse | undefined {
   if (route.links === undefined || route.links.length === 0) return undefined;
   const [entering, rest] = takeParameter(head.path);
   const token = entering ?? cookieOf(head, route.name);

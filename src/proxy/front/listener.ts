@@ -74,7 +74,10 @@ class TcpListener implements Listener, Front {
     const reusePort = "fd" in listening ? false : listening.reusePort;
     // Its type knows nothing of descriptors.
     const where = "fd" in listening ? { fd: listening.fd } : { hostname, port: asked, reusePort };
-    this.#server = Bun.listen<ClientConnection>({ ...common, ...where } as Bun.TCPSocketListenOptions<ClientConnection>);
+    this.#server = Bun.listen<ClientConnection>({
+      ...common,
+      ...where,
+    } as Bun.TCPSocketListenOptions<ClientConnection>);
     const port = "fd" in listening ? asked : this.#server.port;
     this.url = new URL(`http://${bracketed(hostname)}:${port}`);
     this.#stopSweeping = clock.every(SWEEP_MS, () => {

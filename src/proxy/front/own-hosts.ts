@@ -8,10 +8,11 @@ import type { Route, Target } from "../../core/route.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { ownAnswer, ownResponse } from "../answers.ts";
 import type { OwnInfo, ProgramHooks } from "../data-plane.ts";
-import { type Fate, HttpTry, type TryContext, type TryOwner } from "../forward/http-try.ts";
+import { HttpTry } from "../forward/http-try.ts";
 import { createInFlight, type InFlight, type Load } from "../forward/in-flight.ts";
 import { type Courier, RequestState } from "../forward/request-state.ts";
 import { isIdempotent } from "../forward/retry.ts";
+import type { Fate, TryContext, TryOwner } from "../forward/tries.ts";
 import type { UpstreamFailure } from "../http-client.ts";
 import type { ClientConnection } from "./client-connection.ts";
 
@@ -63,7 +64,13 @@ export class OwnHosts implements Courier, TryOwner {
     const added =
       (host === undefined ? "" : `Host: ${host}\r\n`) +
       `${PEER}: ${client.peer}\r\n${TRUSTED}: ${client.peerTrusted}\r\n${TLS}: ${client.isTls}\r\n\r\n`;
-    const facts = { courier: this, added, isSecure: client.isTls, asksUpgrade: false, expectsContinue: false };
+    const facts = {
+      courier: this,
+      added,
+      isSecure: client.isTls,
+      asksUpgrade: false,
+      expectsContinue: false,
+    };
     return new RequestState(client, own, facts, this.#route, undefined);
   }
 
@@ -91,9 +98,14 @@ export class OwnHosts implements Courier, TryOwner {
   onFailure(visit: RequestState, _target: Target, load: Load, failure: UpstreamFailure): void {
     load.unanswered.failed(visit, false);
     const { client, head, method } = visit;
-    if (failure.kind === "aborted") return client.cut(visit);
-    if (failure.kind === "body_timeout")
-      return client.answer(ownAnswer("late_body", head.field("accept"), undefined), "");
+    if (failure.kind === "aborted") {
+      client.cut(visit);
+      return;
+    }
+    if (failure.kind === "body_timeout") {
+      client.answer(ownAnswer("late_body", head.field("accept"), undefined), "");
+      return;
+    }
     // What it has begun to do must not be asked for again.
     const isRepeatable = !failure.requestSent || (visit.body.isEmpty && isIdempotent(method));
     if (isRepeatable && this.#options.away !== undefined) void this.#answerAway(visit);
@@ -143,7 +155,10 @@ export function serveOwnHosts(unix: string, { own, onDefect }: Pick<ProgramHooks
 const SOCKET = /^own_([0-9]+)_[0-9a-f]{8}$/;
 
 /** A door of this process's own in a private directory, or in one made for it; what dead processes left there is removed. */
-export function openPrivateDoor(directory: string | undefined, hooks: Pick<ProgramHooks, "own" | "onDefect">) {
+export function openPrivateDoor(
+  directory: string | undefined,
+  hooks: Pick<ProgramHooks, "own" | "onDefect">,
+) {
   const made = directory === undefined ? mkdtempSync(join(tmpdir(), "ten-own-")) : undefined;
   const where = made ?? (directory as string);
   for (const name of readdirSync(where)) {

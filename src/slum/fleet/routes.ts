@@ -1,7 +1,6 @@
 // The route index: from a Host header to a tenant and its servers, updated one tenant at a time.
-import type { Field } from "../../core/forwarding-headers.ts";
 import { canonicalHost, isIpLiteral } from "../../core/host.ts";
-import { mapAnswerFields } from "../../core/host-mapping.ts";
+import { type Field, mapAnswerFields } from "../../core/host-mapping.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Target } from "../../core/route.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";

@@ -167,23 +167,20 @@ export function upgrades(create: PlaneFactory, takesClock: boolean): void {
     expect(front.plane.traffic()).toHaveLength(1);
   });
 
-  test.each([
-    ["a, a"],
-    ["a b"],
-    ["(a)"],
-    [""],
-    ["one,, two,"],
-  ])("a handshake for the subprotocols '%s' is the target's to judge, and counted out", async (protocols) => {
-    await using front = await serving();
-    const offer = `Sec-WebSocket-Protocol: ${protocols}\r\n\r\n`;
-    {
-      using client = await wireClient(front.plane.url, HANDSHAKE.replace(/\r\n$/, offer));
-      expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 101 ");
-      expect(front.heads.at(-1)?.get("sec-websocket-protocol")).toBe(protocols);
-    }
-    await front.counted({ inFlight: 0 });
-    expect(front.trouble).toEqual([]);
-  });
+  test.each([["a, a"], ["a b"], ["(a)"], [""], ["one,, two,"]])(
+    "a handshake for the subprotocols '%s' is the target's to judge, and counted out",
+    async (protocols) => {
+      await using front = await serving();
+      const offer = `Sec-WebSocket-Protocol: ${protocols}\r\n\r\n`;
+      {
+        using client = await wireClient(front.plane.url, HANDSHAKE.replace(/\r\n$/, offer));
+        expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 101 ");
+        expect(front.heads.at(-1)?.get("sec-websocket-protocol")).toBe(protocols);
+      }
+      await front.counted({ inFlight: 0 });
+      expect(front.trouble).toEqual([]);
+    },
+  );
 
   test("a refusal is handed on as it is, whatever its status", async () => {
     using origin = wireOrigin(({ socket }) => void socket.write("HTTP/1.1 999 No\r\nX-Why: 1\r\n\r\n"));
