@@ -383,8 +383,8 @@ export class ClientConnection implements Client {
   }
 
   finish(): void {
-    if (this.#endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined)
-      this.#isFinishing = true;
+    const endsAfter = this.#endsAfter || this.#front.isClosing;
+    if (endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined) this.#isFinishing = true;
     this.#head = this.#body = this.#visit = this.#tunnel = undefined;
     this.#movedAt = this.#front.tick;
     this.#proceed();
@@ -398,8 +398,9 @@ export class ClientConnection implements Client {
 
   /** Ends it whatever it is doing; what the kernel has taken still arrives where it was the last. */
   release(): void {
-    if (this.#isLingering && !this.isGone) this.#socket.end();
-    else this.cut();
+    if (this.isGone) return;
+    if (this.isBusy) this.cut();
+    else this.#socket.end();
   }
 
   holdBody(): void {
