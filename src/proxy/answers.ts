@@ -1,4 +1,5 @@
 // The answers that the proxy gives itself: short, plain or JSON, and without a word about what is inside.
+import type { Malformed } from "../core/http1/bytes.ts";
 
 /** What an own answer says. `code` marks those that mean that no byte reached a target. */
 interface Answer {
@@ -143,6 +144,20 @@ const ANSWERS = {
 } as const satisfies Record<string, Answer>;
 
 export type AnswerName = keyof typeof ANSWERS;
+
+const REFUSALS: Readonly<Record<Malformed["status"], AnswerName>> = {
+  400: "bad_request",
+  413: "too_large",
+  417: "expectation",
+  431: "long_head",
+  501: "coding",
+  505: "version",
+};
+
+/** The answer to what is no request, or none that is taken. */
+export function refusalOf({ status }: Malformed): AnswerName {
+  return REFUSALS[status];
+}
 
 /** An answer of our own, ready to be written. */
 export interface OwnAnswer {

@@ -78,8 +78,21 @@ export interface ProgramHooks {
    * the request is answered 404 once the returned promise has settled and no publish has brought the target; a rejection makes it 503.
    */
   onWanted(wanted: Wanted): Promise<void> | void;
+  /** Something on the wire that an operator may want to know: an answer that is no HTTP, a visitor over a limit. Rarely called. */
+  onNotice?(text: string): void;
   /** Something threw that should not have, in the plane or in `own`; the request was answered 500. */
   onDefect?(error: Error): void;
+}
+
+export interface FrontLimits {
+  /** Requests in flight of one client, 0: no limit. An IPv6 client is its /64. */
+  readonly maxClientRequests: number;
+  /** Connections of one peer, 0: no limit. */
+  readonly maxClientConnections: number;
+  /** The least that the body of a request may bring, in bytes a second after 5 s, 0: none. */
+  readonly minBodyRate: number;
+  /** Bytes of strangers that all connections may hold together; the largest is closed first. */
+  readonly heldBytes: number;
 }
 
 export interface OwnElsewhere {
@@ -110,8 +123,8 @@ export interface DataPlaneOptions {
   readonly ownElsewhere?: OwnElsewhere;
   /** A listening socket that is open already and stays its owner's: instead of listening at `host` and `port`, which it has. */
   readonly listenerFd?: number;
-  /** The least that a body of a request may bring, in bytes a second after 5 s; 240 unless given, 0: none. */
-  readonly minBodyRate?: number;
+  /** What one visitor and all together may hold; as `DEFAULT_LIMITS` unless given. */
+  readonly limits?: Partial<FrontLimits>;
   /** Networks whose peers may see targets that have no traffic yet; none unless given. */
   readonly directFrom?: readonly string[];
   readonly fields: ProductFields;

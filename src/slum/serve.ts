@@ -224,6 +224,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
         clock,
         hooks: {
           find: routes.find,
+          onNotice: log.warn,
+          onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
           own: (request, info) => answerTlsCheck(request, info.peer, isOurs) ?? admin.own(request, info),
           onTrouble: (id) => fleet.doubt(id),
           onDelivery(id) {

@@ -24,7 +24,7 @@ import { createHandlers } from "./api/handlers.ts";
 import { metricsPage } from "./api/metrics.ts";
 import { createRates } from "./api/rates.ts";
 import { createView } from "./api/view.ts";
-import { type Config, workersOf } from "./config/config.ts";
+import { type Config, limitsOf, workersOf } from "./config/config.ts";
 import { describeWithoutSecrets } from "./config/describe.ts";
 import { dataPaths } from "./config/paths.ts";
 import { recordServer } from "./config/server-record.ts";
@@ -185,6 +185,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           adminHost,
           trustedProxies: config.settings.trustedProxies,
           directFrom: config.settings.directFrom,
+          limits: limitsOf(config.settings),
           fields: {
             target: "x-ten-instance",
             attempts: "x-ten-attempts",
@@ -195,6 +196,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
             own: (request, info) => answerTlsCheck(request, info.peer, serves) ?? admin.own(request, info),
             onTrouble: (target) => control.supervisor.doubt(target),
             onWanted: control.wanted,
+            onNotice: log.warn,
             onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
           },
           clock,

@@ -36,11 +36,19 @@ export interface RequestRules {
   readonly claims: "none" | "ours" | "theirs";
 }
 
-/** Where a value stands; `start` is -1 while there is none. */
+/** Where a value stands; `start` is -1 when there is none. */
 export class Span {
-  start = -1;
-  end = -1;
+  readonly start: number;
+  readonly end: number;
+
+  constructor(start: number, end: number) {
+    this.start = start;
+    this.end = end;
+  }
 }
+
+/** Most requests have few of them. */
+const NONE = new Span(-1, -1);
 
 export class RequestHead {
   /** Shared with whoever read them; never written to. */
@@ -67,17 +75,17 @@ export class RequestHead {
   named: string[] | undefined;
   /** One of the spans stands for several fields: the last of them. */
   isRepeating = false;
-  readonly host = new Span();
-  readonly via = new Span();
-  readonly selector = new Span();
-  readonly upgrade = new Span();
-  readonly expect = new Span();
-  readonly accept = new Span();
-  readonly forwardedFor = new Span();
-  readonly forwardedProto = new Span();
-  readonly forwardedHost = new Span();
-  readonly requestId = new Span();
-  readonly realIp = new Span();
+  host = NONE;
+  via = NONE;
+  selector = NONE;
+  upgrade = NONE;
+  expect = NONE;
+  accept = NONE;
+  forwardedFor = NONE;
+  forwardedProto = NONE;
+  forwardedHost = NONE;
+  requestId = NONE;
+  realIp = NONE;
   /** Pairs of indices: what of the fields goes on. */
   runs: number[] = [];
 
@@ -260,20 +268,20 @@ function isTaken(
       break;
     case 3:
       if (!isAt(bytes, name, "via")) break;
-      note(head, head.via, value, lineEnd);
+      head.via = note(head, head.via, value, lineEnd);
       return rules.claims !== "theirs";
     case 4:
       if (!isAt(bytes, name, "host")) break;
       if (head.host.start >= 0) throw new Malformed("two Host headers");
-      note(head, head.host, value, lineEnd);
+      head.host = note(head, head.host, value, lineEnd);
       return head.authority !== undefined || rules.overwritten.includes("host");
     case 6:
-      if (isAt(bytes, name, "expect")) note(head, head.expect, value, lineEnd);
-      else if (isAt(bytes, name, "accept")) note(head, head.accept, value, lineEnd);
+      if (isAt(bytes, name, "expect")) head.expect = note(head, head.expect, value, lineEnd);
+      else if (isAt(bytes, name, "accept")) head.accept = note(head, head.accept, value, lineEnd);
       break;
     case 7:
       if (isAt(bytes, name, "upgrade")) {
-        note(head, head.upgrade, value, lineEnd);
+        head.upgrade = note(head, head.upgrade, value, lineEnd);
         return true;
       }
       break;
@@ -320,7 +328,7 @@ function isClaimTaken(
   const length = colon - name;
   const { selector } = rules;
   if (selector !== undefined && length === selector.length && isAt(bytes, name, selector)) {
-    note(head, head.selector, value, lineEnd);
+    head.selector = note(head, head.selector, value, lineEnd);
     return true;
   }
   for (const set of rules.overwritten) if (length === set.length && isAt(bytes, name, set)) return true;
@@ -332,39 +340,48 @@ function isClaimTaken(
     return true;
   const first = (bytes[name] as number) | 32;
   // x
-  if (first === 120) {
-    const span = claimAt(head, name, length);
-    if (span !== undefined) {
-      note(head, span, value, lineEnd);
-      return true;
-    }
-  }
+  if (first === 120 && isClaimRead(head, name, length, value, lineEnd)) return true;
   return rules.claims === "none" && mayClaim(first) && isClaim(bytes.latin1Slice(name, colon).toLowerCase());
 }
 
 /** The claims that are always written anew. */
-function claimAt(head: RequestHead, name: number, length: number): Span | undefined {
+function isClaimRead(
+  head: RequestHead,
+  name: number,
+  length: number,
+  value: number,
+  lineEnd: number,
+): boolean {
   const { bytes } = head;
   switch (length) {
     case 9:
-      return isAt(bytes, name, "x-real-ip") ? head.realIp : undefined;
+      if (!isAt(bytes, name, "x-real-ip")) return false;
+      head.realIp = note(head, head.realIp, value, lineEnd);
+      return true;
     case 12:
-      return isAt(bytes, name, "x-request-id") ? head.requestId : undefined;
+      if (!isAt(bytes, name, "x-request-id")) return false;
+      head.requestId = note(head, head.requestId, value, lineEnd);
+      return true;
     case 15:
-      return isAt(bytes, name, "x-forwarded-for") ? head.forwardedFor : undefined;
+      if (!isAt(bytes, name, "x-forwarded-for")) return false;
+      head.forwardedFor = note(head, head.forwardedFor, value, lineEnd);
+      return true;
     case 16:
-      return isAt(bytes, name, "x-forwarded-host") ? head.forwardedHost : undefined;
+      if (!isAt(bytes, name, "x-forwarded-host")) return false;
+      head.forwardedHost = note(head, head.forwardedHost, value, lineEnd);
+      return true;
     case 17:
-      return isAt(bytes, name, "x-forwarded-proto") ? head.forwardedProto : undefined;
+      if (!isAt(bytes, name, "x-forwarded-proto")) return false;
+      head.forwardedProto = note(head, head.forwardedProto, value, lineEnd);
+      return true;
     default:
-      return undefined;
+      return false;
   }
 }
 
-function note(head: RequestHead, span: Span, value: number, lineEnd: number): void {
-  if (span.start >= 0) head.isRepeating = true;
-  span.start = value;
-  span.end = trimEnd(head.bytes, value, lineEnd);
+function note(head: RequestHead, before: Span, value: number, lineEnd: number): Span {
+  if (before !== NONE) head.isRepeating = true;
+  return new Span(value, trimEnd(head.bytes, value, lineEnd));
 }
 
 function readConnection(head: RequestHead, start: number, end: number): void {

@@ -9,9 +9,10 @@ import { createInFlight } from "../forward/in-flight.ts";
 import type { RequestState } from "../forward/request-state.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
 import type { ClientConnection } from "../front/client-connection.ts";
-import { createDress, hostOf, remembered } from "../front/handler.ts";
-import { MIN_BODY_RATE } from "../front/in-process.ts";
+import { DEFAULT_LIMITS } from "../front/gate.ts";
+import { createDress, hostOf, isCounted, remembered } from "../front/handler.ts";
 import { createListener } from "../front/listener.ts";
+import { garbageNotice, Notices } from "../front/notices.ts";
 import { OwnHosts, openPrivateDoor } from "../front/own-hosts.ts";
 import type { Origin } from "../http-client.ts";
 import type { TargetTraffic } from "../traffic-counters.ts";
@@ -37,13 +38,13 @@ export interface FailoverPlaneOptions {
   readonly clock: Clock;
   /** A private directory, for the socket where `own` is asked; one is made for it unless given. */
   readonly directory?: string;
-  /** The least that a body of a request may bring, in bytes a second after 5 s; 240 unless given. */
-  readonly minBodyRate?: number;
   readonly hooks: FailoverHooks & {
     /** Decides by the Host header as it came; costs the same however many hosts there are. */
     find(host: string | undefined): Candidates;
     /** Answers a request for one of the own hosts. */
     own(request: Request, info: OwnInfo): Response | Promise<Response>;
+    /** Something on the wire that an operator may want to know. Rarely called. */
+    onNotice?(text: string): void;
     /** Something threw that should not have. */
     onDefect?(error: Error): void;
   };
@@ -67,7 +68,9 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const { clock, fields, hooks } = options;
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const inFlight = createInFlight(clock);
-  const tries = createTries({ clock, upstream, hooks, fields, marker: options.refusalField });
+  const notices = new Notices(clock, (text) => hooks.onNotice?.(text));
+  const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why));
+  const tries = createTries({ clock, upstream, hooks, fields, marker: options.refusalField, onGarbage });
   const onDefect = (error: Error) => hooks.onDefect?.(error);
   const relay = new Failover({ inFlight, clock, hooks, fields, tries, onDefect });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
@@ -85,7 +88,8 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
       return createListener({
         listening: { host: options.host, port: options.port, reusePort: false },
         clock,
-        minBodyRate: options.minBodyRate ?? MIN_BODY_RATE,
+        limits: DEFAULT_LIMITS,
+        notices,
         isTrusted,
         rulesFor: ({ peerTrusted }) => (peerTrusted ? forTrusted : forStrangers),
         handle,
@@ -115,6 +119,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     if (found === "own") return own.take(client, head);
     if (found === "unknown") return refuse(client, head, "unknown_host");
     if (found === "bad_host") return refuse(client, head, "bad_host");
+    if (!isCounted(client, head, isTrusted)) return refuse(client, head, "too_many_requests");
     const facts = dress(client, head, host, relay);
     return facts === undefined ? refuse(client, head, "loop") : new Trip(client, head, facts, route, found);
   }

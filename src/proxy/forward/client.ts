@@ -37,3 +37,14 @@ export interface VisitorTunnel {
   visitorEnded(): void;
   visitorClosed(isReset: boolean): void;
 }
+
+/** How a connection was accepted. */
+export interface Accepted {
+  readonly peer: string;
+  readonly peerTrusted: boolean;
+  readonly isTls: boolean;
+  /** As whose it is counted; undefined: as nobody's. */
+  readonly share: string | undefined;
+  /** Our end of it, as a Host: where HTTP/1.0 does not say whom it asks. */
+  readonly localHost: string;
+}

@@ -89,7 +89,7 @@ export class HttpTry implements Occupant, Attempt {
     const { body, wantsEvents } = this.#visit;
     // A stream of events may have nothing to say for long.
     if (body.isComplete && !wantsEvents) this.#load.unanswered.begin(this.#visit, this.#beganMs);
-    this.#arm(connectTimeoutMs(this.#target.address));
+    this.#deadlineMs = this.#context.clock.monotonic() + connectTimeoutMs(this.#target.address);
     this.#pool = this.#context.upstream.poolOf(this.#target.address);
     this.#pool.submit(this);
   }
@@ -185,6 +185,10 @@ export class HttpTry implements Occupant, Attempt {
     return this.#state === PASSING;
   }
 
+  get isEndless(): boolean {
+    return this.#isEventStream && this.hasBegun;
+  }
+
   onData(bytes: Buffer): void {
     if (this.#connection === undefined || this.#state === OVER) return;
     try {
@@ -271,9 +275,8 @@ export class HttpTry implements Occupant, Attempt {
   }
 
   #answer(answer: AnswerHead, bytes: Buffer, end: number): void {
-    const visit = this.#visit;
+    const { visit, body } = { visit: this.#visit, body: this.#body };
     const { head, client } = visit;
-    const body = this.#body;
     body.begin(answer, head);
     this.#isEventStream = answer.isEventStream;
     const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#sinceMs());
@@ -281,22 +284,23 @@ export class HttpTry implements Occupant, Attempt {
       this.#drop(undefined);
       return;
     }
-    this.#state = PASSING;
     const { scratch } = this.#context;
     let out = this.#owner.writeHead(visit, this.#target, answer, this.#body.isUnpacked, scratch);
     out += scratch.latin1Write(client.connectionLine(body.endsWithClose), out);
     out += scratch.latin1Write("\r\n", out);
     if (fate === "keep") {
-      this.#keep(scratch.subarray(0, out), bytes, end);
+      const kept = Buffer.concat([scratch.subarray(0, out), bytes.subarray(end, body.take(bytes, end))]);
+      this.#drop(body.isWhole ? kept : undefined);
       return;
     }
-    this.#armForBody();
-    if (this.#body.isUnpacked) {
+    if (body.isUnpacked) {
+      this.#state = PASSING;
       client.write(scratch, 0, out, false);
       this.#passBody(bytes.subarray(end));
       return;
     }
-    const to = this.#body.take(bytes, end);
+    const to = body.take(bytes, end);
+    this.#state = PASSING;
     // Head and body in one write where they fit together.
     if (to - end <= scratch.length - out) {
       bytes.copy(scratch, out, end, to);
@@ -306,24 +310,28 @@ export class HttpTry implements Occupant, Attempt {
       client.write(scratch, 0, out, false);
       this.#write(bytes, end, to);
     }
-    if (this.#body.isWhole) this.#finish();
+    this.#passed();
   }
 
   #passBody(bytes: Buffer): void {
-    this.#armForBody();
     if (this.#body.isUnpacked) this.#passUnchunked(bytes);
     else {
       const to = this.#body.take(bytes, 0);
       this.#write(bytes, 0, to);
     }
+    this.#passed();
+  }
+
+  #passed(): void {
     if (this.#body.isWhole) this.#finish();
+    else this.#armForBody();
   }
 
   #write(bytes: Buffer, from: number, to: number): void {
     if (from === to) return;
     const isTaken = this.#visit.client.write(bytes, from, to, true);
     if (isTaken) giveBack(bytes);
-    if (!isTaken) this.#connection?.pause();
+    else this.#connection?.pause();
   }
 
   #passUnchunked(bytes: Buffer): void {
@@ -333,12 +341,6 @@ export class HttpTry implements Occupant, Attempt {
       isTaken = client.write(bytes, start, stop, true) && isTaken;
     });
     if (!isTaken) this.#connection?.pause();
-  }
-
-  /** An answer that another may take the place of: kept when it is there whole. */
-  #keep(head: Buffer, bytes: Buffer, end: number): void {
-    const to = this.#body.take(bytes, end);
-    this.#drop(this.#body.isWhole ? Buffer.concat([head, bytes.subarray(end, to)]) : undefined);
   }
 
   #drop(kept: Buffer | undefined): void {
@@ -438,8 +440,8 @@ export class HttpTry implements Occupant, Attempt {
   }
 
   #armForBody(): void {
-    const isUnlimited = this.#requestDone && this.#isEventStream;
-    this.#arm(isUnlimited ? 0 : this.#visit.route.policy.streamIdleTimeoutMs);
+    const { streamIdleTimeoutMs } = this.#visit.route.policy;
+    this.#arm(this.#requestDone && this.#isEventStream ? 0 : streamIdleTimeoutMs);
   }
 
   #arm(delayMs: number): void {

@@ -35,6 +35,8 @@ export interface Attempt {
   abort(): void;
   /** The visitor has seen a part of its answer. */
   readonly hasBegun: boolean;
+  /** Its answer has no end of its own: who no longer sends no longer listens either. */
+  readonly isEndless: boolean;
 }
 
 const EVENT_STREAM = "text/event-stream";

@@ -8,11 +8,11 @@ import {
   type RequestRules,
   readRequestHead,
 } from "../../core/http1/request-head.ts";
-import { type AnswerName, type OwnAnswer, ownAnswer } from "../answers.ts";
-import type { Client, VisitorTunnel } from "../forward/client.ts";
+import { type AnswerName, type OwnAnswer, ownAnswer, refusalOf } from "../answers.ts";
+import type { Accepted, Client, VisitorTunnel } from "../forward/client.ts";
 import { RequestBody } from "../forward/request-body.ts";
 import type { RequestState } from "../forward/request-state.ts";
-import { giveBack } from "../upstream/give-back.ts";
+import { Outlet } from "./outlet.ts";
 import { bytesOf } from "./own-answer.ts";
 
 /** How long a connection may be silent between requests, and an answer go without a byte taken. */
@@ -24,6 +24,8 @@ const HEAD_SECS = 10;
 /** The rest of a request that nobody wants is read for so long, and so much of it: a reset would take the answer with it. */
 const LINGER_SECS = 2;
 const LINGER_MOST_BYTES = 1_048_576;
+/** How long a connection may take to bring its first request while the listener closes. */
+const FRESH_SECS = 1;
 /** A body may be slow at first. */
 const SLOW_BODY_SECS = 5;
 /** Beyond this much that waits for its turn, or for a target, the visitor is not read. */
@@ -45,32 +47,18 @@ export interface Front {
   /** What was refused before it was a request. */
   onRefused(name: AnswerName, client: ClientConnection): void;
   onDefect(error: unknown): void;
+  /** Counts one more request of a client; its share, to be left, or undefined when it has too many. */
+  enter(client: string): string | undefined;
+  leave(share: string): void;
   gone(client: ClientConnection): void;
 }
-
-/** How a connection was accepted. */
-export interface Accepted {
-  readonly peer: string;
-  readonly peerTrusted: boolean;
-  readonly isTls: boolean;
-  /** Our end of it, as a Host: where HTTP/1.0 does not say whom it asks. */
-  readonly localHost: string;
-}
-
-const REFUSALS: Readonly<Record<Malformed["status"], AnswerName>> = {
-  400: "bad_request",
-  413: "too_large",
-  417: "expectation",
-  431: "long_head",
-  501: "coding",
-  505: "version",
-};
 
 export class ClientConnection implements Client {
   readonly peer: string;
   readonly peerTrusted: boolean;
   readonly isTls: boolean;
   readonly localHost: string;
+  readonly share: string | undefined;
   /** What is added to each of its requests, while its peer's claims count for nothing: made once. */
   claims: string | undefined;
   isGone = false;
@@ -84,8 +72,7 @@ export class ClientConnection implements Client {
   #body: RequestBody | undefined;
   #visit: RequestState | undefined;
   #tunnel: VisitorTunnel | undefined;
-  /** What the kernel has not taken yet. */
-  #rest: Buffer | undefined;
+  readonly #outlet: Outlet;
   #isPaused = false;
   /** The visitor sends nothing more. */
   #hasEnded = false;
@@ -94,7 +81,10 @@ export class ClientConnection implements Client {
   /** The last answer has been written. */
   #isFinishing = false;
   #isLingering = false;
+  #hasServed = false;
   #lingeredBytes = 0;
+  /** Whose request is counted while it is under way. */
+  #requestShare: string | undefined;
   #isProceeding = false;
   #isAskedAgain = false;
   /** When something last moved, and when what is waited for began: ticks. */
@@ -106,21 +96,34 @@ export class ClientConnection implements Client {
   constructor(front: Front, socket: Socket<ClientConnection>, accepted: Accepted) {
     this.#front = front;
     this.#socket = socket;
+    this.#outlet = new Outlet(socket);
     this.peer = accepted.peer;
     this.peerTrusted = accepted.peerTrusted;
     this.isTls = accepted.isTls;
     this.localHost = accepted.localHost;
+    this.share = accepted.share;
     this.#movedAt = this.#begunAt = front.tick;
   }
 
   /** Whether somebody would miss something if it were closed now. */
   get isBusy(): boolean {
-    return this.#head !== undefined || this.#tunnel !== undefined || this.#rest !== undefined;
+    return this.#head !== undefined || this.#tunnel !== undefined || !this.#outlet.isFlushed;
   }
 
   /** Bytes of strangers that it holds. */
   get heldBytes(): number {
-    return (this.#input?.length ?? 0) + (this.#rest?.length ?? 0) + (this.#body?.heldBytes ?? 0);
+    return (this.#input?.length ?? 0) + this.#outlet.heldBytes + (this.#body?.heldBytes ?? 0);
+  }
+
+  /** Counts the request that is under way as one of this client's; false: it has too many. */
+  countAs(client: string): boolean {
+    this.#requestShare = this.#front.enter(client);
+    return this.#requestShare !== undefined;
+  }
+
+  #uncount(): void {
+    if (this.#requestShare !== undefined) this.#front.leave(this.#requestShare);
+    this.#requestShare = undefined;
   }
 
   data(bytes: Buffer): void {
@@ -139,16 +142,9 @@ export class ClientConnection implements Client {
 
   /** The kernel takes more. */
   drained(): void {
-    const rest = this.#rest;
-    if (rest === undefined) return;
-    const taken = this.#socket.write(rest);
-    if (taken > 0) this.#movedAt = this.#front.tick;
-    if (taken < rest.length) {
-      if (taken > 0) this.#rest = rest.subarray(taken);
-      return;
-    }
-    this.#rest = undefined;
-    giveBack(rest);
+    if (this.#outlet.isFlushed) return;
+    if (this.#outlet.flush() > 0) this.#movedAt = this.#front.tick;
+    if (!this.#outlet.isFlushed) return;
     this.#visit?.attempt?.onClientDrained();
     this.#tunnel?.visitorDrained();
     this.#proceed();
@@ -159,18 +155,25 @@ export class ClientConnection implements Client {
     this.#hasEnded = true;
     if (this.#tunnel !== undefined) this.#tunnel.visitorEnded();
     else if (this.#isLingering) this.#socket.end();
-    else if (this.#head !== undefined && this.#body?.isComplete === false && this.#input === undefined)
-      this.cut();
+    else if (this.#isGivenUp()) this.cut();
     else this.#proceed();
+  }
+
+  /** Half a request, or a stream of events: who ends his half of these has left. */
+  #isGivenUp(): boolean {
+    const isHalf = this.#body?.isComplete === false && this.#input === undefined;
+    return this.#visit?.attempt?.isEndless === true || (this.#head !== undefined && isHalf);
   }
 
   closed(isReset: boolean): void {
     if (this.isGone) return;
     this.isGone = true;
+    this.#uncount();
     this.#front.gone(this);
     this.#tunnel?.visitorClosed(isReset);
     this.#visit?.left();
-    this.#input = this.#rest = this.#visit = this.#tunnel = undefined;
+    this.#outlet.drop();
+    this.#input = this.#visit = this.#tunnel = undefined;
   }
 
   /** Called once a second. */
@@ -179,7 +182,7 @@ export class ClientConnection implements Client {
     if (this.#isLingering) {
       if (tick - this.#begunAt > LINGER_SECS) this.release();
     } else if (this.#tunnel !== undefined) return;
-    else if (this.#rest !== undefined && this.#visit === undefined) {
+    else if (!this.#outlet.isFlushed && this.#visit === undefined) {
       if (silentSecs > IDLE_SECS) this.cut();
     } else if (this.#head !== undefined) {
       // Only a write would show that nobody is there any more to read an answer that does not come.
@@ -201,9 +204,14 @@ export class ClientConnection implements Client {
     else visit.attempt.onBodyLate();
   }
 
+  /** Just accepted: its first request is on its way, and a client sends it nowhere else when it is lost. */
+  get isFresh(): boolean {
+    return !this.#hasServed && !this.#isLingering && this.#front.tick - this.#begunAt <= FRESH_SECS;
+  }
+
   /** Closes it when nobody would miss it. */
   closeIdle(): void {
-    if (!this.isBusy && this.#input === undefined && !this.#isLingering) this.#linger();
+    if (!this.isBusy && !this.isFresh && this.#input === undefined && !this.#isLingering) this.#linger();
   }
 
   /** What now: asked after everything that happens, so that nothing has to happen in one order only. */
@@ -229,7 +237,7 @@ export class ClientConnection implements Client {
       else if (input.length > WAITING_MOST_BYTES) this.holdBody();
       return;
     }
-    if (this.#rest !== undefined) {
+    if (!this.#outlet.isFlushed) {
       if (input !== undefined && input.length > WAITING_MOST_BYTES) this.holdBody();
       return;
     }
@@ -267,7 +275,7 @@ export class ClientConnection implements Client {
     try {
       this.#open(isShared ? Buffer.from(bytes.subarray(0, end)) : bytes, end);
     } catch (thrown) {
-      if (thrown instanceof Malformed) this.#refuse(REFUSALS[thrown.status]);
+      if (thrown instanceof Malformed) this.#refuse(refusalOf(thrown));
       else this.#fail(thrown);
     }
   }
@@ -303,7 +311,7 @@ export class ClientConnection implements Client {
     try {
       this.#take(body, input);
     } catch (thrown) {
-      if (thrown instanceof Malformed) this.#refuse(REFUSALS[thrown.status]);
+      if (thrown instanceof Malformed) this.#refuse(refusalOf(thrown));
       else this.#fail(thrown);
       return;
     }
@@ -342,15 +350,7 @@ export class ClientConnection implements Client {
   write(bytes: Buffer, from: number, to: number, isOwned: boolean): boolean {
     if (this.isGone) return true;
     this.#movedAt = this.#front.tick;
-    if (this.#rest !== undefined) {
-      this.#rest = Buffer.concat([this.#rest, bytes.subarray(from, to)]);
-      return false;
-    }
-    const taken = this.#socket.write(bytes, from, to - from);
-    if (taken >= to - from || taken < 0) return true;
-    const left = bytes.subarray(from + taken, to);
-    this.#rest = isOwned ? left : Buffer.from(left);
-    return false;
+    return this.#outlet.write(bytes, from, to, isOwned);
   }
 
   connectionLine(endsWithClose: boolean): string {
@@ -386,6 +386,8 @@ export class ClientConnection implements Client {
     const endsAfter = this.#endsAfter || this.#front.isClosing;
     if (endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined) this.#isFinishing = true;
     this.#head = this.#body = this.#visit = this.#tunnel = undefined;
+    this.#hasServed = true;
+    this.#uncount();
     this.#movedAt = this.#front.tick;
     this.#proceed();
   }
@@ -418,6 +420,8 @@ export class ClientConnection implements Client {
   enter(tunnel: VisitorTunnel): void {
     this.#visit = undefined;
     this.#tunnel = tunnel;
+    // A stream that may last for hours is no request in flight.
+    this.#uncount();
     this.resumeBody();
     const input = this.#input;
     this.#input = undefined;

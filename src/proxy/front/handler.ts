@@ -10,6 +10,7 @@ import type { DataPlaneOptions } from "../data-plane.ts";
 import { expectsContinue } from "../forward/request-body.ts";
 import { type Courier, RequestState } from "../forward/request-state.ts";
 import type { ClientConnection } from "./client-connection.ts";
+import { isLoopback } from "./gate.ts";
 import { linkIn } from "./link.ts";
 import type { OwnHosts } from "./own-hosts.ts";
 import { createRequestIds } from "./request-id.ts";
@@ -48,6 +49,7 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   }
 
   function forward(client: ClientConnection, head: RequestHead, host: string, route: Route, label?: string) {
+    if (!isCounted(client, head, parts.isTrusted)) return refuse(client, head, "too_many_requests");
     const most = route.policy.maxBodyBytes;
     if (most > 0 && head.contentLength > most) return refuse(client, head, "too_large");
     const facts = dress(client, head, host, courier);
@@ -114,6 +116,22 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
 /** Whom a request asks: its URL's host, else its Host (RFC 9112 section 3.2), else, as only HTTP/1.0 may leave it out, us. */
 export function hostOf(client: ClientConnection, head: RequestHead): string {
   return head.authority ?? head.text("host", head.host) ?? client.localHost;
+}
+
+/**
+ * Counts a request as one of its client's; false when that has too many. Tools of this machine, and proxies that name no
+ * client, are not held to a client's share.
+ */
+export function isCounted(
+  client: ClientConnection,
+  head: RequestHead,
+  isTrusted: (address: string) => boolean,
+): boolean {
+  if (!client.peerTrusted) return client.share === undefined || client.countAs(client.peer);
+  const forwardedFor = head.text("x-forwarded-for", head.forwardedFor);
+  if (forwardedFor === undefined) return true;
+  const real = clientAddress(client.peer, forwardedFor, isTrusted);
+  return isLoopback(real) || isTrusted(real) || client.countAs(real);
 }
 
 /** Whether the visitor came by https, as far as its peer may say so. */

@@ -13,12 +13,11 @@ import { createTries, sendAway } from "../forward/tries.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
+import { DEFAULT_LIMITS } from "./gate.ts";
 import { createRequestHandler, remembered } from "./handler.ts";
 import { createListener } from "./listener.ts";
+import { garbageNotice, Notices } from "./notices.ts";
 import { OwnHosts, openPrivateDoor } from "./own-hosts.ts";
-
-/** Bytes a second, after 5 s. */
-export const MIN_BODY_RATE = 240;
 
 export interface InProcessPlane extends DataPlane {
   /** The counters themselves, of every target that has some. */
@@ -42,7 +41,9 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     return createRouteTable(routes, { ...options, defaultRoute });
   }
 
-  const tries = createTries({ clock, upstream, hooks, fields });
+  const notices = new Notices(clock, (text) => hooks.onNotice?.(text));
+  const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why));
+  const tries = createTries({ clock, upstream, hooks, fields, onGarbage });
   const forwarder = new Forwarder({
     selection,
     inFlight,
@@ -71,13 +72,14 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const listener = listen();
 
   function listen() {
-    const { host, port, listenerFd, reusePort = false, minBodyRate = MIN_BODY_RATE } = options;
+    const { host, port, listenerFd, reusePort = false } = options;
     const listening = listenerFd === undefined ? { host, port, reusePort } : { host, port, fd: listenerFd };
     try {
       return createListener({
         listening,
         clock,
-        minBodyRate,
+        limits: { ...DEFAULT_LIMITS, ...options.limits },
+        notices,
         isTrusted,
         rulesFor,
         handle,

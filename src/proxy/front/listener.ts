@@ -4,8 +4,11 @@ import { bracketed } from "../../core/host.ts";
 import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { AnswerName } from "../answers.ts";
+import type { FrontLimits } from "../data-plane.ts";
 import type { RequestState } from "../forward/request-state.ts";
 import { ClientConnection, type Front } from "./client-connection.ts";
+import { isLoopback, Shares, shareOf } from "./gate.ts";
+import type { Notices } from "./notices.ts";
 
 /** On closing: for how long connections are told to close before the listener goes, while requests still come. */
 const FAREWELL_MS = 1_000;
@@ -21,13 +24,13 @@ export type Listening =
 export interface ListenerOptions {
   readonly listening: Listening;
   readonly clock: Clock;
-  /** Bytes a second; 0: no least rate. */
-  readonly minBodyRate: number;
+  readonly limits: FrontLimits;
+  /** Told of what was refused or closed, for the operator. */
+  readonly notices: Notices;
   isTrusted(address: string): boolean;
   rulesFor(client: ClientConnection): RequestRules;
   /** The request as it goes on; undefined when it has been answered. */
   handle(client: ClientConnection, head: RequestHead): RequestState | undefined;
-  onRefused?(name: AnswerName, peer: string): void;
   onDefect(error: Error): void;
 }
 
@@ -57,6 +60,9 @@ class TcpListener implements Listener, Front {
   readonly minBodyRate: number;
   readonly #options: ListenerOptions;
   readonly #clients = new Set<ClientConnection>();
+  /** Connections by peer, and requests by client. */
+  readonly #connections: Shares;
+  readonly #requests: Shares;
   readonly #server: { readonly port: number; stop(closeActive?: boolean): void };
   readonly #stopSweeping: () => void;
   #arrived = 0;
@@ -64,8 +70,10 @@ class TcpListener implements Listener, Front {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.minBodyRate = options.minBodyRate;
-    const { listening, clock } = options;
+    const { listening, clock, limits } = options;
+    this.minBodyRate = limits.minBodyRate;
+    this.#connections = new Shares(limits.maxClientConnections);
+    this.#requests = new Shares(limits.maxClientRequests);
     // Who has ended his half may still read; each handler is told, and ends the other (Bun 1.4.5 keeps it else).
     // Who has ended his half may still read; each handler is told, and ends the other (Bun 1.4.5 keeps it else).
     const common = { allowHalfOpen: true, socket: this.socketHandlers(false) };
@@ -82,7 +90,7 @@ class TcpListener implements Listener, Front {
     this.url = new URL(`http://${bracketed(hostname)}:${port}`);
     this.#stopSweeping = clock.every(SWEEP_MS, () => {
       this.tick += 1;
-      for (const client of this.#clients) client.sweep(this.tick);
+      this.#sweep();
     });
   }
 
@@ -106,10 +114,21 @@ class TcpListener implements Listener, Front {
 
   #accept(socket: Socket<ClientConnection>, isTls: boolean): void {
     const peer = plain(socket.remoteAddress ?? "");
+    const isExempt = isLoopback(peer) || this.#options.isTrusted(peer);
+    const share = isExempt ? undefined : shareOf(peer);
+    if (share !== undefined && !this.#connections.enter(share)) {
+      this.#options.notices.tell(
+        `connections ${share}`,
+        `${share} has too many connections: new ones are closed`,
+      );
+      socket.terminate();
+      return;
+    }
     const client = new ClientConnection(this, socket, {
       peer,
       peerTrusted: this.#options.isTrusted(peer),
       isTls,
+      share,
       localHost: bracketed(plain(socket.localAddress ?? "127.0.0.1")),
     });
     socket.data = client;
@@ -125,8 +144,47 @@ class TcpListener implements Listener, Front {
     return this.#options.handle(client, head);
   }
 
-  onRefused(name: AnswerName, client: ClientConnection): void {
-    this.#options.onRefused?.(name, client.peer);
+  onRefused(name: AnswerName, { peer }: ClientConnection): void {
+    this.#options.notices.tell(`refused ${name}`, `a request of ${peer} was refused: ${name}`);
+  }
+
+  /** Whether a client may have one more request in flight: counted until `leave`. */
+  enter(client: string): string | undefined {
+    const share = shareOf(client);
+    if (this.#requests.enter(share)) return share;
+    this.#options.notices.tell(
+      `requests ${share}`,
+      `${share} has too many requests open: more are refused (429)`,
+    );
+    return undefined;
+  }
+
+  leave(share: string): void {
+    this.#requests.leave(share);
+  }
+
+  #sweep(): void {
+    let held = 0;
+    for (const client of this.#clients) {
+      client.sweep(this.tick);
+      held += client.heldBytes;
+    }
+    if (held > this.#options.limits.heldBytes) this.#relieve(held);
+  }
+
+  /** Those that hold the most go first: few of them hold what all others need. */
+  #relieve(heldBytes: number): void {
+    let held = heldBytes;
+    const largest = [...this.#clients].sort((a, b) => b.heldBytes - a.heldBytes);
+    for (const client of largest) {
+      if (held <= this.#options.limits.heldBytes) return;
+      held -= client.heldBytes;
+      this.#options.notices.tell(
+        "held",
+        `a connection of ${client.peer} is cut: all together hold too many bytes`,
+      );
+      client.cut();
+    }
   }
 
   onDefect(error: unknown): void {
@@ -134,7 +192,7 @@ class TcpListener implements Listener, Front {
   }
 
   gone(client: ClientConnection): void {
-    this.#clients.delete(client);
+    if (this.#clients.delete(client) && client.share !== undefined) this.#connections.leave(client.share);
   }
 
   stopAccepting(): void {
@@ -152,14 +210,14 @@ class TcpListener implements Listener, Front {
     const deadline = clock.monotonic() + deadlineMs;
     if (!this.isClosing) await this.#farewell(deadline);
     this.stopAccepting();
-    this.closeIdle();
-    while (this.#isBusy() && clock.monotonic() < deadline) await sleep(clock, STEP_MS);
+    for (this.closeIdle(); this.#isBusy() && clock.monotonic() < deadline; this.closeIdle())
+      await sleep(clock, STEP_MS);
     this.#stopSweeping();
     for (const client of this.#clients) client.release();
   }
 
   #isBusy(): boolean {
-    for (const client of this.#clients) if (client.isBusy) return true;
+    for (const client of this.#clients) if (client.isBusy || client.isFresh) return true;
     return false;
   }
 

@@ -99,7 +99,7 @@ class MultiProcessPlane implements DataPlane {
 
   #settingsOf(phase: number): WorkerSettings {
     const { host, port, domain, directHosts, adminHost, trustedProxies, fields, viaName } = this.#options;
-    const { directFrom = [] } = this.#options;
+    const { directFrom = [], limits = {} } = this.#options;
     const ownSocket = this.#ownSocket;
     return {
       host,
@@ -109,6 +109,7 @@ class MultiProcessPlane implements DataPlane {
       adminHost,
       trustedProxies,
       directFrom,
+      limits,
       fields,
       viaName,
       phase,

@@ -1,7 +1,7 @@
 // What a supervisor and its proxy workers say to each other, and how either tells a message from garbage.
 import { z } from "zod";
 import type { Route } from "../../core/route.ts";
-import type { DataPlaneOptions, Wanted } from "../data-plane.ts";
+import type { DataPlaneOptions, FrontLimits, Wanted } from "../data-plane.ts";
 import type { FailureKind } from "../http-client.ts";
 import type { TrialCounts } from "../trial-counters.ts";
 
@@ -12,6 +12,7 @@ export const PROTOCOL = 2;
 export interface WorkerSettings
   extends Pick<DataPlaneOptions, "host" | "domain" | "directHosts" | "trustedProxies" | "fields"> {
   readonly directFrom: readonly string[];
+  readonly limits: Partial<FrontLimits>;
   /** As asked for: 0 is any free one. */
   readonly port: number;
   readonly adminHost: string | undefined;

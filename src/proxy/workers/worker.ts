@@ -129,6 +129,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
           own: away,
           onTrouble: complain,
           onWanted: petitions.ask,
+          onNotice: (message) => say({ kind: "warning", message }),
           onDefect: (error) => say({ kind: "defect", message: error.stack ?? error.message }),
         },
       },

@@ -50,11 +50,20 @@ export interface Settings {
   readonly admin: AdminReach;
   /** Whose peers may see versions that have no traffic yet. */
   readonly directFrom: readonly string[];
+  /** Requests in flight of one client, bytes a second of a slow body, and MB of strangers' bytes in sum. */
+  readonly maxClientRequests: number;
+  readonly minBodyRate: number;
+  readonly heldMemoryMb: number;
 }
 
 /** One proxies inside the server's process, more beside it. */
 export function workersOf({ workers }: Settings): number {
   return workers === "auto" ? availableParallelism() : workers;
+}
+
+/** As the data plane takes them. */
+export function limitsOf({ maxClientRequests, minBodyRate, heldMemoryMb }: Settings) {
+  return { maxClientRequests, minBodyRate, heldBytes: heldMemoryMb * 1024 * 1024 };
 }
 
 export interface ConfigOptions {
@@ -253,6 +262,9 @@ function toConfig(
       trustedProxies: settings.trusted_proxies,
       admin: settings.admin,
       directFrom: settings.direct_from,
+      maxClientRequests: settings.max_client_requests,
+      minBodyRate: settings.min_body_rate,
+      heldMemoryMb: settings.held_memory_mb,
     },
     services: new Map(
       Object.entries(document.service).map(([name, service]) => [

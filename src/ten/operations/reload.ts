@@ -27,7 +27,14 @@ export interface ReloadReport {
 }
 
 /** Settings that are taken when the server starts. */
-const AT_START = ["settings.data_dir", "settings.workers", "settings.trusted_proxies"];
+const AT_START = [
+  "settings.data_dir",
+  "settings.workers",
+  "settings.trusted_proxies",
+  "settings.max_client_requests",
+  "settings.min_body_rate",
+  "settings.held_memory_mb",
+];
 
 /** The configuration as the file has it now. The server goes on with what it has, and whoever wrote the file ought to know. */
 export function readWhole(before: Config, read: () => Config): Config {

@@ -146,6 +146,7 @@ describe("a worker alone", () => {
     adminHost: undefined,
     trustedProxies: [],
     directFrom: [],
+    limits: {},
     fields: { target: "x-a", attempts: "x-b", error: "x-c", selector: undefined },
     phase: 0,
     viaName: "test",

@@ -38,6 +38,9 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     trustedProxies: ["127.0.0.0/8", "::1"],
     admin: "loopback",
     directFrom: [],
+    maxClientRequests: 256,
+    minBodyRate: 240,
+    heldMemoryMb: 256,
   });
   expect([...config.instances]).toEqual([["api", ["v1"]]]);
   expect(config.routing).toEqual({ default: undefined });
