@@ -1,8 +1,11 @@
 // One health check: one fresh connection, one request or none, one verdict in words; bounded in time and in bytes.
+
 import { closeSync, openSync } from "node:fs";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { messageOf } from "../../core/fault.ts";
+import { AnswerHead, endOfAnswerHead, readAnswerHead } from "../../core/http1/answer-head.ts";
+import { Malformed } from "../../core/http1/bytes.ts";
 import type { Clock } from "../time/clock.ts";
 
 export interface CheckTarget {
@@ -77,6 +80,13 @@ export function checkHealth(target: CheckTarget, options: CheckOptions): Promise
     else decide(true, detail);
   }
 
+  /** What is healthy must be what visitors can be given: the proxy's own reader has to take the whole head. */
+  function passWhenReadable(status: number): void {
+    const objection = objectionTo(head);
+    if (objection === undefined) pass(`status ${status}`);
+    else if (objection !== "unfinished") fail(`an answer that is no valid HTTP: ${objection}`);
+  }
+
   function onConnect(): void {
     phase = "waiting";
     if (socket && isSelf(socket)) {
@@ -98,8 +108,8 @@ export function checkHealth(target: CheckTarget, options: CheckOptions): Promise
       head += Buffer.from(chunk).toString("latin1");
       const status = statusOf(head);
       if (status === "garbage") fail("not an HTTP answer");
-      else if (status !== undefined && passes(status)) pass(`status ${status}`);
-      else if (status !== undefined) decide(false, `status ${status}`);
+      else if (status !== undefined && !passes(status)) decide(false, `status ${status}`);
+      else if (status !== undefined) passWhenReadable(status);
     }
     if (readBytes >= READ_MAX_BYTES) fail("an answer whose head does not end");
   }
@@ -158,6 +168,27 @@ export function statusOf(head: string): number | "garbage" | undefined {
   if (status >= 200) return status;
   const headEnd = head.indexOf("\r\n\r\n");
   return headEnd < 0 ? undefined : statusOf(head.slice(headEnd + 4));
+}
+
+const MOST_FIELDS = 512;
+const NO_RULES = { reserved: [], marker: undefined };
+
+/** What speaks against the head of an answer; `unfinished` while it is not whole, undefined when it can be passed on. */
+function objectionTo(text: string): string | undefined {
+  let bytes = Buffer.from(text, "latin1");
+  const head = new AnswerHead();
+  try {
+    for (;;) {
+      const end = endOfAnswerHead(bytes, 0);
+      if (end < 0) return "unfinished";
+      readAnswerHead(head, bytes, end, MOST_FIELDS, NO_RULES);
+      if (head.status >= 200) return undefined;
+      bytes = bytes.subarray(end);
+    }
+  } catch (thrown) {
+    if (thrown instanceof Malformed) return thrown.message;
+    throw thrown;
+  }
 }
 
 const REASONS: Readonly<Record<string, string>> = {

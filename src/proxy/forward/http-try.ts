@@ -89,7 +89,7 @@ export class HttpTry implements Occupant, Attempt {
     const { body, wantsEvents } = this.#visit;
     // A stream of events may have nothing to say for long.
     if (body.isComplete && !wantsEvents) this.#load.unanswered.begin(this.#visit, this.#beganMs);
-    this.#deadlineMs = this.#context.clock.monotonic() + connectTimeoutMs(this.#target.address);
+    this.#deadlineMs = this.#context.upstream.activeMs() + connectTimeoutMs(this.#target.address);
     this.#pool = this.#context.upstream.poolOf(this.#target.address);
     this.#pool.submit(this);
   }
@@ -445,6 +445,6 @@ export class HttpTry implements Occupant, Attempt {
   }
 
   #arm(delayMs: number): void {
-    this.#deadlineMs = delayMs > 0 ? this.#context.clock.monotonic() + delayMs : Number.POSITIVE_INFINITY;
+    this.#deadlineMs = delayMs > 0 ? this.#context.upstream.activeMs() + delayMs : Number.POSITIVE_INFINITY;
   }
 }

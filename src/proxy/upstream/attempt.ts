@@ -22,6 +22,8 @@ const SMALL_BODY_BYTES = 65_536;
 /** What all exchanges of a client share. */
 export interface AttemptContext {
   readonly clock: Clock;
+  /** What deadlines are kept by. */
+  activeMs(): number;
   /** Where heads and small bodies are put together: overwritten by each use. */
   readonly scratch: Buffer;
   readonly limits: Limits;
@@ -70,7 +72,7 @@ export class Attempt implements Occupant, EventListenerObject {
     this.#reject = reject;
     this.repeatable = isRepeatable(request);
     this.#reader = new AnswerReader(context.limits);
-    this.#deadlineMs = context.clock.monotonic() + options.connectTimeoutMs;
+    this.#deadlineMs = context.activeMs() + options.connectTimeoutMs;
   }
 
   handleEvent(): void {
@@ -267,7 +269,7 @@ export class Attempt implements Occupant, EventListenerObject {
   }
 
   #arm(delayMs: number): void {
-    this.#deadlineMs = delayMs > 0 ? this.#context.clock.monotonic() + delayMs : Number.POSITIVE_INFINITY;
+    this.#deadlineMs = delayMs > 0 ? this.#context.activeMs() + delayMs : Number.POSITIVE_INFINITY;
   }
 }
 

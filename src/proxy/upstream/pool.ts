@@ -80,10 +80,11 @@ export class Pool implements Owner {
     this.#vacate();
   }
 
-  /** Ends what is past its deadline. */
-  sweep(nowMs: number): void {
-    for (const occupant of [...this.#waiting]) occupant.expireAt(nowMs);
-    for (const connection of this.#connections) connection.occupant?.expireAt(nowMs);
+  /** Ends what is past its deadline, by the time that deadlines are kept by, and closes what has been idle for too long. */
+  sweep(activeMs: number): void {
+    for (const occupant of [...this.#waiting]) occupant.expireAt(activeMs);
+    for (const connection of this.#connections) connection.occupant?.expireAt(activeMs);
+    const nowMs = this.#now();
     for (const connection of this.#idle.filter((one) => ageOf(one, nowMs) >= one.idleLimitMs)) {
       this.#discard(connection);
     }

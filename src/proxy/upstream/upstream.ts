@@ -18,14 +18,23 @@ export interface UpstreamOptions {
 export interface PooledUpstream extends Upstream {
   /** The connections to one origin. Found quickly for an object that was asked for before. */
   poolOf(origin: Origin): Pool;
+  /** Monotonic milliseconds without those in which this process stood still: what deadlines are kept by. */
+  activeMs(): number;
 }
+
+/** A sweep that comes later than this was kept from running, and nobody's deadline may have passed meanwhile. */
+const STANDSTILL_MS = 100;
 
 /** The client. Disposing it ends every exchange with `aborted` and closes every connection. */
 export function createUpstream({ clock, limits: given }: UpstreamOptions): PooledUpstream {
   const limits: Limits = { ...defaultLimits, ...given };
   const now = () => clock.monotonic();
+  let standstillMs = 0;
+  let sweptAtMs = 0;
+  const activeMs = () => now() - standstillMs;
   const context: AttemptContext = {
     clock,
+    activeMs,
     scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
     limits,
   };
@@ -55,6 +64,7 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Poole
     }
     byOrigin.set(key, pool);
     pools.add(pool);
+    if (stopSweeping === undefined) sweptAtMs = now();
     stopSweeping ??= clock.every(limits.sweepMs, sweep);
     return pool;
   }
@@ -66,7 +76,14 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Poole
 
   function sweep(): void {
     const nowMs = now();
-    for (const pool of pools) pool.sweep(nowMs);
+    const lateMs = nowMs - sweptAtMs - limits.sweepMs;
+    sweptAtMs = nowMs;
+    if (lateMs > STANDSTILL_MS) {
+      // What has come meanwhile is read first.
+      standstillMs += lateMs;
+      return;
+    }
+    for (const pool of pools) pool.sweep(activeMs());
     for (const [key, pool] of byOrigin) if (pool.isEmpty) forget(key);
     for (const pool of pools) if (pool.isEmpty) pools.delete(pool);
     if (pools.size === 0) stop();
@@ -79,6 +96,7 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Poole
 
   return {
     poolOf,
+    activeMs,
     send(origin, request, options) {
       return new Promise<UpstreamResponse>((resolve, reject) => {
         const refuse = (failure: UpstreamFailure) => {

@@ -99,6 +99,14 @@ describe("the verdict", () => {
   test.each([
     ["not an HTTP answer", ["SSH-2.0-OpenSSH\r\n"]],
     ["not an HTTP answer", ["HTTP/1.1 abc\r\n"]],
+    [
+      "an answer that is no valid HTTP: both Content-Length and Transfer-Encoding",
+      ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"],
+    ],
+    [
+      "an answer that is no valid HTTP: a control character in the head of the answer",
+      ["HTTP/1.1 200 OK\r\nX: \x01\r\n\r\n"],
+    ],
     ["closed without an answer", ["close"]],
     ["closed without an answer", ["HTTP/1.1 20", "close"]],
     ["connection reset", ["reset"]],

@@ -172,3 +172,14 @@ test("no timer runs while there is nothing to watch", async () => {
   await client.send(target.origin).response;
   expect(running).toBe(1);
 });
+
+test("no deadline passes while this process itself stands still", async () => {
+  await using target = scriptedOrigin({});
+  await using client = createClient();
+  const { response } = client.send(target.origin, {}, { requestTimeoutMs: 600 });
+  await until("it has arrived", () => target.requests.length === 1);
+  Bun.sleepSync(1_000);
+  await Bun.sleep(0);
+  target.connections[0]?.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  expect((await response).status).toBe(200);
+});

@@ -1,0 +1,167 @@
+// What one visitor and all together may hold, in time and in sum, with a clock moved by hand.
+import { describe, expect, test } from "bun:test";
+import type { DataPlaneOptions } from "../../../src/proxy/data-plane.ts";
+import { Shares, shareOf } from "../../../src/proxy/front/gate.ts";
+import { createInProcessPlane } from "../../../src/proxy/front/in-process.ts";
+import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
+import { startPlane } from "../../support/plane.ts";
+import { route, target } from "../../support/routes.ts";
+import { until } from "../../support/until.ts";
+import { fieldOf, reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts";
+
+async function limited(
+  script: (request: Seen) => void,
+  limits: DataPlaneOptions["limits"] = {},
+  more: Partial<DataPlaneOptions> = {},
+) {
+  const clock = createManualClock();
+  const notices: string[] = [];
+  const origin = wireOrigin(script);
+  const front = await startPlane(
+    (options) =>
+      createInProcessPlane(
+        { ...options, limits, hooks: { ...options.hooks, onNotice: (text) => void notices.push(text) } },
+        createUpstream({ clock }),
+      ),
+    { clock, ...more },
+  );
+  await front.plane.publish([
+    route("api", [target("api:v1", { address: origin.address })], {
+      hosts: ["api.example.com"],
+      policy: { requestTimeoutMs: 0, streamIdleTimeoutMs: 0 },
+    }),
+  ]);
+  return {
+    ...front,
+    clock,
+    notices,
+    origin,
+    send: (bytes: string) => wireClient(front.plane.url, bytes),
+    async [Symbol.asyncDispose]() {
+      await front[Symbol.asyncDispose]();
+      origin[Symbol.dispose]();
+    },
+  };
+}
+
+const HEAD = "HTTP/1.1\r\nHost: api.example.com\r\n";
+
+test("a head that drips in is 408 after ten seconds, however it drips", async () => {
+  await using front = await limited(() => {});
+  using client = await front.send("GET / HT");
+  for (let second = 0; second < 9; second++) {
+    client.write("T");
+    await front.clock.advance(1_000);
+  }
+  expect(client.text()).toBe("");
+  await front.clock.advance(3_000);
+  expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 408 ");
+  expect(await client.closed).toBe("closed");
+});
+
+test("a body slower than 240 bytes a second is 408, and its target is not to blame", async () => {
+  await using front = await limited(() => {});
+  using client = await front.send(`POST / ${HEAD}Content-Length: 100000\r\n\r\n`);
+  await until("it is there", () => front.origin.seen.length === 1);
+  for (let second = 0; second < 6; second++) {
+    client.write("x".repeat(100));
+    await until("it has come", () => front.origin.seen[0]?.body().length === 100 * (second + 1));
+    await front.clock.advance(1_000);
+  }
+  expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 408 ");
+  expect(front.trouble).toEqual([]);
+  await front.counted({ inFlight: 0, failures: 0 });
+});
+
+test("one that is fast enough may take as long as it likes", async () => {
+  await using front = await limited((request) => {
+    if (request.body().length === 5_000) reply(request, "ok");
+  });
+  using client = await front.send(`POST / ${HEAD}Content-Length: 5000\r\n\r\n`);
+  for (let second = 0; second < 10; second++) {
+    client.write("x".repeat(500));
+    await front.clock.advance(1_000);
+  }
+  await until("the origin has it", () => front.origin.seen[0]?.body().length === 5_000);
+  expect(client.text()).toBe("");
+});
+
+test("a body for an own host holds no connection either", async () => {
+  await using front = await limited(() => {});
+  using client = await front.send(
+    "POST /api/deploy HTTP/1.1\r\nHost: example.com\r\nContent-Length: 10\r\n\r\nabc",
+  );
+  await front.clock.advance(7_000);
+  expect(await client.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 408 ");
+});
+
+test("an idle connection is closed after two minutes", async () => {
+  await using front = await limited((request) => reply(request, "ok"));
+  using client = await front.send(`GET / ${HEAD}\r\n`);
+  await client.until((text) => text.endsWith("ok"));
+  await front.clock.advance(118_000);
+  client.write(`GET / ${HEAD}\r\n`);
+  await client.until((text) => text.match(/200 OK/g)?.length === 2);
+  await front.clock.advance(122_000);
+  await client.closed;
+});
+
+test("a client has so many requests in flight, by the address that a trusted proxy names", async () => {
+  const trusted = { trustedProxies: ["127.0.0.0/8"] };
+  await using front = await limited(() => {}, { maxClientRequests: 2 }, trusted);
+  const ask = (from: string) => front.send(`GET / ${HEAD}X-Forwarded-For: ${from}\r\n\r\n`);
+  using first = await ask("203.0.113.7");
+  using _second = await ask("203.0.113.7");
+  await until("both are there", () => front.origin.seen.length === 2);
+  using third = await ask("203.0.113.7");
+  const answer = await third.until((text) => text.includes("\r\n\r\n"));
+  expect(answer).toStartWith("HTTP/1.1 429 ");
+  expect(fieldOf(answer, "retry-after")).toBe("1");
+  expect(front.notices).toEqual(["203.0.113.7 has too many requests open: more are refused (429)"]);
+  using _other = await ask("203.0.113.8");
+  await until("another's is there", () => front.origin.seen.length === 3);
+  const [seen] = front.origin.seen;
+  if (seen) reply(seen, "ok");
+  await first.until((text) => text.endsWith("ok"));
+  using _next = await ask("203.0.113.7");
+  await until("there is room again", () => front.origin.seen.length === 4);
+});
+
+test("all together hold so many bytes: the largest is cut first", async () => {
+  await using front = await limited(() => {}, { heldBytes: 100_000 });
+  const body = `POST / ${HEAD}Content-Length: 60000\r\n\r\n`;
+  using small = await front.send(body + "x".repeat(1_000));
+  using large = await front.send(body + "x".repeat(59_000));
+  using larger = await front.send(body + "x".repeat(59_500));
+  await until("all are held", async () => {
+    await front.clock.advance(1_000);
+    return front.notices.length > 0;
+  });
+  expect(await larger.closed).toBe("reset");
+  small.write("x".repeat(59_000));
+  large.write("x".repeat(1_000));
+  await until("the others go on", () => front.origin.seen.length === 2);
+});
+
+describe("who counts as one", () => {
+  test.each([
+    ["203.0.113.7", "203.0.113.7"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2::9", "2001:db8:1:2::/64"],
+    ["2001:db8::1", "2001:db8:0:0::/64"],
+    ["::1:2:3:4:5", "0:0:0:1::/64"],
+  ])("%s: %s", (address, share) => expect(shareOf(address)).toBe(share));
+
+  test("what has ended is not counted", () => {
+    const shares = new Shares(2);
+    expect([shares.enter("a"), shares.enter("a"), shares.enter("a"), shares.enter("b")]).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
+    shares.leave("a");
+    expect(shares.enter("a")).toBe(true);
+  });
+});
