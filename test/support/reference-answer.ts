@@ -17,17 +17,20 @@ export type ReferenceAnswer =
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FIELD_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
+const STATUS_LINE = /^HTTP\/1\.([01]) +([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
 const GARBAGE = { kind: "garbage" } as const;
 
 /** Reads everything that a target has sent in answer to one request; `text` has one character a byte. */
 export function referenceAnswer(text: string, method: string): ReferenceAnswer {
   if (!"HTTP/1.".startsWith(text.slice(0, 7))) return GARBAGE;
-  const end = text.indexOf("\r\n\r\n");
-  // The first line says whether lines end as they must.
-  if (end < 0) return /^[^\n]*(?<!\r)\n/.test(text) ? GARBAGE : { kind: "partial" };
-  const [statusLine = "", ...lines] = text.slice(0, end).split("\r\n");
-  const rest = text.slice(end + 4);
+  // The first line says how lines end: with a bare line feed they may, where an old program writes them.
+  const isBare = /^[^\n]*(?<!\r)\n/.test(text);
+  const ending = (isBare ? /\n\r?\n/ : /\r\n\r\n/).exec(text);
+  if (ending === null) return { kind: "partial" };
+  const [statusLine = "", ...lines] = text.slice(0, ending.index).split(/\r?\n/);
+  const last = lines.length > 0 ? lines.length - 1 : 0;
+  if (isBare && lines[last] !== undefined) lines[last] = lines[last].replace(/\r$/, "");
+  const rest = text.slice(ending.index + ending[0].length);
   const [, minor, digits] = STATUS_LINE.exec(statusLine) ?? [];
   if (digits === undefined) return GARBAGE;
   const fields: [string, string][] = [];
@@ -39,7 +42,6 @@ export function referenceAnswer(text: string, method: string): ReferenceAnswer {
   }
   const status = Number(digits);
   if (status === 101) return GARBAGE;
-  if (status < 200) return referenceAnswer(rest, method);
   const all = (name: string) =>
     fields.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
   const lengths = all("content-length").flatMap((value) => value.split(",").map((part) => part.trim()));
@@ -50,6 +52,7 @@ export function referenceAnswer(text: string, method: string): ReferenceAnswer {
     return GARBAGE;
   if (codings.length > 1 || codings.some((coding) => coding.toLowerCase() !== "chunked")) return GARBAGE;
   if (codings.length > 0 && (lengths.length > 0 || minor === "0")) return GARBAGE;
+  if (status < 200) return referenceAnswer(rest, method);
   const named = all("connection").flatMap((value) =>
     value
       .toLowerCase()
@@ -62,9 +65,8 @@ export function referenceAnswer(text: string, method: string): ReferenceAnswer {
     "proxy-connection",
     "proxy-authenticate",
     "te",
-    "trailer",
     "transfer-encoding",
-    "upgrade",
+    ...(status === 426 ? [] : ["upgrade"]),
   ];
   let hadLength = false;
   const kept = fields.flatMap(([name, value]): [string, string][] => {
@@ -102,9 +104,9 @@ function readChunks(text: string) {
   let body = "";
   const broken = { isWhole: false, hasSurplus: false };
   for (;;) {
-    const line = /^([0-9a-f]{1,13})(;[^\r\n\0]*)?\r\n/i.exec(rest);
+    const line = /^([0-9a-f]{1,13})([; \t][\t\x20-\x7e\x80-\xff]*)?\r\n/i.exec(rest);
     if (line === null) {
-      const isBegun = /^(?:[0-9a-f]{1,13}(?:;[^\r\n\0]*)?\r?)?$/i.test(rest);
+      const isBegun = /^(?:[0-9a-f]{1,13}(?:[; \t][\t\x20-\x7e\x80-\xff]*)?\r?)?$/i.test(rest);
       return { body, ...broken, isGarbled: !isBegun };
     }
     const size = Number.parseInt(line[1] ?? "", 16);
@@ -118,8 +120,9 @@ function readChunks(text: string) {
   for (;;) {
     if (rest.startsWith("\r\n"))
       return { body, isWhole: true, hasSurplus: rest.length > 2, isGarbled: false };
-    const trailer = /^[^\r\n\0]+\r\n/.exec(rest);
-    if (trailer === null) return { body, ...broken, isGarbled: !/^(?:[^\r\n\0]+\r?|\r)?$/.test(rest) };
+    const trailer = /^[\t\x20-\x7e\x80-\xff]+\r\n/.exec(rest);
+    if (trailer === null)
+      return { body, ...broken, isGarbled: !/^(?:[\t\x20-\x7e\x80-\xff]+\r?|\r)?$/.test(rest) };
     rest = rest.slice(trailer[0].length);
   }
 }

@@ -261,7 +261,7 @@ function isTaken(
       break;
     case 10:
       if (isAt(bytes, name, "connection")) {
-        readConnection(head, bytes.latin1Slice(value, lineEnd));
+        readConnection(head, value, trimEnd(bytes, value, lineEnd));
         return true;
       }
       if (!isAt(bytes, name, "keep-alive")) break;
@@ -321,8 +321,13 @@ function readLength(head: AnswerHead, value: number, lineEnd: number): boolean {
   return isSecond;
 }
 
-function readConnection(head: AnswerHead, value: string): void {
-  for (const option of optionsOf(value)) {
+function readConnection(head: AnswerHead, start: number, end: number): void {
+  // Nearly all that say anything say this.
+  if (end - start === 10 && isAt(head.bytes, start, "keep-alive")) {
+    head.wantsKeepAlive = true;
+    return;
+  }
+  for (const option of optionsOf(head.bytes.latin1Slice(start, end))) {
     if (option === "close") head.wantsClose = true;
     else if (option === "keep-alive") head.wantsKeepAlive = true;
     else if (option === "upgrade") head.wantsUpgrade = true;

@@ -3,10 +3,9 @@ import { messageOf } from "../../core/fault.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { SendOptions, UpstreamRequest, UpstreamResponse } from "../http-client.ts";
 import { type FailureKind, UpstreamFailure } from "../http-client.ts";
-import { AnswerReader } from "./answer-reader.ts";
+import { AnswerReader, type Framed } from "./answer-reader.ts";
 import { AnswerStream } from "./answer-stream.ts";
 import type { Connection, Occupant } from "./connection.ts";
-import type { Framing } from "./framing.ts";
 import type { Limits } from "./limits.ts";
 import type { Pool } from "./pool.ts";
 import { isRepeatable } from "./request.ts";
@@ -154,7 +153,7 @@ export class Attempt implements Occupant, EventListenerObject {
       if (isFirst && this.#requestDone) this.#armForHead();
       return;
     }
-    if (!hadHead) this.#answer(reader, reader.framed.framing, piece);
+    if (!hadHead) this.#answer(reader, reader.framed, piece);
     else {
       this.#armForBody(reader);
       this.#pieces?.push(piece);
@@ -200,13 +199,13 @@ export class Attempt implements Occupant, EventListenerObject {
   }
 
   /** Hands the head on: with the body when that is whole, soon when it will be, else with a stream of it. */
-  #answer(reader: AnswerReader, framing: Framing, piece: Uint8Array): void {
-    if (framing.kind === "none") this.#respond(reader, null);
+  #answer(reader: AnswerReader, { framing, contentLength }: Framed, piece: Uint8Array): void {
+    if (framing === "none") this.#respond(reader, null);
     else if (reader.done) this.#respond(reader, piece);
     else {
       this.#armForBody(reader);
       this.#pieces = [piece];
-      if (framing.kind === "length" && framing.bytes <= SMALL_BODY_BYTES) {
+      if (framing === "length" && contentLength <= SMALL_BODY_BYTES) {
         this.#context.clock.after(LINGER_MS, () => this.#openStream(reader));
       } else this.#openStream(reader);
     }

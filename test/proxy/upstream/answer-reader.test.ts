@@ -1,7 +1,7 @@
 // The reader of answers against a slow and obvious one: split everywhere, mutated, cut short.
 import { describe, expect, test } from "bun:test";
+import { Malformed } from "../../../src/core/http1/bytes.ts";
 import { AnswerReader } from "../../../src/proxy/upstream/answer-reader.ts";
-import { Garbage } from "../../../src/proxy/upstream/head.ts";
 import { type ReferenceAnswer, referenceAnswer } from "../../support/reference-answer.ts";
 
 const limits = { maxHeadBytes: 65_536, maxFields: 100 };
@@ -21,7 +21,7 @@ function read(text: string, method: string, sizes: () => number): ReferenceAnswe
       at += size;
     }
   } catch (thrown) {
-    if (!(thrown instanceof Garbage)) throw thrown;
+    if (!(thrown instanceof Malformed)) throw thrown;
     if (reader.framed === undefined) return { kind: "garbage" };
     isGarbled = true;
   }
@@ -54,6 +54,9 @@ const SAMPLES = [
   "HTTP/1.1 500 \xe9\xff\r\nContent-Length: 3, 3\r\nContent-Length:3\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\nabc",
   "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
   "SSH-2.0-OpenSSH_9.2p1 Debian\r\n",
+  "HTTP/1.0 200 OK\nContent-Length: 2\nX: y\n\nhi",
+  "HTTP/1.1  777  Odd\r\nContent-Length: 2\nX: y\r\n\r\nhi",
+  'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n2 ; a="b c"\r\nhi\r\n0 \r\n\r\n',
 ];
 const SPICE = [
   "\r",

@@ -99,7 +99,6 @@ describe("an answer and the fate of its connection:", () => {
 describe("garbage at once is", () => {
   const answers: Record<string, string> = {
     "an SSH banner": "SSH-2.0-OpenSSH_9.2\r\n",
-    "lines that end with LF": "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi",
     "one wrong byte": "X",
     "HTTP/0.9": "<html>",
     "a switch of protocols nobody asked for": "HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n",
