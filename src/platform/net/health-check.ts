@@ -1,11 +1,11 @@
 // One health check: one fresh connection, one request or none, one verdict in words; bounded in time and in bytes.
 
-import { closeSync, openSync } from "node:fs";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { messageOf } from "../../core/fault.ts";
 import { AnswerHead, endOfAnswerHead, readAnswerHead } from "../../core/http1/answer-head.ts";
 import { Malformed } from "../../core/http1/bytes.ts";
+import { isOutOfDescriptors } from "../process/spare-descriptors.ts";
 import type { Clock } from "../time/clock.ts";
 
 export interface CheckTarget {
@@ -208,7 +208,7 @@ const OURS: ReadonlySet<string> = new Set(["ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]
 function explain(error: unknown): Failure {
   const code = String((error as NodeJS.ErrnoException).code ?? "");
   const message = messageOf(error);
-  if (outOfDescriptors()) return ["cannot check: no file descriptor left here", { inconclusive: true }];
+  if (isOutOfDescriptors()) return ["cannot check: no file descriptor left here", { inconclusive: true }];
   if (OURS.has(code)) return [`cannot check: ${code}`, { inconclusive: true }];
   const reason = REASONS[code];
   if (reason) return code === "ECONNREFUSED" ? [reason, { absent: true }] : [reason];
@@ -216,14 +216,4 @@ function explain(error: unknown): Failure {
   if (message.includes("SSL routines"))
     return [`TLS: ${message.split(":").at(-1)?.toLowerCase().replaceAll("_", " ")}`];
   return [message === "" ? code : message];
-}
-
-/** Bun calls it ECONNREFUSED when a socket could not even be made. */
-function outOfDescriptors(): boolean {
-  try {
-    closeSync(openSync("/dev/null", "r"));
-    return false;
-  } catch {
-    return true;
-  }
 }

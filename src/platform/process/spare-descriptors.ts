@@ -1,4 +1,5 @@
 // Descriptors that visitors cannot take: a supervisor has to see its processes, and start one, when all others are in use.
+import { closeSync, openSync } from "node:fs";
 import { openFileLimits } from "./rlimit.ts";
 
 /** Always kept for `withKeptBack`. */
@@ -40,4 +41,14 @@ export function withSpareDescriptors<T>(work: () => T): T {
 /** Something failed because we, or the whole system, have too many files open: it says nothing about what was looked for. */
 export function isShortage(thrown: unknown): boolean {
   return ["EMFILE", "ENFILE"].includes(String((thrown as NodeJS.ErrnoException).code));
+}
+
+/** Whether nothing can be opened right now. Bun calls it ECONNREFUSED when a socket could not even be made. */
+export function isOutOfDescriptors(): boolean {
+  try {
+    closeSync(openSync("/dev/null", "r"));
+    return false;
+  } catch (thrown) {
+    return isShortage(thrown);
+  }
 }

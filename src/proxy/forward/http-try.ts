@@ -94,7 +94,7 @@ export class HttpTry implements Occupant, Attempt {
     this.#pool.submit(this);
   }
 
-  awaits(connection: Connection): void {
+  awaits(connection: Connection | undefined): void {
     this.#connection = connection;
   }
 

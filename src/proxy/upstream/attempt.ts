@@ -78,7 +78,7 @@ export class Attempt implements Occupant, EventListenerObject {
     this.fail("aborted", "the visitor has left");
   }
 
-  awaits(connection: Connection): void {
+  awaits(connection: Connection | undefined): void {
     this.#connection = connection;
     this.#watch();
   }

@@ -9,8 +9,8 @@ export interface Occupant {
   readonly repeatable: boolean;
   /** Whether only a connection will do that nobody has used before. */
   readonly needsFresh: boolean;
-  /** This connection is opening for it. */
-  awaits(connection: Connection): void;
+  /** This connection is opening for it; undefined: none could be tried, and it waits for another until its deadline. */
+  awaits(connection: Connection | undefined): void;
   /** The connection is open: writes the request. False when nothing could be written because it was closed already. */
   begin(connection: Connection): boolean;
   fail(kind: FailureKind, message: string): void;

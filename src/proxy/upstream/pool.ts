@@ -1,4 +1,5 @@
 // The connections to one origin: idle ones used again, the most recent first, new ones opened, and a queue beyond the bound.
+import { isOutOfDescriptors } from "../../platform/process/spare-descriptors.ts";
 import type { FailureKind, Origin } from "../http-client.ts";
 import { Connection, type Occupant, type Owner } from "./connection.ts";
 import type { Limits } from "./limits.ts";
@@ -7,6 +8,8 @@ import type { IsStale } from "./stale.ts";
 /** A backend closes when the time is over that it announces as `Keep-Alive: timeout`; the last fifth of it is not used. */
 const USABLE_PART_OF_KEEP_ALIVE = 0.8;
 const CLOSE_REMEMBERED_MS = 30_000;
+/** How soon it is tried again to open a connection when there was no descriptor for it. */
+const SHORTAGE_MS = 50;
 
 export class Pool implements Owner {
   readonly #origin: Origin;
@@ -117,7 +120,18 @@ export class Pool implements Owner {
   onUnopened(connection: Connection, code: string, secure: boolean): void {
     const occupant = connection.occupant;
     if (occupant === undefined) this.#discard(connection);
+    else if (code === "ECONNREFUSED" && isOutOfDescriptors()) this.#putBack(occupant, connection);
     else occupant.fail(kindOf(code, secure), `no connection to the target (${code})`);
+  }
+
+  /** We have no descriptor left, which says nothing about the target: soon some will be free, as no more visitors are let in. */
+  #putBack(occupant: Occupant, connection: Connection): void {
+    connection.occupant = undefined;
+    this.#discard(connection, true);
+    this.#inFlight--;
+    occupant.awaits(undefined);
+    this.#waiting.unshift(occupant);
+    setTimeout(() => this.#schedule(), SHORTAGE_MS).unref();
   }
 
   onLost(connection: Connection): void {
