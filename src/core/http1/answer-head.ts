@@ -128,8 +128,10 @@ export function endOfAnswerHead(bytes: Buffer, from: number): number {
   const { length } = bytes;
   for (let at = 0; at < PREFIX.length && at < length; at++)
     if (bytes[at] !== PREFIX[at]) throw new Malformed("the answer does not begin with HTTP/1.");
-  const line = bytes.indexOf(LF);
-  if (line < 0) return -1;
+  let line = PREFIX.length;
+  // A status line is short: a loop is cheaper than a call.
+  while (line < length && bytes[line] !== LF) line++;
+  if (line >= length) return -1;
   if (bytes[line - 1] === CR) return endOfHead(bytes, from);
   return endOfBareHead(bytes);
 }

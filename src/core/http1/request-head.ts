@@ -115,6 +115,13 @@ export class RequestHead {
     return this.isRepeating ? this.field(name) : this.bytes.latin1Slice(start, end);
   }
 
+  /** Whether these bytes of it are this text. */
+  is(start: number, end: number, text: string): boolean {
+    if (end - start !== text.length) return false;
+    for (let i = 0; i < text.length; i++) if (this.bytes[start + i] !== text.charCodeAt(i)) return false;
+    return true;
+  }
+
   /** The value of any field by its lower-case name, several joined (RFC 9110 section 5.3). For what is rarely asked: it reads the head again. */
   field(name: string, separator = ", "): string | undefined {
     let found: string | undefined;

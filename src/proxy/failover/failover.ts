@@ -11,7 +11,7 @@ import { HttpTry } from "../forward/http-try.ts";
 import type { InFlight, Load } from "../forward/in-flight.ts";
 import { type Courier, type RequestFacts, RequestState } from "../forward/request-state.ts";
 import { RetryBudgets } from "../forward/retry.ts";
-import type { Fate, TryContext, TryOwner } from "../forward/tries.ts";
+import { type Fate, type TryContext, type TryOwner, writeTarget } from "../forward/tries.ts";
 import type { FailureKind, Fields, UpstreamFailure } from "../http-client.ts";
 import { answerAfter, nextStep } from "./failover-rules.ts";
 import { createSlowTries, type SlowTries, type SlowTry } from "./slow-tries.ts";
@@ -160,13 +160,20 @@ export class Failover implements Courier, TryOwner, Disposable {
     return trip.candidate?.isHome === true ? "keep" : "drop";
   }
 
-  writeHead(visit: RequestState, target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number {
+  writeHead(
+    visit: RequestState,
+    _target: Target,
+    load: Load,
+    head: AnswerHead,
+    unchunked: boolean,
+    to: Buffer,
+  ): number {
     const { candidate } = visit as Trip;
     const { fields } = this.#parts;
     const scheme = visit.isSecure ? "https" : "http";
     const mapped = candidate?.mapAnswer?.(head.pairs(), scheme);
     let out = mapped === undefined ? head.write(to, 0, unchunked) : head.writeWith(mapped, to, 0, unchunked);
-    out += to.latin1Write(`${fields.target}: ${target.id}\r\n`, out);
+    out = writeTarget(load, fields.target, to, out);
     if (visit.attempts > 1) out += to.latin1Write(`${fields.attempts}: ${visit.attempts}\r\n`, out);
     return out;
   }

@@ -10,7 +10,7 @@ export interface Client {
   readonly isGone: boolean;
   /**
    * Writes a part of an answer. `isOwned`: nobody else writes to these bytes, and they may be kept and given back. False when not
-   * all of it was taken: `onClientDrained` of the request's try follows.
+   * all of it was taken: `visitorDrained` of the request's try follows.
    */
   write(bytes: Buffer, from: number, to: number, isOwned: boolean): boolean;
   /** The line that a head needs to say whether its connection goes on, or none. `endsWithClose`: its body ends with the connection. */

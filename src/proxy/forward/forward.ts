@@ -16,7 +16,7 @@ import type { InFlight, Load } from "./in-flight.ts";
 import type { Courier, RequestState } from "./request-state.ts";
 import { isRescued, rescuerOf } from "./rescue.ts";
 import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
-import type { Fate, TryContext, TryOwner } from "./tries.ts";
+import { type Fate, type TryContext, type TryOwner, writeTarget } from "./tries.ts";
 import { isSilence } from "./unanswered.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
 
@@ -102,10 +102,17 @@ export class Forwarder implements Courier, TryOwner {
     return "pass";
   }
 
-  writeHead(visit: RequestState, target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number {
+  writeHead(
+    visit: RequestState,
+    target: Target,
+    load: Load,
+    head: AnswerHead,
+    unchunked: boolean,
+    to: Buffer,
+  ): number {
     const { fields } = this.#parts;
     let out = head.write(to, 0, unchunked);
-    out += to.latin1Write(`${fields.target}: ${target.id}\r\n`, out);
+    out = writeTarget(load, fields.target, to, out);
     if (visit.attempts > 1) out += to.latin1Write(`${fields.attempts}: ${visit.attempts}\r\n`, out);
     const cookie = visit.route.policy.sticky === undefined ? undefined : visit.cookieFrom(target);
     if (cookie !== undefined) out += to.latin1Write(`Set-Cookie: ${cookie}\r\n`, out);

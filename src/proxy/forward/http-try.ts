@@ -2,7 +2,7 @@
 
 import { messageOf } from "../../core/fault.ts";
 import { type AnswerHead, endOfAnswerHead, readAnswerHead } from "../../core/http1/answer-head.ts";
-import { Malformed } from "../../core/http1/bytes.ts";
+import { CR, LF, Malformed } from "../../core/http1/bytes.ts";
 import type { Target } from "../../core/route.ts";
 import { type FailureKind, UpstreamFailure } from "../http-client.ts";
 import type { Connection, Occupant } from "../upstream/connection.ts";
@@ -13,8 +13,8 @@ import { connectTimeoutMs } from "./connect-deadline.ts";
 import type { Load } from "./in-flight.ts";
 import type { Attempt, RequestState } from "./request-state.ts";
 import { isIdempotent } from "./retry.ts";
-import { blame, type TryContext, type TryOwner } from "./tries.ts";
-import { Tunnel } from "./tunnel.ts";
+import { SweptDeadline } from "./swept-deadline.ts";
+import { blame, openTunnel, type TryContext, type TryOwner } from "./tries.ts";
 
 /** Interim answers pass, but not without end. */
 const MOST_INTERIM = 32;
@@ -41,7 +41,7 @@ export class HttpTry implements Occupant, Attempt {
   #pool: Pool | undefined;
   #connection: Connection | undefined;
   #state = HEAD;
-  #deadlineMs = Number.POSITIVE_INFINITY;
+  readonly #deadline = new SweptDeadline();
   #requestSent = false;
   /** The kernel has taken the last byte of the request. */
   #requestDone = false;
@@ -86,10 +86,7 @@ export class HttpTry implements Occupant, Attempt {
   }
 
   #submit(): void {
-    const { body, wantsEvents } = this.#visit;
-    // A stream of events may have nothing to say for long.
-    if (body.isComplete && !wantsEvents) this.#load.unanswered.begin(this.#visit, this.#beganMs);
-    this.#deadlineMs = this.#context.upstream.activeMs() + connectTimeoutMs(this.#target.address);
+    this.#deadline.arm(connectTimeoutMs(this.#target.address));
     this.#pool = this.#context.upstream.poolOf(this.#target.address);
     this.#pool.submit(this);
   }
@@ -127,7 +124,7 @@ export class HttpTry implements Occupant, Attempt {
   /** Everything that has come has been written. */
   #sent(connection: Connection): void {
     if (this.#visit.body.isComplete && connection.flushed) this.#requestWritten();
-    else this.#arm(this.#visit.route.policy.streamIdleTimeoutMs);
+    else this.#deadline.arm(this.#visit.route.policy.streamIdleTimeoutMs);
   }
 
   #askLater(): void {
@@ -142,14 +139,14 @@ export class HttpTry implements Occupant, Attempt {
   #requestWritten(): void {
     if (this.#requestDone) return;
     this.#requestDone = true;
-    if (this.#state === HEAD) this.#arm(this.#visit.route.policy.requestTimeoutMs);
+    if (this.#state === HEAD) this.#deadline.arm(this.#visit.route.policy.requestTimeoutMs);
   }
 
   onFlushed(): void {
     if (this.#requestDone || this.#connection === undefined) return;
     if (this.#visit.body.isComplete) this.#requestWritten();
     else {
-      this.#arm(this.#visit.route.policy.streamIdleTimeoutMs);
+      this.#deadline.arm(this.#visit.route.policy.streamIdleTimeoutMs);
       this.#visit.client.resumeBody();
     }
   }
@@ -166,7 +163,7 @@ export class HttpTry implements Occupant, Attempt {
     } else if (this.#connection !== undefined && this.#requestSent) this.#sendBody(this.#connection);
   }
 
-  onClientDrained(): void {
+  visitorDrained(): void {
     this.#connection?.resume();
     if (this.#state === PASSING) this.#armForBody();
   }
@@ -179,6 +176,10 @@ export class HttpTry implements Occupant, Attempt {
 
   abort(): void {
     this.fail("aborted", "the visitor has left");
+  }
+
+  get #headMs(): number {
+    return this.#context.clock.monotonic() - this.#beganMs;
   }
 
   get hasBegun(): boolean {
@@ -214,7 +215,7 @@ export class HttpTry implements Occupant, Attempt {
       if (end < 0) {
         this.#partial = bytes;
         // The whole head has as long again as its first byte had.
-        if (isFirst && this.#requestDone) this.#arm(this.#visit.route.policy.requestTimeoutMs);
+        if (isFirst && this.#requestDone) this.#deadline.arm(this.#visit.route.policy.requestTimeoutMs);
         return;
       }
       const { answer, rules } = this.#context;
@@ -238,11 +239,11 @@ export class HttpTry implements Occupant, Attempt {
   #passInterim(answer: AnswerHead): void {
     if (++this.#interim > MOST_INTERIM) throw new Malformed("too many interim answers");
     const { client, head, expectsContinue } = this.#visit;
-    const isWanted = answer.status === 100 ? expectsContinue && this.#interim === 1 : head.minor === 1;
-    if (!isWanted) return;
     const { scratch } = this.#context;
+    if (answer.status === 100 ? !expectsContinue || this.#interim > 1 : head.minor === 0) return;
     let out = answer.write(scratch, 0, true);
-    out += scratch.latin1Write("\r\n", out);
+    scratch[out++] = CR;
+    scratch[out++] = LF;
     client.write(scratch, 0, out, false);
   }
 
@@ -250,27 +251,17 @@ export class HttpTry implements Occupant, Attempt {
     const { visit, context } = { visit: this.#visit, context: this.#context };
     const connection = this.#connection as Connection;
     if (!visit.asksUpgrade) throw new Malformed("the target switched protocols without being asked");
-    const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#sinceMs());
+    const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#headMs);
     if (fate !== "pass") {
       this.#drop(undefined);
       return;
     }
     const { scratch } = context;
-    let out = this.#owner.writeHead(visit, this.#target, answer, true, scratch);
+    let out = this.#owner.writeHead(visit, this.#target, this.#load, answer, true, scratch);
     out += scratch.latin1Write("Connection: Upgrade\r\n\r\n", out);
     this.#end();
     visit.client.write(scratch, 0, out, false);
-    const isWebSocket = visit.head.text("upgrade", visit.head.upgrade)?.toLowerCase() === "websocket";
-    const tunnel = new Tunnel(
-      visit.client,
-      connection,
-      this.#pool as Pool,
-      this.#load,
-      context.clock,
-      isWebSocket,
-      (one) => context.tunnels.delete(one),
-    );
-    context.tunnels.add(tunnel);
+    const tunnel = openTunnel(context, visit, connection, this.#pool as Pool, this.#load);
     if (end < bytes.length) tunnel.onData(bytes.subarray(end));
   }
 
@@ -279,15 +270,17 @@ export class HttpTry implements Occupant, Attempt {
     const { head, client } = visit;
     body.begin(answer, head);
     this.#isEventStream = answer.isEventStream;
-    const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#sinceMs());
+    const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#headMs);
     if (fate === "drop") {
       this.#drop(undefined);
       return;
     }
     const { scratch } = this.#context;
-    let out = this.#owner.writeHead(visit, this.#target, answer, this.#body.isUnpacked, scratch);
-    out += scratch.latin1Write(client.connectionLine(body.endsWithClose), out);
-    out += scratch.latin1Write("\r\n", out);
+    let out = this.#owner.writeHead(visit, this.#target, this.#load, answer, this.#body.isUnpacked, scratch);
+    const line = client.connectionLine(body.endsWithClose);
+    if (line !== "") out += scratch.latin1Write(line, out);
+    scratch[out++] = CR;
+    scratch[out++] = LF;
     if (fate === "keep") {
       const kept = Buffer.concat([scratch.subarray(0, out), bytes.subarray(end, body.take(bytes, end))]);
       this.#drop(body.isWhole ? kept : undefined);
@@ -388,9 +381,14 @@ export class HttpTry implements Occupant, Attempt {
 
   /** A used connection that closes instead of answering says nothing against its target: once more, over a fresh one. */
   #mayRepeat(): boolean {
-    const used = (this.#connection?.served ?? 0) > 0;
     const { body, method } = this.#visit;
-    return used && !this.#answerBegun && !this.needsFresh && body.state === "held" && isIdempotent(method);
+    return (
+      (this.#connection?.served ?? 0) > 0 &&
+      !this.#answerBegun &&
+      !this.needsFresh &&
+      body.state === "held" &&
+      isIdempotent(method)
+    );
   }
 
   #repeat(): void {
@@ -400,16 +398,16 @@ export class HttpTry implements Occupant, Attempt {
     this.needsFresh = true;
     this.#visit.body.rewind();
     this.#pool?.leave(this, connection, true);
-    this.#arm(connectTimeoutMs(this.#target.address));
+    this.#deadline.arm(connectTimeoutMs(this.#target.address));
     this.#pool?.submit(this);
   }
 
   expireAt(nowMs: number): void {
     if (!this.#isSlow) {
       this.#isSlow = true;
-      if (this.#state === HEAD) this.#owner.onSlow?.(this.#visit);
+      if (this.#state === HEAD) this.#slow();
     }
-    if (nowMs < this.#deadlineMs || this.#state === OVER) return;
+    if (!this.#deadline.hasPassed(nowMs) || this.#state === OVER) return;
     if (this.#connection === undefined) this.fail("busy", "no connection to the target became free in time");
     else if (this.#connection.state === "connecting")
       this.fail("connect_timeout", "the target did not accept in time");
@@ -418,6 +416,14 @@ export class HttpTry implements Occupant, Attempt {
     else if (!this.#visit.body.isComplete && this.#connection.flushed)
       this.fail("body_timeout", "the visitor has not sent its body in time");
     else this.fail("stream_timeout", "no byte of a body has moved for too long");
+  }
+
+  /** It waits for longer than most: from now on it is looked at. */
+  #slow(): void {
+    const { body, wantsEvents } = this.#visit;
+    // A stream of events may have nothing to say for long.
+    if (body.isComplete && !wantsEvents) this.#load.unanswered.begin(this.#visit, this.#beganMs);
+    this.#owner.onSlow?.(this.#visit);
   }
 
   fail(kind: FailureKind, message: string): void {
@@ -435,16 +441,8 @@ export class HttpTry implements Occupant, Attempt {
     else this.#owner.onFailure(visit, this.#target, this.#load, failure);
   }
 
-  #sinceMs(): number {
-    return this.#context.clock.monotonic() - this.#beganMs;
-  }
-
   #armForBody(): void {
     const { streamIdleTimeoutMs } = this.#visit.route.policy;
-    this.#arm(this.#requestDone && this.#isEventStream ? 0 : streamIdleTimeoutMs);
-  }
-
-  #arm(delayMs: number): void {
-    this.#deadlineMs = delayMs > 0 ? this.#context.upstream.activeMs() + delayMs : Number.POSITIVE_INFINITY;
+    this.#deadline.arm(this.#requestDone && this.#isEventStream ? 0 : streamIdleTimeoutMs);
   }
 }

@@ -52,6 +52,8 @@ export class Load {
   /** Whether new requests go there. */
   isRouted = false;
   open = 0;
+  /** The field that names the target on its answers, as it is written. */
+  line: Buffer | undefined;
   readonly #whole: Whole;
 
   constructor(whole: Whole) {

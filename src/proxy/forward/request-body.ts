@@ -29,7 +29,10 @@ export class RequestBody {
   isTooLarge = false;
 
   /** `mostBytes`: 0 is no limit. */
-  constructor({ isChunked, contentLength }: RequestHead, mostBytes: number) {
+  constructor(
+    { isChunked, contentLength }: Pick<RequestHead, "isChunked" | "contentLength">,
+    mostBytes: number,
+  ) {
     this.#walker = isChunked ? new ChunkWalker() : undefined;
     this.length = isChunked ? undefined : Math.max(contentLength, 0);
     this.#left = this.length ?? 0;
@@ -119,6 +122,13 @@ export class RequestBody {
     this.#sentPieces = 0;
     this.#heldBytes = this.unsentBytes;
   }
+}
+
+/** What most requests have: nothing about it ever changes. */
+const NO_BODY = new RequestBody({ isChunked: false, contentLength: 0 }, 0);
+
+export function bodyOf(head: RequestHead, mostBytes: number): RequestBody {
+  return head.isChunked || head.contentLength > 0 ? new RequestBody(head, mostBytes) : NO_BODY;
 }
 
 /** The expectation is met by the target, or refused (RFC 9110 section 10.1.1). */

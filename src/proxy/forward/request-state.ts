@@ -5,7 +5,7 @@ import type { Mark, Sticky } from "../../core/sticky.ts";
 import type { AnswerName } from "../answers.ts";
 import type { TrialTry } from "../trial-counters.ts";
 import type { Client } from "./client.ts";
-import { RequestBody } from "./request-body.ts";
+import { bodyOf, type RequestBody } from "./request-body.ts";
 import { readMark, writeMark } from "./sticky-cookie.ts";
 
 /** Who takes a request to its answer, from try to try. */
@@ -28,7 +28,7 @@ export interface Attempt {
   /** More of the body has come, or too much of it. */
   onBody(): void;
   /** The visitor has taken what was unsent. */
-  onClientDrained(): void;
+  visitorDrained(): void;
   /** Its body comes too slowly. */
   onBodyLate(): void;
   /** Ends it: its visitor has left. */
@@ -106,7 +106,7 @@ export class RequestState {
     this.expectsContinue = facts.expectsContinue;
     this.route = route;
     this.label = label;
-    this.body = new RequestBody(head, route.policy.maxBodyBytes);
+    this.body = bodyOf(head, route.policy.maxBodyBytes);
   }
 
   get wantsEvents(): boolean {

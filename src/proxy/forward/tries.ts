@@ -1,14 +1,17 @@
 // What all tries of one plane share, who decides about them, and how upgraded connections are sent away.
 import { AnswerHead, type AnswerRules } from "../../core/http1/answer-head.ts";
+import { copyRun } from "../../core/http1/bytes.ts";
 import type { Target } from "../../core/route.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { ProductFields, ProgramHooks } from "../data-plane.ts";
 import type { FailureKind, UpstreamFailure } from "../http-client.ts";
 import type { TrialTry } from "../trial-counters.ts";
+import type { Connection } from "../upstream/connection.ts";
+import type { Pool } from "../upstream/pool.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import type { Load } from "./in-flight.ts";
 import type { RequestState } from "./request-state.ts";
-import type { Tunnel } from "./tunnel.ts";
+import { Tunnel } from "./tunnel.ts";
 
 /** Who is told of targets that fail. */
 export type TroubleHooks = Pick<ProgramHooks, "onTrouble">;
@@ -20,7 +23,14 @@ export type Fate = "pass" | "drop" | "keep";
 export interface TryOwner {
   onAnswer(visit: RequestState, target: Target, load: Load, head: AnswerHead, headMs: number): Fate;
   /** Writes the head as the visitor is to have it, but for the line about its connection and the empty one. */
-  writeHead(visit: RequestState, target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number;
+  writeHead(
+    visit: RequestState,
+    target: Target,
+    load: Load,
+    head: AnswerHead,
+    unchunked: boolean,
+    to: Buffer,
+  ): number;
   /** It gave no answer that the visitor has seen anything of. */
   onFailure(visit: RequestState, target: Target, load: Load, failure: UpstreamFailure): void;
   /** The answer was not for the visitor. `kept`: its bytes, when it was to be kept and was there whole. */
@@ -73,6 +83,20 @@ export function createTries({ fields, marker, ...options }: TriesOptions): TryCo
   };
 }
 
+/** What an upgraded request goes on as. Takes over its connection and its load. */
+export function openTunnel(
+  { clock, tunnels }: TryContext,
+  { client, head }: RequestState,
+  connection: Connection,
+  pool: Pool,
+  load: Load,
+): Tunnel {
+  const isWebSocket = head.text("upgrade", head.upgrade)?.toLowerCase() === "websocket";
+  const tunnel = new Tunnel(client, connection, pool, load, clock, isWebSocket, (one) => tunnels.delete(one));
+  tunnels.add(tunnel);
+  return tunnel;
+}
+
 /**
  * Ends the WebSockets of one target, at addresses that get nothing new, or all of them, with 1012: evenly spread over the second
  * half of `overMs`, as many would have ended by themselves before.
@@ -115,4 +139,10 @@ export function blame(
   load.meter.failures += 1;
   trial?.failed(kind === "refused");
   if (TROUBLE.has(kind)) hooks.onTrouble(load.id, kind);
+}
+
+/** Writes the field that names the target, made once for each; returns the index behind it. */
+export function writeTarget(load: Load, field: string, to: Buffer, at: number): number {
+  load.line ??= Buffer.from(`${field}: ${load.id}\r\n`, "latin1");
+  return copyRun(load.line, 0, load.line.length, to, at);
 }

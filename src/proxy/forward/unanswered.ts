@@ -23,13 +23,13 @@ export class UnansweredCounter<Request extends object> {
     this.#clientOf = clientOf;
   }
 
-  /** Its last byte is on its way: it waits for an answer from now on. */
+  /** Its last byte has been on its way since `nowMs`, and it still waits for an answer. */
   begin(request: Request, nowMs: number): void {
     this.#waiting.set(request, nowMs);
   }
 
   answered(request: Request): void {
-    this.#waiting.delete(request);
+    if (this.#waiting.size > 0) this.#waiting.delete(request);
     if (this.#clients.length > 0) this.#clients = [];
   }
 

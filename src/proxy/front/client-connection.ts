@@ -61,6 +61,8 @@ export class ClientConnection implements Client {
   readonly share: string | undefined;
   /** What is added to each of its requests, while its peer's claims count for nothing: made once. */
   claims: string | undefined;
+  /** The Host of the request before. */
+  lastHost = "";
   isGone = false;
   readonly #front: Front;
   readonly #socket: Socket<ClientConnection>;
@@ -145,8 +147,7 @@ export class ClientConnection implements Client {
     if (this.#outlet.isFlushed) return;
     if (this.#outlet.flush() > 0) this.#movedAt = this.#front.tick;
     if (!this.#outlet.isFlushed) return;
-    this.#visit?.attempt?.onClientDrained();
-    this.#tunnel?.visitorDrained();
+    (this.#tunnel ?? this.#visit?.attempt)?.visitorDrained();
     this.#proceed();
   }
 

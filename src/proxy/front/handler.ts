@@ -115,7 +115,12 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
 
 /** Whom a request asks: its URL's host, else its Host (RFC 9112 section 3.2), else, as only HTTP/1.0 may leave it out, us. */
 export function hostOf(client: ClientConnection, head: RequestHead): string {
-  return head.authority ?? head.text("host", head.host) ?? client.localHost;
+  if (head.authority !== undefined) return head.authority;
+  const { start, end } = head.host;
+  if (start < 0) return client.localHost;
+  // Nearly always the same as in the request before, and then no string is made for it.
+  if (!head.is(start, end, client.lastHost)) client.lastHost = head.bytes.latin1Slice(start, end);
+  return client.lastHost;
 }
 
 /**

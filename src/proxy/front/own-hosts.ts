@@ -89,7 +89,14 @@ export class OwnHosts implements Courier, TryOwner {
     return "pass";
   }
 
-  writeHead(_visit: RequestState, _target: Target, head: AnswerHead, unchunked: boolean, to: Buffer): number {
+  writeHead(
+    _visit: RequestState,
+    _target: Target,
+    _load: Load,
+    head: AnswerHead,
+    unchunked: boolean,
+    to: Buffer,
+  ): number {
     return head.write(to, 0, unchunked);
   }
 
