@@ -22,10 +22,7 @@ let ten: Ten;
 let chromium: Chromium;
 let tab: Tab;
 
-const click = (selector: string, text = "") =>
-  tab.evaluate(
-    `(() => { const found = [...document.querySelectorAll(${JSON.stringify(selector)})].find((one) => one.textContent.includes(${JSON.stringify(text)})); if (!found) throw new Error("no " + ${JSON.stringify(`${selector} ${text}`)}); found.click(); })()`,
-  );
+const click = (selector: string, text = "") => tab.click(selector, text);
 /** Confirms what the dialog asks, once it may be, and waits until it is done. */
 async function confirm(word: string): Promise<void> {
   await tab.sees(

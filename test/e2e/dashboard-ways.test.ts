@@ -15,7 +15,7 @@ const own = (path: string, init: RequestInit = {}) =>
   fetch(`http://127.0.0.1:${ten.port}${path}`, { ...init, headers: { Host: "localhost", ...init.headers } });
 const find = (selector: string, text = "") =>
   `[...document.querySelectorAll(${JSON.stringify(selector)})].find((one) => one.textContent.includes(${JSON.stringify(text)}))`;
-const click = (selector: string, text = "") => tab.evaluate(`void ${find(selector, text)}.click()`);
+const click = (selector: string, text = "") => tab.click(selector, text);
 const shows = (text: string, selector = "body") =>
   tab.sees(`${selector} shows ${text}`, `Boolean(${find(selector, text)})`);
 const focused = () =>

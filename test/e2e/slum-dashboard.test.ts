@@ -63,8 +63,7 @@ test.skipIf(!hasChromium)(
   async () => {
     await using chromium = await startChromium();
     const tab = await chromium.tab();
-    const click = (selector: string) =>
-      tab.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`);
+    const click = (selector: string) => tab.click(selector);
     const confirm = async () => {
       await tab.sees("the dialog", "document.querySelector('dialog button.primary')?.disabled === false");
       await click("dialog button.primary");

@@ -16,6 +16,8 @@ export interface Tab {
   evaluate<T>(expression: string): Promise<T>;
   /** Waits until an expression in the page is true. */
   sees(what: string, expression: string): Promise<void>;
+  /** Clicks the first element with the text that may be clicked, once there is one. */
+  click(selector: string, text?: string): Promise<void>;
   send(method: string, params?: object): Promise<Record<string, unknown>>;
   /** Presses a key as a person does: `Tab`, `Enter`, `Escape`, ` `. */
   press(key: string): Promise<void>;
@@ -118,9 +120,20 @@ export async function startChromium(): Promise<Chromium> {
       return result.value;
     }
 
+    async function sees(what: string, expression: string): Promise<void> {
+      await until(what, () => evaluate<boolean>(`Boolean(${expression})`), 60_000);
+    }
+
     return {
       evaluate,
+      sees,
       complaints,
+      async click(selector, text = "") {
+        const elements = `[...document.querySelectorAll(${JSON.stringify(selector)})]`;
+        const found = `${elements}.find((one) => !one.disabled && one.textContent.includes(${JSON.stringify(text)}))`;
+        // Found and clicked in one go: the page may be drawn anew in between.
+        await sees(`${selector} ${text} to click`, `((one) => one && (one.click(), true))(${found})`);
+      },
       send: inTab,
       async press(key) {
         const known = KEYS[key];
@@ -151,9 +164,6 @@ export async function startChromium(): Promise<Chromium> {
       async open(url) {
         await inTab("Page.navigate", { url });
         await until(`${url} is there`, () => evaluate<boolean>("document.readyState === 'complete'"), 60_000);
-      },
-      async sees(what, expression) {
-        await until(what, () => evaluate<boolean>(`Boolean(${expression})`), 60_000);
       },
       async screenshot(path) {
         const { data } = await inTab("Page.captureScreenshot", { format: "png" });
