@@ -176,7 +176,7 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
   test("trouble is counted in the header and the title, found by a click, and on top", async () => {
     await ten.ok("spawn", "web:crash", "--weight", "0");
     await shows("1 failed", ".trouble");
-    expect(await tab.evaluate<string>("document.title")).toStartWith("(1 failed) ten");
+    await tab.sees("it in the title", "document.title.startsWith('(1 failed) ten')");
     const first = () => tab.evaluate<string>("document.querySelector('.service h2').textContent");
     await until("web is on top", async () => (await first()) === "web");
     await click(".trouble");

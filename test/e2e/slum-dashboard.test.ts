@@ -1,8 +1,11 @@
 // The dashboard of slum over HTTP: only at its own hosts, and with the rules of ten's.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { hasChromium, startChromium } from "../support/chromium.ts";
 import { startOrigin } from "../support/origin.ts";
 import { type Slum, startSlum } from "./slum.ts";
+
+// A browser beside everything else that a machine tests.
+setDefaultTimeout(180_000);
 
 let slum: Slum;
 let origin: ReturnType<typeof startOrigin>;
