@@ -65,6 +65,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   ten: [
     "config",
+    "init",
+    "static",
     "registry",
     "routing",
     "logs",

@@ -1,7 +1,19 @@
 // The installer, from a release directory on this machine: what it installs, and what it refuses.
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { generateKeyPairSync, sign } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { testKey } from "./support/certificate.ts";
+import { addressCertificate, privateRoot } from "./support/private-ca.ts";
 import { createTempDir } from "./support/temp-dir.ts";
 
 const SCRIPT = join(import.meta.dir, "../install.sh");
@@ -22,13 +34,14 @@ function release(directory: string, version = "1.2.3", program = `#!/bin/sh\nech
   writeFileSync(join(directory, "SHA256SUMS"), NAMES.map((name) => `${sum}  ten-${name}\n`).join(""));
 }
 
-function setup() {
+/** `script`: what is run in place of the installer as it is here. */
+function setup(script = SCRIPT) {
   const temp = createTempDir();
   const releases = join(temp.path, "releases");
   const bin = join(temp.path, "usr/bin");
   release(releases);
   async function install(args: readonly string[] = [], env: Record<string, string> = {}) {
-    const child = Bun.spawn(["sh", SCRIPT, "--prefix", join(temp.path, "usr"), ...args], {
+    const child = Bun.spawn(["sh", script, "--prefix", join(temp.path, "usr"), ...args], {
       env: { PATH: process.env.PATH ?? "", TEN_BASE_URL: `file://${releases}`, ...env },
       stdin: "ignore",
       stdout: "pipe",
@@ -109,11 +122,107 @@ describe("install.sh", () => {
     expect(readdirSync(at.bin).sort()).toEqual(["slum", "ten"]);
   });
 
-  test("a binary that does not run here is not installed", async () => {
+  test.each([
+    ["exit 1", "it ended with code 1"],
+    ["echo 'libstdc++.so.6: cannot open' >&2; exit 127", "libstdc++.so.6: cannot open"],
+    ["kill -ILL $$", "illegal instruction"],
+  ])("a binary that does not run here is not installed, and says why: %s", async (line, why) => {
     using at = setup();
-    release(at.releases, "2.0.0", "#!/bin/sh\nexit 1\n");
-    expect(await at.install()).toMatchObject({ exit: 1, stdout: "" });
+    release(at.releases, "2.0.0", `#!/bin/sh\n${line}\n`);
+    const { exit, stdout, stderr } = await at.install();
+    expect([exit, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain(` does not run on this machine: ${why}`);
     expect(readdirSync(at.bin)).toEqual([]);
+  });
+
+  test("cut off anywhere it does nothing", async () => {
+    using at = setup();
+    const text = readFileSync(SCRIPT, "utf8");
+    const cut = join(at.home, "cut.sh");
+    for (const length of [text.length / 2, text.lastIndexOf("main") + 4, text.length - 2]) {
+      writeFileSync(cut, text.slice(0, length));
+      const env = { PATH: process.env.PATH ?? "", TEN_BASE_URL: `file://${at.releases}` };
+      await Bun.spawn(["sh", cut, "--prefix", join(at.home, "usr")], { env, stderr: "ignore" }).exited;
+      expect(existsSync(at.bin)).toBe(false);
+    }
+  });
+
+  test("takes away what it has installed, and not what a unit runs", async () => {
+    using at = setup();
+    await at.install();
+    writeFileSync(join(at.bin, "other"), "");
+    const units = join(at.home, "config/systemd/user");
+    mkdirSync(units, { recursive: true });
+    writeFileSync(join(units, "ten.service"), `[Service]\nExecStart=${at.bin}/ten serve\n`);
+    const env = { XDG_CONFIG_HOME: join(at.home, "config"), TEN_BASE_URL: "" };
+    const used = await at.install(["--uninstall"], env);
+    expect([used.exit, used.stderr]).toEqual([1, expect.stringContaining("ten uninstall")]);
+    rmSync(units, { recursive: true });
+    expect(await at.install(["--uninstall"], env)).toMatchObject({
+      exit: 0,
+      stdout: `removed ${at.bin}/ten and slum\n`,
+    });
+    expect(readdirSync(at.bin)).toEqual(["other"]);
+    expect((await at.install(["--uninstall"], env)).stdout).toStartWith("nothing to do");
+  });
+
+  describe.skipIf(!Bun.which("openssl"))("that knows a key", () => {
+    const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+    const der = publicKey.export({ type: "spki", format: "der" }).toString("base64");
+    const signed = (directory: string) => {
+      const sums = readFileSync(join(directory, "SHA256SUMS"));
+      writeFileSync(join(directory, "SHA256SUMS.sig"), sign(null, sums, privateKey));
+    };
+    function setupSigned() {
+      const script = createTempDir();
+      const text = readFileSync(SCRIPT, "utf8").replace(/^KEY=$/m, `KEY=${der}`);
+      writeFileSync(script.file("install.sh"), text);
+      const at = setup(script.file("install.sh"));
+      signed(at.releases);
+      const end = () => {
+        script[Symbol.dispose]();
+        at[Symbol.dispose]();
+      };
+      return { ...at, [Symbol.dispose]: end };
+    }
+
+    test("installs what is signed, and nothing else", async () => {
+      using at = setupSigned();
+      expect((await at.install()).exit).toBe(0);
+      release(at.releases, "6.6.6");
+      const { exit, stderr } = await at.install();
+      expect([exit, stderr]).toEqual([
+        1,
+        expect.stringContaining("SHA256SUMS is not signed by the publisher"),
+      ]);
+      expect(await Bun.$`${join(at.bin, "ten")}`.text()).toBe("ten 1.2.3\n");
+      rmSync(join(at.releases, "SHA256SUMS.sig"));
+      expect((await at.install()).stderr).toContain("SHA256SUMS.sig");
+    });
+
+    test("without an openssl that can check it says so, and goes on only when told to", async () => {
+      using at = setupSigned();
+      writeFileSync(join(at.home, "openssl"), "#!/bin/sh\necho OpenSSL 1.1.1\n", { mode: 0o755 });
+      const env = { PATH: `${at.home}:${process.env.PATH}` };
+      expect((await at.install([], env)).stderr).toContain("--no-signature");
+      expect((await at.install(["--no-signature"], env)).exit).toBe(0);
+    });
+  });
+
+  test.skipIf(!Bun.which("curl"))("does not follow https to http", async () => {
+    using at = setup();
+    using plain = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("evil") });
+    writeFileSync(join(at.home, "root.pem"), privateRoot);
+    using secure = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert: addressCertificate, key: testKey },
+      fetch: ({ url }) => Response.redirect(`${plain.url.origin}${new URL(url).pathname}`),
+    });
+    const env = { TEN_BASE_URL: secure.url.href, CURL_CA_BUNDLE: join(at.home, "root.pem") };
+    const { exit, stderr } = await at.install([], env);
+    expect(exit).toBe(1);
+    expect(stderr).toMatch(/protocol|not supported/i);
   });
 
   test.each([

@@ -40,6 +40,7 @@ export const ten: Program = {
       uninstall: () => import("./commands/uninstall.ts"),
       caddy: () => import("./commands/caddy.ts"),
       init: () => import("./commands/init.ts"),
+      static: () => import("./commands/static.ts"),
       config: () => import("./commands/config.ts"),
       token: () => import("./commands/token.ts"),
       "token-gen": () => import("./commands/token-gen.ts"),
