@@ -36,6 +36,8 @@ export interface CommandSpec<A extends Args> {
   readonly examples: readonly (readonly [line: string, what: string])[];
   /** In the order of the words on the command line. */
   readonly args: A;
+  /** The words as they are meant, where people write them in another way that has one meaning; may throw a Fault with the right line. */
+  readonly reword?: (words: readonly string[]) => readonly string[];
   /** The command listens for signals itself, as a server does; then `signal` fires only for a closed stdout. */
   readonly ownSignals?: boolean;
   /** Throws a Fault for every error that the person can act on; what it answers is the exit code, 0 unless given. */
@@ -55,7 +57,12 @@ export interface Group {
   readonly name: string;
   readonly summary: string;
   readonly commands: Commands;
+  /** Names that other tools have for its commands, with ours. */
+  readonly elsewhere?: Elsewhere;
 }
+
+/** What other tools call it, and what to write here: `{rest}` stands for the words behind it. */
+export type Elsewhere = Readonly<Record<string, string>>;
 
 /** Loads a command's file when it is asked for and not before: `--version` loads none. */
 export type Commands = Readonly<Record<string, () => Promise<{ readonly default: Command | Group }>>>;
@@ -70,6 +77,8 @@ export interface Program {
   readonly sections: Readonly<Record<string, Commands>>;
   /** Commands that the program starts itself: neither help nor completion knows them. */
   readonly hidden?: Commands;
+  /** Commands and flags of other tools, with the answer to each. */
+  readonly elsewhere?: { readonly commands: Elsewhere; readonly flags: Elsewhere };
   /** What may stand for a command and is another program, with what it is: completion offers it. */
   readonly beside?: Readonly<Record<string, string>>;
   /** Looks up what a running server knows by name, for arguments that say so. */

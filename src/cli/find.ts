@@ -78,7 +78,13 @@ export async function find(program: Program, argv: readonly string[]): Promise<F
     if (name === undefined) break;
     const load: Commands[string] | undefined =
       named(commands, name) ?? (entry ? undefined : named(program.hidden ?? {}, name));
-    if (!load) throw unknownCommand(what, name, Object.keys(commands), entry ? [] : ["--version"]);
+    if (!load) {
+      const elsewhere = entry && isGroup(entry) ? entry.elsewhere : program.elsewhere?.commands;
+      const answer = named(elsewhere ?? {}, name)
+        ?.replace("{rest}", rest.slice(1).join(" "))
+        .trim();
+      throw unknownCommand(what, name, Object.keys(commands), entry ? [] : ["--version"], answer);
+    }
     entry = (await load()).default;
     commands = isGroup(entry) ? entry.commands : undefined;
     what = `${what} ${name}`;
@@ -87,8 +93,8 @@ export async function find(program: Program, argv: readonly string[]): Promise<F
   return { entry, what, rest: [...flags, ...rest] };
 }
 
-function named(commands: Commands, name: string): Commands[string] | undefined {
-  return Object.hasOwn(commands, name) ? commands[name] : undefined;
+function named<V>(table: Readonly<Record<string, V>>, name: string): V | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
 function unknownCommand(
@@ -96,8 +102,9 @@ function unknownCommand(
   name: string,
   known: readonly string[],
   flags: readonly string[],
+  answer: string | undefined,
 ): Fault {
-  const hint = advice(name, [...known, ...flags], `${what} --help lists all`);
+  const hint = answer ?? advice(name, [...known, ...flags], `${what} --help lists all`);
   return new Fault("usage", `${what} has no command ${quote(name)}`, hint);
 }
 

@@ -23,7 +23,7 @@ export const COMPLETE = "__complete";
 
 /** Never throws and never ends the process; a second signal makes it answer though the command still runs. */
 export async function runProgram({ program, argv, env, stdout, stderr }: RunOptions): Promise<number> {
-  if (argv.length === 1 && argv[0] === "--version") {
+  if (argv.length === 1 && /^(--version|-V|-v|version)$/.test(argv[0] ?? "")) {
     stdout.write(`${program.name} ${program.version}\n`);
     return 0;
   }
@@ -56,7 +56,8 @@ function runNothing(program: Program, { entry, what, rest }: Found, out: Output)
     out.data({ name: program.name, version: program.version }, () => `${program.name} ${program.version}`);
     return 0;
   }
-  check(rest, { ...globalArgs(program), version: flag("Show the version") }, what);
+  const globals = { ...globalArgs(program), version: flag("Show the version") };
+  check(rest, { what, args: {}, globals, elsewhere: program.elsewhere?.flags });
   const names = entry && isGroup(entry) ? `${Object.keys(entry.commands).join(", ")}; ` : "";
   throw new Fault("usage", `${what} needs a command`, `${names}see ${what} --help`);
 }
@@ -68,9 +69,14 @@ async function runFound(
   env: Environment,
   out: Output,
 ) {
-  const globals = globalArgs(program);
-  const example = command.examples[0]?.[0].replaceAll("{program}", program.name);
-  const checked = check(rest, { ...globals, ...command.args }, what, example);
+  const checked = check(rest, {
+    what,
+    args: command.args,
+    globals: globalArgs(program),
+    example: command.examples[0]?.[0].replaceAll("{program}", program.name),
+    elsewhere: program.elsewhere?.flags,
+    ...(command.reword && { reword: command.reword }),
+  });
   const args = readValues(command.args, checked);
   using interrupt = createInterrupt(command.ownSignals ?? false, out.stdout);
   const context = {

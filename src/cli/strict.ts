@@ -4,7 +4,7 @@ import { advice } from "../core/did-you-mean.ts";
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
 import type { Arg, Args, Values } from "./argument.ts";
-import { labelOf } from "./command.ts";
+import { type CommandSpec, type Elsewhere, labelOf } from "./command.ts";
 
 /** What one stretch of a command line says, with every doubt removed; options by the names of their arguments. */
 export interface Checked {
@@ -18,13 +18,27 @@ interface Known {
   readonly arg: Arg<unknown>;
 }
 
+/** What a line is checked against. */
+export interface Expected {
+  /** How the command is called in messages, `ten weight`. */
+  readonly what: string;
+  readonly args: Args;
+  /** Flags that every command takes. */
+  readonly globals: Args;
+  /** A line of it that is right. */
+  readonly example?: string | undefined;
+  readonly reword?: CommandSpec<Args>["reword"];
+  /** Flags of other tools, with the answer to each. */
+  readonly elsewhere?: Elsewhere | undefined;
+}
+
 /**
- * Checks `argv` against `args`: only known flags, a value where one belongs, repetition only where `many` allows it,
- * and as many words as there are places. `what` is how the command is called in messages, `ten weight`, and `example` is
- * a line of it that is right.
+ * Checks `argv`: only known flags, a value where one belongs, repetition only where `many` allows it, and as many words as
+ * there are places.
  */
-export function check(argv: readonly string[], args: Args, what: string, example?: string): Checked {
-  const known = knownOptions(args);
+export function check(argv: readonly string[], expected: Expected): Checked {
+  const { what, args, globals, example, reword = (words) => words, elsewhere = {} } = expected;
+  const known = new Map([...knownOptions(globals), ...knownOptions(args)]);
   const { tokens } = parseArgs({
     args: [...argv],
     options: nodeOptions(known),
@@ -51,7 +65,7 @@ export function check(argv: readonly string[], args: Args, what: string, example
       words.push(text);
       continue;
     }
-    if (!option) throw unknownFlag(token.rawName, known, what);
+    if (!option) throw unknownFlag(token.rawName, known, what, elsewhere);
     const value = textOf(option, token.rawName, token.value, token.inlineValue);
     if (option.arg.many && !token.inlineValue) lists.set(token.index + 2, `${token.rawName} ${value}`);
     const texts = options.get(option.name) ?? [];
@@ -60,8 +74,9 @@ export function check(argv: readonly string[], args: Args, what: string, example
     }
     options.set(option.name, [...texts, value]);
   }
-  checkWords(words, args, what, example);
-  return { options, words };
+  const meant = reword(words);
+  checkWords(meant, args, what, example);
+  return { options, words: meant };
 }
 
 /** The values that a checked line gives to `args`; each refuses what it cannot read. */
@@ -133,13 +148,21 @@ function refuseBehind(list: string | undefined, word: string, isMissing: boolean
   );
 }
 
-function unknownFlag(label: string, known: ReadonlyMap<string, Known>, what: string): Fault {
+function unknownFlag(
+  label: string,
+  known: ReadonlyMap<string, Known>,
+  what: string,
+  elsewhere: Elsewhere,
+): Fault {
   const labels = [...known.keys()].filter((one) => one.startsWith("--"));
+  const own = `${what.replace(/^\w+ /, "")} ${label}`;
+  const answer = elsewhere[own] ?? elsewhere[label];
   return new Fault(
     "usage",
     `${what} has no flag ${quote(label)}`,
-    // Of a letter that is none, `-v`, the long flag that begins with it.
-    advice(label.length === 2 ? `-${label}` : label, labels, `${what} --help shows all`),
+    answer ??
+      // Of a letter that is none, `-v`, the long flag that begins with it.
+      advice(label.length === 2 ? `-${label}` : label, labels, `${what} --help shows all`),
   );
 }
 

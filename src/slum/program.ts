@@ -1,6 +1,7 @@
 // The program `slum`: its commands by section, each loaded when it is asked for.
 import { version } from "../../package.json";
 import type { Program } from "../cli/command.ts";
+import { otherCommands, otherFlags } from "./commands/other-words.ts";
 
 export const slum: Program = {
   name: "slum",
@@ -39,6 +40,7 @@ export const slum: Program = {
       completion: () => import("../cli/completion-command.ts"),
     },
   },
+  elsewhere: { commands: otherCommands, flags: otherFlags },
   names: () => import("./commands/completion-names.ts"),
   globals: {
     server: { hint: "URL", variable: "SLUM_SERVER", description: "Talk to a slum over HTTP" },

@@ -1,6 +1,7 @@
 // The program `ten`: its commands by section, each loaded when it is asked for.
 import { version } from "../../package.json";
 import type { Program } from "../cli/command.ts";
+import { otherCommands, otherFlags } from "./commands/other-words.ts";
 
 export const ten: Program = {
   name: "ten",
@@ -53,6 +54,7 @@ export const ten: Program = {
     },
   },
   beside: { slum: "A router for many such servers" },
+  elsewhere: { commands: otherCommands, flags: otherFlags },
   names: () => import("./commands/completion-names.ts"),
   hidden: { "demo-app": () => import("./commands/demo-app.ts") },
   globals: {

@@ -103,6 +103,30 @@ test("a table aligns what people see, not what is stored", () => {
   expect(formatTable(columns, [], plain)).toBe("NAME   N   STATE\n");
 });
 
+test("a table fits its terminal: long names are shortened, then columns go by rank, then names give way", () => {
+  const columns = [
+    { heading: "INSTANCE", isName: true },
+    { heading: "STATE" },
+    { heading: "CPU", align: "right" as const, rank: 2 },
+    { heading: "REQ/S", align: "right" as const, rank: 1 },
+  ];
+  const rows = [
+    ["api:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "healthy", "1%", "12"],
+    ["api:v1", "healthy", "2%", "3"],
+  ];
+  const at = (width?: number) => formatTable(columns, rows, plain, width).trimEnd().split("\n");
+  expect(at()[1]).toBe("api:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b   healthy    1%      12");
+  expect(at(60)).toEqual([
+    "INSTANCE                 STATE     CPU   REQ/S",
+    "api:9f86d08…15a3bf4f1b   healthy    1%      12",
+    "api:v1                   healthy    2%       3",
+  ]);
+  expect(at(40)[1]).toMatch(/^api:9\S+…\S+ +healthy +12$/);
+  expect(at(34)[1]).toMatch(/^api:9\S+…\S+ +healthy$/);
+  for (const width of [200, 66, 60, 52, 46, 40, 34, 30, 24, 19])
+    expect([width, at(width).some((line) => Bun.stringWidth(line) > width)]).toEqual([width, false]);
+});
+
 test("what apps and receivers say is text on a terminal, and every byte of it in a pipe", () => {
   const hostile = "\x1b]0;owned\x07\rapi:v1 | forged\x9b2J\u202e";
   const shown = "␛]0;owned␇␍api:v1 | forged\\u009b2J\\u202e";

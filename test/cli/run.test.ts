@@ -81,8 +81,6 @@ test.each([
   ["server", "zoo server needs a command", "add, echo; see zoo server --help"],
   ["server remove", 'zoo server has no command "remove"', "zoo server --help lists all"],
   ["--verson", 'zoo has no flag "--verson"', "did you mean --version? (zoo --help shows all)"],
-  ["-v", 'zoo has no flag "-v"', "did you mean --version? (zoo --help shows all)"],
-  ["version", 'zoo has no command "version"', "did you mean --version? (zoo --help lists all)"],
   ["server version", 'zoo server has no command "version"', "zoo server --help lists all"],
   ["comp", 'zoo has no command "comp"', "did you mean completion? (zoo --help lists all)"],
   ["--server", "--server needs a value", "write --server URL"],

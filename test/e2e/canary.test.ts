@@ -53,9 +53,10 @@ describe("a canary", () => {
     ]);
     const ps = await ten.ok("ps");
     expect(ps.stdout).toMatch(
-      /^INSTANCE +VERSION +STATE +WEIGHT +SHARE +REQ\/S +ERR % +P95 +CPU +MEM +UPTIME +RESTARTS\n/,
+      /^INSTANCE +STATE +SHARE +REQ\/S +ERR % +P95 +CPU +MEM +UPTIME +RESTARTS\napi:v2 .*\napi:v1 /,
     );
-    expect(ps.stdout).toMatch(/api:v2 +v2 +healthy +12.5 +12.5 % /);
+    expect(ps.stdout).toMatch(/api:v2 +healthy +12.5 % /);
+    expect((await ten.ok("ps", "--all", "api")).stdout).toMatch(/api:v2 +healthy +12.5 +12.5 % /);
   });
 
   test("that turns out bad is taken back by rollback, in one step and to the share that was there before", async () => {

@@ -49,6 +49,8 @@ export const instanceAnswer = z.object({
   memory_bytes: z.number().nullable(),
   url: z.string(),
   created_at: z.string(),
+  /** Counts the deploys of this server: what was deployed later has the larger number. */
+  deployed: z.number(),
 });
 export type InstanceView = z.infer<typeof instanceAnswer>;
 

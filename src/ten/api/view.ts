@@ -74,7 +74,7 @@ export function createView(parts: ViewParts): View {
       version: row.version,
       state: row.state,
       health: row.state === "healthy" || row.state === "unhealthy" ? row.state : "unknown",
-      reason: row.reason,
+      reason: counted(row.reason, nextTryMs),
       weight: row.weight / 100,
       share,
       port: row.port,
@@ -95,6 +95,7 @@ export function createView(parts: ViewParts): View {
       memory_bytes: usage?.rssBytes ?? null,
       url: parts.urlOf(row.service, row.id),
       created_at: new Date(row.createdAt).toISOString(),
+      deployed: row.deployed,
     };
   }
 
@@ -149,6 +150,12 @@ export function createView(parts: ViewParts): View {
 export function naming(service: string, id: string) {
   const instance = instanceName(service, id);
   return { id: instance, instance, service };
+}
+
+/** "next try in 60 s" was true when it was noted. */
+function counted(reason: string, nextTryMs: number | undefined): string {
+  const secs = nextTryMs === undefined ? undefined : Math.ceil(nextTryMs / 1000);
+  return reason.replace(/, next try in \d+ s$/, secs === undefined ? "" : `, next try in ${secs} s`);
 }
 
 function isoOf(ms: number): string;

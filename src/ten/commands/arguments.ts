@@ -1,7 +1,14 @@
 // Arguments that several of ten's commands take, each written once.
 import { flag, number, option, type Read, word, words } from "../../cli/argument.ts";
 import { Fault } from "../../core/fault.ts";
-import { type InstanceName, parseInstance, parseLabel, parseService } from "../../core/name.ts";
+import {
+  type InstanceName,
+  isLabel,
+  isService,
+  parseInstance,
+  parseLabel,
+  parseService,
+} from "../../core/name.ts";
 import { quote } from "../../core/quote.ts";
 import { parseWeight } from "../../core/weight.ts";
 
@@ -53,6 +60,13 @@ function refuseInstance(text: string, part: keyof InstanceName): void {
   );
 }
 
+/** `api v2` is `api:v2`, where an instance belongs. */
+export function joinInstance(words: readonly string[]): readonly string[] {
+  const [service = "", id, ...rest] = words;
+  const isApart = id !== undefined && isService(service) && isLabel(id);
+  return isApart ? [`${service}:${id}`, ...rest] : words;
+}
+
 /** `api` or `api:v2`: a service, and an id when there is one. */
 export interface Subject {
   readonly service: string;
@@ -61,6 +75,16 @@ export interface Subject {
 
 export const readSubject: Read<Subject> = (text) =>
   text.includes(":") ? parseInstance(text) : { service: parseService(text), id: undefined };
+
+/** One instance, a version, or all of a service. */
+export const subject = word(
+  "The instance or the version as service:id, or the service for all of its instances",
+  {
+    hint: "service[:id]",
+    read: readSubject,
+    names: "running",
+  },
+);
 
 /** The instance that `api:v2`, or `api` with an id from a flag, names. */
 export function theInstance(

@@ -4,7 +4,7 @@ import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import { readLabel, readSubject, theInstance, timeout, weight } from "./arguments.ts";
+import { joinInstance, readLabel, readSubject, theInstance, timeout, weight } from "./arguments.ts";
 import { canaryFlagIn, canaryFlags, wishesIn } from "./canary-flags.ts";
 import { connect } from "./connect.ts";
 import { reportChange } from "./report.ts";
@@ -16,13 +16,17 @@ export default command({
   description:
     "Reads tenement.toml; each version keeps the command, environment and limits that it was deployed with. Without --weight a version takes all traffic if nothing else of the service has any, and none otherwise: it waits for route or weight. A version that crashes, never gets healthy or listens on the wrong port is stopped, the others keep their traffic, and the exit code is 5. With --canary it is judged beside what takes traffic now: it gets one share after the other while nothing speaks against it, and is taken back when something does. In a pipe the command waits for that: exit code 0 promoted, 9 rolled back, 10 held.",
   examples: [
-    ["ten deploy api --version v2", "blue/green: v2 runs without traffic, then: ten route api --to v2"],
+    [
+      "ten deploy api --version v2",
+      "blue/green: v2 runs without traffic, then: ten route api --to v2; also: ten deploy api v2",
+    ],
     ["ten deploy api --version v2 --canary", "step by step, judged by what visitors get"],
     ["ten deploy api --version v2 --canary --dry-run", "what that would do, notice and cost"],
     ["ten deploy api --version v2 --weight 10", "a canary by hand: 10 % to v2 once it is healthy"],
     ["ten deploy api --version v2 --instances 3", "three instances that share the version's weight"],
     ["ten deploy api:v2 --promote --stop-old", "for CI: all traffic to v2, then stop the others"],
   ],
+  reword: joinInstance,
   args: {
     service: word("The service, or the instance as service:id", {
       hint: "service[:id]",

@@ -1,21 +1,25 @@
-// `ten health`: checks an instance now, or all that carry a version.
+// `ten health`: checks an instance now, or all of a version or a service.
 import { command } from "../../cli/command.ts";
 import { FAULTS } from "../../core/fault.ts";
-import { instance } from "./arguments.ts";
+import { joinInstance, subject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { instancesOf } from "./selection.ts";
 
 export default command({
   name: "health",
-  summary: "Check an instance's health now",
+  summary: "Check the health of instances now",
   description:
-    "Exits 0 when the check passed and 5 when it did not. A version with several instances has each of them checked.",
-  examples: [["ten health api:v2", "one check, with its answer and how long it took"]],
-  args: { instance },
+    "Exits 0 when all checks passed and 5 when one did not. Of a version, or of a service, each instance that runs is checked.",
+  examples: [
+    ["ten health api:v2", "one check, with its answer and how long it took"],
+    ["ten health api", "all instances of api that run"],
+  ],
+  reword: joinInstance,
+  args: { subject },
   async run(context) {
     const { args, out, signal } = context;
     const client = connect(context);
-    const names = await instancesOf(client, args.instance, signal);
+    const names = await instancesOf(client, args.subject, signal);
     const found = await Promise.all(
       names.map((instance) => client.check({ params: { instance } }, { signal })),
     );

@@ -3,7 +3,7 @@ import { flag, option, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
-import { instance } from "./arguments.ts";
+import { instance, joinInstance } from "./arguments.ts";
 import { readSpan } from "./canary-flags.ts";
 import { connect } from "./connect.ts";
 
@@ -17,6 +17,7 @@ export default command({
     ["ten link api:v2 --for 2d", "for two days"],
     ["ten link api:v2 --revoke", "all links to it end at once"],
   ],
+  reword: joinInstance,
   args: {
     instance,
     for: withDefault(option("How long it holds", { hint: "SPAN", read: readSpan }), 3_600),

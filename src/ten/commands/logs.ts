@@ -5,7 +5,7 @@ import type { Output, Style } from "../../cli/output.ts";
 import { instanceName } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import type { LogLine } from "../logs/logs.ts";
-import { readSubject } from "./arguments.ts";
+import { joinInstance, readSubject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 
 /** As wide as a time. */
@@ -20,6 +20,7 @@ export default command({
     ["ten logs api:v2 --level stderr --search timeout", "only what matches"],
     ["ten logs api --since 10m --timestamps", "all instances of api in time order, each line with its time"],
   ],
+  reword: joinInstance,
   args: {
     subject: maybeWord("The instance, the version or the service; all unless given", {
       hint: "service[:id]",

@@ -17,6 +17,7 @@ export default command({
     ["ten maintenance api off", "back to normal"],
     ["ten maintenance api", "which of the two it is"],
   ],
+  reword: (words) => (/^(on|off)$/.test(words[0] ?? "") ? words.toReversed() : words),
   args: {
     service,
     state: maybeWord("on or off; shows which it is when left out", {

@@ -1,12 +1,15 @@
 // `ten ps`: what runs, with which part of the traffic, and how it does.
-import { flag } from "../../cli/argument.ts";
+import { flag, maybeWord } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
 import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
 import { watch } from "../../cli/watch.ts";
+import { Fault } from "../../core/fault.ts";
+import { parseInstance } from "../../core/name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { InstanceView, LastChange } from "../api/shapes.ts";
+import { joinInstance, readSubject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { maintenanceLine } from "./report.ts";
 
@@ -15,27 +18,49 @@ const WATCH_MS = 1_000;
 export default command({
   name: "ps",
   summary: "Show the instances that run",
+  description:
+    "By service, the version that was deployed last first. SHARE is the part of the service's traffic that an instance gets right now. A terminal that is too narrow shows fewer columns; a pipe gets all of them.",
   examples: [
     ["ten ps", "what runs now"],
+    ["ten ps api", "of one service; ten ps api:v2 of one version"],
     ["ten ps --all", "also stopped and failed ones, with the reason of the last change and the last output"],
     ["ten ps --watch", "again every second"],
   ],
+  reword: joinInstance,
   args: {
-    all: flag("Also instances that are stopped or failed", { letter: "a" }),
+    subject: maybeWord("The service, the version or the instance; all unless given", {
+      hint: "service[:id]",
+      read: readSubject,
+      names: "subject",
+    }),
+    all: flag("Also instances that are stopped or failed, and raw weights", { letter: "a" }),
     watch: flag("Show it again every second until interrupted", { letter: "w" }),
   },
   async run(context) {
     const { args, out, signal } = context;
     const client = connect(context);
     const frame = async () => {
-      const { instances, maintenance, changes, rollouts, links } = await client.listInstances({}, { signal });
-      const shown = args.all
-        ? instances
-        : instances.filter(({ state }) => state !== "stopped" && state !== "failed");
-      const hidden = instances.length - shown.length;
+      const { service, id } = args.subject ?? {};
+      const listed = await client.listInstances({ query: { ...(service && { service }) } }, { signal });
+      const isMeant = (name: string) => service === undefined || parseInstance(name).service === service;
+      const instances = listed.instances.filter(
+        (one) => id === undefined || one.version === id || one.id === `${service}:${id}`,
+      );
+      const of = <T extends { readonly service: string }>(some: readonly T[]) =>
+        some.filter((one) => service === undefined || one.service === service);
+      const [maintenance, changes, rollouts] = [
+        of(listed.maintenance),
+        of(listed.changes),
+        of(listed.rollouts),
+      ];
+      const links = listed.links.filter((one) => isMeant(one.id));
+      if (id !== undefined && instances.length === 0)
+        throw new Fault("not_found", `there is no instance ${service}:${id}`, `see: ten ps --all ${service}`);
+      const shown = args.all ? instances : instances.filter(({ state }) => !isHidden(state));
       const text = () =>
-        (shown.length > 0 ? table(out, shown) : empty(hidden)) +
+        (shown.length > 0 ? table(out, shown, args.all) : empty(instances.length)) +
         shown.map((one) => reason(one) + lastOutput(out, one) + (args.all ? difference(one) : "")).join("") +
+        (args.all ? "" : hiddenLine(out, instances)) +
         links
           .map(
             ({ id, count, until }) => `${id}: ${count} ${count === 1 ? "link" : "links"}, until ${until}\n`,
@@ -55,35 +80,74 @@ export default command({
   },
 });
 
-function empty(hidden: number): string {
-  return hidden > 0
-    ? `nothing runs; ${hidden} stopped or failed (ten ps --all)\n`
-    : "nothing runs; start something: ten deploy SERVICE --version v1\n";
+function isHidden(state: InstanceView["state"]): boolean {
+  return state === "stopped" || state === "failed";
 }
 
-function table(out: Output, instances: readonly InstanceView[]): string {
-  const right = (heading: string) => ({ heading, align: "right" as const });
-  const columns = [
-    { heading: "INSTANCE" },
-    { heading: "VERSION" },
-    { heading: "STATE" },
-    ...["WEIGHT", "SHARE", "REQ/S", "ERR %", "P95", "CPU", "MEM", "UPTIME", "RESTARTS"].map(right),
+function empty(hidden: number): string {
+  return hidden > 0 ? "nothing runs\n" : "nothing runs; start something: ten deploy SERVICE --version v1\n";
+}
+
+/** What the table leaves out: `1 failed, 3 stopped (ten ps --all)`. */
+function hiddenLine(out: Output, instances: readonly InstanceView[]): string {
+  const count = (state: InstanceView["state"]) => instances.filter((one) => one.state === state).length;
+  const [failed, stopped] = [count("failed"), count("stopped")];
+  if (failed + stopped === 0) return "";
+  const parts = [
+    ...(failed > 0 ? [out.paint("red", `${failed} failed`)] : []),
+    ...(stopped > 0 ? [`${stopped} stopped`] : []),
   ];
-  const rows = instances.map((one) => [
-    one.id,
-    one.version,
-    out.paint(COLOURS[one.state], one.state),
-    String(one.weight),
-    `${one.share} %`,
-    String(one.requests_per_sec),
-    String(one.error_percent),
-    one.p95_ms === null ? "-" : formatMillis(one.p95_ms),
-    one.cpu_percent === null ? "-" : formatPercent(one.cpu_percent),
-    one.memory_bytes === null ? "-" : formatBytes(one.memory_bytes),
-    one.uptime_secs === null ? "-" : formatSeconds(one.uptime_secs),
-    String(one.restarts),
-  ]);
-  return formatTable(columns, rows, out.paint);
+  return `${parts.join(", ")} (ten ps --all)\n`;
+}
+
+/** Columns with the highest rank go first where a terminal is narrow. */
+function table(out: Output, instances: readonly InstanceView[], isAll: boolean): string {
+  const right = (heading: string, rank?: number) => ({
+    heading,
+    align: "right" as const,
+    ...(rank !== undefined && { rank }),
+  });
+  const hasVersions = instances.some(({ id, version }) => parseInstance(id).id !== version);
+  const columns = [
+    { heading: "INSTANCE", isName: true },
+    ...(hasVersions ? [{ heading: "VERSION", isName: true, rank: 6 }] : []),
+    { heading: "STATE" },
+    ...(isAll ? [right("WEIGHT", 3)] : []),
+    right("SHARE"),
+    right("REQ/S", 2),
+    right("ERR %", 1),
+    right("P95", 4),
+    right("CPU", 9),
+    right("MEM", 8),
+    right("UPTIME", 7),
+    right("RESTARTS", 5),
+  ];
+  const rows = [...instances]
+    .sort(byServiceNewestFirst)
+    .map((one) => [
+      one.id,
+      ...(hasVersions ? [one.version] : []),
+      out.paint(COLOURS[one.state], one.state),
+      ...(isAll ? [String(one.weight)] : []),
+      `${one.share} %`,
+      String(one.requests_per_sec),
+      String(one.error_percent),
+      one.p95_ms === null ? "-" : formatMillis(one.p95_ms),
+      one.cpu_percent === null ? "-" : formatPercent(one.cpu_percent),
+      one.memory_bytes === null ? "-" : formatBytes(one.memory_bytes),
+      one.uptime_secs === null ? "-" : formatSeconds(one.uptime_secs),
+      String(one.restarts),
+    ]);
+  return formatTable(columns, rows, out.paint, out.stdout.size()?.columns);
+}
+
+/** Instances of one deploy by their names, with numbers as numbers. */
+function byServiceNewestFirst(one: InstanceView, other: InstanceView): number {
+  return (
+    one.service.localeCompare(other.service) ||
+    other.deployed - one.deployed ||
+    one.id.localeCompare(other.id, "en", { numeric: true })
+  );
 }
 
 /** Below the table, which would be wider than a terminal with it; who is well needs none. */

@@ -1,6 +1,7 @@
 // How a change of traffic is told: what happened, the new split of the service, and the command that undoes it.
 import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
+import { parseInstance } from "../../core/name.ts";
 import type { SplitView } from "../api/shapes.ts";
 
 interface Change {
@@ -54,24 +55,26 @@ export function weightsText(
 
 const BAR_WIDTH = 25;
 
-/** One line an instance: its weight, its share of the traffic now, and a bar. */
+/** One line an instance: its share of the traffic now, its weight where that is another number, and a bar. */
 function splitTable(out: Output, split: SplitView): string {
   if (split.length === 0) return "no instance runs\n";
+  const hasVersions = split.some(({ id, version }) => parseInstance(id).id !== version);
+  const hasWeights = split.some(({ weight, share }) => weight !== share);
   const columns = [
-    { heading: "INSTANCE" },
-    { heading: "VERSION" },
+    { heading: "INSTANCE", isName: true },
+    ...(hasVersions ? [{ heading: "VERSION", isName: true, rank: 2 }] : []),
     { heading: "STATE" },
-    { heading: "WEIGHT", align: "right" as const },
+    ...(hasWeights ? [{ heading: "WEIGHT", align: "right" as const, rank: 1 }] : []),
     { heading: "SHARE", align: "right" as const },
-    { heading: "" },
+    { heading: "", rank: 3 },
   ];
   const rows = split.map(({ id, version, state, weight, share }) => [
     id,
-    version,
+    ...(hasVersions ? [version] : []),
     state,
-    String(weight),
+    ...(hasWeights ? [String(weight)] : []),
     `${share} %`,
     out.paint("green", "█".repeat(Math.round((share / 100) * BAR_WIDTH))),
   ]);
-  return formatTable(columns, rows, out.paint);
+  return formatTable(columns, rows, out.paint, out.stdout.size()?.columns);
 }

@@ -1,6 +1,8 @@
 // `ten rollback`: takes all traffic from the newest version and restores what the others had before it got any.
 import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
+import { Fault } from "../../core/fault.ts";
+import { quote } from "../../core/quote.ts";
 import { service } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { reportChange } from "./report.ts";
@@ -15,6 +17,16 @@ export default command({
     ["ten rollback api --last", "undo only the last change of weights"],
     ["ten rollback api --dry-run", "the split that it would lead to"],
   ],
+  reword: (words) => {
+    const [service = "", version, ...rest] = words;
+    if (version === undefined) return words;
+    const hint = `to give ${version} all of it: ten route ${service} --to ${version}; back to what was: ten rollback ${service}`;
+    throw new Fault(
+      "usage",
+      `a rollback restores what was before, and ${quote([version, ...rest].join(" "))} is one too many`,
+      hint,
+    );
+  },
   args: {
     service,
     last: flag("Undo only the last change"),

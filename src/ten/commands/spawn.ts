@@ -1,7 +1,7 @@
 // `ten spawn`: starts an instance; traffic comes when it is healthy.
 import { option, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { readLabel, readSubject, theInstance, version, weight } from "./arguments.ts";
+import { joinInstance, readLabel, readSubject, theInstance, version, weight } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { reportChange } from "./report.ts";
 
@@ -14,6 +14,7 @@ export default command({
     ["ten spawn api:v1", "the first instance of api, with all traffic"],
     ["ten spawn api --id v2 --weight 0", "a second one that takes none"],
   ],
+  reword: joinInstance,
   args: {
     instance: word("The instance, as service:id, or the service with --id", {
       hint: "service[:id]",

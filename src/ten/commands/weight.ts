@@ -4,7 +4,7 @@ import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import { quote } from "../../core/quote.ts";
-import { force, readInstance, readSubject, readWeight } from "./arguments.ts";
+import { force, joinInstance, readInstance, readSubject, readWeight } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { reportChange, splitText } from "./report.ts";
 
@@ -19,6 +19,8 @@ export default command({
     ["ten weight api:v1=50 api:v2=50", "raw weights, set together"],
     ["ten weight api", "show the split"],
   ],
+  // `api v2 50` is `api:v2 50`.
+  reword: (words) => (words.length === 3 && !words.join("").includes("=") ? joinInstance(words) : words),
   args: {
     words: words("service, or service:id N, or service:id=N ...", {
       hint: "service[:id[=N]]",

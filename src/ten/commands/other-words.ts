@@ -1,0 +1,77 @@
+// What other tools call things: what to write here.
+import type { Elsewhere } from "../../cli/command.ts";
+
+export const otherCommands: Elsewhere = {
+  list: "what runs: ten ps {rest}",
+  ls: "what runs: ten ps {rest}",
+  status: "what runs, and why something does not: ten ps --all {rest}",
+  show: "everything about the instances: ten ps --all --json {rest}",
+  inspect: "everything about the instances: ten ps --all --json {rest}",
+  describe: "everything about the instances: ten ps --all --json {rest}",
+  up: "the server: ten serve; a version: ten deploy SERVICE --version V",
+  down: "all of a service: ten stop SERVICE --all; the server ends with Ctrl-C, or systemctl stop ten",
+  start:
+    "the server: ten serve; an instance: ten spawn SERVICE:ID; a version: ten deploy SERVICE --version V",
+  run: "the server: ten serve; an instance: ten spawn SERVICE:ID",
+  create: "an instance: ten spawn SERVICE:ID; a configuration: ten init",
+  scale: "several instances of a version: ten deploy SERVICE --version V --instances 3",
+  kill: "ten stop {rest}",
+  delete: "ten rm {rest}, once it is stopped: ten stop {rest}",
+  remove: "ten rm {rest}, once it is stopped: ten stop {rest}",
+  destroy: "ten rm {rest}, once it is stopped: ten stop {rest}",
+  release: "ten deploy SERVICE --version V",
+  switch: "ten route SERVICE --to V",
+  traffic: "the split: ten weight SERVICE; a share: ten weight SERVICE:ID 10",
+  exec: "instances are plain processes: their pids and ports are in ten ps --json, their directories below data_dir in ten config",
+  env: "[service.NAME.env] in tenement.toml, or env_file; ten config shows it",
+  secrets: 'env_file = ".env" in [service.NAME] of tenement.toml, mode 600: read at each start, kept nowhere',
+  secret: 'env_file = ".env" in [service.NAME] of tenement.toml, mode 600: read at each start, kept nowhere',
+  log: "ten logs {rest}",
+  tail: "ten logs -f {rest}",
+  monit: "ten ps --watch",
+  stats: "ten ps --watch",
+  metrics: "curl http://localhost:8080/metrics with a token: ten token create metrics --scope read",
+  update:
+    "a new version of an app: ten deploy SERVICE --version V; ten itself: install.sh again, then systemctl restart ten",
+  upgrade:
+    "ten itself: install.sh again, then systemctl restart ten; a new version of an app: ten deploy SERVICE --version V",
+  enable: "with the machine: sudo ten install",
+  disable: "ten uninstall",
+  daemon: "with the machine: sudo ten install",
+  build: "ten runs what your build has made: {version} in command or workdir says where",
+  ssl: "TLS in front of it: ten caddy --domain example.com; see also ten serve --help",
+  tls: "TLS in front of it: ten caddy --domain example.com; see also ten serve --help",
+};
+
+/** Flags, also of one command alone. */
+export const otherFlags: Elsewhere = {
+  "--tail": "the last lines: -n 50",
+  "--lines": "the last lines: -n 50",
+  "-l": "the last lines: ten logs -n 50",
+  "-d": "ten install makes it a service of the machine; else: ten serve &",
+  "--daemon": "ten install makes it a service of the machine; else: ten serve &",
+  "serve --detach": "ten install makes it a service of the machine; else: ten serve &",
+  "-p": "--port N",
+  "rollback --to":
+    "a rollback restores what was before; to a version of your choice: ten route SERVICE --to V",
+  "rollback --version":
+    "a rollback restores what was before; to a version of your choice: ten route SERVICE --to V",
+  "--to": "ten route SERVICE --to V",
+  "weight --canary": "ten deploy SERVICE --version V --canary",
+  "--canary": "ten deploy SERVICE --version V --canary, or by hand --weight 10",
+  "--service": "the service is a word: ten COMMAND SERVICE",
+  "--app": "the service is a word: ten COMMAND SERVICE",
+  "--format": "--json",
+  "-o": "--json",
+  "--output": "--json",
+  "--env": "[service.NAME.env] in tenement.toml, or env_file",
+  "-e": "[service.NAME.env] in tenement.toml, or env_file",
+  "--replicas": "--instances N with ten deploy, or instances = N in tenement.toml",
+  "--scale": "--instances N with ten deploy, or instances = N in tenement.toml",
+  "--image": "there are no containers: command in tenement.toml says what is run",
+  "--verbose": "DEBUG=1 shows where a defect is; ten events and ten logs tell the rest",
+  "-v": "ten --version, alone",
+  "-V": "ten --version, alone",
+  "-q": "2>/dev/null leaves the data alone",
+  "--quiet": "2>/dev/null leaves the data alone",
+};
