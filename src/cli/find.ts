@@ -81,7 +81,7 @@ export async function find(program: Program, argv: readonly string[]): Promise<F
     if (!load) {
       const elsewhere = entry && isGroup(entry) ? entry.elsewhere : program.elsewhere?.commands;
       const answer = named(elsewhere ?? {}, name)
-        ?.replace("{rest}", rest.slice(1).join(" "))
+        ?.replaceAll(/ *\{rest\}/g, ["", ...rest.slice(1)].join(" "))
         .trim();
       throw unknownCommand(what, name, Object.keys(commands), entry ? [] : ["--version"], answer);
     }

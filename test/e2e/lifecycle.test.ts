@@ -169,7 +169,7 @@ describe("an instance", () => {
     expect((await ten.ok("ps")).stdout).not.toMatch(/^api:crash/m);
     const { stdout } = await ten.ok("ps", "--all");
     expect(stdout).toMatch(
-      /^api:crash +crash +failed [\s\S]*\napi:crash: exited with code 7, .*\napi:crash wrote last:\n[\s\S]* no database\n/m,
+      /^api:crash +failed [\s\S]*\napi:crash: exited with code 7, .*\napi:crash wrote last:\n[\s\S]* no database\n/m,
     );
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
     expect((await ten.ok("logs", "api:crash", "--limit", "2")).stdout).toContain("no database");

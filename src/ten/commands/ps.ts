@@ -42,6 +42,9 @@ export default command({
     const frame = async () => {
       const { service, id } = args.subject ?? {};
       const listed = await client.listInstances({ query: { ...(service && { service }) } }, { signal });
+      // A service that there is not is said as everywhere.
+      if (service !== undefined && listed.instances.length === 0)
+        await client.split({ params: { service } }, { signal });
       const isMeant = (name: string) => service === undefined || parseInstance(name).service === service;
       const instances = listed.instances.filter(
         (one) => id === undefined || one.version === id || one.id === `${service}:${id}`,
