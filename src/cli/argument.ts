@@ -1,6 +1,7 @@
 // What a command takes: flags, options with a value, and words; each knows how to read its text or to refuse it.
 
 import { advice } from "../core/did-you-mean.ts";
+import { durationMs } from "../core/duration.ts";
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
 
@@ -81,6 +82,18 @@ export function number(
   { hint = "N", letter, ...limits }: Written & { min?: number; max?: number; decimals?: number } = {},
 ): Arg<number | undefined> {
   const read: Read<number> = (text, label) => readNumber(text, label, limits);
+  return option(description, { hint, read, ...(letter && { letter }) });
+}
+
+/** `--timeout S`: seconds, or a length of time such as `2m`. */
+export function seconds(
+  description: string,
+  { hint = "S", letter, ...limits }: Written & { min?: number; max?: number; decimals?: number } = {},
+): Arg<number | undefined> {
+  const read: Read<number> = (text, label) => {
+    const ms = durationMs(text.replace(/\s+/g, ""));
+    return readNumber(ms === undefined ? text : String(ms / 1000), label, limits);
+  };
   return option(description, { hint, read, ...(letter && { letter }) });
 }
 

@@ -27,9 +27,8 @@ export function advice(written: string, known: readonly string[], otherwise: str
   return found !== undefined && isNear(written, found) ? `did you mean ${found}? (${otherwise})` : otherwise;
 }
 
-/** The end of a message about an unknown word: `did you mean "x"?`, or what comes nearest; empty when nothing is known. */
+/** The end of a message about an unknown word, `did you mean "x"?`; empty when none is near. */
 export function suggest(word: string, known: readonly string[]): string {
   const found = nearest(word, known);
-  if (found === undefined) return "";
-  return isNear(word, found) ? `did you mean "${found}"?` : `the nearest known one is "${found}"`;
+  return found !== undefined && isNear(word, found) ? `did you mean "${found}"?` : "";
 }

@@ -8,10 +8,10 @@ export const FULL: Hundredths = 100_00;
 /** The weight of every instance of one service, by id. */
 export type Weights = ReadonlyMap<string, Hundredths>;
 
-/** `10`, `33.33` or a number as hundredths; anything but 0 to 100 with at most two decimals is a usage fault. */
+/** `10`, `10%`, `33.33` or a number as hundredths; anything but 0 to 100 with at most two decimals is a usage fault. */
 export function parseWeight(value: string | number, what = "weight"): Hundredths {
   const text = String(value);
-  const match = /^(\d{1,3})(?:\.(\d{1,2}))?$/.exec(text);
+  const match = /^(\d{1,3})(?:\.(\d{1,2}))?(?: ?%)?$/.exec(text);
   const hundredths = match ? Number(match[1]) * 100 + Number((match[2] ?? "").padEnd(2, "0")) : Number.NaN;
   if (hundredths <= FULL) return hundredths;
   throw new Fault(

@@ -1,5 +1,5 @@
 // `slum serve`: the registry, the health loop and the domain proxy, until a signal ends them.
-import { list, number, option, withDefault } from "../../cli/argument.ts";
+import { list, option, seconds, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
 import { Fault } from "../../core/fault.ts";
@@ -42,11 +42,11 @@ export default command({
       { hint: "FILE" },
     ),
     interval: withDefault(
-      number("Seconds between checks of a server", { hint: "S", min: 0.1, max: 86_400, decimals: 3 }),
+      seconds("Seconds between checks of a server", { hint: "S", min: 0.1, max: 86_400, decimals: 3 }),
       30,
     ),
     offlineAfter: withDefault(
-      number("Seconds of failed checks until the webhook server.offline", {
+      seconds("Seconds of failed checks until the webhook server.offline", {
         hint: "S",
         min: 1,
         max: 604_800,

@@ -1,5 +1,5 @@
 // Arguments that several of ten's commands take, each written once.
-import { flag, number, option, type Read, word, words } from "../../cli/argument.ts";
+import { flag, option, type Read, seconds, word, words } from "../../cli/argument.ts";
 import { Fault } from "../../core/fault.ts";
 import {
   type InstanceName,
@@ -42,7 +42,7 @@ export const weight = option("Percent of the traffic, 0 to 100, at most two deci
   read: readWeight,
 });
 export const version = option("The version; its id unless given", { hint: "V", read: readLabel });
-export const timeout = number("Seconds to wait for health; the service's startup_timeout unless given", {
+export const timeout = seconds("Seconds to wait for health; the service's startup_timeout unless given", {
   hint: "S",
   min: 0.1,
   max: 86_400,

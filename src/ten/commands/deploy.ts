@@ -1,5 +1,5 @@
 // `ten deploy`: starts a version, waits until it is healthy, then gives it traffic.
-import { flag, number, option, type Values, word } from "../../cli/argument.ts";
+import { flag, number, option, seconds, type Values, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
@@ -40,7 +40,7 @@ export default command({
       min: 1,
       max: 1_000,
     }),
-    queue: number("Seconds to wait for other deploys of the service; an hour unless given", {
+    queue: seconds("Seconds to wait for other deploys of the service; an hour unless given", {
       hint: "S",
       max: 86_400,
     }),

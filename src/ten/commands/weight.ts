@@ -19,8 +19,11 @@ export default command({
     ["ten weight api:v1=50 api:v2=50", "raw weights, set together"],
     ["ten weight api", "show the split"],
   ],
-  // `api v2 50` is `api:v2 50`.
-  reword: (words) => (words.length === 3 && !words.join("").includes("=") ? joinInstance(words) : words),
+  // `api v2 50` is `api:v2 50`, and `10 %` is `10`.
+  reword(written) {
+    const words = written.filter((word, at) => at === 0 || word !== "%");
+    return words.length === 3 && !words.join("").includes("=") ? joinInstance(words) : words;
+  },
   args: {
     words: words("service, or service:id N, or service:id=N ...", {
       hint: "service[:id[=N]]",

@@ -167,7 +167,7 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   if (shaped.success) problems.push(...pageProblems(shaped.data, path, options, pages));
   if (!shaped.success || problems.length > 0) throw configFault(path, problems);
   const written = (raw.service ?? {}) as Config["written"];
-  return { ...toConfig(shaped.data, path, options, pages), written };
+  return { ...toConfig(shaped.data, raw, path, options, pages), written };
 }
 
 /** The document in a configuration file, unchecked. Throws a `usage` fault with line and column when it is no TOML. */
@@ -244,8 +244,23 @@ function portWarnings(document: TomlDocument, options: ConfigOptions): string[] 
   return [`settings.ports: the system gives some of ${ports} to outgoing connections, ${usable} are left`];
 }
 
+/** `V = 1.10` is a number in TOML, and 1.1 as text: whoever wrote it may have meant something else. */
+function textWarnings(raw: Record<string, unknown>): string[] {
+  const tables = Object.entries(
+    (raw.service ?? {}) as Record<string, { readonly env?: Record<string, unknown> }>,
+  );
+  return tables.flatMap(([name, { env = {} }]) =>
+    Object.entries(env)
+      .filter(([, value]) => typeof value !== "string")
+      .map(
+        ([key, value]) => `service.${name}.env.${key}: variables are text: ${value} is taken as "${value}"`,
+      ),
+  );
+}
+
 function toConfig(
   document: TomlDocument,
+  raw: Record<string, unknown>,
   path: string,
   options: ConfigOptions,
   pages: ReadonlyMap<string, string>,
@@ -274,7 +289,7 @@ function toConfig(
     ),
     instances: new Map(Object.entries(document.instances)),
     routing: { default: document.routing.default },
-    warnings: portWarnings(document, options),
+    warnings: [...portWarnings(document, options), ...textWarnings(raw)],
     document,
   };
 }

@@ -5,6 +5,7 @@ import { isDomain, isWithin } from "../../core/domain.ts";
 import { parseService } from "../../core/name.ts";
 import { quote } from "../../core/quote.ts";
 import { splitWords } from "../../core/shell-words.ts";
+import { otherKey } from "./other-keys.ts";
 import { explain, type Problem } from "./problems.ts";
 import { knownKeys } from "./toml-schema.ts";
 
@@ -40,7 +41,8 @@ function unknownKeys(value: Table, path: readonly string[]): Problem[] {
   return Object.keys(value).flatMap((key) => {
     const inner = [...path, key];
     if (known !== undefined && !known.includes(key)) {
-      return [{ path: inner, message: `unknown key, ${suggest(key, known)}` }];
+      const advice = otherKey(path, key) ?? (suggest(key, known) || "ten config shows all keys");
+      return [{ path: inner, message: `unknown key, ${advice}` }];
     }
     const goesOn = inner.length <= 2 || knownKeys(inner) !== undefined;
     return goesOn ? unknownKeys(table(value[key]), inner) : [];
@@ -124,7 +126,10 @@ function* referenceProblems(document: Table, services: ReadonlySet<string>): Gen
   ];
   for (const [path, name] of named) {
     if (typeof name !== "string" || services.has(name)) continue;
-    const advice = suggest(name, [...services]) || "the file has no services";
+    const advice =
+      services.size === 0
+        ? "the file has no services"
+        : suggest(name, [...services]) || `services are: ${[...services].join(", ")}`;
     yield { path, message: `there is no service ${quote(name)}, ${advice}` };
   }
   for (const [name, ids] of Object.entries(table(document.instances))) {

@@ -9,7 +9,9 @@ import { quote } from "../../core/quote.ts";
 import { checkTemplate } from "../../core/template.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
 import { type PortRange, parsePortRange } from "../../platform/net/ports.ts";
+import { restartPolicy } from "./other-keys.ts";
 import { explain } from "./problems.ts";
+import { asText, inMegabytes, inMillis, inPercent, inSeconds } from "./values.ts";
 
 /** The document with every default filled in: plain data that can be written out as TOML again. */
 export type TomlDocument = z.output<typeof documentShape>;
@@ -39,9 +41,18 @@ function number(what: string, from: number, to: number) {
   return z.number(say).min(from, say).max(to, say);
 }
 
-/** Seconds, fractions allowed. */
+/** Seconds, fractions allowed, or a text such as "2m". */
 function seconds(from: number, to = DAY_SECS) {
-  return number("a number of seconds", from, to);
+  return z.preprocess(inSeconds, number("a number of seconds", from, to));
+}
+
+function millis(from: number, to: number) {
+  return z.preprocess(inMillis, whole("a whole number of milliseconds", from, to));
+}
+
+/** Megabytes, or a text such as "512M". */
+function megabytes(from: number, to: number) {
+  return z.preprocess(inMegabytes, number("a number of megabytes", from, to));
 }
 
 function whole(what: string, from: number, to: number) {
@@ -98,8 +109,8 @@ const supervisionShape = {
   health_check_timeout: seconds(0.1, 60),
   max_restarts: whole("a whole number", 0, 1000),
   restart_window: seconds(1),
-  backoff_base_ms: whole("a whole number of milliseconds", 1, 3_600_000),
-  backoff_max_ms: whole("a whole number of milliseconds", 1, 3_600_000),
+  backoff_base_ms: millis(1, 3_600_000),
+  backoff_max_ms: millis(1, 3_600_000),
   unhealthy_restart_secs: seconds(0),
   failed_retry_secs: seconds(0),
 };
@@ -142,7 +153,7 @@ const settingsShape = z.object(
 const rolloutShape = z
   .object(
     {
-      steps: list("steps", number("a percentage", 0, 100)).exactOptional(),
+      steps: list("steps", z.preprocess(inPercent, number("a percentage", 0, 100))).exactOptional(),
       every: seconds(0.1).exactOptional(),
       notice: number("a number of points", 0.1, 50).exactOptional(),
       max_slower: number("a factor", 1.1, 100).exactOptional(),
@@ -162,13 +173,21 @@ const rolloutShape = z
     }
   });
 
+const restart = {
+  error: (issue: { readonly input?: unknown }) => {
+    const meant = restartPolicy(issue.input);
+    const said = `expected "on-failure" or "always" or "never", got ${show(issue.input)}`;
+    return meant === undefined ? said : `${said}: here that is ${meant}`;
+  },
+};
+
 const serviceShape = z.object(
   {
     command: text('a command such as "./server --port {port}"', template),
     args: list("arguments", text("an argument", checkTemplate)).default([]),
     before_start: text('a command such as "./migrate"', template).exactOptional(),
     workdir: text("a directory", template).default("."),
-    env: z.record(z.string(), text("a string", checkTemplate), table).default({}),
+    env: z.record(z.string(), z.preprocess(asText, text("a string", checkTemplate)), table).default({}),
     env_file: text("a file", template).exactOptional(),
     health: text('a path such as "/health"', path).exactOptional(),
     health_host: text("a domain", parseDomain).exactOptional(),
@@ -176,7 +195,7 @@ const serviceShape = z.object(
     direct: choice("preview", "open", "trusted", "off").default("preview"),
     sticky: yesOrNo.default(false),
     error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
-    restart: choice("on-failure", "always", "never").default("on-failure"),
+    restart: z.enum(["on-failure", "always", "never"], restart).default("on-failure"),
     overlap: yesOrNo.default(true),
     startup_timeout: seconds(1).default(30),
     request_timeout: seconds(0).default(30),
@@ -189,8 +208,8 @@ const serviceShape = z.object(
     instances: whole("a whole number", 1, 1_000).default(1),
     max_instances: whole("a whole number", 1, 10_000).default(100),
     storage_persist: yesOrNo.default(true),
-    max_body_mb: number("a number of megabytes", 0, 1_000_000).default(0),
-    memory_limit_mb: number("a number of megabytes", 1, 1_000_000_000).exactOptional(),
+    max_body_mb: megabytes(0, 1_000_000).default(0),
+    memory_limit_mb: megabytes(1, 1_000_000_000).exactOptional(),
     cpu_shares: whole("a whole number", 2, 262_144).exactOptional(),
     open_files: whole("a whole number", 16, 1_048_576).exactOptional(),
     rescue: yesOrNo.default(false),

@@ -160,9 +160,9 @@ describe("one wrong thing is told in one line", () => {
     // Keys.
     ["[setings]", 'setings: unknown key, did you mean "settings"?'],
     ["[settings]\nmax_restart = 3", 'settings.max_restart: unknown key, did you mean "max_restarts"?'],
-    ["[settings]\ncolour = 1", 'settings.colour: unknown key, the nearest known one is "ports"'],
+    ["[settings]\ncolour = 1", "settings.colour: unknown key, ten config shows all keys"],
     [api("comand = 1"), 'service.api.comand: unknown key, did you mean "command"?'],
-    [api('"a b".c = 1'), 'service.api."a b": unknown key, the nearest known one is "args"'],
+    [api('"a b".c = 1'), 'service.api."a b": unknown key, ten config shows all keys'],
     ["[routing]\ndefalt = 'api'", 'routing.defalt: unknown key, did you mean "default"?'],
     // Kinds and ranges.
     ["service = 3", "service: expected a table, got 3"],
@@ -194,7 +194,20 @@ describe("one wrong thing is told in one line", () => {
       'service.api.direct: expected "preview" or "open" or "trusted" or "off", got "on"',
     ],
     [api("sticky = 'yes'"), 'service.api.sticky: expected true or false, got "yes"'],
-    [api("restart = true"), 'service.api.restart: expected "on-failure" or "always" or "never", got true'],
+    [
+      api("restart = true"),
+      'service.api.restart: expected "on-failure" or "always" or "never", got true: here that is always',
+    ],
+    [
+      api("restart = 'unless-stopped'"),
+      'service.api.restart: expected "on-failure" or "always" or "never", got "unless-stopped": here that is always',
+    ],
+    [api("cmd = 'x'"), 'service.api.cmd: unknown key, write command = "..."'],
+    [
+      api("port = 3000"),
+      "service.api.port: unknown key, each instance gets a free port: write {port} in command, or read PORT; visitors come to ten serve --port",
+    ],
+    ["[services.api]", "services: unknown key, write [service.NAME], one table for each"],
     [api("health = 'health'"), 'service.api.health: expected a path such as "/health", got "health"'],
     [
       api("isolation = 'docker'"),
@@ -259,7 +272,7 @@ describe("one wrong thing is told in one line", () => {
       api("env.P = 'x$PORT/'"),
       "service.api.env.P: $PORT is not expanded; write {port}, or keep a value that is meant so in env_file",
     ],
-    [api("env.N = 5"), "service.api.env.N: expected a string, got 5"],
+    [api("env.N = [5]"), "service.api.env.N: expected a string, got a list"],
     [api('env.N = "a\\u0000"'), "service.api.env.N: contains a NUL character"],
     // Names.
     [
