@@ -20,6 +20,8 @@ export interface Context {
   readonly globals: Globals;
   readonly out: Output;
   readonly env: Environment;
+  /** All words behind the program's name, as they were written. */
+  readonly argv: readonly string[];
   /** Fires at the first SIGINT or SIGTERM, and when nobody reads stdout any more. Its reason is a Fault: throw it on. */
   readonly signal: AbortSignal;
   /** The program that the command belongs to: what help and completion are about. */

@@ -116,6 +116,7 @@ async function valuesOf(
     globals: readGlobals(program, line.options, env),
     out: createOutput({ json: false, env, stdout: SILENT, stderr: SILENT }),
     env,
+    argv: [],
     signal: AbortSignal.timeout(PATIENCE_MS),
     program,
     words: line.words,

@@ -6,6 +6,7 @@ import { Fault, messageOf } from "../core/fault.ts";
 import { parseLabel } from "../core/name.ts";
 import { quote } from "../core/quote.ts";
 import { dataDirOfUnit, type UnitSpec, unitText } from "../core/unit-file.ts";
+import { executableWords } from "../platform/executable.ts";
 import { userEntry } from "../platform/process/account.ts";
 import { readWords } from "../platform/process/proc.ts";
 import { readIfThere, writeAtomic } from "../platform/storage/atomic-file.ts";
@@ -113,7 +114,7 @@ export async function install(
     return 0;
   }
   await systemd.demand();
-  demandRoot(place, program.name, "install");
+  demandRoot(place, context, "install");
   const before = readIfThere(path);
   if (before !== undefined) refuseOther(before, spec, path, args.force);
   if (scope === "system") prepareDataDir(spec.dataDir, spec.user);
@@ -174,7 +175,7 @@ function report(
 export async function uninstall(
   context: Context & { readonly args: Values<typeof unitArgs> },
 ): Promise<number> {
-  const { args, out, program } = context;
+  const { args, out } = context;
   const place = placeOf(context, args);
   const { systemd, unit, path } = place;
   const text = readIfThere(path);
@@ -186,7 +187,7 @@ export async function uninstall(
   const dataDir = dataDirOfUnit(text);
   if (dataDir === undefined && !args.force) throw foreign(path);
   await systemd.demand();
-  demandRoot(place, program.name, "uninstall");
+  demandRoot(place, context, "uninstall");
   using progress = out.progress(`stopping ${unit}`);
   await systemd.systemctl("disable", "--now", unit);
   rmSync(path, { force: true });
@@ -198,13 +199,19 @@ export async function uninstall(
   return 0;
 }
 
-function demandRoot({ scope }: Place, program: string, command: string): void {
+/** The line to paste names the executable, as sudo has a PATH of its own, and all that was written. */
+function demandRoot({ scope }: Place, { program, argv }: Context, command: string): void {
   if (scope === "user" || process.getuid?.() === 0) return;
+  const own = [...executableWords(), ...(program.name === "ten" ? [] : [program.name])];
   throw new Fault(
     "forbidden",
     "a unit of this machine is root's to write",
-    `sudo ${program} ${command}, or one of your own: ${program} ${command} --user-unit`,
+    `sudo ${[...own, ...argv].map(shellWord).join(" ")}; or one of your own: ${program.name} ${command} --user-unit`,
   );
+}
+
+function shellWord(word: string): string {
+  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** systemd reads lines, and no quoting keeps a line break in one. */

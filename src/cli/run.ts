@@ -3,7 +3,7 @@ import { runCommand } from "citty";
 import { Fault, messageOf } from "../core/fault.ts";
 import type { Environment } from "../platform/environment.ts";
 import { flag } from "./argument.ts";
-import { type Command, isGroup, type Program } from "./command.ts";
+import { type Command, type Context, isGroup, type Program } from "./command.ts";
 import { type Found, find, globalArgs, readGlobals } from "./find.ts";
 import { createOutput, type Output } from "./output.ts";
 import type { Sink } from "./sink.ts";
@@ -43,7 +43,8 @@ export async function runProgram({ program, argv, env, stdout, stderr }: RunOpti
       out.data({ help }, () => help);
       return 0;
     }
-    if (found.entry && !isGroup(found.entry)) return await runFound(program, found.entry, found, env, out);
+    if (found.entry && !isGroup(found.entry))
+      return await runFound(program, found.entry, found, { env, out, argv });
     return runNothing(program, found, out);
   } catch (error) {
     return failed(error, env, out, stderr);
@@ -66,8 +67,7 @@ async function runFound(
   program: Program,
   command: Command,
   { what, rest }: Found,
-  env: Environment,
-  out: Output,
+  { env, out, argv }: Pick<Context, "env" | "out" | "argv">,
 ) {
   const checked = check(rest, {
     what,
@@ -84,6 +84,7 @@ async function runFound(
     globals: readGlobals(program, checked.options, env),
     out,
     env,
+    argv,
     signal: interrupt.signal,
     program,
   };

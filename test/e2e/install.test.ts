@@ -1,6 +1,6 @@
 // `ten install` and `uninstall` with a systemctl that really starts and ends what the unit says; a real systemd needs a machine.
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
@@ -164,6 +164,26 @@ describe("install", () => {
     },
   );
 
+  test.skipIf(process.getuid?.() !== 0)(
+    "without root the line to paste is whole: absolute, and with all flags",
+    async () => {
+      await using machine = createMachine();
+      const dir = dirname(machine.dir);
+      for (const path of [dir, machine.dir]) chmodSync(path, 0o755);
+      cpSync(BINARY, join(dir, "ten"));
+      chmodSync(join(dir, "ten"), 0o755);
+      const child = Bun.spawn([join(dir, "ten"), "install", "--domain", "example.com", "--port", "80"], {
+        cwd: machine.dir,
+        uid: 65534,
+        env: { PATH: `${machine.state}:${process.env.PATH}`, HOME: "/nonexistent" },
+        stderr: "pipe",
+      });
+      const stderr = await child.stderr.text();
+      expect(stderr).toContain(`sudo ${dir}/ten install --domain example.com --port 80; or`);
+      expect(await child.exited).toBe(8);
+    },
+  );
+
   test("--print changes nothing, and needs neither systemd nor root", async () => {
     await using machine = createMachine("offline");
     const { exit, stdout } = await machine.run("install", "--print", "--domain", "example.com");
@@ -295,7 +315,7 @@ describe("install is refused", () => {
         stderr: "pipe",
       });
       expect(await child.stderr.text()).toContain(
-        "hint: sudo ten install, or one of your own: ten install --user-unit",
+        `hint: sudo ${BINARY} install; or one of your own: ten install --user-unit`,
       );
       expect(await child.exited).toBe(8);
     },

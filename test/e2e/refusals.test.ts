@@ -240,6 +240,17 @@ describe("a second server", () => {
     expect((await ten.get("api.localhost")).status).toBe(200);
   });
 
+  test.skipIf(process.platform !== "linux")("on a port that an outgoing connection has says so", async () => {
+    using listening = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const socket = await Bun.connect({ hostname: "127.0.0.1", port: listening.port, socket: { data() {} } });
+    using dir = createTempDir();
+    writeFileSync(dir.file("tenement.toml"), '[service.api]\ncommand = "true"\n');
+    const { exit, stderr } = await runTen(dir.path, ["serve", "--port", String(socket.localPort)]);
+    socket.terminate();
+    expect([exit, stderr]).toEqual([4, expect.stringContaining("by a connection that goes out from it")]);
+    expect(stderr).toContain("choose a port below");
+  });
+
   test("on the same admin address exits 4 and leaves nothing open", async () => {
     using dir = createTempDir();
     writeFileSync(dir.file("tenement.toml"), '[service.api]\ncommand = "true"\n');

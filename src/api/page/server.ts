@@ -90,7 +90,8 @@ async function send({ method, path, body, accept, signal, timeoutMs = 30_000 }: 
     });
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
-    throw unreachable(messageOf(error));
+    // Each browser has words of its own for a connection that failed, "Failed to fetch".
+    throw unreachable(error instanceof TypeError ? "the connection failed" : messageOf(error));
   } finally {
     cancel();
   }

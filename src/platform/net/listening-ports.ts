@@ -1,5 +1,5 @@
 // Who listens where: which process answers on a port of this machine, so that a stranger is never taken for an instance.
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import {
   pids,
   readCommandName,
@@ -119,6 +119,19 @@ export function portHolder(port: number): { readonly pid: number; readonly name:
     if (links.some((link) => inodes.has(link))) return { pid, name: readCommandName(pid) ?? "?" };
   }
   return undefined;
+}
+
+/** Whether a connection, not a listener, has the port at this end. */
+export function isConnected(port: number): boolean {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return ["/proc/net/tcp", "/proc/net/tcp6"].some((path) => {
+    try {
+      const lines = readFileSync(path, "latin1").split("\n");
+      return lines.some((line) => line.trim().split(/\s+/)[1]?.endsWith(local) && stateOf(line) !== LISTEN);
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** The listeners that the kernel chooses from for 127.0.0.1:port; more than one share it by SO_REUSEPORT. */

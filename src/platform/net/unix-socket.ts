@@ -3,7 +3,8 @@ import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import { type Clock, sleep } from "../time/clock.ts";
-import { portHolder } from "./listening-ports.ts";
+import { isConnected, portHolder } from "./listening-ports.ts";
+import { readEphemeral } from "./ports.ts";
 
 const CONNECT_TIMEOUT_MS = 1000;
 
@@ -107,6 +108,13 @@ function portFault(error: unknown, hostname: string, port: number, flags: Addres
   switch ((error as NodeJS.ErrnoException).code) {
     case "EADDRINUSE": {
       const holder = portHolder(port);
+      if (!holder && isConnected(port))
+        return new Fault(
+          "conflict",
+          `port ${port} is taken by a connection that goes out from it, and nobody listens there`,
+          `try again when that has ended, or choose a port below ${readEphemeral()?.range.first ?? 32_768} with ${flags.port}: those above are for such connections`,
+          because,
+        );
       const who = holder ? ` by ${holder.name} (pid ${holder.pid})` : "";
       return new Fault(
         "conflict",

@@ -5,7 +5,7 @@ import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/s
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { createLog } from "../../platform/log.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import { findConfig, loadConfig } from "../config/config.ts";
+import { type Config, findConfig, loadConfig } from "../config/config.ts";
 import { defaultDataDir, forgottenDataDir } from "../config/data-dir.ts";
 
 export default command({
@@ -58,11 +58,28 @@ export default command({
       log,
       ending: (signal) =>
         `finishing requests, ${signal === "SIGQUIT" ? "leaving the instances running" : "ending the instances"}`,
-      describe: (server) => [
-        `services at http://SERVICE.${domain}:${server.url.port}/`,
-        `dashboard at ${server.dashboard}, log in with: ten dashboard`,
-        `data in ${config.settings.dataDir}`,
-      ],
+      describe: (server) => bannerLines(config, domain, server),
     });
   },
 });
+
+const NAMED_MAX = 4;
+
+/** Where things are, and what to do next. */
+function bannerLines(
+  { services, settings, path }: Config,
+  domain: string,
+  { url, dashboard }: { readonly url: URL; readonly dashboard: string },
+): string[] {
+  const names = [...services.keys()];
+  const hosts = names.slice(0, NAMED_MAX).map((name) => `http://${name}.${domain}:${url.port}/`);
+  const more = names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : "";
+  const [first] = names;
+  return [
+    `services   ${first === undefined ? "none yet" : hosts.join(" ") + more}`,
+    `dashboard  ${dashboard}: ten dashboard prints a link that logs in`,
+    `config     ${path}`,
+    `data in    ${settings.dataDir}`,
+    `next       ${first === undefined ? "write [service.NAME] into the file, then: ten reload" : `ten ps; a new version: ten deploy ${first} --version v2`}`,
+  ];
+}

@@ -27,11 +27,14 @@ const DECLARED: readonly Kind[] = [
   findJavaScript,
 ];
 const GUESSED: readonly Kind[] = [findDockerfile, findSite, findExecutable];
+const KINDS = { declared: DECLARED, guessed: GUESSED, site: [findSite] } as const;
 
-/** The apps of the first kind that has any; none is an empty list. `declared`: only where files say what it is. */
-export function findApps(survey: Survey, which: "all" | "declared" = "all"): readonly Found[] {
-  const kinds = which === "all" ? [...DECLARED, ...GUESSED] : [...DECLARED, findSite];
-  for (const kind of kinds) {
+/** Where files say what it is, where it looks like one, or plain files alone. */
+export type Which = keyof typeof KINDS;
+
+/** The apps of the first kind that has any; none is an empty list. */
+export function findApps(survey: Survey, which: Which): readonly Found[] {
+  for (const kind of KINDS[which]) {
     const found = kind(survey);
     if (found.length > 0) return found;
   }

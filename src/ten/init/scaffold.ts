@@ -9,7 +9,7 @@ import { CONFIG_NAME, findConfig, parseConfig } from "../config/config.ts";
 import { configText, type Service, withService } from "./config-text.ts";
 import nodeExample from "./example/app.mjs.txt" with { type: "text" };
 import pythonExample from "./example/app.py.txt" with { type: "text" };
-import { findApps } from "./find-apps.ts";
+import { findApps, type Which } from "./find-apps.ts";
 import { prefersBun } from "./javascript.ts";
 import { type Found, type Survey, surveyOf } from "./survey.ts";
 
@@ -68,7 +68,7 @@ export function planScaffold(survey: Survey, wishes: Wishes = {}): Scaffold {
   };
 }
 
-/** The apps of the directory itself; else those one below it, each with its directory. */
+/** The apps that files of the directory declare; else those one below it, each with its directory; else what looks like one. */
 function servicesOf(survey: Survey, wishes: Wishes): Service[] {
   const usual = wishes.name ?? serviceName(survey.name);
   const envFile = survey.exists(".env") ? ".env" : undefined;
@@ -76,23 +76,29 @@ function servicesOf(survey: Survey, wishes: Wishes): Service[] {
     return [
       service(usual, undefined, wished({ what: "your command", command: wishes.command }, wishes), envFile),
     ];
-  const here = findApps(survey);
-  if (here.length > 0)
-    return unique(
-      here.map((found) =>
-        service(wishes.name ?? found.name ?? usual, undefined, wished(found, wishes), envFile),
-      ),
+  const here = (which: Which) =>
+    findApps(survey, which).map((found) =>
+      service(wishes.name ?? found.name ?? usual, undefined, wished(found, wishes), envFile),
     );
-  const below = survey
+  const declared = unique(here("declared"));
+  if (declared.length > 0) return declared;
+  const below = unique(servicesBelow(survey, envFile));
+  // One directory with a site is this app's own, several with apps are apps.
+  if (below.length > 1) return below;
+  const guessed = unique(here("guessed"));
+  return guessed.length > 0 ? guessed : below;
+}
+
+function servicesBelow(survey: Survey, envFile: string | undefined): Service[] {
+  return survey
     .list(".")
     .filter(({ name, isDirectory }) => isDirectory && /^[\w-][\w.-]*$/.test(name) && name !== "node_modules")
     .flatMap(({ name }) => {
       const inner = within(survey, name);
-      const [found] = findApps(inner, "declared");
+      const [found] = [...findApps(inner, "declared"), ...findApps(inner, "site")];
       const innerEnv = inner.exists(".env") ? `${name}/.env` : envFile;
       return found === undefined ? [] : [service(serviceName(name), name, found, innerEnv)];
     });
-  return unique(below);
 }
 
 function service(

@@ -249,6 +249,13 @@ describe("what a directory holds decides what is run", () => {
     ]);
   });
 
+  test("a directory with a site is this app's own, unless others hold apps too", () => {
+    const names = (files: Record<string, string>) =>
+      planScaffold(survey(files)).services.map(({ name }) => name);
+    expect(names({ "public/index.html": "" })).toEqual(["shop"]);
+    expect(names({ "public/index.html": "", "api/main.py": "" })).toEqual(["api", "public"]);
+  });
+
   test("the health path of the source is taken", () => {
     const [one] = planScaffold(survey({ "main.py": "app = FastAPI()\n@app.get('/healthz')" })).services;
     expect(one?.found.health).toBe("/healthz");
