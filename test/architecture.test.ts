@@ -34,6 +34,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "process",
     "net",
     "storage",
+    "archive",
     "logs",
     "systemd",
   ],

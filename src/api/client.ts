@@ -39,6 +39,7 @@ interface Parts {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: unknown;
+  readonly upload?: ReadableStream<Uint8Array>;
 }
 
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -64,7 +65,15 @@ export function clientOver<C extends Contract>(ways: Readonly<Record<keyof C, Wa
       const patience = createPatience(line, signal);
       const accept = MEDIA_TYPES[transport];
       const open = async () =>
-        line.dial({ method, path: pathOf(path, parts), body: parts.body, accept, timeoutMs, signal });
+        line.dial({
+          method,
+          path: pathOf(path, parts),
+          body: parts.body,
+          upload: parts.upload,
+          accept,
+          timeoutMs,
+          signal,
+        });
       switch (transport) {
         case "events":
           return readEvents(open, patience, signal);

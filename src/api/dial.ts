@@ -26,6 +26,8 @@ interface Letter {
   readonly method: string;
   readonly path: string;
   readonly body: unknown;
+  /** Sent as it comes, in the place of a body. */
+  readonly upload?: ReadableStream<Uint8Array> | undefined;
   /** The media type that the answer has if it is one of ours. */
   readonly accept: string;
   /** Until the head of the answer, in milliseconds. */
@@ -85,7 +87,11 @@ export function createDial({
   };
 }
 
-function send(endpoint: Endpoint, { method, path, body, accept, signal }: Letter, deadline: AbortSignal) {
+function send(
+  endpoint: Endpoint,
+  { method, path, body, upload, accept, signal }: Letter,
+  deadline: AbortSignal,
+) {
   const headers = new Headers({ Accept: `${accept}, application/json` });
   const init: BunFetchRequestInit = {
     method,
@@ -100,6 +106,10 @@ function send(endpoint: Endpoint, { method, path, body, accept, signal }: Letter
   if (body !== undefined) {
     headers.set("Content-Type", "application/json");
     init.body = JSON.stringify(body);
+  }
+  if (upload) {
+    headers.set("Content-Type", "application/octet-stream");
+    init.body = upload;
   }
   if ("socket" in endpoint)
     return fetch(new URL(path, "http://localhost"), { ...init, unix: endpoint.socket });

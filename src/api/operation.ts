@@ -32,6 +32,8 @@ export interface Operation {
   readonly body?: ZodType;
   /** The most that it may have; a megabyte unless given. */
   readonly bodyMaxBytes?: number;
+  /** The body is bytes that are read as they come, and not JSON: how many, and how long they may take, is the handler's to say. */
+  readonly upload?: true;
   /** The server sends exactly these keys; of `events`, one event. Ignored for `text`. */
   readonly answer: ZodType;
   /** How long a client waits for the head of the answer, in milliseconds; 30 s unless given. */
@@ -65,6 +67,7 @@ export interface Received<O extends Operation> {
   readonly params: O["params"] extends ZodType ? output<O["params"]> : PathParams<O["path"]>;
   readonly query: O["query"] extends ZodType ? output<O["query"]> : undefined;
   readonly body: O["body"] extends ZodType ? output<O["body"]> : undefined;
+  readonly upload: O["upload"] extends true ? ReadableStream<Uint8Array> : undefined;
 }
 
 /** What a client has to give: only the parts that the operation has. */
@@ -76,7 +79,8 @@ export type Sent<O extends Operation> = (O["path"] extends `${string}:${string}`
       ? { readonly query?: input<O["query"]> }
       : { readonly query: input<O["query"]> }
     : unknown) &
-  (O["body"] extends ZodType ? { readonly body: input<O["body"]> } : unknown);
+  (O["body"] extends ZodType ? { readonly body: input<O["body"]> } : unknown) &
+  (O["upload"] extends true ? { readonly upload: ReadableStream<Uint8Array> } : unknown);
 
 export type Answer<O extends Operation> = O["transport"] extends "text" ? string : output<O["answer"]>;
 

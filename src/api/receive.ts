@@ -11,11 +11,14 @@ export const BODY_MAX_BYTES = 1024 * 1024;
 /** How long it may take to come. */
 const BODY_MS = 10_000;
 
+/** How long an upload may be silent while somebody waits for more of it. */
+const UPLOAD_SILENCE_MS = 60_000;
+
 const ISSUES_SHOWN = 3;
 
 /** Throws a `usage` fault (422) for anything that does not fit, whichever part it is in. */
 export async function receive(
-  operation: Pick<Operation, "params" | "query" | "body" | "bodyMaxBytes">,
+  operation: Pick<Operation, "params" | "query" | "body" | "bodyMaxBytes" | "upload">,
   request: Request,
   params: Readonly<Record<string, string>>,
   { clock, oldNames = {} }: { readonly clock: Clock; readonly oldNames?: OldNames | undefined },
@@ -27,6 +30,7 @@ export async function receive(
     params: operation.params ? check(operation.params, params, "") : params,
     query: operation.query && check(operation.query, query, "query "),
     body: operation.body && check(operation.body, body, ""),
+    upload: operation.upload && uploadOf(request, clock),
   };
 }
 
@@ -64,6 +68,34 @@ function readQuery(url: string): Record<string, string> {
     Object.defineProperty(query, key, { value, enumerable: true });
   }
   return query;
+}
+
+/** Takes the next piece only when it is asked for. Errors with a Fault when the client leaves in the middle, or falls silent. */
+function uploadOf({ body }: Request, clock: Clock): ReadableStream<Uint8Array> {
+  const reader = body?.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (!reader) return controller.close();
+        const late = Promise.withResolvers<never>();
+        const cancel = clock.after(UPLOAD_SILENCE_MS, () =>
+          late.reject(new Fault("usage", `nothing more came for ${UPLOAD_SILENCE_MS / 1000} s`)),
+        );
+        try {
+          const { done, value } = await Promise.race([reader.read(), late.promise]);
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          void reader.cancel().catch(() => {});
+          throw error instanceof Fault ? error : new Fault("usage", "the body broke off before its end");
+        } finally {
+          cancel();
+        }
+      },
+      cancel: (reason) => reader?.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 async function readJson(request: Request, clock: Clock, maxBytes?: number): Promise<unknown> {

@@ -2,12 +2,14 @@
 import { existsSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createSocketServer, type Socket } from "node:net";
-import { Readable } from "node:stream";
 import type { Fault } from "../core/fault.ts";
 import { createPeerCredentials, type PeerCredentials } from "../platform/net/peer-credentials.ts";
 import { userEntry } from "../platform/process/account.ts";
 import { type Peer, SOCKET_PEER } from "./access.ts";
 import type { Api } from "./server.ts";
+
+/** Of a request's body, until its handler asks for more. */
+const HELD_BYTES = 262_144;
 
 /** Why a process may not use the socket; undefined when it may. */
 export type RefusePeer = (credentials: PeerCredentials) => Fault | undefined;
@@ -86,9 +88,44 @@ function toRequest(message: IncomingMessage, signal: AbortSignal): Request {
     name,
     Array.isArray(value) ? value.join(", ") : (value ?? ""),
   ]);
-  const body = hasBody ? (Readable.toWeb(message) as ReadableStream<Uint8Array>) : null;
+  const body = hasBody ? bodyOf(message) : null;
   // The host is checked by the API, from its field: what stands in the URL is not looked at.
   return new Request(`http://localhost${url}`, { method, headers: fields, body, signal, duplex: "half" });
+}
+
+/** Takes the next piece only when it is asked for. Bun goes on reading for a request that is full, so its socket is stopped. */
+function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
+  const pieces = message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  const { socket } = message;
+  const stopWhenFull = () => {
+    if (message.readableLength > HELD_BYTES) socket.pause();
+  };
+  const goOn = () => {
+    if (socket.isPaused()) socket.resume();
+  };
+  const end = () => {
+    socket.off("data", stopWhenFull);
+    goOn();
+  };
+  socket.on("data", stopWhenFull);
+  message.once("close", end);
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (message.readableLength <= HELD_BYTES) goOn();
+        const { done, value } = await pieces.next();
+        if (done) end();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        end();
+        // Dropped, and not cut: the answer that says why is on its way.
+        while (!(await pieces.next()).done);
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** Takes the next piece of the answer only when the client has room for it. */

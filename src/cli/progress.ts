@@ -4,6 +4,8 @@ import type { Clock } from "../platform/time/clock.ts";
 import type { Control, Sink } from "./sink.ts";
 
 export interface Progress extends Disposable {
+  /** Whether it is drawn over, so that it may change all the time; else each update is a line. */
+  readonly moving: boolean;
   /** What is being done now. */
   update(text: string): void;
   /** Ends it with a last line, or without one. */
@@ -61,6 +63,7 @@ export function createProgress(first: string, { sink, silent, moving, clock }: P
   if (!silent) cancelTimer = clock.after(PATIENCE_MS, moving ? draw : say);
 
   return {
+    moving,
     update(next) {
       if (next === text) return;
       text = next;

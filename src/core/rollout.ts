@@ -189,6 +189,22 @@ export function planRollback(service: Service, history: readonly Change[]): Plan
   );
 }
 
+/**
+ * `rollback --to`: all traffic to the instances of a version: to those that run, or else to those that were deployed last, which
+ * have to be started. Undefined when it has none.
+ */
+export function planReturn(service: Service, version: string): Plan | undefined {
+  const members = service.members.filter((m) => m.version === version);
+  if (members.length === 0) return undefined;
+  const running = members.filter((m) => m.runs);
+  const newest = Math.max(...members.map((m) => m.deployed));
+  const meant = running.length > 0 ? running : members.filter((m) => m.deployed === newest);
+  const ids = meant.map((m) => m.id);
+  const weights = new Map([...weightsOf(service), ...ids.map((id) => [id, 0] as const)]);
+  const all = only(weights, ids);
+  return { weights: all, start: notReady(service, all) };
+}
+
 /** When each version was last deployed: those of its instances tell that take traffic, else those that run, else all. */
 function deployOrders(service: Service): ReadonlyMap<string, number> {
   const versions = Map.groupBy(service.members, (m) => m.version);

@@ -10,6 +10,7 @@ export const PLACEHOLDERS = [
   "data_dir",
   "instance_dir",
   "shared_dir",
+  "release_dir",
   "port",
 ] as const;
 
@@ -42,6 +43,11 @@ export function fill(template: string, values: PlaceholderValues): string {
 export function checkTemplate(template: string): void {
   for (const match of template.matchAll(PLACE))
     if (match.groups?.name !== undefined) known(match.groups.name);
+}
+
+/** Whether the text holds that placeholder. */
+export function mentions(template: string, placeholder: Placeholder): boolean {
+  return template.matchAll(PLACE).some((match) => match.groups?.name === placeholder);
 }
 
 function known(name: string): Placeholder {

@@ -13,6 +13,7 @@ export const ten: Program = {
       deploy: () => import("./commands/deploy.ts"),
       route: () => import("./commands/route.ts"),
       weight: () => import("./commands/weight.ts"),
+      releases: () => import("./commands/releases.ts"),
       rollback: () => import("./commands/rollback.ts"),
       rollout: () => import("./commands/rollout.ts"),
       hold: () => import("./commands/hold.ts"),

@@ -33,6 +33,7 @@ import { migrations } from "./registry/migrations.ts";
 import { createRegistry } from "./registry/registry.ts";
 import { openPlane } from "./routing/open-plane.ts";
 import { instanceOfHost, servedHosts } from "./routing/served-hosts.ts";
+import { AFTER_STOP_MS } from "./supervisor/after-stop.ts";
 
 export interface ServeOptions {
   readonly config: Config;
@@ -235,7 +236,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
     adminUrl: listeners.url,
     settled: control.settle(),
     longestEndMs: () =>
-      END_MARGIN_MS + longest(control.config(), "drainTimeoutMs") + longest(control.config(), "stopGraceMs"),
+      END_MARGIN_MS +
+      longest(control.config(), "drainTimeoutMs") +
+      longest(control.config(), "stopGraceMs") +
+      ([...control.config().services.values()].some((one) => one.afterStop) ? AFTER_STOP_MS : 0),
     async reload() {
       try {
         const { differences, later, orphaned } = await control.reload(

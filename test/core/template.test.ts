@@ -8,6 +8,7 @@ const values = {
   data_dir: "/d",
   instance_dir: "$&",
   shared_dir: "/s",
+  release_dir: "/r",
   port: "8080",
   env: { PATH: "/bin:{id}" },
 };

@@ -9,6 +9,7 @@ import {
   changeAnswer,
   checkAnswer,
   deployAnswer,
+  digest,
   event,
   eventQuery,
   historyEntry,
@@ -21,10 +22,12 @@ import {
   maintenanceAnswer,
   params,
   planned,
+  releasesAnswer,
   reloadAnswer,
   rolloutAnswer,
   service,
   serviceSplit,
+  shippedAnswer,
   toldAnswer,
   weight,
   wishes,
@@ -153,12 +156,18 @@ export const contract = defineContract({
     answer: checkAnswer,
   },
   prune: {
-    summary: "Remove stopped instances of a service beyond the newest ones",
+    summary:
+      "Remove stopped instances of a service beyond the newest ones, then builds that are not used any more",
     method: "POST",
     path: "/api/prune",
     scope: "deploy",
     body: z.strictObject({ service, keep: z.number().int().min(0).max(10_000).default(5) }),
-    answer: z.object({ service: z.string(), removed: z.array(z.string()) }),
+    answer: z.object({
+      service: z.string(),
+      removed: z.array(z.string()),
+      /** The versions of shipped builds that no instance is of any more. */
+      releases: z.array(z.string()),
+    }),
   },
   setWeights: {
     summary: "Set raw weights of several instances in one atomic step",
@@ -212,6 +221,27 @@ export const contract = defineContract({
     }),
     answer: deployAnswer,
     timeoutMs: patient,
+  },
+  ship: {
+    summary: "Take a build, unpack it and set it up: nothing of it is left unless all of that is well",
+    method: "POST",
+    path: "/api/services/:service/releases/:version",
+    scope: "deploy",
+    transport: "progress",
+    params: z.strictObject({ service, version: label }),
+    /** What it holds, as `releases` has it: refused when it is not that, and not read when it is there already. */
+    query: z.strictObject({ digest: digest.optional(), bytes: z.coerce.number().int().min(0).optional() }),
+    upload: true,
+    answer: shippedAnswer,
+    timeoutMs: patient,
+  },
+  releases: {
+    summary: "The builds of a service that were shipped, newest first, and what one may have at most",
+    method: "GET",
+    path: "/api/services/:service/releases",
+    scope: "read",
+    params: z.strictObject({ service }),
+    answer: releasesAnswer,
   },
   planRollout: {
     summary: "What a deploy with a canary would do and promise now; nothing is done",
@@ -278,8 +308,8 @@ export const contract = defineContract({
     method: "POST",
     path: "/api/rollback",
     scope: "deploy",
-    /** `dry_run`: nothing is done, and the answer has the split as it would be. */
-    body: z.strictObject({ service, last: flag, dry_run: flag }),
+    /** `to`: to that version instead, also one of which only its build is kept. `dry_run`: nothing is done, and the answer has the split as it would be. */
+    body: z.strictObject({ service, last: flag, to: label.optional(), dry_run: flag }),
     answer: changeAnswer,
     timeoutMs: patient,
   },

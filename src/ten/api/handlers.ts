@@ -13,6 +13,7 @@ import { type InstanceName, instanceName, parseInstance } from "../../core/name.
 import { select } from "../../core/rollout.ts";
 import { startOf } from "../../core/since.ts";
 import type { Control } from "../operations/control.ts";
+import { foreseeRollbackTo, rollbackTo } from "../operations/rollback.ts";
 import type { Told } from "../operations/rollout/rollouts.ts";
 import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
 import type { EventRow, HistoryRow } from "../registry/registry.ts";
@@ -27,6 +28,7 @@ import type {
   ServiceSplit,
   SplitView,
 } from "./shapes.ts";
+import { createShippingHandlers } from "./shipping-handlers.ts";
 import { naming, type View } from "./view.ts";
 
 export interface HandlerParts {
@@ -219,7 +221,8 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     },
     async prune({ body }) {
       control.requireKnown(body.service);
-      return { service: body.service, removed: [...(await lifecycle.prune(body.service, body.keep))] };
+      const { removed, releases } = await lifecycle.prune(body.service, body.keep);
+      return { service: body.service, removed: [...removed], releases: [...releases] };
     },
     setWeights({ body, signal }) {
       control.requireKnown(body.service);
@@ -292,10 +295,20 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     },
     async rollback({ body, signal }) {
       control.requireKnown(body.service);
-      const { service, last } = body;
-      if (!body.dry_run) return withSplit(traffic.rollback(service, { last, signal }));
-      const { message, weights } = traffic.foreseeRollback(service, last);
-      const split = view.foreseen(service, weights);
+      const { service, last, to } = body;
+      if (last && to !== undefined)
+        throw new Fault("usage", "last and to exclude each other", "give one of them");
+      if (!body.dry_run)
+        return withSplit(
+          to === undefined
+            ? traffic.rollback(service, { last, signal })
+            : rollbackTo(control, service, to, signal),
+        );
+      const { message, weights } =
+        to === undefined
+          ? traffic.foreseeRollback(service, { last })
+          : foreseeRollbackTo(control, service, to);
+      const split = weights ? view.foreseen(service, weights) : view.split(service);
       return { ...splitOf(service), split, message, changed: false, undo: null };
     },
     async logs({ query, principal, signal }) {
@@ -342,6 +355,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     },
     metrics: ({ principal }) =>
       parts.metrics((service) => mayUse(principal, service), rolloutsFor(principal)),
+    ...createShippingHandlers(control),
     ...tokenHandlers(parts.tokens, parts.warningsOf),
     loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),
   };

@@ -216,6 +216,30 @@ export const event = z.object({
 });
 export type EventView = z.infer<typeof event>;
 
+/** Of what a build holds, however it was packed. */
+export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "not sha256: and 64 hexadecimal digits");
+const shipped = { version: z.string(), digest: z.string(), bytes: z.number(), entries: z.number() };
+export const shippedAnswer = z.object({
+  service: z.string(),
+  ...shipped,
+  /** False when that very content was there already. */
+  new: z.boolean(),
+  seconds: z.object({ unpack: z.number(), setup: z.number() }),
+});
+export const releasesAnswer = z.object({
+  service: z.string(),
+  limits: z.object({ max_bytes: z.number(), max_entries: z.number() }),
+  releases: z.array(
+    z.object({
+      ...shipped,
+      at: z.string(),
+      by: z.string().nullable(),
+      /** The instances that are of it, stopped ones too. */
+      in_use: z.array(z.string()),
+    }),
+  ),
+});
+
 export const historyEntry = z.object({
   at: z.string(),
   command: z.string(),

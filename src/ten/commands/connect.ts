@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { createClient } from "../../api/client.ts";
 import { type Endpoint, parseServerUrl, unreachableAt } from "../../api/dial.ts";
 import type { Context } from "../../cli/command.ts";
-import { tokenFor } from "../../cli/credentials.ts";
+import { refuseInClear, tokenFor } from "../../cli/credentials.ts";
 import { Fault } from "../../core/fault.ts";
 import { contract, type TenClient } from "../api/contract.ts";
 import { findConfig, readDocument } from "../config/config.ts";
@@ -21,6 +21,11 @@ export function connect(context: Context): TenClient {
     unreachable: unreachableAt(endpoint, "server", "start one where tenement.toml is: ten serve"),
     onOtherVersion: (product) => out.warn(`the server is ${product}, this is ten/${program.version}`),
   });
+}
+
+/** Throws a usage fault where a build would go in clear over a network. */
+export function refuseToShipInClear({ globals }: Context): void {
+  if (globals.server !== undefined) refuseInClear(parseServerUrl(globals.server), "the token and the build");
 }
 
 function endpointOf(context: Context): Endpoint {

@@ -9,6 +9,7 @@ import { canaryFlagIn, canaryFlags, wishesIn } from "./canary-flags.ts";
 import { connect } from "./connect.ts";
 import { reportChange } from "./report.ts";
 import { followRollout, rolloutText } from "./rollout-report.ts";
+import { ship, shipFlags, whatToShip } from "./ship.ts";
 
 export default command({
   name: "deploy",
@@ -25,6 +26,7 @@ export default command({
     ["ten deploy api --version v2 --weight 10", "a canary by hand: 10 % to v2 once it is healthy"],
     ["ten deploy api --version v2 --instances 3", "three instances that share the version's weight"],
     ["ten deploy api:v2 --promote --stop-old", "for CI: all traffic to v2, then stop the others"],
+    ["ten deploy api --version v2 --dir ./dist", "ship a build first: the service uses {release_dir}"],
   ],
   reword: joinInstance,
   args: {
@@ -47,6 +49,7 @@ export default command({
     promote: flag("Route all traffic to it once it is healthy"),
     stopOld: flag("Then drain and stop the other instances; with --promote or --canary"),
     replace: flag("Start it afresh, with the configuration as it is now, when it already runs"),
+    ...shipFlags,
     ifCurrent: option("Refuse (exit 4) unless exactly this version takes traffic now", {
       hint: "V",
       read: readLabel,
@@ -61,6 +64,7 @@ export default command({
     const { args, out, signal } = context;
     const { service, id } = theInstance(args.service, args.version, "--version");
     refuseMixtures(args);
+    const survey = whatToShip(context, args);
     const client = connect(context);
     const wishes = wishesIn(args);
     if (args.dryRun) {
@@ -85,10 +89,13 @@ export default command({
     };
     using progress = out.progress(`deploying ${service}:${id}`);
     const onProgress = ({ message }: { readonly message: string }) => progress.update(message);
-    const done = await client.deploy({ body }, { signal, onProgress }).catch((thrown: unknown) => {
+    const about = { service, version: id };
+    const shipped = survey && (await ship(client, about, survey, { progress, signal, clock: systemClock }));
+    const answer = await client.deploy({ body }, { signal, onProgress }).catch((thrown: unknown) => {
       throw signal.aborted ? interrupted(instanceName(service, id)) : thrown;
     });
     progress.done();
+    const done = { ...answer, ...(shipped && { shipped }) };
     const { rollout } = done;
     if (rollout?.outcome !== null || rollout === null) {
       reportChange(out, done);

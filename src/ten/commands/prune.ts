@@ -7,7 +7,8 @@ import { connect } from "./connect.ts";
 export default command({
   name: "prune",
   summary: "Remove a service's stopped instances but the newest",
-  description: "Running instances are never touched. Directories and logs of the removed ones go too.",
+  description:
+    "Running instances are never touched. Directories and logs of the removed ones go too, and then builds that were shipped and that no instance is of any more, but the newest (keep_releases).",
   examples: [["ten prune api --keep 3", "keep the three newest stopped ones, for a rollback"]],
   args: { service, keep: withDefault(number("How many stopped instances stay", { max: 10_000 }), 5) },
   async run(context) {
@@ -16,9 +17,11 @@ export default command({
       { body: { service: args.service, keep: args.keep } },
       { signal },
     );
-    const text = () =>
-      done.removed.map((id) => `removed ${done.service}:${id}\n`).join("") || "nothing to remove\n";
-    out.data({ ...done }, text);
+    const lines = [
+      ...done.removed.map((id) => `removed ${done.service}:${id}\n`),
+      ...done.releases.map((version) => `removed the build of ${done.service} ${version}\n`),
+    ];
+    out.data({ ...done }, () => lines.join("") || "nothing to remove\n");
     return 0;
   },
 });

@@ -46,6 +46,8 @@ export interface Settings {
   readonly workers: number | "auto";
   /** IP addresses and CIDR networks. */
   readonly trustedProxies: readonly string[];
+  /** The most that a shipped build may have, unpacked. */
+  readonly releaseMaxMb: number;
   /** Who reaches the admin side on the visitors' listener. */
   readonly admin: AdminReach;
   /** Whose peers may see versions that have no traffic yet. */
@@ -275,6 +277,7 @@ function toConfig(
       ports: portRange(settings.ports),
       workers: settings.workers,
       trustedProxies: settings.trusted_proxies,
+      releaseMaxMb: settings.release_max_mb,
       admin: settings.admin,
       directFrom: settings.direct_from,
       maxClientRequests: settings.max_client_requests,

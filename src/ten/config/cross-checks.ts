@@ -56,9 +56,11 @@ function* serviceProblems(name: string, service: Table): Generator<Problem> {
   if (typeof command === "string" && command.trim() !== "" && strings(service.args).length === 0) {
     yield* attempt([...path, "command"], () => splitWords(command));
   }
-  const { before_start: beforeStart } = service;
-  if (typeof beforeStart === "string" && beforeStart.trim() !== "")
-    yield* attempt([...path, "before_start"], () => splitWords(beforeStart));
+  for (const key of ["setup", "before_start", "after_stop"]) {
+    const words = service[key];
+    if (typeof words === "string" && words.trim() !== "")
+      yield* attempt([...path, key], () => splitWords(words));
+  }
   if (service.overlap === false && Number(service.refresh) > 0)
     yield {
       path: [...path, "refresh"],

@@ -12,6 +12,12 @@ export interface DataPaths {
   instance(service: string, id: string): string;
   /** What all versions of a service share. */
   shared(service: string): string;
+  /** The builds that were shipped, by service. */
+  readonly releases: string;
+  /** Where a shipped build is. */
+  release(service: string, version: string): string;
+  /** What the set-up of a shipped build wrote. */
+  setupLog(service: string, version: string): string;
   logs(service: string, id: string): string;
   log(service: string, id: string, stream: Stream): string;
 }
@@ -25,6 +31,9 @@ export function dataPaths(root: string): DataPaths {
     adminToken: join(root, "api_token"),
     instance: (service, id) => join(root, service, id),
     shared: (service) => join(root, service, "_shared"),
+    releases: join(root, "_releases"),
+    release: (service, version) => join(root, "_releases", service, version),
+    setupLog: (service, version) => join(root, "_releases", service, `_setup-${version}.log`),
     logs,
     log: (service, id, stream) => join(logs(service, id), `${stream}.log`),
   };

@@ -1,4 +1,5 @@
 // A release: what of a service's configuration its processes are started with. Each instance keeps its own, as it was written.
+import { mentions } from "../../core/template.ts";
 import type { ServiceDocument } from "./toml-schema.ts";
 
 /** Text before interpolation: what comes from the environment is read at each start, and lies in no backup. */
@@ -6,6 +7,7 @@ const KEYS = [
   "command",
   "args",
   "before_start",
+  "after_stop",
   "workdir",
   "env",
   "env_file",
@@ -25,6 +27,20 @@ export function releaseOf(document: ServiceDocument): Release {
   return Object.fromEntries(
     KEYS.flatMap((key) => (document[key] === undefined ? [] : [[key, document[key]]])),
   ) as unknown as Release;
+}
+
+/** Whether its processes need a build that was shipped. */
+export function usesReleaseDir({ command, args, workdir, env, ...more }: Release): boolean {
+  const texts = [
+    command,
+    workdir,
+    more.before_start,
+    more.after_stop,
+    more.env_file,
+    ...args,
+    ...Object.values(env),
+  ];
+  return texts.some((text) => text !== undefined && mentions(text, "release_dir"));
 }
 
 /** The keys in which two releases differ; of the environment only the names. */

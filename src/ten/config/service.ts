@@ -13,6 +13,12 @@ export interface Service {
   readonly words: readonly [string, ...string[]];
   /** What has to end well before that begins, in the same place; split likewise. */
   readonly beforeStart: readonly [string, ...string[]] | undefined;
+  /** What is run after each end of it, likewise. */
+  readonly afterStop: readonly [string, ...string[]] | undefined;
+  /** What is run once in each build that was shipped, before it counts. */
+  readonly setup: { readonly words: readonly [string, ...string[]]; readonly timeoutMs: number } | undefined;
+  /** How many shipped builds stay that no instance is of, the newest. */
+  readonly keepReleases: number;
   /** Placeholders still in it; relative to the configuration's directory. */
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
@@ -97,6 +103,11 @@ export function toService(
     name,
     ...launchOf(document),
     release: releaseOf(document),
+    setup:
+      document.setup === undefined
+        ? undefined
+        : { words: programAndArgs(document.setup), timeoutMs: ms(document.setup_timeout) },
+    keepReleases: document.keep_releases,
     domains: document.domains,
     health: {
       path: document.health,
@@ -139,11 +150,12 @@ export function toService(
 
 function launchOf(
   release: Release,
-): Pick<Service, "words" | "beforeStart" | "workdir" | "env" | "envFile" | "limits"> {
-  const { memory_limit_mb: memoryMb, before_start: beforeStart } = release;
+): Pick<Service, "words" | "beforeStart" | "afterStop" | "workdir" | "env" | "envFile" | "limits"> {
+  const { memory_limit_mb: memoryMb, before_start: beforeStart, after_stop: afterStop } = release;
   return {
     words: wordsOf(release),
     beforeStart: beforeStart === undefined ? undefined : programAndArgs(beforeStart),
+    afterStop: afterStop === undefined ? undefined : programAndArgs(afterStop),
     workdir: release.workdir,
     env: release.env,
     envFile: release.env_file,

@@ -133,6 +133,7 @@ const settingsShape = z.object(
     workers: z
       .union([z.int(workers).min(1, workers).max(256, workers), z.literal("auto")], workers)
       .default(1),
+    release_max_mb: number("a number of megabytes", 1, 1_000_000).default(1024),
     admin: z.enum(REACHES, expected('"socket", "loopback" or "public"')).default("loopback"),
     direct_from: list(
       "addresses and networks",
@@ -185,7 +186,11 @@ const serviceShape = z.object(
   {
     command: text('a command such as "./server --port {port}"', template),
     args: list("arguments", text("an argument", checkTemplate)).default([]),
+    setup: text('a command such as "npm ci --omit=dev"', template).exactOptional(),
+    setup_timeout: seconds(1).default(300),
     before_start: text('a command such as "./migrate"', template).exactOptional(),
+    after_stop: text('a command such as "./backup"', template).exactOptional(),
+    keep_releases: whole("a whole number", 1, 10_000).default(5),
     workdir: text("a directory", template).default("."),
     env: z.record(z.string(), z.preprocess(asText, text("a string", checkTemplate)), table).default({}),
     env_file: text("a file", template).exactOptional(),

@@ -27,6 +27,7 @@ import { createRefresh } from "./refresh.ts";
 import { createReload, differencesBetween, readWhole, staleKeys } from "./reload.ts";
 import { createRecentTraffic } from "./rollout/recent-traffic.ts";
 import { createRollouts, type Rollouts } from "./rollout/rollouts.ts";
+import { createShipping, type Shipping } from "./shipping.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
 export interface Control extends Disposable {
@@ -35,6 +36,7 @@ export interface Control extends Disposable {
   readonly traffic: Traffic;
   readonly lifecycle: Lifecycle;
   readonly deploys: Deploys;
+  readonly shipping: Shipping;
   readonly rollouts: Rollouts;
   readonly logs: Logs;
   /** The configuration in force. */
@@ -120,6 +122,7 @@ export function createControl(parts: ControlParts): Control {
   const idle = createIdle(context);
   const refresh = createRefresh(context);
   const onDemand = createOnDemand(context, lifecycle);
+  const shipping = createShipping({ ...parts, context });
   const derive = () => routesOf(context, parts.domain);
 
   return {
@@ -128,6 +131,7 @@ export function createControl(parts: ControlParts): Control {
     traffic,
     lifecycle,
     deploys: createDeploys({ context, traffic, lifecycle, recent, diagnosisOf }),
+    shipping,
     rollouts,
     logs,
     config,
@@ -145,6 +149,10 @@ export function createControl(parts: ControlParts): Control {
     },
     async settle() {
       await supervisor.settle();
+      // After what a set-up has left running was ended.
+      await shipping
+        .sweep()
+        .catch((thrown) => onTrouble(`leftovers of shipped builds: ${messageOf(thrown)}`));
       await routes.publish();
       await spawnInitial(context, lifecycle);
     },

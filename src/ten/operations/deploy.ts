@@ -22,6 +22,7 @@ import { explainFailure } from "./diagnosis.ts";
 import { differencesBetween, staleKeys } from "./reload.ts";
 import { decideCanary, type Foreseen, foreseeRollout, giveFirstShare } from "./rollout/begin-rollout.ts";
 import type { RecentTraffic } from "./rollout/recent-traffic.ts";
+import { pruneShipped, requireShipped } from "./shipped.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
 export interface DeployRequest {
@@ -157,6 +158,7 @@ async function run(
   const plan = decided?.plan;
   const { service, id } = request;
   const { registry, deploying, clock } = parts.context;
+  requireShipped(parts.context, service, request.version, configuration.release);
   const ids = idsOf(registry.list(service), request, decided?.instances ?? configuration.instances);
   const name = instanceName(service, id);
   const underWay = deploying.begin(service, [id, ...ids]);
@@ -184,6 +186,7 @@ async function run(
       throw thrown;
     });
     const stopped = plan === undefined ? await stopOthers(parts, request, ids, progress) : NONE_STOPPED;
+    await pruneShipped(context, service).catch((thrown) => context.onTrouble(messageOf(thrown)));
     return { ...switched, ...stopped, instance: name, healthyAfterMs, undo: undoOf(switched, stopped) };
   } finally {
     underWay.end();

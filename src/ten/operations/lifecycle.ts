@@ -7,6 +7,7 @@ import { formatWeight } from "../../core/weight.ts";
 import type { Release } from "../config/release.ts";
 import type { InstanceRow, Writer } from "../registry/registry.ts";
 import { type Context, configured, rulesOf } from "./context.ts";
+import { pruneShipped, requireShipped } from "./shipped.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
 export interface SpawnRequest {
@@ -23,6 +24,13 @@ export interface Enrolment {
   readonly version: string;
   readonly release: Release;
   readonly deploying: boolean;
+}
+
+export interface Pruned {
+  /** The ids of instances. */
+  readonly removed: readonly string[];
+  /** The versions of shipped builds. */
+  readonly releases: readonly string[];
 }
 
 export interface RestartHow {
@@ -43,8 +51,8 @@ export interface Lifecycle {
   remove(names: readonly InstanceName[]): Promise<void>;
   /** Removes the row of a stopped instance and leaves its files. */
   forget(service: string, id: string): Promise<void>;
-  /** Removes stopped instances of a service beyond the `keep` newest; returns their ids. */
-  prune(service: string, keep: number): Promise<readonly string[]>;
+  /** Removes stopped instances of a service beyond the `keep` newest, then builds that none is of any more. */
+  prune(service: string, keep: number): Promise<Pruned>;
   /** Adds the row of a new instance with weight 0. */
   enrol(writer: Writer, enrolment: Enrolment): InstanceRow;
 }
@@ -88,12 +96,13 @@ async function spawn(
     const hint = `ten restart ${name} starts it afresh`;
     throw new Fault("conflict", `${name} runs already (${known.state})`, hint);
   }
+  // The same version again is what it was; another one is made from what is configured now.
+  const kept = known?.version === version && known.release ? known.release : release;
+  requireShipped(context, service, version, kept);
   const isFirst = !registry.knows(service);
   const change = await traffic.change(service, `spawn ${name}`, (now, writer) => {
     const given = weight ?? spawnWeight(now, id);
     if (known) {
-      // The same version again is what it was; another one is made from what is configured now.
-      const kept = known.version === version && known.release ? known.release : release;
       const started = { desired: "running", version, release: kept, restarts: 0, deploying: false } as const;
       writer.update(known, started);
       writer.markDeployed([known], true);
@@ -203,12 +212,12 @@ async function remove(context: Context, names: readonly InstanceName[]): Promise
   }
 }
 
-async function prune(context: Context, service: string, keep: number): Promise<readonly string[]> {
+async function prune(context: Context, service: string, keep: number): Promise<Pruned> {
   const { registry, supervisor } = context;
   const stopped = registry
     .list(service)
     .filter((row) => row.desired === "stopped" && !supervisor.of(row).run);
   const old = stopped.sort((a, b) => b.deployed - a.deployed).slice(keep);
   await remove(context, old);
-  return old.map((row) => row.id);
+  return { removed: old.map((row) => row.id), releases: await pruneShipped(context, service) };
 }

@@ -7,6 +7,7 @@ import type { Service } from "../config/service.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 import type { Context } from "./context.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { versionOnDemand } from "./shipped.ts";
 
 /** One address creates at most one instance in this time. */
 const EVERY_MS = 1_000;
@@ -18,7 +19,8 @@ const CLIENTS_MAX = 10_000;
  * request's to wait for); rejects when it may not be made now. Undefined when its service makes none on demand, or there is one: what
  * an operator stopped is never revived. There is none before the routes to it are in force: who asks meanwhile would find no such instance.
  */
-export function createOnDemand({ registry, clock, config }: Context, lifecycle: Lifecycle) {
+export function createOnDemand(context: Context, lifecycle: Lifecycle) {
+  const { registry, clock, config } = context;
   const lastByClient = new BoundedMap<string, number>(CLIENTS_MAX);
   const making = new Map<string, Promise<void>>();
 
@@ -37,7 +39,8 @@ export function createOnDemand({ registry, clock, config }: Context, lifecycle: 
   async function make(service: Service, id: string, client: string): Promise<void> {
     requireTurn(client);
     await makeRoom(service);
-    await lifecycle.spawn({ service: service.name, id, version: id, weight: 0 });
+    const version = versionOnDemand(context, service.name, id, service.release);
+    await lifecycle.spawn({ service: service.name, id, version, weight: 0 });
   }
 
   function requireTurn(client: string): void {

@@ -6,6 +6,7 @@ import {
   type Member,
   type Plan,
   planRaw,
+  planReturn,
   planRollback,
   planRoute,
   planShare,
@@ -37,11 +38,17 @@ export interface Traffic {
     options: Force & { waitMs?: number },
   ): Promise<TrafficChange>;
   /** Starts what it needs and waits for its health first. Aborts a deploy of the service that is under way. */
-  rollback(service: string, options: { last: boolean; signal?: AbortSignal }): Promise<TrafficChange>;
+  rollback(service: string, options: Back & { signal?: AbortSignal }): Promise<TrafficChange>;
   /** What it would do now; nothing is done. */
-  foreseeRollback(service: string, last: boolean): { readonly message: string; readonly weights: Weights };
+  foreseeRollback(service: string, options: Back): { readonly message: string; readonly weights: Weights };
   /** For other commands that change weights in a transaction of their own. */
   change(service: string, command: string, decide: Decide): Promise<TrafficChange>;
+}
+
+/** Where a rollback goes: before the newest version, before the last change, or to a version that has instances. */
+export interface Back {
+  readonly last: boolean;
+  readonly to?: string | undefined;
 }
 
 export interface Force {
@@ -85,18 +92,18 @@ export function createTraffic(context: Context): Traffic {
       if (waitMs !== undefined) await wakeAndWait(context, now(name), to, waitMs, signal);
       return carryOut(name, routeMove(name, from, to, force), signal);
     },
-    async rollback(name, { last, signal }) {
+    async rollback(name, { signal, ...back }) {
       const reason = new Fault("conflict", `the deploy of ${name} was aborted by a rollback`);
       const aborted = deploying.abort(name, reason);
       try {
-        return await carryOut(name, rollbackMove(registry, name, last), signal);
+        return await carryOut(name, rollbackMove(registry, name, back), signal);
       } catch (thrown) {
         if (!aborted || !(thrown instanceof Fault)) throw thrown;
         throw new Fault(thrown.code, `the deploy was aborted, but ${thrown.message}`, thrown.hint);
       }
     },
-    foreseeRollback(name, last) {
-      const { weights } = rollbackMove(registry, name, last).plan(now(name));
+    foreseeRollback(name, back) {
+      const { weights } = rollbackMove(registry, name, back).plan(now(name));
       return { message: `would roll back to ${takers(weights)}`, weights };
     },
   };
@@ -127,10 +134,13 @@ function routeMove(name: string, from: string | undefined, to: string, force: bo
   };
 }
 
-function rollbackMove(registry: Registry, name: string, last: boolean): Move {
+function rollbackMove(registry: Registry, name: string, { last, to }: Back): Move {
   return {
-    command: last ? `rollback ${name} --last` : `rollback ${name}`,
+    command: `rollback ${name}${last ? " --last" : ""}${to === undefined ? "" : ` --to ${to}`}`,
     plan(service) {
+      const back = to === undefined ? undefined : planReturn(service, to);
+      if (back) return back;
+      if (to !== undefined) throw new Fault("conflict", `${name} has no instance of ${to} any more`);
       const history: readonly Change[] = registry.history(name);
       return last ? planUndo(service, history[0]) : planRollback(service, history);
     },

@@ -4,10 +4,12 @@ import init from "./migrations/0000_init.sql" with { type: "text" };
 import releases from "./migrations/0001_releases.sql" with { type: "text" };
 import access from "./migrations/0002_access.sql" with { type: "text" };
 import rollouts from "./migrations/0003_rollouts.sql" with { type: "text" };
+import shipped from "./migrations/0004_shipped.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { name: "0000_init", sql: init },
   { name: "0001_releases", sql: releases },
   { name: "0002_access", sql: access },
   { name: "0003_rollouts", sql: rollouts },
+  { name: "0004_shipped", sql: shipped },
 ];

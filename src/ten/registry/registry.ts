@@ -21,6 +21,7 @@ import {
   type Observation,
   type RolloutRow,
   RowWriter,
+  type ShippedRow,
   type Writer,
 } from "./writer.ts";
 
@@ -31,6 +32,7 @@ export type {
   NewInstance,
   Observation,
   RolloutRow,
+  ShippedRow,
   Writer,
 } from "./writer.ts";
 
@@ -86,6 +88,8 @@ export interface Registry {
   readonly rollouts: ReadonlyMap<string, RolloutRow>;
   /** Links to single instances, by service; some may be over. */
   readonly links: ReadonlyMap<string, readonly LinkRow[]>;
+  /** The builds that were shipped and may be started, oldest first; of one service when given. */
+  shipped(service?: string): readonly ShippedRow[];
   /** How a rollout goes on; like `observe`. */
   observeRollout(row: RolloutRow, state: Rollout): void;
   /** Those that have ended too, newest first. */
@@ -165,6 +169,11 @@ class SqliteRegistry implements Registry {
 
   get links(): ReadonlyMap<string, readonly LinkRow[]> {
     return this.#copy.links;
+  }
+
+  shipped(service?: string): readonly ShippedRow[] {
+    const all = [...this.#copy.shipped.values()];
+    return service === undefined ? all : all.filter((row) => row.service === service);
   }
 
   observeRollout(row: RolloutRow, state: Rollout): void {

@@ -97,6 +97,24 @@ export const rollouts = sqliteTable(
   (table) => [index("rollouts_service").on(table.service, table.seq)],
 );
 
+/** The builds that were shipped and may be started: whole in their directory, and set up. */
+export const shipped = sqliteTable(
+  "shipped",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    service: text().notNull(),
+    version: text().notNull(),
+    /** Of what it holds, however it was packed. */
+    digest: text().notNull(),
+    /** Unpacked. */
+    bytes: integer().notNull(),
+    entries: integer().notNull(),
+    at: integer().notNull(),
+    actor: text(),
+  },
+  (table) => [uniqueIndex("shipped_name").on(table.service, table.version)],
+);
+
 /** Links to single instances, past the weights; only the SHA-256 of what a link carries is kept. */
 export const links = sqliteTable(
   "links",

@@ -21,6 +21,7 @@ export type InstanceRow = Readonly<typeof tables.instances.$inferSelect>;
 export type EventRow = Readonly<typeof tables.events.$inferSelect>;
 export type RolloutRow = Readonly<typeof tables.rollouts.$inferSelect>;
 export type LinkRow = Readonly<typeof tables.links.$inferSelect>;
+export type ShippedRow = Readonly<typeof tables.shipped.$inferSelect>;
 export type NewRollout = Omit<typeof tables.rollouts.$inferInsert, "seq">;
 export type NewInstance = Omit<typeof tables.instances.$inferInsert, "seq">;
 /** What a supervisor notes about an instance that it did not decide: written when the disk allows. */
@@ -47,6 +48,9 @@ export interface Writer {
   beginRollout(values: NewRollout): void;
   /** Goes on, or ends: see `endedAt`. */
   updateRollout(row: RolloutRow, change: Partial<Omit<RolloutRow, "seq" | "service">>): void;
+  /** A build is there, whole and set up. */
+  addShipped(values: Omit<ShippedRow, "seq" | "at" | "actor">): ShippedRow;
+  removeShipped(row: ShippedRow, reason: string): void;
   addLink(values: Omit<LinkRow, "seq">): void;
   removeLinks(service: string, label: string): void;
   /** On behalf of whom it was, if of anybody. Of weights also what they were and are. */
@@ -74,6 +78,9 @@ export class Copy {
   /** Those under way, by service. */
   readonly rollouts = new Map<string, RolloutRow>();
 
+  /** Builds that were shipped, by service and version, oldest first. */
+  readonly shipped = new Map<string, ShippedRow>();
+
   /** Links by service, those that are over included. */
   readonly links = new Map<string, readonly LinkRow[]>();
 
@@ -83,6 +90,8 @@ export class Copy {
       this.links.set(row.service, [...(this.links.get(row.service) ?? []), row]);
     for (const row of db.select().from(tables.instances).orderBy(tables.instances.seq).all())
       this.rows.set(keyOf(row), row);
+    for (const row of db.select().from(tables.shipped).orderBy(tables.shipped.seq).all())
+      this.shipped.set(shippedKey(row), row);
     for (const row of db.select().from(tables.services).all()) this.epochs.set(row.name, row.epoch);
     for (const { key, value } of db.select().from(tables.meta).all())
       if (key.startsWith(MAINTENANCE)) this.maintenance.set(key.slice(MAINTENANCE.length), Number(value));
@@ -222,6 +231,23 @@ export class RowWriter implements Writer {
     this.#effects.push(() => this.#copy.mergeRollout(row, change));
   }
 
+  addShipped(values: Omit<ShippedRow, "seq" | "at" | "actor">): ShippedRow {
+    if (this.#actor) requireWholeService(this.#actor.principal, values.service);
+    const { service, version, digest, bytes } = values;
+    const made = { ...values, at: this.#clock.now(), actor: this.#actor?.principal.name ?? null };
+    const row = this.#db.insert(tables.shipped).values(made).returning().get();
+    this.event(service, null, "shipped", `version ${version}, ${bytes} bytes, ${digest}`);
+    this.#effects.push(() => this.#copy.shipped.set(shippedKey(row), row));
+    return row;
+  }
+
+  removeShipped(row: ShippedRow, reason: string): void {
+    if (this.#actor) requireWholeService(this.#actor.principal, row.service);
+    this.#db.delete(tables.shipped).where(eq(tables.shipped.seq, row.seq)).run();
+    this.event(row.service, null, "release.removed", `version ${row.version}: ${reason}`);
+    this.#effects.push(() => this.#copy.shipped.delete(shippedKey(row)));
+  }
+
   addLink(values: Omit<LinkRow, "seq">): void {
     const row = this.#db.insert(tables.links).values(values).returning().get();
     const { links } = this.#copy;
@@ -300,6 +326,10 @@ export class RowWriter implements Writer {
 
 export function keyOf(row: { readonly service: string; readonly id: string }): string {
   return instanceName(row.service, row.id);
+}
+
+function shippedKey({ service, version }: Pick<ShippedRow, "service" | "version">): string {
+  return instanceName(service, version);
 }
 
 /** What ended by itself kept its weight for its return; once others are given theirs, it has none. */

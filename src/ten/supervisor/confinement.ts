@@ -49,11 +49,7 @@ export function createConfinement(paths: DataPaths, cgroups: Cgroups): Confineme
     for (const path of [...theirs, logs]) await mkdir(path, { recursive: true, mode: NOBODY_ELSE });
     if (!account) return;
     for (const path of theirs) await chown(path, account.uid, account.gid);
-    // Only now that somebody else runs below it: files of ours are closed one by one, then its directories may be passed.
-    for (const entry of await readdir(paths.root, { withFileTypes: true }))
-      if (entry.isFile()) await chmod(join(paths.root, entry.name), 0o600);
-    for (const path of [logs, dirname(logs), dirname(paths.shared(service)), paths.root])
-      await chmod(path, PASS_THROUGH);
+    await letThrough(paths.root, [logs, dirname(logs), dirname(paths.shared(service))]);
   }
 
   return {
@@ -80,6 +76,13 @@ export function createConfinement(paths: DataPaths, cgroups: Cgroups): Confineme
       for (const name of cgroups.names()) if (!wanted.has(name)) await cgroups.remove(name);
     },
   };
+}
+
+/** Only now that somebody else runs below it: files of ours are closed one by one, then its directories may be passed. */
+export async function letThrough(root: string, directories: readonly string[]): Promise<void> {
+  for (const entry of await readdir(root, { withFileTypes: true }))
+    if (entry.isFile()) await chmod(join(root, entry.name), 0o600);
+  for (const path of [...directories, root]) await chmod(path, PASS_THROUGH);
 }
 
 function newGroup({ service, id }: Named, nonce: string): string {

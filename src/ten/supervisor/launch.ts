@@ -73,7 +73,7 @@ export function createLaunch(parts: LaunchParts) {
 }
 
 /** What env_file holds now. */
-function secretsOf(
+export function secretsOf(
   config: Config,
   service: Service,
   launched: LaunchedInstance,

@@ -82,6 +82,7 @@ export function placeholders(
     data_dir: paths.root,
     instance_dir: paths.instance(service.name, instance.id),
     shared_dir: paths.shared(service.name),
+    release_dir: paths.release(service.name, instance.version),
     port: String(instance.port),
     env,
   };

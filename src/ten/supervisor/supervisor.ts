@@ -15,6 +15,7 @@ import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
 import type { RoutesInForce } from "../routing/routes-in-force.ts";
 import { type AdoptionParts, adoptRow, runsOf, settleAll } from "./adoption.ts";
+import { afterStop } from "./after-stop.ts";
 import { type Checks, createChecks } from "./checks.ts";
 import { type Confinement, createConfinement } from "./confinement.ts";
 import { Instance, type Replacement } from "./instance.ts";
@@ -235,7 +236,11 @@ class InstanceSupervisor implements Supervisor {
         return this.#launch(current, role, version, this.#serviceOf(row.service, release));
       },
       describeExit: (run, exit) => this.#confinement.describeExit(row, run.key, exit),
-      release: (run) => this.#confinement.release(row, run.key).catch(report),
+      release: async (run) => {
+        await this.#confinement.release(row, run.key).catch(report);
+        const service = this.#serviceOf(row.service, run.build.release);
+        await afterStop(this.#parts, row, run, service).catch(report);
+      },
       watch: (run, cadence) => this.#checks.watch(instance(), run, cadence),
       changed: routes.changed,
       drain: () => this.#drain(name, this.#serviceOf(row.service).drainTimeoutMs),

@@ -35,6 +35,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     dataDir: "/srv/tenement-data",
     ports: { first: 20000, last: 29999 },
     workers: 1,
+    releaseMaxMb: 1024,
     trustedProxies: ["127.0.0.0/8", "::1"],
     admin: "loopback",
     directFrom: [],
@@ -50,6 +51,9 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     workdir: ".",
     env: { DATABASE_PATH: "{shared_dir}/app.db" },
     beforeStart: undefined,
+    afterStop: undefined,
+    setup: undefined,
+    keepReleases: 5,
     refreshMs: 0,
     envFile: undefined,
     release: {
