@@ -334,6 +334,26 @@ describe("an upload", () => {
     expect((await ten.get("api.localhost")).body).toBe("v1 one");
   });
 
+  test("whose server is killed in the middle ends, and says that nobody answers", async () => {
+    await start();
+    const large = build("large");
+    writeFileSync(join(large, "noise"), crypto.getRandomValues(new Uint8Array(65_536)).toHex().repeat(400));
+    const token = await tokenFor("api");
+    const server = ["--server", `http://127.0.0.1:${ten.port}`, "--token", token];
+    // While this one comes the server reads nothing of the other, which is in the middle for as long.
+    const before = uploadBy(token, "v1");
+    before.send(await tar({ a: "x" }).then((bytes) => bytes.subarray(0, 600)));
+    await until("it has begun", () => kept().length === 1);
+    const second = ten.begin("deploy", "api", "--version", "v1", "--dir", large, ...server);
+    await second.said("waiting for the shipping of api:v1");
+    ten.kill("SIGKILL");
+    await ten.exited;
+    const { exit, stderr } = await second.done;
+    expect([exit, stderr]).toEqual([6, expect.stringContaining("no answer from")]);
+    await ten.start();
+    await until("the leftovers are swept", () => kept().length === 0);
+  });
+
   test("in whose set-up the server is killed leaves no build, and no process", async () => {
     await start(`setup = "sh ./setup.sh"`);
     const slow = build("slow", { "setup.sh": `echo $$ > ${ten.dir}/setup.pid; exec sleep 1000` });

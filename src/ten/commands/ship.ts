@@ -160,20 +160,24 @@ function createMeter(what: string, { bytes }: Packable, progress: Progress, cloc
     /** The same bytes, counted; `onFailure` is told when their source breaks. */
     watch(source: ReadableStream<Uint8Array>, onFailure: (thrown: unknown) => void) {
       const reader = source.getReader();
+      /** The server wants no more of it, or is gone: whoever sends it learns why. */
+      let isUnwanted = false;
       return new ReadableStream<Uint8Array>(
         {
           async pull(controller) {
-            try {
-              const { done, value } = await reader.read();
-              if (done) return controller.close();
-              sent += value.byteLength;
-              controller.enqueue(value);
-            } catch (thrown) {
-              onFailure(thrown);
+            const { done, value } = await reader.read().catch((thrown: unknown) => {
+              if (!isUnwanted) onFailure(thrown);
               throw thrown;
-            }
+            });
+            if (isUnwanted) return;
+            if (done) return controller.close();
+            sent += value.byteLength;
+            controller.enqueue(value);
           },
-          cancel: (reason) => reader.cancel(reason),
+          cancel(reason) {
+            isUnwanted = true;
+            return reader.cancel(reason);
+          },
         },
         { highWaterMark: 0 },
       );

@@ -33,3 +33,32 @@ test("that an instance stays stopped survives a power failure, as what was asked
   registry.observe(row, { state: "stopped", desired: "stopped" });
   expect(synchronous()).toEqual({ synchronous: FULL });
 });
+
+test("who asks with a token, right or wrong, costs no read of the table of tokens", async () => {
+  using directory = createTempDir();
+  using database = openDatabase(directory.file("ten.db"), migrations);
+  const registry = createRegistry(database, systemClock, (text) => expect(text).toBe(""));
+  const add = (hash: string) =>
+    registry.tokens.write((writer) =>
+      writer.add({
+        hash,
+        name: hash,
+        scope: "read",
+        services: null,
+        tenant: null,
+        createdAt: 0,
+        createdBy: null,
+        expiresAt: null,
+        revokedAt: null,
+        usedAt: null,
+        usedFrom: null,
+      }),
+    );
+  await add("one");
+  const before = registry.tokens.rows();
+  for (let time = 0; time < 100; time += 1)
+    expect(registry.tokens.rows().get(`wrong-${time}`)).toBeUndefined();
+  expect(registry.tokens.rows()).toBe(before);
+  await add("two");
+  expect([...registry.tokens.rows().keys()]).toEqual(["one", "two"]);
+});
