@@ -1,6 +1,6 @@
 // `ten init` in directories as people have them, and then `ten serve`.
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createTempDir } from "../support/temp-dir.ts";
 import { runTen, startTen, untilState } from "./ten.ts";
@@ -11,7 +11,7 @@ async function served(files: Readonly<Record<string, string>>, ...words: string[
   const write = (dir: string) => {
     for (const [name, text] of Object.entries(files)) {
       mkdirSync(join(dir, name, ".."), { recursive: true });
-      writeFileSync(join(dir, name), text);
+      writeFileSync(join(dir, name), text, { mode: name === ".env" ? 0o600 : 0o644 });
     }
   };
   mkdirSync(at.file("shop"));
@@ -26,8 +26,6 @@ async function served(files: Readonly<Record<string, string>>, ...words: string[
 test("a static site is served by ten's own server, and nothing that is hidden", async () => {
   await using at = await served({ "index.html": "<h1>shop", "about.html": "about", ".env": "SECRET=1" });
   expect(at.stdout).toContain("shop: a static site (index.html): ");
-  expect(at.stderr).toContain("chmod 600 .env");
-  chmodSync(join(at.ten.dir, ".env"), 0o600);
   await untilState(at.ten, "shop:v1", "healthy");
   const answers = await Promise.all(
     ["/", "/about", "/.env"].map((path) => at.ten.get("shop.localhost", path)),
@@ -74,6 +72,7 @@ test("an app that is not known is asked for; another directory is where to go", 
   ]);
   expect(existsSync(at.file("tenement.toml"))).toBe(false);
   mkdirSync(at.file("shop"));
+  writeFileSync(at.file("shop/.env"), "SECRET=1", { mode: 0o644 });
   const below = await runTen(at.path, [
     "init",
     "shop",
@@ -85,6 +84,7 @@ test("an app that is not known is asked for; another directory is where to go", 
     "80",
   ]);
   expect(below.stderr).toContain("start it with: cd shop && ten serve; then open http://web.localhost:8080");
+  expect(below.stderr).toContain("chmod 600 shop/.env");
   expect(readFileSync(at.file("shop/tenement.toml"), "utf8")).toContain('command = "./run -p {port}"');
   expect((await runTen(at.path, ["static", "none", "--port", "0"])).stderr).toContain("is the site built?");
 });
