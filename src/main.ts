@@ -3,11 +3,14 @@ import { basename } from "node:path";
 import { COMPLETE, runProgram } from "./cli/run.ts";
 import { createSink } from "./cli/sink.ts";
 import { messageOf } from "./core/fault.ts";
+import { systemFault } from "./core/system-error.ts";
 import { readEnvironment } from "./platform/environment.ts";
 import { SEARCH_WORD, WORKER_WORD } from "./platform/executable.ts";
+import { resetSignals } from "./platform/process/signals.ts";
 import { slum } from "./slum/program.ts";
 import { ten } from "./ten/program.ts";
 
+resetSignals();
 const env = readEnvironment();
 const stdout = createSink(1);
 const stderr = createSink(2);
@@ -39,7 +42,8 @@ async function run(argv: readonly string[]): Promise<number> {
 
 /** A defect that no command caught: one line, and the stack for who asks. */
 function collapse(error: unknown): never {
-  stderr.write(`error: internal error: ${messageOf(error)}\n`);
+  const refused = systemFault(error);
+  stderr.write(`error: ${refused?.message ?? `internal error: ${messageOf(error)}`}\n`);
   if (env.DEBUG !== undefined && error instanceof Error) stderr.write(`${error.stack}\n`);
   process.exit(1);
 }

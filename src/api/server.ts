@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { Fault, messageOf } from "../core/fault.ts";
 import { canonicalHost } from "../core/host.ts";
 import { quote } from "../core/quote.ts";
+import { systemFault } from "../core/system-error.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { type Access, type Caller, dashboardAt, type Limits, type Peer } from "./access.ts";
 import type { Acting } from "./acting.ts";
@@ -98,7 +99,7 @@ export function createApi<const C extends Contract>(options: ApiOptions<C>): Api
   app.notFound(({ req }) => faultResponse(new Fault("not_found", `there is no ${quote(req.path)} here`)));
   app.onError((error, { req, env }) => {
     if (error instanceof Fault) return faultResponse(error);
-    options.onDefect(error, `${req.method} ${req.path}`);
+    if (!req.raw.signal.aborted) options.onDefect(error, `${req.method} ${req.path}`);
     return faultResponse(defect(error, env.peer));
   });
   return {
@@ -147,7 +148,8 @@ async function answer<C extends Contract>(
   const span = openSpan(req.raw, caller, limits);
   const faultOf = (error: unknown) => {
     const fault = error instanceof Fault ? error : defect(error, peer);
-    if (fault !== error) options.onDefect(error, name);
+    // Who has left in the middle of a request is no defect of ours.
+    if (fault !== error && !req.raw.signal.aborted) options.onDefect(error, name);
     if (caller && operation.method !== "GET") as(() => options.onFailed?.(fault, name));
     return fault;
   };
@@ -252,8 +254,10 @@ function faultResponse(fault: Fault): Response {
   return Response.json(fault.toJson(), { status: fault.status, headers });
 }
 
-/** Only the owner of the socket learns what broke inside. */
+/** Only the owner of the socket learns what broke inside, and what the system has refused. */
 function defect(error: unknown, peer: Peer): Fault {
+  const refused = peer.door === "socket" ? systemFault(error) : undefined;
+  if (refused) return refused;
   return new Fault(
     "internal",
     peer.door === "socket" ? `internal error: ${messageOf(error)}` : "internal error",

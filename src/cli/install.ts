@@ -15,6 +15,7 @@ import { hasPassword } from "../platform/storage/postgres-url.ts";
 import { createSystemd, lingers, type Scope, type Systemd } from "../platform/systemd/systemd.ts";
 import { type Args, flag, option, type Values } from "./argument.ts";
 import { type Context, labelOf } from "./command.ts";
+import type { Output } from "./output.ts";
 
 const FIRST_FREE_PORT = 1024;
 
@@ -39,6 +40,8 @@ export const installArgs = {
 export interface Plan extends Omit<UnitSpec, "program" | "name" | "scope" | "environmentFile"> {
   /** Variables that nobody else is to read: they go into the environment file, as every user can read a unit. */
   readonly secrets?: Readonly<Record<string, string>>;
+  /** Makes what the unit needs, once nothing speaks against writing it. */
+  prepare?(): Promise<void>;
 }
 
 /** The same arguments, checked at once but kept as they were written, for another command line. */
@@ -103,7 +106,7 @@ export async function install(
   const { args, out, program } = context;
   const place = placeOf(context, args);
   const { scope, systemd, unit, path } = place;
-  const { secrets = {}, ...more } = plan;
+  const { secrets = {}, prepare, ...more } = plan;
   const spec = specOf(place, program.name, more);
   const text = unitText(spec);
   const names = Object.keys(secrets);
@@ -117,6 +120,7 @@ export async function install(
   demandRoot(place, context, "install");
   const before = readIfThere(path);
   if (before !== undefined) refuseOther(before, spec, path, args.force);
+  await prepare?.();
   if (scope === "system") prepareDataDir(spec.dataDir, spec.user);
   const environment = readIfThere(spec.environmentFile) ?? "";
   const wanted = withVariables(environment, secrets);
@@ -137,7 +141,11 @@ export async function install(
   return 0;
 }
 
-function specOf({ scope, systemd, name }: Place, program: string, plan: Omit<Plan, "secrets">): UnitSpec {
+function specOf(
+  { scope, systemd, name }: Place,
+  program: string,
+  plan: Omit<Plan, "secrets" | "prepare">,
+): UnitSpec {
   const environmentFile =
     scope === "system" ? `/etc/default/${name}` : join(systemd.directory, "../..", `${name}.env`);
   const spec: UnitSpec = { ...plan, program, name, scope, environmentFile };
@@ -238,6 +246,22 @@ function foreign(path: string): Fault {
     `${path} was not written by install`,
     "look at it; --force takes it all the same",
   );
+}
+
+/** A user for a server or a service, without a home and a login. */
+export async function addSystemUser(user: string, out: Output): Promise<void> {
+  const words = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"];
+  const child = Bun.spawn(["useradd", ...words, "--shell", "/usr/sbin/nologin", user], {
+    ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe" },
+  });
+  const [said, code] = await Promise.all([child.stderr.text(), child.exited]);
+  if (code !== 0)
+    throw new Fault(
+      "conflict",
+      `the user ${user} cannot be added: ${said.trim() || `useradd ended with code ${code}`}`,
+      "add it by hand, or name another one",
+    );
+  out.info(`added the user ${user}`);
 }
 
 /** Where root would make a directory that the user could not use, it is made the user's at once. */

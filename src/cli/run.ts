@@ -1,6 +1,7 @@
 // Runs one program: finds the command, checks the line strictly, runs it, and answers the exit code.
 import { runCommand } from "citty";
 import { Fault, messageOf } from "../core/fault.ts";
+import { systemFault } from "../core/system-error.ts";
 import type { Environment } from "../platform/environment.ts";
 import { flag } from "./argument.ts";
 import { type Command, type Context, isGroup, type Program } from "./command.ts";
@@ -128,7 +129,8 @@ function failed(error: unknown, env: Environment, out: Output, stderr: Sink): nu
     out.fault(error);
     return error.exitCode;
   }
-  const fault = new Fault("internal", messageOf(error), "this is a defect; DEBUG=1 shows where");
+  const fault =
+    systemFault(error) ?? new Fault("internal", messageOf(error), "this is a defect; DEBUG=1 shows where");
   out.fault(fault);
   if (env.DEBUG !== undefined && error instanceof Error) stderr.write(`${error.stack}\n`);
   return fault.exitCode;

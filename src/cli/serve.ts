@@ -4,7 +4,9 @@ import { Fault, messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
 import { quote } from "../core/quote.ts";
 import type { Log } from "../platform/log.ts";
-import { createNotifier } from "../platform/systemd/notify.ts";
+import { reapOrphans } from "../platform/process/orphans.ts";
+import { createNotifier, watchdogMs } from "../platform/systemd/notify.ts";
+import { systemClock } from "../platform/time/clock.ts";
 import { type Arg, list, number, option, withDefault } from "./argument.ts";
 import type { Context } from "./command.ts";
 
@@ -99,7 +101,11 @@ export async function serveUntilSignal<S extends Served>(
     ending(signal: NodeJS.Signals): string;
   },
 ): Promise<number> {
-  const ended = untilSignal(opening, createNotifier(env.NOTIFY_SOCKET), log, ending);
+  const manager = createNotifier(env.NOTIFY_SOCKET);
+  const watchdog = watchdogMs(env.WATCHDOG_USEC, env.WATCHDOG_PID);
+  if (watchdog !== undefined) systemClock.every(watchdog, manager.alive);
+  using _ = reapOrphans(systemClock);
+  const ended = untilSignal(opening, manager, log, ending);
   const server = await Promise.race([opening, ended]);
   if (typeof server === "number") return server;
   const { url, socket, adminUrl: admin = null } = server;
@@ -107,7 +113,7 @@ export async function serveUntilSignal<S extends Served>(
     [`serving ${url.href}`, ...describe(server).map((line) => `  ${line}`), ""].join("\n"),
   );
   await server.settled;
-  return ended;
+  return await ended;
 }
 
 function untilSignal(
@@ -154,6 +160,8 @@ function untilSignal(
       () => {},
     );
     process.on("SIGHUP", () => void opening.then(hangUp, () => {}));
+    process.on("SIGUSR1", () => log.reopen());
+    process.on("SIGUSR2", () => {});
     for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, onSignal);
   });
 }

@@ -34,6 +34,14 @@ export function createNetworks(list: readonly string[]): (address: string) => bo
   };
 }
 
+/** What one visitor has to himself: an IPv4 address, or the /64 that a provider gives each IPv6 customer at least. */
+export function visitorNetwork(address: string): string {
+  const ip = parse(address);
+  if (ip === undefined || isIpv4(ip)) return address;
+  const parts = (ip as ipaddr.IPv6).parts.slice(0, IPV6_BITS / 32);
+  return `${parts.map((part) => part.toString(16)).join(":")}::/64`;
+}
+
 function contains([base, prefix]: Network, ip: Ip): boolean {
   if (isIpv4(base)) return isIpv4(ip) && ip.match(base, prefix);
   return !isIpv4(ip) && ip.match(base, prefix);

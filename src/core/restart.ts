@@ -105,5 +105,6 @@ export class Restarts {
 /** Reads on after how it ended. */
 export function describeNextTry(delayMs: number | undefined): string {
   if (delayMs === undefined) return "";
-  return delayMs === 0 ? ", restarting" : `, next try in ${Math.ceil(delayMs / 1000)} s`;
+  if (delayMs === 0) return ", restarting";
+  return `, next try in ${delayMs < 1000 ? `${delayMs} ms` : `${Math.ceil(delayMs / 1000)} s`}`;
 }

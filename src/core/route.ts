@@ -8,6 +8,8 @@ export interface Address {
   readonly host: string;
   readonly port: number;
   readonly tls?: { readonly serverName: string; readonly ca?: string };
+  /** The process that has to live for it to be this target: when it is gone, the port may be anybody's. */
+  readonly holder?: { readonly pid: number; readonly startTime: string };
 }
 
 /**

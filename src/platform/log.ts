@@ -1,6 +1,9 @@
 // The program's own log: one line for people at a time; a log that cannot be written never stops the program.
-import { constants, fstatSync, openSync, writeSync } from "node:fs";
+import { FFIType } from "bun:ffi";
+import { closeSync, constants, fstatSync, openSync, readlinkSync, writeSync } from "node:fs";
+import { messageOf } from "../core/fault.ts";
 import { visible } from "../core/visible.ts";
+import { openLibc } from "./libc.ts";
 import type { Clock } from "./time/clock.ts";
 
 export type LogLevel = "info" | "warn" | "error";
@@ -9,6 +12,8 @@ export interface Log {
   info(text: string): void;
   warn(text: string): void;
   error(text: string): void;
+  /** Where it goes to a file that was moved away: to a new one of the old name from now on. */
+  reopen(): void;
   /** Lines that could not be written so far. */
   readonly dropped: number;
 }
@@ -24,6 +29,7 @@ const TEXT_MAX_CHARS = 1300;
  * one that succeeds.
  */
 export function createLog(clock: Clock, sink: LogSink = stderrSink()): Log {
+  const reopen = reopenerOf(2);
   let dropped = 0;
   let untold = 0;
 
@@ -42,6 +48,13 @@ export function createLog(clock: Clock, sink: LogSink = stderrSink()): Log {
     info: (text) => write("info", text),
     warn: (text) => write("warn", text),
     error: (text) => write("error", text),
+    reopen() {
+      try {
+        reopen();
+      } catch (thrown) {
+        write("warn", `the log goes on where it was: ${messageOf(thrown)}`);
+      }
+    },
     get dropped() {
       return dropped;
     },
@@ -74,4 +87,27 @@ export function stderrSink(): LogSink {
     // Closed, or a terminal of somebody else's: the descriptor as it is.
   }
   return (line) => void writeSync(descriptor, line);
+}
+
+/** Opens the file that a descriptor leads to now once more, by the name that it has now, and puts it in its place. */
+function reopenerOf(descriptor: number): () => void {
+  const path = fileOf(descriptor);
+  if (path === undefined) return () => {};
+  return () => {
+    const libc = openLibc({ dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
+    const opened = openSync(path, "a", 0o640);
+    libc?.dup2(opened, descriptor);
+    closeSync(opened);
+  };
+}
+
+/** Undefined for a terminal, a pipe or a journal, which nobody moves away, and elsewhere than on Linux. */
+function fileOf(descriptor: number): string | undefined {
+  try {
+    if (process.platform === "linux" && fstatSync(descriptor).isFile())
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    // Closed.
+  }
+  return undefined;
 }

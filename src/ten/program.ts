@@ -33,6 +33,7 @@ export const ten: Program = {
       restart: () => import("./commands/restart.ts"),
       rm: () => import("./commands/rm.ts"),
       prune: () => import("./commands/prune.ts"),
+      chown: () => import("./commands/chown.ts"),
     },
     Server: {
       serve: () => import("./commands/serve.ts"),

@@ -121,6 +121,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     traffic: inForce.traffic,
     usage: () => usage,
     differs: control.differs,
+    nextRun: control.nextRun,
     monotonic: clock.monotonic,
     urlOf: (service, id) => `http://${id}.${service}.${domain}:${port()}/`,
   });

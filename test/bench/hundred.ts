@@ -33,7 +33,7 @@ const toml = (intervalSecs: number) => `
 health_check_interval = ${intervalSecs}
 
 [service.api]
-command = ${JSON.stringify(`${process.execPath} app.ts`)}
+command = ${JSON.stringify(`'${process.execPath}' app.ts`)}
 health = "/health"
 startup_timeout = 60
 stop_grace_period_secs = 1

@@ -17,7 +17,7 @@ Bun.serve({ port: Number(PORT), hostname: HOST, fetch: () => new Response(String
 
 const service = (name: string, more = "") => `
 [service.${name}]
-command = ${JSON.stringify(`${process.execPath} app.ts`)}
+command = ${JSON.stringify(`'${process.execPath}' app.ts`)}
 health = "/"
 stop_grace_period_secs = 1
 ${more}

@@ -35,6 +35,15 @@ describe("a unit", () => {
   test("for slum has nothing to leave running, and nothing to reload", () => {
     const text = unitText({ ...SPEC, program: "slum", name: "slum", supervises: false, reload: undefined });
     expect(text).not.toMatch(/KillMode|RestartKillSignal|OOMPolicy|ExecReload/);
+    for (const line of [
+      "NoNewPrivileges=yes",
+      "ProtectSystem=strict",
+      "PrivateTmp=yes",
+      "ReadWritePaths=/srv/app/tenement-data",
+    ])
+      expect(text.split("\n")).toContain(line);
+    // What ten starts may need more than ten.
+    expect(linesOf().join()).not.toMatch(/NoNewPrivileges|ProtectSystem|PrivateTmp/);
   });
 
   test("of a user has no user, no capabilities and no target of the machine", () => {

@@ -276,7 +276,7 @@ describe("the file of an earlier version's token", () => {
 });
 
 test("an instance may not use the socket, though it runs as the same user", async () => {
-  const command = JSON.stringify(`${BINARY} ps --data-dir {data_dir}`);
+  const command = JSON.stringify(`'${BINARY}' ps --data-dir {data_dir}`);
   await using other = await startTen({
     toml: `[service.peek]\ncommand = ${command}\nrestart = "never"\n`,
   });

@@ -79,7 +79,7 @@ async function startCaddy(ten: Ten): Promise<Caddy> {
     stderr: Bun.file(temp.file("log")),
   });
   const root = temp.file("caddy/pki/authorities/local/root.crt");
-  await until("Caddy has its authority", () => existsSync(root), 15_000);
+  await until("Caddy has its authority", () => existsSync(root), 60_000);
   const tls = { serverName: HOST, ca: readFileSync(root, "utf8") };
   const get = (path: string, init: RequestInit = {}) =>
     fetch(`https://127.0.0.1:${port}${path}`, {
@@ -87,7 +87,7 @@ async function startCaddy(ten: Ten): Promise<Caddy> {
       headers: { ...init.headers, Host: HOST },
       tls,
     } as RequestInit);
-  await until(`Caddy answers`, async () => (await get("/").catch(() => undefined))?.status === 200, 15_000);
+  await until(`Caddy answers`, async () => (await get("/").catch(() => undefined))?.status === 200, 60_000);
   return {
     port,
     tls,

@@ -44,7 +44,7 @@ const shows = (text: string, selector = "body") =>
 
 describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () => {
   beforeAll(async () => {
-    const command = JSON.stringify(`${process.execPath} app.ts`);
+    const command = JSON.stringify(`'${process.execPath}' app.ts`);
     ten = await startTen({
       toml: `[settings]\nhealth_check_interval = 1\n[service.api]\ncommand = ${command}\nworkdir = "releases/{version}"\nhealth = "/health"\n`,
       prepare(dir) {

@@ -83,7 +83,7 @@ export function startFleet(
 ): Promise<Ten> {
   const service = (name: string) => `
 [service.${name}]
-command = ${JSON.stringify(`${process.execPath} app.ts`)}
+command = ${JSON.stringify(`'${process.execPath}' app.ts`)}
 workdir = "releases/{version}"
 health = "/health"
 drain_timeout = 10

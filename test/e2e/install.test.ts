@@ -26,11 +26,23 @@ MainPID=$pid" ;;
 enable) echo enabled > $state/enabled ;;
 restart) [ -e $state/fails ] && { echo "Job for $2 failed" >&2; exit 1; }
   end QUIT
-  $(sed -n 's/^ExecStart=//p' $state/../config/systemd/user/$2) > $state/log 2>&1 &
+  eval "exec $(sed -n 's/^ExecStart=//p' $state/../config/systemd/user/$2)" > $state/log 2>&1 &
   echo $! > $state/pid ;;
 disable) end TERM; rm $state/enabled ;;
 esac
 `;
+
+/** Within user namespaces there is one user only, so that is who a service then runs as. */
+const USERADD = `#!/bin/sh
+echo "useradd $*" >> $(dirname "$0")/calls
+for user; do :; done
+echo "$user:x:0:0::/nonexistent:/usr/sbin/nologin" >> /etc/passwd
+`;
+
+/** A path as units have it. */
+const inUnit = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `"${path}"`);
+
+const isRoot = process.getuid?.() === 0;
 
 interface Machine extends AsyncDisposable {
   readonly dir: string;
@@ -48,7 +60,8 @@ function createMachine(running = "running"): Machine {
   mkdirSync(temp.file("app"));
   writeFileSync(temp.file("app/tenement.toml"), tomlFor("bun", "[instances]\napi = ['v1']\n"));
   writeFileSync(join(state, "systemctl"), SYSTEMCTL);
-  chmodSync(join(state, "systemctl"), 0o755);
+  writeFileSync(join(state, "useradd"), USERADD);
+  for (const name of ["systemctl", "useradd"]) chmodSync(join(state, name), 0o755);
   writeFileSync(join(state, "running"), `${running}\n`);
   const env = { PATH: `${state}:${process.env.PATH}`, XDG_CONFIG_HOME: temp.file("config") };
   const read = (name: string) =>
@@ -89,7 +102,7 @@ describe("install", () => {
       "restart ten.service",
     ]);
     expect(readFileSync(machine.unit, "utf8")).toContain(
-      `ExecStart=${BINARY} serve --config ${machine.dir}/tenement.toml --data-dir ${dataDir} --port 0\n`,
+      `ExecStart=${inUnit(BINARY)} serve --config ${machine.dir}/tenement.toml --data-dir ${dataDir} --port 0\n`,
     );
     await until("it serves", async () => (await machine.run("ps")).exit === 0, 20_000);
     const [instance] = JSON.parse((await machine.run("ps", "--json")).stdout).instances;
@@ -135,11 +148,14 @@ describe("install", () => {
     "-rm",
     "sh",
     "-c",
-    `mount --bind ${dir} /etc/systemd/system && exec "$@"`,
+    `mount --bind ${dir} /etc/systemd/system && { [ -e ${dir}/passwd ] || cp /etc/passwd ${dir}; } &&
+     mount --bind ${dir}/passwd /etc/passwd && exec "$@"`,
     "sh",
   ];
-  const mayMount =
-    Bun.which("unshare") && Bun.spawnSync([...asRoot("/tmp"), "true"], { stderr: "ignore" }).success;
+  const mayMount = (() => {
+    using dir = createTempDir();
+    return Bun.which("unshare") && Bun.spawnSync([...asRoot(dir.path), "true"], { stderr: "ignore" }).success;
+  })();
 
   test.skipIf(!mayMount)(
     "as root it writes the machine's unit and a data directory for its user (needs unshare -rm)",
@@ -155,10 +171,15 @@ describe("install", () => {
           },
           stderr: "pipe",
         });
-      expect(await install().stderr.text()).toContain(
-        "hint: start it, now and with the machine: systemctl enable --now ten",
+      const said = await install().stderr.text();
+      expect(said).toContain("added the user ten-api");
+      expect(said).toContain("hint: start it, now and with the machine: systemctl enable --now ten");
+      expect(machine.calls()).toContain(
+        "useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ten-api",
       );
-      expect(readFileSync(units.file("ten.service"), "utf8")).toContain("\nUser=root\n");
+      const text = readFileSync(units.file("ten.service"), "utf8");
+      expect(text).toContain("\nUser=root\n");
+      expect(text).toMatch(/^ExecStart=.* --service-users$/m);
       expect(statSync(join(machine.dir, "tenement-data")).mode & 0o777).toBe(0o700);
       expect(await install().stderr.text()).toEndWith("\nnothing to do: ten.service is installed\n");
     },
@@ -189,7 +210,7 @@ describe("install", () => {
     const { exit, stdout } = await machine.run("install", "--print", "--domain", "example.com");
     expect(exit).toBe(0);
     expect(stdout).toContain(
-      `${BINARY} serve --config ${machine.dir}/tenement.toml --data-dir ${machine.dir}/tenement-data --domain example.com\n`,
+      `${inUnit(BINARY)} serve --config ${machine.dir}/tenement.toml --data-dir ${machine.dir}/tenement-data --domain example.com${isRoot ? " --service-users" : ""}\n`,
     );
     const slum = JSON.parse(
       (await machine.run("slum", "install", "--print", "--db", "a.db", "--json")).stdout,

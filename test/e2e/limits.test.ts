@@ -1,6 +1,6 @@
 // Limits of instances seen from outside: memory that runs out, users, open files, and what cannot be applied.
 import { describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createCgroups } from "../../src/platform/process/cgroup.ts";
 import { systemClock } from "../../src/platform/time/clock.ts";
@@ -73,6 +73,52 @@ startup_timeout = 600
 });
 
 describe.skipIf(!root)("an instance with a user", () => {
+  test("that is another one than before is refused while it would be locked out, until the files are given to it", async () => {
+    const toml = (user: string) =>
+      `${tomlFor("python", user).replace(APPS.python[1], "app.py")}\n[service.api.env]\nFILE = "{shared_dir}/data"\n`;
+    await using ten = await startTen({
+      toml: toml(""),
+      env: { PATH: "/usr/bin:/bin" },
+      prepare: (dir) => {
+        copyFileSync(APPS.python[1], join(dir, "app.py"));
+        chmodSync(dir, 0o755);
+      },
+    });
+    await ten.ok("deploy", "api:v1");
+    const data = `${ten.dataDir}/api/_shared/data`;
+    writeFileSync(data, "a customer's");
+    writeFileSync(join(ten.dir, "tenement.toml"), toml('user = "nobody"'));
+    const refused = await ten.run("deploy", "api", "--version", "v2");
+    expect([refused.exit, refused.stderr]).toEqual([
+      4,
+      expect.stringContaining(`api would run as nobody from now on, and "${data}" belongs to root`),
+    ]);
+    expect(refused.stderr).toContain('user = "root" for api; or give it the files: ten chown api');
+    expect((await ten.get("api.localhost")).instance).toBe("api:v1");
+    const given = await ten.ok("chown", "api");
+    expect(given.stderr).toContain("belong to nobody");
+    expect(statSync(data).uid).toBe(65_534);
+    await ten.ok("deploy", "api", "--version", "v2", "--promote");
+    // What runs keeps its user.
+    const { "api:v1": v1, "api:v2": v2 } = await ten.ps();
+    expect([v1, v2].map((one) => statSync(`/proc/${one?.pid}`).uid)).toEqual([0, 65_534]);
+  });
+
+  test("writes to a log that stays ours, so that no lease of its own can hold us up", async () => {
+    const toml = tomlFor("python", 'user = "nobody"').replace(APPS.python[1], "app.py");
+    await using ten = await startTen({
+      toml,
+      env: { PATH: "/usr/bin:/bin" },
+      prepare: (dir) => {
+        copyFileSync(APPS.python[1], join(dir, "app.py"));
+        chmodSync(dir, 0o755);
+      },
+    });
+    await ten.ok("deploy", "api:v1");
+    const { uid, gid, mode } = statSync(`${ten.dataDir}/api/_logs/v1/stdout.log`);
+    expect([uid, gid, mode & 0o777]).toEqual([0, 65_534, 0o660]);
+  });
+
   test("runs as that user, owns its directory, and can read nothing of ours", async () => {
     // What the user can reach: a copy of the app, and the system's own Python.
     const toml = tomlFor("python", 'user = "nobody"\nopen_files = 512').replace(APPS.python[1], "app.py");

@@ -32,7 +32,7 @@ function start(settings = ""): Promise<Ten> {
 health_check_interval = 1
 ${settings}
 [service.api]
-command = "${process.execPath} app.ts"
+command = "'${process.execPath}' app.ts"
 workdir = "releases/v1"
 health = "/health"
 request_timeout = 60

@@ -21,7 +21,7 @@ function startReader(service = ""): Promise<Ten> {
     toml: `[settings]
 health_check_interval = 0.2
 [service.api]
-command = "${process.execPath} app.ts"
+command = "'${process.execPath}' app.ts"
 before_start = "/bin/sh ./fetch.sh"
 workdir = "app"
 health = "/"

@@ -18,7 +18,7 @@ const toml = (colour: string, more = "") => `
 [settings]
 backoff_base_ms = 50
 [service.api]
-command = "${process.execPath} app.ts"
+command = "'${process.execPath}' app.ts"
 workdir = "releases/{version}"
 health = "/health"
 startup_timeout = 15
@@ -128,7 +128,7 @@ describe("a deploy", () => {
     await using ten = await start();
     writeFileSync(
       `${ten.dir}/tenement.toml`,
-      `${toml("red")}\n[service.web]\ncommand = "${process.execPath} releases/v1/app.ts"\n`,
+      `${toml("red")}\n[service.web]\ncommand = "'${process.execPath}' releases/v1/app.ts"\n`,
     );
     await ten.ok("deploy", "web:v1");
     expect(await said(ten, "web.localhost")).toBe("v1");

@@ -33,7 +33,7 @@ Bun.serve({
 
 const TOML = (port: string) => `
 [service.api]
-command = ${JSON.stringify(`${process.execPath} app.ts`)}
+command = ${JSON.stringify(`'${process.execPath}' app.ts`)}
 health = "/"
 ${port}
 `;

@@ -8,7 +8,7 @@ import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
 // Real processes on a busy machine take their time.
-setDefaultTimeout(30_000);
+setDefaultTimeout(90_000);
 
 const BINARY = join(import.meta.dir, "../../dist/ten");
 

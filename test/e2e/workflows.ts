@@ -42,7 +42,7 @@ function asExecutables(): Layout {
 function byVariable(name: keyof typeof APPS): Layout {
   return {
     program: APPS[name][0],
-    toml: `[service.api]\ncommand = ${JSON.stringify(APPS[name].join(" "))}\nhealth = "/health"\n`,
+    toml: `[service.api]\ncommand = ${JSON.stringify(APPS[name].map((word) => `'${word}'`).join(" "))}\nhealth = "/health"\n`,
     prepare: () => {},
     says: (version) => `"version":${name === "python" ? " " : ""}"${version}"`,
   };

@@ -37,7 +37,7 @@ Bun.serve({ port: Number(PORT), hostname: HOST, fetch: () => new Response("relea
 export const RELEASES = {
   python: { file: "app.py", source: PYTHON, command: "python3 app.py" },
   node: { file: "server", source: NODE, command: "./server" },
-  bun: { file: "app.ts", source: BUN, command: `${process.execPath} app.ts` },
+  bun: { file: "app.ts", source: BUN, command: `'${process.execPath}' app.ts` },
 } as const;
 
 /** Writes an executable file into `releases/{version}`; VERSION in its source becomes the version. */

@@ -1,6 +1,6 @@
 // Reading the files that instances append their output to: the last lines, and what comes after them.
 import { isUtf8 } from "node:buffer";
-import type { Stats } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { SECTOR_BYTES } from "./log-trim.ts";
 
@@ -154,10 +154,12 @@ export function createLineFollower(path: string, from: number): LineFollower {
 
 /** Undefined when there is no such file. */
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T | undefined> {
-  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    },
+  );
   if (!file) return undefined;
   try {
     return await use(file);

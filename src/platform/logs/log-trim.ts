@@ -1,6 +1,6 @@
 // Keeps append logs from filling the disk, without the writer noticing: their beginning is given back, in place.
 import { FFIType } from "bun:ffi";
-import { closeSync, copyFileSync, fstatSync, ftruncateSync, openSync } from "node:fs";
+import { closeSync, constants, copyFileSync, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { openLibc } from "../libc.ts";
 
 export interface LogTrimmer {
@@ -43,7 +43,7 @@ export function createLogTrimmer({ maxBytes, keepBytes }: LogTrimOptions = LOG_L
     trim(path) {
       let descriptor: number | undefined;
       try {
-        descriptor = openSync(path, "r+");
+        descriptor = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
         const { size, blocks } = fstatSync(descriptor);
         if (blocks * SECTOR_BYTES <= maxBytes) return false;
         punchHole ??= loadPunchHole();

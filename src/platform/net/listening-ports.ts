@@ -7,7 +7,9 @@ import {
   readDescriptors,
   readProcess,
   readProcesses,
+  readVariable,
 } from "../process/proc.ts";
+import { findByNonce, NONCE_VARIABLE } from "../process/process.ts";
 import { withSpareDescriptors } from "../process/spare-descriptors.ts";
 import type { Clock } from "../time/clock.ts";
 
@@ -17,21 +19,27 @@ export interface Listener {
   readonly port: number;
 }
 
+/** The leader of a session, and the mark of all that it started: what has left the session (`setsid`, `su`) carries that. */
+export interface Owner {
+  readonly pid: number;
+  readonly nonce: string;
+}
+
 /** All answers are undefined where they cannot be known: no Linux, no /proc, or processes of another user. */
 export interface ListeningPorts {
-  /** Where the processes of a session listen. */
-  listeningPorts(session: number): readonly Listener[] | undefined;
+  /** Where the processes of an owner listen. */
+  listeningPorts(owner: Owner): readonly Listener[] | undefined;
   /**
-   * Whether a connection to 127.0.0.1:port is accepted by a process of the session and by no other. Asked again it costs
-   * a look at one process and one descriptor, 10 µs.
+   * Whether a connection to the loopback address and port is accepted by a process of the owner and by no other. Asked again
+   * it costs a look at one process and one descriptor, 10 µs.
    */
-  ownsListener(session: number, port: number): boolean | undefined;
+  ownsListener(owner: Owner, port: number, address?: string): boolean | undefined;
 }
 
 interface Row extends Listener {
   readonly inode: string;
-  /** Which listener the kernel prefers for 127.0.0.1, the highest first; 0 does not get it at all. */
-  readonly rank: number;
+  /** The address as the kernel has it. */
+  readonly hex: string;
 }
 
 const LISTEN = "0A";
@@ -57,16 +65,16 @@ export function createListeningPorts(clock: Clock): ListeningPorts {
     return seen;
   }
 
-  function stillHolds(session: number, inode: string): boolean {
+  function stillHolds({ pid, nonce }: Owner, inode: string): boolean {
     const found = known.get(inode);
     if (!found || readDescriptor(found.pid, found.descriptor) !== socketLink(inode)) return false;
-    return readProcess(found.pid)?.session === session;
+    return readProcess(found.pid)?.session === pid || readVariable(found.pid, NONCE_VARIABLE) === nonce;
   }
 
-  function holds(session: number, inode: string): boolean | undefined {
-    if (stillHolds(session, inode)) return true;
+  function holds(owner: Owner, inode: string): boolean | undefined {
+    if (stillHolds(owner, inode)) return true;
     let hidden = false;
-    for (const pid of membersOf(session)) {
+    for (const pid of processesOf(owner)) {
       const descriptors = readDescriptors(pid);
       if (!descriptors && readProcess(pid)) hidden = true;
       for (const [descriptor, link] of descriptors ?? []) {
@@ -79,12 +87,12 @@ export function createListeningPorts(clock: Clock): ListeningPorts {
   }
 
   return {
-    listeningPorts(session) {
+    listeningPorts(owner) {
       const rows = rowsFrom(Number.POSITIVE_INFINITY);
       if (!rows) return undefined;
       const sockets = new Map<string, Row>(rows.map((row) => [socketLink(row.inode), row]));
       const found = new Set<Row>();
-      for (const pid of membersOf(session)) {
+      for (const pid of processesOf(owner)) {
         const descriptors = readDescriptors(pid);
         if (!descriptors && readProcess(pid)) return undefined;
         for (const link of descriptors?.values() ?? []) {
@@ -94,14 +102,14 @@ export function createListeningPorts(clock: Clock): ListeningPorts {
       }
       return [...found].map(({ address, port }) => ({ address, port })).sort((a, b) => a.port - b.port);
     },
-    ownsListener(session, port) {
+    ownsListener(owner, port, address = "127.0.0.1") {
       // While our socket listens the kernel gives the port to nobody else, so a yes may come from an older table: a hundred
       // instances that are adopted together are found in one.
-      const recent = acceptors(rowsFrom(clock.monotonic() - TABLE_MAX_AGE_MS) ?? [], port);
-      if (recent.length > 0 && recent.every((row) => holds(session, row.inode) === true)) return true;
+      const recent = acceptors(rowsFrom(clock.monotonic() - TABLE_MAX_AGE_MS) ?? [], port, address);
+      if (recent.length > 0 && recent.every((row) => holds(owner, row.inode) === true)) return true;
       const rows = rowsFrom(Number.POSITIVE_INFINITY);
       if (!rows) return undefined;
-      const answers = acceptors(rows, port).map((row) => holds(session, row.inode));
+      const answers = acceptors(rows, port, address).map((row) => holds(owner, row.inode));
       if (answers.length === 0 || answers.includes(false)) return false;
       return answers.includes(undefined) ? undefined : true;
     },
@@ -134,17 +142,38 @@ export function isConnected(port: number): boolean {
   });
 }
 
-/** The listeners that the kernel chooses from for 127.0.0.1:port; more than one share it by SO_REUSEPORT. */
-function acceptors(rows: readonly Row[], port: number): readonly Row[] {
-  const candidates = rows.filter((row) => row.port === port && row.rank > 0);
-  const best = Math.max(...candidates.map((row) => row.rank));
-  return candidates.filter((row) => row.rank === best);
+/**
+ * The listeners that the kernel chooses from for a connection to this address: a specific one wins over the wildcard, and
+ * IPv4 over an IPv6 socket that takes IPv4 as well. More than one share it by SO_REUSEPORT.
+ */
+function acceptors(rows: readonly Row[], port: number, address: string): readonly Row[] {
+  const here = rows.filter((row) => row.port === port);
+  const preferred = here.length === 0 ? [] : preferenceOf(address);
+  const best = preferred.find((hex) => here.some((row) => row.hex === hex));
+  return here.filter((row) => row.hex === best);
 }
 
-/** The leader first: it nearly always is the one that listens, and finding it needs no look at all processes. */
-function* membersOf(session: number): Generator<number> {
+const ANY = "00000000";
+const ANY_V6 = ANY.repeat(4);
+/** ::ffff:0.0.0.0/96, as the kernel writes the three words. */
+const MAPPED = `${ANY}${ANY}FFFF0000`;
+
+/** What accepts a connection to an address, as the kernel writes it, the first first. */
+function preferenceOf(address: string): readonly string[] {
+  if (address === "::1") return [`${ANY}${ANY}${ANY}01000000`, ANY_V6];
+  const own = Buffer.from(address.split(".").map(Number).reverse()).toString("hex").toUpperCase();
+  return [own, `${MAPPED}${own}`, ANY, ANY_V6];
+}
+
+/**
+ * The leader first: it nearly always is the one that listens, and finding it needs no look at all processes; what has left
+ * the session last, as it takes the environment of each.
+ */
+function* processesOf({ pid: session, nonce }: Owner): Generator<number> {
   yield session;
   for (const info of readProcesses()) if (info.session === session && info.pid !== session) yield info.pid;
+  for (const marked of findByNonce(nonce))
+    if (marked.nonce === nonce && marked.session !== session) yield marked.pid;
 }
 
 function socketLink(inode: string): string {
@@ -201,19 +230,7 @@ function parseRow(line: string): Row | undefined {
   const [hex = "", port = ""] = (words[1] ?? "").split(":");
   const inode = words[9];
   if (!inode || hex === "") return undefined;
-  return { address: addressOf(hex), port: Number.parseInt(port, 16), inode, rank: rankOf(hex) };
-}
-
-const RANKS: Readonly<Record<string, number>> = {
-  "0100007F": 4,
-  "0000000000000000FFFF00000100007F": 3,
-  "00000000": 2,
-  "00000000000000000000000000000000": 1,
-};
-
-/** A specific address wins over the wildcard, and IPv4 over an IPv6 socket that takes IPv4 as well. */
-function rankOf(hex: string): number {
-  return RANKS[hex] ?? 0;
+  return { address: addressOf(hex), port: Number.parseInt(port, 16), inode, hex };
 }
 
 /** Words of four bytes, each in the byte order of the machine: little-endian wherever Bun runs. */

@@ -16,6 +16,8 @@ export interface PortChoice {
   readonly chance: number;
   /** What the system hands out to outgoing connections. */
   readonly ephemeral?: Ephemeral;
+  /** Where it is to be free; 127.0.0.1 unless given. */
+  readonly address?: string;
 }
 
 /**
@@ -59,7 +61,7 @@ export function choosePort(choice: PortChoice): number {
     const port = range.first + ((start + step) % count);
     if (isEphemeral(port, ephemeral)) continue;
     outside++;
-    if (!taken.has(port) && isFree(port)) return port;
+    if (!taken.has(port) && isFree(port, choice.address)) return port;
   }
   const name = `${range.first}-${range.last}`;
   if (outside > 0) throw new Fault("conflict", `no port of ${name} is free`, "widen ports, or ten prune");
@@ -71,9 +73,9 @@ export function choosePort(choice: PortChoice): number {
   );
 }
 
-/** Whether nobody listens there now, on loopback or on any address. */
-export function isFree(port: number): boolean {
-  return ["127.0.0.1", "0.0.0.0"].every((hostname) => {
+/** Whether nobody listens there now, on this loopback address or on any address. */
+export function isFree(port: number, address = "127.0.0.1"): boolean {
+  return [address, address.includes(":") ? "::" : "0.0.0.0"].every((hostname) => {
     try {
       Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
       return true;

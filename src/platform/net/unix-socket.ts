@@ -127,7 +127,7 @@ function portFault(error: unknown, hostname: string, port: number, flags: Addres
       return new Fault(
         "usage",
         `port ${port} may not be opened by this user`,
-        "choose a port from 1024, or allow it: setcap cap_net_bind_service=+ep on the program",
+        `choose a port from 1024, or allow it: sysctl -w net.ipv4.ip_unprivileged_port_start=${port}, or AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, which install writes`,
         because,
       );
     case "EADDRNOTAVAIL":

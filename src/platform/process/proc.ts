@@ -14,6 +14,9 @@ export interface ProcessInfo {
   /** CPU time used so far, that of its ended and reaped children included. */
   readonly cpuMs: number;
   readonly rssBytes: number;
+  readonly parent: number;
+  /** Of a zombie, as wait(2) would give it to its parent; undefined where it is not shown to us. */
+  readonly exitStatus?: number | undefined;
 }
 
 const LINUX = process.platform === "linux";
@@ -27,6 +30,12 @@ export function readProcess(pid: number): ProcessInfo | undefined {
   if (!LINUX) return parsePs(ps("-p", String(pid)))[0];
   const stat = read(`/proc/${pid}/stat`);
   return stat === undefined ? undefined : parseStat(stat);
+}
+
+/** Whether this very process runs; 12 µs. */
+export function isRunning({ pid, startTime }: Pick<ProcessInfo, "pid" | "startTime">): boolean {
+  const info = readProcess(pid);
+  return info !== undefined && !info.zombie && info.startTime === startTime;
 }
 
 /** Every process that this user may see; about 12 µs each. */
@@ -108,27 +117,31 @@ export function parseStat(stat: string): ProcessInfo | undefined {
   const field = (number: number) => fields[number - 3] ?? "";
   const startTime = field(22);
   if (startTime === "") return undefined;
+  const zombie = "ZXx".includes(field(3));
   return {
     pid: Number.parseInt(stat, 10),
-    zombie: "ZXx".includes(field(3)),
+    zombie,
+    parent: Number(field(4)),
     group: Number(field(5)),
     session: Number(field(6)),
     startTime,
     cpuMs: [14, 15, 16, 17].reduce((sum, number) => sum + Number(field(number)), 0) * MS_PER_TICK,
     rssBytes: Number(field(24)) * PAGE_BYTES,
+    ...(zombie && field(52) !== "" && { exitStatus: Number(field(52)) }),
   };
 }
 
-const PS_COLUMNS = "pid=,pgid=,stat=,rss=,time=,lstart=";
+const PS_COLUMNS = "pid=,ppid=,pgid=,stat=,rss=,time=,lstart=";
 
-/** Takes the lines of `ps -o pid=,pgid=,stat=,rss=,time=,lstart=` apart. */
+/** Takes the lines of `ps -o pid=,ppid=,pgid=,stat=,rss=,time=,lstart=` apart. */
 export function parsePs(text: string): ProcessInfo[] {
   return text.split("\n").flatMap((line) => {
-    const [pid, group, stat, rss, time, ...start] = line.trim().split(/\s+/);
-    if (!pid || !group || !stat || start.length === 0) return [];
+    const [pid, parent, group, stat, rss, time, ...start] = line.trim().split(/\s+/);
+    if (!pid || !parent || !group || !stat || start.length === 0) return [];
     return {
       pid: Number(pid),
       zombie: stat.startsWith("Z"),
+      parent: Number(parent),
       group: Number(group),
       session: Number(group),
       startTime: start.join(" "),

@@ -1,19 +1,13 @@
 // Processes that outlive their supervisor: started in a session of their own, adopted later, signalled only when surely ours.
 import { Fault } from "../../core/fault.ts";
 import { type Clock, sleep } from "../time/clock.ts";
+import { type Exit, exitOfStatus, witnessExit } from "./exit-status.ts";
 import { bootId, type ProcessInfo, pids, readProcess, readProcesses, readVariable } from "./proc.ts";
 import { isShortage } from "./spare-descriptors.ts";
 import { type SpawnOptions, spawn } from "./spawn.ts";
 
 /** The variable that marks every process of an instance, grandchildren included. */
 export const NONCE_VARIABLE = "TEN_NONCE";
-
-/** How a process ended; `unknown` for one that was not our child, whose status only its parent learns. */
-export interface Exit {
-  readonly code?: number;
-  readonly signal?: string;
-  readonly unknown?: true;
-}
 
 /** What names a process for ever: a pid alone may be anybody's by now. */
 export interface ProcessIdentity {
@@ -25,6 +19,8 @@ export interface ProcessIdentity {
 
 /** One process with all that it started: its leader, and the session that the leader leads. */
 export interface ManagedProcess extends ProcessIdentity {
+  /** It is not our child: that it has ended is noticed a little later, and meanwhile its port may be somebody else's. */
+  readonly isAdopted: boolean;
   /** Settles when the leader has ended, never rejects. Of an adopted process noticed within 150 ms. */
   readonly exited: Promise<Exit>;
   /** Whether the leader runs; a zombie does not. */
@@ -114,7 +110,11 @@ export function createProcesses(clock: Clock): Processes {
       child.unref();
       // Even a child that has ended by now is still there as a zombie: only our event loop reaps it.
       const startTime = readProcess(child.pid)?.startTime ?? "";
-      const exited = child.exited.then(() => exitOf(child));
+      // A status that cannot be had, as somebody else has taken it, is an end all the same.
+      const exited = child.exited.then(
+        () => exitOf(child),
+        (): Exit => ({ unknown: true }),
+      );
       return new Session({ pid: child.pid, startTime, bootId: boot, nonce }, exited, looks);
     },
     adopt(identity) {
@@ -124,7 +124,12 @@ export function createProcesses(clock: Clock): Processes {
       const nonce = readVariable(identity.pid, NONCE_VARIABLE);
       if (nonce !== undefined && nonce !== identity.nonce) return undefined;
       const { promise, resolve } = Promise.withResolvers<Exit>();
-      const session = new Session(identity, promise, looks, () => resolve({ unknown: true }));
+      const witness = witnessExit(identity.pid);
+      const ended = () => {
+        resolve(statusOf(identity) ?? witness?.exit() ?? { unknown: true });
+        witness?.[Symbol.dispose]();
+      };
+      const session = new Session(identity, promise, looks, once(ended));
       adopted.add(session);
       stopPolling ??= clock.every(ADOPTED_POLL_MS, poll);
       return session;
@@ -142,6 +147,7 @@ class Session implements ManagedProcess {
   readonly startTime: string;
   readonly bootId: string;
   readonly nonce: string;
+  readonly isAdopted: boolean;
   readonly exited: Promise<Exit>;
   readonly #clock: Clock;
   readonly #looks: Looks;
@@ -160,6 +166,7 @@ class Session implements ManagedProcess {
     this.#clock = looks.clock;
     this.#looks = looks;
     this.#foundEnded = foundEnded;
+    this.isAdopted = foundEnded !== undefined;
     this.exited = exited.then((exit) => {
       this.#endedAtMs = this.#clock.monotonic();
       if (this.startTime !== "" && groupExists(this.pid)) this.#survivors = this.#session();
@@ -241,6 +248,21 @@ class Session implements ManagedProcess {
     if (readVariable(member.pid, NONCE_VARIABLE) === this.nonce) return true;
     return this.#survivors.some((one) => one.pid === member.pid && one.startTime === member.startTime);
   }
+}
+
+/** Of an adopted process that its parent has not asked about yet. */
+function statusOf({ pid, startTime }: ProcessIdentity): Exit | undefined {
+  const info = readProcess(pid);
+  if (info?.exitStatus === undefined || info.startTime !== startTime) return undefined;
+  return exitOfStatus(info.exitStatus);
+}
+
+function once(call: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) call();
+    isDone = true;
+  };
 }
 
 function isLeader(info: ProcessInfo | undefined, identity: ProcessIdentity): boolean {

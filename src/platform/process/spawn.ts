@@ -1,5 +1,14 @@
 // Starts one child in a session of its own, and says in words why that did not work.
-import { accessSync, closeSync, constants, fchownSync, openSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  openSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
@@ -23,6 +32,10 @@ export interface SpawnOptions {
   readonly openFiles?: number | undefined;
 }
 
+const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+const APPEND = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK;
+const FOR_GROUP = 0o660;
+
 /**
  * The child, leader of a new session and group, without stdin. It writes to files that it holds itself, so it and its
  * output outlive us. Throws a Fault (`unhealthy`) when it cannot be started.
@@ -35,8 +48,12 @@ export function spawn(options: SpawnOptions): Bun.Subprocess {
   const append = (path: string) => {
     const descriptor = openOutput(path);
     opened.push(descriptor);
-    // So that the program may open it again, as /dev/stderr.
-    if (account) fchownSync(descriptor, account.uid, account.gid);
+    // It stays ours: its owner could take a lease on it, and whoever opens it then waits. By its group the program may
+    // open it again, as /dev/stderr.
+    if (account) {
+      fchownSync(descriptor, process.getuid?.() ?? 0, account.gid);
+      fchmodSync(descriptor, FOR_GROUP);
+    }
     return descriptor;
   };
   try {
@@ -72,7 +89,8 @@ function enter(child: Bun.Subprocess, cgroups: readonly string[]): void {
 
 function openOutput(path: string): number {
   try {
-    return withSpareDescriptors(() => openSync(path, "a", 0o640));
+    // Without waiting: for the end of a lease, or, where somebody has put a pipe there, for its reader.
+    return withSpareDescriptors(() => openSync(path, APPEND, 0o640));
   } catch (error) {
     const hint = "check that the data directory exists, is writable and has space";
     throw new Fault("internal", `cannot open the log ${quote(path)}: ${messageOf(error)}`, hint, {

@@ -14,6 +14,15 @@ export interface Notifier {
   keep(descriptor: number, name: string): void;
   /** The manager closes what it keeps under that name. */
   forget(name: string): void;
+  /** Still turning: to be said at half of the time after which the manager would kill us. */
+  alive(): void;
+}
+
+/** How often `alive` is to be said; undefined when nobody waits for it, or not from us. */
+export function watchdogMs(usec: string | undefined, pid: string | undefined): number | undefined {
+  const limitUsec = Number(usec);
+  const isOurs = pid === undefined || Number(pid) === process.pid;
+  return isOurs && limitUsec > 0 ? limitUsec / 2000 : undefined;
 }
 
 const AF_UNIX = 1;
@@ -31,6 +40,7 @@ export function createNotifier(socket: string | undefined): Notifier {
     ready: () => send?.("READY=1\n"),
     // systemd tells this reload from an earlier one by the time, which it measures with the same clock.
     reloading: () => send?.(`RELOADING=1\nMONOTONIC_USEC=${send.nowUsec()}\n`),
+    alive: () => send?.("WATCHDOG=1\n"),
     stopping(patienceMs) {
       const longer = patienceMs === undefined ? "" : `EXTEND_TIMEOUT_USEC=${Math.ceil(patienceMs * 1000)}\n`;
       send?.(`STOPPING=1\n${longer}`);

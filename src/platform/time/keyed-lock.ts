@@ -90,3 +90,13 @@ function tooLate({ name, waitMs }: Turn, holder: string): Fault {
 function tooMany({ name }: Turn, key: string, maxWaiting: number): Fault {
   return new Fault("conflict", `${name} was refused: ${maxWaiting} others wait for ${key} already`);
 }
+
+/** Work that follows each other: each begins when the one before it has ended, however it did. */
+export function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
+}

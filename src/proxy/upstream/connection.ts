@@ -1,5 +1,6 @@
 // One socket to a target: its life, what waits to be written to it, and whom its events are for.
 import type { Socket, SocketHandler } from "bun";
+import { isRunning } from "../../platform/process/proc.ts";
 import type { FailureKind, Origin } from "../http-client.ts";
 import { giveBack } from "./give-back.ts";
 
@@ -32,6 +33,9 @@ export interface Owner {
   onLost(connection: Connection): void;
 }
 
+/** As if nobody listened: who listens there now is somebody else. */
+const GONE = Object.assign(new Error("its process has ended"), { code: "ECONNREFUSED" });
+
 export type ConnectionState = "connecting" | "open" | "closed";
 
 export class Connection {
@@ -62,6 +66,7 @@ export class Connection {
     };
     const options = { socket, data: this as Connection, ...(tls && { tls }) };
     try {
+      if (origin.holder !== undefined && !isRunning(origin.holder)) throw GONE;
       const connecting =
         origin.unix === undefined
           ? Bun.connect({ ...options, hostname: origin.host, port: origin.port })

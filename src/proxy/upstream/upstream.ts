@@ -134,7 +134,7 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Poole
 }
 
 /** Connections are shared only where the address, the name and the trust are the same. */
-function keyOf({ host, port, unix, tls }: Origin): string {
-  const address = unix ?? `${host}:${port}`;
+function keyOf({ host, port, unix, tls, holder }: Origin): string {
+  const address = `${unix ?? `${host}:${port}`}${holder === undefined ? "" : `|${holder.pid}.${holder.startTime}`}`;
   return tls === undefined ? address : `${address}|${tls.serverName}|${tls.ca ?? ""}`;
 }

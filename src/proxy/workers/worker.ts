@@ -56,7 +56,8 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   held.defer(() => removeSocket(socket));
   process.on("SIGTERM", () => worker.finish(FINISH_MS));
   // It is in a session of its own; what a terminal or a shell sends the supervisor is not for it.
-  for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
+  for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const)
+    process.on(signal, () => {});
   await worker.finished;
   return 0;
 }

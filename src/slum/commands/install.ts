@@ -1,8 +1,19 @@
 // `slum install`: a systemd unit for a slum.
+import { statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { command } from "../../cli/command.ts";
-import { asWritten, flagWords, install, installArgs, isLowPort, written } from "../../cli/install.ts";
+import {
+  addSystemUser,
+  asWritten,
+  flagWords,
+  install,
+  installArgs,
+  isLowPort,
+  written,
+} from "../../cli/install.ts";
+import type { Output } from "../../cli/output.ts";
 import { executableWords } from "../../platform/executable.ts";
+import { userEntry } from "../../platform/process/account.ts";
 import { dataDirOf } from "../registry/paths.ts";
 import serve, { SECRETS } from "./serve.ts";
 
@@ -12,8 +23,11 @@ export default command({
   description:
     "Writes a unit for slum serve with these flags and absolute paths, enables and starts it. Run again with other flags it shows what changes and replaces the unit; the same once more does nothing.",
   examples: [
-    ["sudo slum install --domain slum.example.com --port 80", "for the machine, as root"],
-    ["sudo slum install --domain slum.example.com --user slum", "as a user of its own"],
+    [
+      "sudo slum install --domain slum.example.com --port 80",
+      "for the machine, as the user slum, which is made",
+    ],
+    ["sudo slum install --domain slum.example.com --user router", "as another user"],
     [
       "sudo slum install --webhook https://hooks.example.com/slum",
       "the URL goes where only root can read it",
@@ -23,8 +37,9 @@ export default command({
   ],
   args: { ...asWritten(serve.args), ...installArgs },
   run(context) {
-    const { args, globals, env } = context;
+    const { args, globals, env, out } = context;
     const dataDir = dataDirOf(globals.dataDir, env);
+    const user = args.userUnit ? userInfo().username : (args.user ?? usualUser(dataDir));
     const secrets: Record<string, string> = {};
     const flags: Record<string, unknown> = { ...args };
     for (const { name, variable, isSecret } of SECRETS) {
@@ -39,10 +54,23 @@ export default command({
       reload: undefined,
       directory: "/",
       dataDir,
-      user: args.userUnit ? userInfo().username : (args.user ?? "root"),
+      user,
+      ...(!args.userUnit && { prepare: () => prepare(user, out) }),
       supervises: false,
       delegates: false,
       lowPort: isLowPort(args),
     });
   },
 });
+
+const OWN_USER = "slum";
+
+/** A user of its own, unless there is a data directory: that is its owner's. */
+function usualUser(dataDir: string): string {
+  const stats = statSync(dataDir, { throwIfNoEntry: false });
+  return stats === undefined ? OWN_USER : (userEntry(String(stats.uid))?.name ?? "root");
+}
+
+async function prepare(user: string, out: Output): Promise<void> {
+  if (user === OWN_USER && !userEntry(user)) await addSystemUser(user, out);
+}

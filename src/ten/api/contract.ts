@@ -186,6 +186,14 @@ export const contract = defineContract({
     params: z.strictObject({ service }),
     answer: z.object(serviceSplit),
   },
+  chown: {
+    summary: "Give a service's files to the user that it is configured to run as",
+    method: "POST",
+    path: "/api/services/:service/chown",
+    scope: "admin",
+    params: z.strictObject({ service }),
+    answer: z.object({ service: z.string(), owner: z.string(), files: z.number() }),
+  },
   maintenance: {
     summary:
       "Begin or end a service's maintenance: visitors get 503, its health path and direct hosts still answer",

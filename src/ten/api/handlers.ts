@@ -178,12 +178,14 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
       const names = body.instances.map((name) => own(principal, name));
       for (const { service, id } of names) select(serviceOf(registry.list(service), service), id);
       const byService = [...Map.groupBy(names, ({ service }) => service)];
-      const changes: (TrafficChange & ServiceSplit)[] = [];
-      for (const [service, those] of byService) {
-        const ids = [...new Set(those.map(({ id }) => id))];
-        changes.push(forCaller(principal, await withSplit(lifecycle.stop(service, ids, body.force))));
-      }
-      return { changes };
+      // Side by side, as each may take as long as its drain; all have come to their end before the first refusal is told.
+      const ends = await Promise.allSettled(
+        byService.map(async ([service, those]) => {
+          const ids = [...new Set(those.map(({ id }) => id))];
+          return forCaller(principal, await withSplit(lifecycle.stop(service, ids, body.force)));
+        }),
+      );
+      return { changes: ends.map((end) => (end.status === "fulfilled" ? end.value : raise(end.reason))) };
     },
     async removeAll({ body, principal }) {
       const names = body.instances.map((name) => own(principal, name));
@@ -211,11 +213,14 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
       const row = registry.get(service, id);
       const outcome = await supervisor.check(row);
       const { state } = registry.get(service, id);
+      const elsewhere = outcome?.ok === false ? (supervisor.whereabouts(row)?.text ?? "") : "";
+      const detail = outcome?.detail ?? `${state}: ${row.reason}`;
       return {
         ...naming(service, id),
-        healthy: outcome?.ok ?? false,
+        // What runs by a schedule has nothing to check in between.
+        healthy: outcome?.ok ?? state === "healthy",
         state,
-        detail: outcome?.detail ?? `${state}: ${row.reason}`,
+        detail: elsewhere === "" ? detail : `${detail}; it ${elsewhere}`,
         latency_ms: outcome ? Math.round(outcome.latencyMs * 10) / 10 : 0,
       };
     },
@@ -232,6 +237,9 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     split({ params }) {
       control.requireKnown(params.service);
       return splitOf(params.service);
+    },
+    async chown({ params: { service } }) {
+      return { service, ...(await control.giveFiles(service)) };
     },
     async maintenance({ params: { service }, body }) {
       return { ...(await control.maintain(service, body.on)), maintenance: view.maintenance(service) };
@@ -435,4 +443,8 @@ function ownLogs<Q extends { id?: string | undefined }>(
   if (query.id !== undefined && query.id !== caller.tenant)
     throw new Fault("not_found", `there is no instance ${query.id}`);
   return { ...query, id: caller.tenant, exact: true, principal, ...(services && { services }) };
+}
+
+function raise(thrown: unknown): never {
+  throw thrown;
 }

@@ -39,6 +39,10 @@ export const instanceAnswer = z.object({
   next_try_secs: z.number().nullable(),
   /** The keys in which what it was started with differs from tenement.toml as it is now; of env only the names. */
   differs: z.array(z.string()),
+  /** Of what has a schedule: when it is run next. */
+  next_run: z.string().nullable(),
+  /** The address at which others reach it past the proxy, `0.0.0.0:20001`. */
+  exposed: z.string().nullable(),
   in_flight: z.number(),
   requests: z.number(),
   errors: z.number(),

@@ -35,6 +35,8 @@ export interface ViewParts {
   usage(): ReadonlyMap<number, Usage>;
   /** In what an instance's release differs from what is configured now. */
   differs(row: InstanceRow): readonly string[];
+  /** When a job is run next, in milliseconds since the epoch. */
+  nextRun(row: InstanceRow): number | undefined;
   monotonic(): number;
   urlOf(service: string, id: string): string;
 }
@@ -84,6 +86,8 @@ export function createView(parts: ViewParts): View {
       restarts: row.restarts,
       last_exit: row.lastExit,
       differs: [...parts.differs(row)],
+      next_run: isoOf(parts.nextRun(row)),
+      exposed: instance?.run?.exposed ?? null,
       next_try_secs: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
       in_flight: traffic?.inFlight ?? 0,
       requests: traffic?.requests ?? 0,

@@ -10,6 +10,7 @@ import { userEntry } from "../../platform/process/account.ts";
 import { type Config, findConfig, loadConfig } from "../config/config.ts";
 import { installedDataDir } from "../config/data-dir.ts";
 import serve from "./serve.ts";
+import { prepareServiceUsers } from "./service-users.ts";
 
 /** Where systemd looks for programs. */
 const SYSTEMD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -18,7 +19,7 @@ export default command({
   name: "install",
   summary: "Run the server as a systemd unit, from now on and with the machine",
   description:
-    "Writes a unit for ten serve with these flags, the tenement.toml that is found here and absolute paths, enables and starts it. systemctl restart ten leaves the instances running for the next start, systemctl stop ten ends them, systemctl reload ten reads tenement.toml again. Run again with other flags it shows what changes and replaces the unit; the same once more does nothing.",
+    'Writes a unit for ten serve with these flags, the tenement.toml that is found here and absolute paths, enables and starts it. systemctl restart ten leaves the instances running for the next start, systemctl stop ten ends them, systemctl reload ten reads tenement.toml again. Where the unit runs as root, each service without user gets a system user of its own, ten-SERVICE, which is made here and has to reach the app; user = "root" has to be written. Run again with other flags it shows what changes and replaces the unit; the same once more does nothing.',
   examples: [
     ["sudo ten install --domain example.com --host 127.0.0.1", "for the machine, behind Caddy or the like"],
     ["sudo ten install --domain example.com --port 80 --user app", "as a user of its own, on all interfaces"],
@@ -26,25 +27,34 @@ export default command({
     ["ten install --print", "only show the unit"],
   ],
   args: { ...asWritten(serve.args), ...installArgs },
-  run(context) {
+  async run(context) {
     const { args, globals, out, env } = context;
     const domain = written(args, "domain");
     const file = findConfig(process.cwd(), globals.config);
     const usualOwner = args.userUnit ? userInfo().username : (args.user ?? ownerOf(file));
-    const config = loadConfig(process.cwd(), globals.config, {
-      env,
-      defaultDataDir: installedDataDir(file, usualOwner, env),
-      ...(domain !== undefined && { domain }),
-      ...(globals.dataDir !== undefined && { dataDir: resolve(globals.dataDir) }),
-    });
+    const load = (serviceUsers: boolean) =>
+      loadConfig(process.cwd(), globals.config, {
+        serviceUsers,
+        env,
+        defaultDataDir: installedDataDir(file, usualOwner, env),
+        ...(domain !== undefined && { domain }),
+        ...(globals.dataDir !== undefined && { dataDir: resolve(globals.dataDir) }),
+      });
+    const user = args.userUnit ? userInfo().username : (args.user ?? usualUser(load(false)));
+    // What root starts need not be root.
+    const separates = !args.userUnit && user === "root";
+    const config = load(separates);
     for (const warning of config.warnings) out.warn(warning);
     const services = [...config.services.values()];
-    const user = args.userUnit ? userInfo().username : (args.user ?? usualUser(config));
     if (!args.userUnit) for (const { name, words } of services) warnOfProgram(out, name, words[0]);
     const where = ["--config", config.path, "--data-dir", config.settings.dataDir];
     return install(context, {
       description: `ten, serving ${config.path}`,
-      words: [...executableWords(), "serve", ...where, ...flagWords(serve.args, args)],
+      words: [
+        ...[...executableWords(), "serve", ...where],
+        ...flagWords(serve.args, { ...args, serviceUsers: separates ? [""] : [] }),
+      ],
+      ...(separates && { prepare: () => prepareServiceUsers(config, out) }),
       reload: [...executableWords(), "reload", ...where],
       directory: config.directory,
       dataDir: config.settings.dataDir,

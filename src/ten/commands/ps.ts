@@ -62,7 +62,15 @@ export default command({
       const shown = args.all ? instances : instances.filter(({ state }) => !isHidden(state));
       const text = () =>
         (shown.length > 0 ? table(out, shown, args.all) : empty(instances.length)) +
-        shown.map((one) => reason(one) + lastOutput(out, one) + (args.all ? difference(one) : "")).join("") +
+        shown
+          .map(
+            (one) =>
+              reason(one) +
+              nextRun(one) +
+              lastOutput(out, one) +
+              (args.all ? difference(one) + exposure(one) : ""),
+          )
+          .join("") +
         (args.all ? "" : hiddenLine(out, instances)) +
         links
           .map(
@@ -158,11 +166,22 @@ function reason({ id, state, reason: why }: InstanceView): string {
   return state === "healthy" ? "" : `${id}: ${why}\n`;
 }
 
+function nextRun({ id, next_run: at, pid }: InstanceView): string {
+  if (at === null) return "";
+  return `${id}: ${pid === null ? "" : "runs now; "}next run at ${at}\n`;
+}
+
 /** What runs keeps what it was deployed with. */
 function difference({ id, version, service, differs }: InstanceView): string {
   if (differs.length === 0) return "";
   const apply = `ten deploy ${service} --version ${version} --replace`;
   return `${id}: not as tenement.toml has it now (${differs.join(", ")}); to apply that: ${apply}\n`;
+}
+
+/** Who listens everywhere is reached past the proxy. */
+function exposure({ id, exposed }: InstanceView): string {
+  if (exposed === null) return "";
+  return `${id}: listens on all interfaces (${exposed}), so visitors may go round the proxy; listen on the HOST of the environment\n`;
 }
 
 /** Who has moved traffic last. */

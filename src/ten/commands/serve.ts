@@ -1,5 +1,6 @@
 // `ten serve`: the supervisor and the proxy, until a signal ends them.
 import { resolve } from "node:path";
+import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
@@ -18,7 +19,12 @@ export default command({
     ["ten serve --domain example.com --port 80", "on all interfaces, services at http://api.example.com"],
     ["ten serve --admin 127.0.0.1:9090", "the admin API also at an address of its own, with a token"],
   ],
-  args: listenArgs("The domain under which services get hosts"),
+  args: {
+    ...listenArgs("The domain under which services get hosts"),
+    serviceUsers: flag(
+      "As root: a service without user runs as a user of its own, ten-SERVICE; in units of install",
+    ),
+  },
   ownSignals: true,
   async run(context) {
     const { args, globals, out, program, env } = context;
@@ -27,6 +33,7 @@ export default command({
     const options = {
       env,
       domain,
+      serviceUsers: args.serviceUsers,
       // It stays for as long as the server runs, whatever comes to lie beside the file.
       defaultDataDir: defaultDataDir(findConfig(process.cwd(), globals.config), env),
       ...(globals.dataDir !== undefined && { dataDir: resolve(globals.dataDir) }),
@@ -58,7 +65,7 @@ export default command({
       log,
       ending: (signal) =>
         `finishing requests, ${signal === "SIGQUIT" ? "leaving the instances running" : "ending the instances"}`,
-      describe: (server) => bannerLines(config, domain, server),
+      describe: (server) => [...bannerLines(config, domain, server), ...rootLine(config)],
     });
   },
 });
@@ -81,5 +88,18 @@ function bannerLines(
     `config     ${path}`,
     `data in    ${settings.dataDir}`,
     `next       ${first === undefined ? "write [service.NAME] into the file, then: ten reload" : `ten ps; a new version: ten deploy ${first} --version v2`}`,
+  ];
+}
+
+/** By hand as root apps run as root, which few of them need. */
+function rootLine({ services }: Config): string[] {
+  if (process.getuid?.() !== 0) return [];
+  const names = [...services.values()]
+    .filter(({ limits }) => limits.user === undefined)
+    .map(({ name }) => name);
+  if (names.length === 0) return [];
+  const verb = names.length === 1 ? "runs" : "run";
+  return [
+    `as root    ${names.join(", ")} ${verb} as root: write user = "..." for each, or install it: ten install`,
   ];
 }

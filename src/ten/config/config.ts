@@ -14,6 +14,7 @@ import { defaultDataDir, newDataDir, OLD_DATA_DIR, servingService } from "./data
 import { readErrorPage } from "./error-page.ts";
 import { configFault, type Problem } from "./problems.ts";
 import { type Service, toService } from "./service.ts";
+import { withServiceUsers } from "./service-user.ts";
 import { documentShape, portRange, type TomlDocument } from "./toml-schema.ts";
 
 export const CONFIG_NAME = "tenement.toml";
@@ -77,6 +78,8 @@ export interface ConfigOptions {
   readonly domain?: string;
   /** The ports that the system gives to outgoing connections; default: none. */
   readonly ephemeral?: Ephemeral;
+  /** Each service without a user runs as one of its own. */
+  readonly serviceUsers?: boolean;
   /** Reads an error page, absolute, or throws an error that says why not; default: pages are left out. */
   readonly readPage?: (file: string) => string;
 }
@@ -169,7 +172,8 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   if (shaped.success) problems.push(...pageProblems(shaped.data, path, options, pages));
   if (!shaped.success || problems.length > 0) throw configFault(path, problems);
   const written = (raw.service ?? {}) as Config["written"];
-  return { ...toConfig(shaped.data, raw, path, options, pages), written };
+  const document = options.serviceUsers ? withServiceUsers(shaped.data) : shaped.data;
+  return { ...toConfig(document, raw, path, options, pages), written };
 }
 
 /** The document in a configuration file, unchecked. Throws a `usage` fault with line and column when it is no TOML. */

@@ -61,6 +61,7 @@ function* serviceProblems(name: string, service: Table): Generator<Problem> {
     if (typeof words === "string" && words.trim() !== "")
       yield* attempt([...path, key], () => splitWords(words));
   }
+  yield* portlessProblems(path, service);
   if (service.overlap === false && Number(service.refresh) > 0)
     yield {
       path: [...path, "refresh"],
@@ -70,6 +71,36 @@ function* serviceProblems(name: string, service: Table): Generator<Problem> {
     const message = variableProblem(variable) ?? expansionProblem(value);
     if (message !== undefined) yield { path: [...path, "env", variable], message };
   }
+}
+
+/** Of a service with `port = "none"`, and of one with a schedule: what only makes sense with traffic, or the other way round. */
+function* portlessProblems(path: string[], service: Table): Generator<Problem> {
+  const { health_command: check } = service;
+  if (typeof check === "string" && check.trim() !== "")
+    yield* attempt([...path, "health_command"], () => splitWords(check));
+  if (service.port !== "none") {
+    for (const key of ["schedule", "health_command"].filter((one) => service[one] !== undefined))
+      yield { path: [...path, key], message: 'needs port = "none", which says that it listens nowhere' };
+    return;
+  }
+  const traffic = [
+    "health",
+    "health_host",
+    "domains",
+    "idle_timeout",
+    "on_demand",
+    "address",
+    "sticky",
+    "rescue",
+  ];
+  for (const key of traffic.filter((one) => service[one] !== undefined))
+    yield { path: [...path, key], message: 'does not go with port = "none": it gets no traffic' };
+  for (const key of ["command", "args", "before_start"])
+    if ([service[key]].flat().some((word) => typeof word === "string" && word.includes("{port}")))
+      yield { path: [...path, key], message: '{port} does not go with port = "none"' };
+  if (service.schedule !== undefined)
+    for (const key of ["refresh", "health_command", "instances"].filter((one) => service[one] !== undefined))
+      yield { path: [...path, key], message: "does not go with schedule: it runs and ends" };
 }
 
 /** What is wrong with a name that is to be set for apps; undefined: nothing. */
@@ -122,6 +153,8 @@ function* domainProblems(services: readonly [string, unknown][], ownDomain: stri
 
 function* referenceProblems(document: Table, services: ReadonlySet<string>): Generator<Problem> {
   const fallback = table(document.routing).default;
+  if (typeof fallback === "string" && table(table(document.service)[fallback]).port === "none")
+    yield { path: ["routing", "default"], message: `${fallback} has port = "none" and gets no traffic` };
   const named: [path: string[], name: unknown][] = [
     [["routing", "default"], fallback],
     ...Object.keys(table(document.instances)).map((name): [string[], unknown] => [["instances", name], name]),

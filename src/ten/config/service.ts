@@ -24,6 +24,12 @@ export interface Service {
   readonly env: Readonly<Record<string, string>>;
   /** Placeholders still in it; relative to the configuration's directory. */
   readonly envFile: string | undefined;
+  /** Where it listens, and is asked: a loopback address. */
+  readonly address: string;
+  /** False: it listens nowhere and gets no traffic. */
+  readonly hasPort: boolean;
+  /** When it is started, as cron says it, to run and end; undefined: it runs always. */
+  readonly schedule: string | undefined;
   /** What all of that, its health check and its limits are made from. */
   readonly release: Release;
   /** Canonical hosts beside `{name}.{domain}`. */
@@ -40,6 +46,8 @@ export interface Service {
   /** How often its instances are started afresh; 0 = never. */
   readonly refreshMs: number;
   readonly maxInstances: number;
+  /** The regular expression that an id matches as a whole that a request may bring to life; undefined: all. */
+  readonly onDemandIds: string | undefined;
   /** How many a deploy starts of a version. */
   readonly instances: number;
   readonly storagePersist: boolean;
@@ -54,6 +62,9 @@ export interface Service {
 export interface HealthCheck {
   /** The path to GET; undefined: a TCP connect. */
   readonly path: string | undefined;
+  /** What has to end well instead, split; undefined: what has no port has to live for `graceMs`. */
+  readonly command: readonly [string, ...string[]] | undefined;
+  readonly graceMs: number;
   /** The Host to send; undefined: `{service}.{domain}`. */
   readonly host: string | undefined;
   readonly intervalMs: number;
@@ -78,7 +89,8 @@ export interface Restarts extends RestartPolicy {
 export function released(service: Service, release: Release | null): Service {
   if (release === null) return service;
   const { health: path, health_host: host } = release;
-  return { ...service, ...launchOf(release), release, health: { ...service.health, path, host } };
+  const health = { ...service.health, path, host, command: checkCommandOf(release) };
+  return { ...service, ...launchOf(release), release, health };
 }
 
 /** The rules for instances whose service was not configured when the server started: they can be checked and stopped. */
@@ -112,6 +124,8 @@ export function toService(
     health: {
       path: document.health,
       host: document.health_host,
+      command: checkCommandOf(document),
+      graceMs: ms(document.startup_grace),
       intervalMs: ms(supervision.health_check_interval),
       timeoutMs: ms(supervision.health_check_timeout),
     },
@@ -124,13 +138,16 @@ export function toService(
       unhealthyMs: ms(supervision.unhealthy_restart_secs),
       failedRetryMs: ms(supervision.failed_retry_secs),
     },
-    overlap: document.overlap,
+    schedule: document.schedule,
+    // What has no port is told apart by nobody: two of a worker would do the same work.
+    overlap: document.overlap ?? document.port !== "none",
     startupTimeoutMs: ms(document.startup_timeout),
     drainTimeoutMs: ms(document.drain_timeout),
     stopGraceMs: ms(document.stop_grace_period_secs),
     idleTimeoutMs: ms(document.idle_timeout),
     refreshMs: ms(document.refresh),
     maxInstances: document.max_instances,
+    onDemandIds: document.on_demand_ids,
     instances: document.instances,
     storagePersist: document.storage_persist,
     rescue: document.rescue ? { on500: document.rescue_errors } : undefined,
@@ -150,7 +167,10 @@ export function toService(
 
 function launchOf(
   release: Release,
-): Pick<Service, "words" | "beforeStart" | "afterStop" | "workdir" | "env" | "envFile" | "limits"> {
+): Pick<
+  Service,
+  "words" | "beforeStart" | "afterStop" | "workdir" | "env" | "envFile" | "address" | "hasPort" | "limits"
+> {
   const { memory_limit_mb: memoryMb, before_start: beforeStart, after_stop: afterStop } = release;
   return {
     words: wordsOf(release),
@@ -159,6 +179,8 @@ function launchOf(
     workdir: release.workdir,
     env: release.env,
     envFile: release.env_file,
+    address: addressOf(release),
+    hasPort: hasPort(release),
     limits: {
       memoryBytes: memoryMb === undefined ? undefined : scaled(memoryMb, BYTES_PER_MB),
       cpuShares: release.cpu_shares,
@@ -167,6 +189,20 @@ function launchOf(
       group: release.group,
     },
   };
+}
+
+/** A release of a worker or a job has none. */
+export function hasPort(release: Release | null): boolean {
+  return release?.port !== "none";
+}
+
+/** Where an instance of the release listens. */
+export function addressOf(release: Release | null): string {
+  return release?.address ?? "127.0.0.1";
+}
+
+function checkCommandOf({ health_command: command }: Release): [string, ...string[]] | undefined {
+  return command === undefined ? undefined : programAndArgs(command);
 }
 
 /** With arguments given, `command` is the program verbatim; none is the same as `args = []`, the default. */

@@ -1,5 +1,6 @@
 // The shape of tenement.toml as people write it: keys, allowed values and defaults, checked key by key.
 
+import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { REACHES } from "../../api/reach.ts";
 import { parseDomain } from "../../core/domain.ts";
@@ -11,6 +12,7 @@ import { createTrust } from "../../core/trusted-proxies.ts";
 import { type PortRange, parsePortRange } from "../../platform/net/ports.ts";
 import { restartPolicy } from "./other-keys.ts";
 import { explain } from "./problems.ts";
+import { checkSchedule } from "./schedule.ts";
 import { asText, inMegabytes, inMillis, inPercent, inSeconds } from "./values.ts";
 
 /** The document with every default filled in: plain data that can be written out as TOML again. */
@@ -94,6 +96,16 @@ function template(value: string): void {
 function path(value: string): void {
   if (!/^\/(?!\/)[\x21-\x7e]*$/.test(value))
     throw new Error(`expected a path such as "/health", got ${quote(value)}`);
+}
+
+function pattern(value: string): void {
+  new RegExp(value, "v");
+}
+
+/** Elsewhere an instance would be open to who goes round the proxy. */
+function loopback(value: string): void {
+  if (value !== "::1" && !(isIPv4(value) && value.startsWith("127.")))
+    throw new Error(`expected a loopback address, "127.0.0.1" or "::1", got ${quote(value)}`);
 }
 
 /** Ports below 1024 need privileges that apps should not have. */
@@ -182,6 +194,10 @@ const restart = {
   },
 };
 
+/** What most people mean who write a number there. */
+const PORT =
+  'each instance gets a free port: write {port} in command, or read PORT; visitors come to ten serve --port. "none" is for what listens nowhere';
+
 const serviceShape = z.object(
   {
     command: text('a command such as "./server --port {port}"', template),
@@ -196,12 +212,17 @@ const serviceShape = z.object(
     env_file: text("a file", template).exactOptional(),
     health: text('a path such as "/health"', path).exactOptional(),
     health_host: text("a domain", parseDomain).exactOptional(),
+    health_command: text('a command such as "./check"', template).exactOptional(),
+    port: z.literal("none", PORT).exactOptional(),
+    startup_grace: seconds(0.1).default(3),
+    schedule: text('a cron expression such as "0 3 * * *"', checkSchedule).exactOptional(),
+    address: text('a loopback address such as "::1"', loopback).exactOptional(),
     domains: list("domains", text("a domain", parseDomain)).default([]),
     direct: choice("preview", "open", "trusted", "off").default("preview"),
     sticky: yesOrNo.default(false),
     error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
     restart: z.enum(["on-failure", "always", "never"], restart).default("on-failure"),
-    overlap: yesOrNo.default(true),
+    overlap: yesOrNo.exactOptional(),
     startup_timeout: seconds(1).default(30),
     request_timeout: seconds(0).default(30),
     stream_idle_timeout: seconds(0).default(300),
@@ -210,6 +231,7 @@ const serviceShape = z.object(
     idle_timeout: seconds(0, 365 * DAY_SECS).default(0),
     refresh: seconds(0, 365 * DAY_SECS).default(0),
     on_demand: yesOrNo.default(false),
+    on_demand_ids: text('a regular expression such as "c[0-9]+"', pattern).exactOptional(),
     instances: whole("a whole number", 1, 1_000).default(1),
     max_instances: whole("a whole number", 1, 10_000).default(100),
     storage_persist: yesOrNo.default(true),

@@ -27,6 +27,8 @@ import { createRefresh } from "./refresh.ts";
 import { createReload, differencesBetween, readWhole, staleKeys } from "./reload.ts";
 import { createRecentTraffic } from "./rollout/recent-traffic.ts";
 import { createRollouts, type Rollouts } from "./rollout/rollouts.ts";
+import { createSchedule, nextRunOf } from "./schedule.ts";
+import { giveFiles } from "./shared-files.ts";
 import { createShipping, type Shipping } from "./shipping.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
@@ -46,12 +48,16 @@ export interface Control extends Disposable {
   readonly links: Links;
   /** Begins or ends a service's maintenance; see maintenance. */
   readonly maintain: ReturnType<typeof createMaintenance>;
+  /** See shared-files. */
+  giveFiles(service: string): Promise<{ owner: string; files: number }>;
   /** The configured service, or a not_found fault. */
   service(name: string): Service;
   /** Throws the same fault when the service is neither configured nor has instances from when it was. */
   requireKnown(name: string): void;
   /** In what an instance's release differs from what is configured now. */
   differs(row: InstanceRow): readonly string[];
+  /** When a job is run next, in milliseconds since the epoch; undefined for what is none. */
+  nextRun(row: InstanceRow): number | undefined;
   /** What is in force in the data plane. */
   readonly inForce: Pick<RoutesInForce, "traffic" | "url">;
   /** The routes as they follow from what is known now. */
@@ -118,9 +124,10 @@ export function createControl(parts: ControlParts): Control {
   const lifecycle = createLifecycle(context, traffic);
   const recent = createRecentTraffic(clock, routes.traffic);
   const rollouts = createRollouts(context, traffic, lifecycle);
-  const diagnosisOf = createDiagnosis(logs, listeners);
+  const diagnosisOf = createDiagnosis(logs, supervisor.whereabouts.bind(supervisor));
   const idle = createIdle(context);
   const refresh = createRefresh(context);
+  const schedule = createSchedule(context);
   const onDemand = createOnDemand(context, lifecycle);
   const shipping = createShipping({ ...parts, context });
   const derive = () => routesOf(context, parts.domain);
@@ -138,9 +145,11 @@ export function createControl(parts: ControlParts): Control {
     reload: createReload(context, lifecycle, () => spawnInitial(context, lifecycle)),
     links: createLinks(context),
     maintain: createMaintenance(context),
+    giveFiles: (name) => giveFiles(context, name),
     service: (name) => configured(context, name),
     requireKnown: (name) => requireKnown(context, name),
     differs: (row) => staleKeys(context, row),
+    nextRun: (row) => nextRunOf(config().services.get(row.service), row, clock.now()),
     inForce: routes,
     routes: derive,
     async open(openPlane) {
@@ -162,6 +171,7 @@ export function createControl(parts: ControlParts): Control {
       recent[Symbol.dispose]();
       idle[Symbol.dispose]();
       refresh[Symbol.dispose]();
+      schedule[Symbol.dispose]();
       logs[Symbol.dispose]();
       supervisor[Symbol.dispose]();
     },

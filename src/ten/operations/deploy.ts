@@ -22,6 +22,7 @@ import { explainFailure } from "./diagnosis.ts";
 import { differencesBetween, staleKeys } from "./reload.ts";
 import { decideCanary, type Foreseen, foreseeRollout, giveFirstShare } from "./rollout/begin-rollout.ts";
 import type { RecentTraffic } from "./rollout/recent-traffic.ts";
+import { requireOwnFiles } from "./shared-files.ts";
 import { pruneShipped, requireShipped } from "./shipped.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
@@ -87,6 +88,11 @@ export function createDeploys(parts: DeployParts): Deploys {
     async deploy(request, progress, signal) {
       requireSense(request);
       const service = await readService(context, request.service, progress);
+      if (request.canary !== undefined && !service.hasPort)
+        throw new Fault(
+          "usage",
+          `${service.name} has port = "none": there are no visitors to judge a canary by`,
+        );
       const name = instanceName(request.service, request.id);
       const before = done.get(request.service)?.length ?? 0;
       const turn = {
@@ -142,7 +148,9 @@ async function readService(context: Context, name: string, progress: Progress): 
   const { before, after } = await context.reread();
   const keys = differencesBetween(before, after).map(({ key }) => key);
   if (keys.length > 0) progress("reading", `${after.path} has changed and was read: ${keys.join(", ")}`);
-  return configured(context, name);
+  const service = configured(context, name);
+  await requireOwnFiles(context, service);
+  return service;
 }
 
 async function run(
@@ -173,7 +181,7 @@ async function run(
     const bringUp = new BringUp(parts, wanted, progress, AbortSignal.any([client, underWay.signal]));
     const started = (await bringUp.run()) > 0;
     const healthyAfterMs = started ? clock.monotonic() - startedAt : 0;
-    if (started) progress("healthy", `${name} is healthy after ${(healthyAfterMs / 1000).toFixed(1)} s`);
+    if (started) progress("healthy", healthyText(parts, name, ids, service, healthyAfterMs));
     underWay.end();
     const { context, traffic, recent } = parts;
     const about = { service, version: request.version, ids };
@@ -191,6 +199,21 @@ async function run(
   } finally {
     underWay.end();
   }
+}
+
+/** A version that others reach past the proxy gets traffic all the same, and it is said. */
+function healthyText(
+  { context: { registry, supervisor } }: DeployParts,
+  name: string,
+  ids: readonly string[],
+  service: string,
+  afterMs: number,
+): string {
+  const runs = ids.map((id) => supervisor.of(registry.get(service, id)).run);
+  const exposed = runs.find((run) => run?.exposed !== undefined)?.exposed;
+  const text = `${name} is healthy after ${(afterMs / 1000).toFixed(1)} s`;
+  if (exposed === undefined) return text;
+  return `${text}; it listens on all interfaces (${exposed}), so visitors may go round the proxy: listen on the HOST of the environment`;
 }
 
 function nothingToDo({ service, id, version }: DeployRequest): DeployResult {

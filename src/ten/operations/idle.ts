@@ -5,6 +5,7 @@ import type { Wanted } from "../../proxy/data-plane.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { Service } from "../config/service.ts";
 import type { InstanceRow } from "../registry/registry.ts";
+import type { Instance } from "../supervisor/instance.ts";
 import type { Context } from "./context.ts";
 
 export interface Idle extends Disposable {
@@ -17,6 +18,8 @@ const LOOK_EVERY_MS = 1_000;
 /** Looks once a second until disposed. Requests, open streams and WebSockets count as use; health checks do not. */
 export function createIdle(context: Context): Idle {
   const { registry, supervisor, routes, clock, onTrouble } = context;
+
+  const waking = new Set<Instance>();
 
   function look(): void {
     const { services } = context.config();
@@ -47,17 +50,22 @@ export function createIdle(context: Context): Idle {
       .catch((thrown) => onTrouble(`${instance.name} could not go to sleep: ${messageOf(thrown)}`));
   }
 
+  /** Once however many requests ask, from the first step of its going to sleep on; after a start that failed not before its next try is due. */
+  function wakeUp(instance: Instance): void {
+    if (waking.has(instance) || instance.life.nextTryMs !== undefined) return;
+    waking.add(instance);
+    instance
+      .startAgain("woken by a request")
+      .catch((thrown) => onTrouble(`${instance.name} could not be woken: ${messageOf(thrown)}`))
+      .finally(() => waking.delete(instance));
+  }
+
   const stop = clock.every(LOOK_EVERY_MS, look);
   return {
     wake({ route, label }) {
       for (const row of registry.list(route)) {
         if (row.state !== "sleeping" || (label === undefined ? row.weight === 0 : row.id !== label)) continue;
-        supervisor
-          .of(row)
-          .startAgain("woken by a request")
-          .catch((thrown) =>
-            onTrouble(`${instanceName(route, row.id)} could not be woken: ${messageOf(thrown)}`),
-          );
+        wakeUp(supervisor.of(row));
       }
     },
     [Symbol.dispose]: stop,

@@ -1,12 +1,15 @@
 // The life of instances as the operator commands it: spawn, stop, restart, rm, prune.
-import { rm } from "node:fs/promises";
-import { Fault } from "../../core/fault.ts";
+import { existsSync } from "node:fs";
+import { rm, rmdir } from "node:fs/promises";
+import { Fault, messageOf } from "../../core/fault.ts";
 import { type InstanceName, instanceName } from "../../core/name.ts";
+import { quote } from "../../core/quote.ts";
 import { planStop, select, spawnWeight, weightsOf } from "../../core/rollout.ts";
 import { formatWeight } from "../../core/weight.ts";
 import type { Release } from "../config/release.ts";
 import type { InstanceRow, Writer } from "../registry/registry.ts";
 import { type Context, configured, rulesOf } from "./context.ts";
+import { runJob } from "./schedule.ts";
 import { pruneShipped, requireShipped } from "./shipped.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
@@ -49,8 +52,11 @@ export interface Lifecycle {
   restart(service: string, id: string, how: RestartHow, signal: AbortSignal): Promise<void>;
   /** Removes the rows, directories and logs of stopped instances; none when one of them may not be removed. */
   remove(names: readonly InstanceName[]): Promise<void>;
-  /** Removes the row of a stopped instance and leaves its files. */
-  forget(service: string, id: string): Promise<void>;
+  /**
+   * Removes a sleeping instance in one step, so that whoever asks for it meanwhile either wakes it or finds none; what it was
+   * given to write to goes with it unless something lies there. False when it sleeps no more.
+   */
+  evict(service: string, id: string): Promise<boolean>;
   /** Removes stopped instances of a service beyond the `keep` newest, then builds that none is of any more. */
   prune(service: string, keep: number): Promise<Pruned>;
   /** Adds the row of a new instance with weight 0. */
@@ -63,7 +69,7 @@ export function createLifecycle(context: Context, traffic: Traffic): Lifecycle {
     stop: (service, ids, force) => stop(context, traffic, service, ids, force),
     restart: (service, id, how, signal) => restart(context, service, id, how, signal),
     remove: (names) => remove(context, names),
-    forget: (service, id) => forget(context, service, id),
+    evict: (service, id) => evict(context, service, id),
     prune: (service, keep) => prune(context, service, keep),
     enrol: (writer, enrolment) => enrol(context, writer, enrolment),
   };
@@ -179,6 +185,8 @@ async function restart(
   if (row.desired === "stopped")
     await registry.write((writer) => writer.update(row, { desired: "running", restarts: 0, release }));
   else await registry.write((writer) => writer.event(service, id, "restart", `version ${row.version}`));
+  if (context.config().services.get(service)?.schedule !== undefined)
+    return runJob(context, registry.get(service, id), signal);
   const { startupTimeoutMs: timeoutMs } = rulesOf(context, service);
   await supervisor.restart(row, "restarted by the operator", {
     build: { version: row.version, release },
@@ -195,20 +203,61 @@ function requireStopped({ registry, supervisor }: Context, service: string, id: 
   throw new Fault("conflict", `${name} runs (${row.state})`, `stop it first: ten stop ${name}`);
 }
 
-async function forget(context: Context, service: string, id: string): Promise<void> {
-  const row = requireStopped(context, service, id);
-  await context.registry.write((writer) => writer.remove(row));
-  context.supervisor.forget(row);
-  await context.routes.publish();
+async function forget({ registry, supervisor, routes }: Context, row: InstanceRow): Promise<void> {
+  await registry.write((writer) => writer.remove(row));
+  supervisor.forget(row);
+  await routes.publish();
 }
 
+async function evict(context: Context, service: string, id: string): Promise<boolean> {
+  const { registry, supervisor, paths } = context;
+  const isAsleep = () => {
+    const row = registry.find(service, id);
+    return row?.state === "sleeping" && !supervisor.of(row).run ? row : undefined;
+  };
+  const gone = await registry.write((writer) => {
+    const row = isAsleep();
+    if (row) writer.remove(row);
+    return row;
+  });
+  if (!gone) return false;
+  supervisor.forget(gone);
+  await context.routes.publish();
+  // It may hold a customer's data, which the next request for it finds again.
+  const isEmpty = await rmdir(paths.instance(service, id)).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code === "ENOENT",
+  );
+  if (isEmpty) await rm(paths.logs(service, id), { recursive: true, force: true });
+  return true;
+}
+
+/** Files first: what cannot be removed keeps its row, and is named. An instance that was evicted has only files. */
 async function remove(context: Context, names: readonly InstanceName[]): Promise<void> {
-  const { paths } = context;
-  for (const { service, id } of names) requireStopped(context, service, id);
+  const { registry, paths } = context;
+  const isLeft = ({ service, id }: InstanceName) =>
+    registry.find(service, id) === undefined && existsSync(paths.instance(service, id));
+  const rows = names.flatMap((name) =>
+    isLeft(name) ? [] : [requireStopped(context, name.service, name.id)],
+  );
   for (const { service, id } of names) {
-    await forget(context, service, id);
-    await rm(paths.instance(service, id), { recursive: true, force: true });
-    await rm(paths.logs(service, id), { recursive: true, force: true });
+    await removeTree(paths.instance(service, id));
+    await removeTree(paths.logs(service, id));
+    const row = rows.find((one) => one.service === service && one.id === id);
+    if (row) await forget(context, row);
+  }
+}
+
+async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (thrown) {
+    throw new Fault(
+      "conflict",
+      `${quote(path)} cannot be removed: ${messageOf(thrown)}`,
+      "see who owns what is in it, then try again; the instance is still there",
+      { cause: thrown },
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 // Instances on demand: a request for one that was never spawned brings it to life, within bounds.
 import { BoundedMap } from "../../core/bounded-map.ts";
 import { Fault } from "../../core/fault.ts";
+import { visitorNetwork } from "../../core/ip-address.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Wanted } from "../../proxy/data-plane.ts";
 import type { Service } from "../config/service.ts";
@@ -9,8 +10,10 @@ import type { Context } from "./context.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { versionOnDemand } from "./shipped.ts";
 
-/** One address creates at most one instance in this time. */
+/** One visitor creates at most one instance in this time. */
 const EVERY_MS = 1_000;
+/** All of them together so many in that time: a stranger may have a thousand networks. */
+const ALL_AT_ONCE = 10;
 /** Addresses remembered at once; the oldest is forgotten first. */
 const CLIENTS_MAX = 10_000;
 
@@ -23,6 +26,8 @@ export function createOnDemand(context: Context, lifecycle: Lifecycle) {
   const { registry, clock, config } = context;
   const lastByClient = new BoundedMap<string, number>(CLIENTS_MAX);
   const making = new Map<string, Promise<void>>();
+  /** Times of the last ones that were made, the oldest first. */
+  const lately: number[] = [];
 
   return ({ route, label: id, client }: Wanted): Promise<void> | undefined => {
     const service = config().services.get(route);
@@ -30,7 +35,7 @@ export function createOnDemand(context: Context, lifecycle: Lifecycle) {
     const name = instanceName(service.name, id);
     const known = making.get(name);
     if (known) return known;
-    if (registry.find(service.name, id)) return undefined;
+    if (registry.find(service.name, id) || !mayBeMade(service, id)) return undefined;
     const made = make(service, id, client).finally(() => making.delete(name));
     making.set(name, made);
     return made;
@@ -45,14 +50,19 @@ export function createOnDemand(context: Context, lifecycle: Lifecycle) {
 
   function requireTurn(client: string): void {
     const nowMs = clock.monotonic();
-    if (nowMs - (lastByClient.get(client) ?? Number.NEGATIVE_INFINITY) < EVERY_MS) {
+    const visitor = visitorNetwork(client);
+    if (nowMs - (lastByClient.get(visitor) ?? Number.NEGATIVE_INFINITY) < EVERY_MS)
       throw new Fault("too_many", "this address has just created an instance");
-    }
-    lastByClient.set(client, nowMs);
+    while (lately[0] !== undefined && nowMs - lately[0] >= EVERY_MS) lately.shift();
+    if (lately.length >= ALL_AT_ONCE)
+      throw new Fault("too_many", "many instances have just been created; ask again in a second");
+    lastByClient.set(visitor, nowMs);
+    lately.push(nowMs);
   }
 
   /** Beyond the bound the instance that has slept longest goes; when none sleeps, there is no room. */
-  async function makeRoom({ name, maxInstances }: Service): Promise<void> {
+  async function makeRoom(service: Service): Promise<void> {
+    const { name, maxInstances } = service;
     const running = registry.list(name).filter((row) => row.desired === "running");
     const coming = [...making.keys()].filter(
       (one) => one.startsWith(`${name}:`) && !running.some((row) => one === instanceName(name, row.id)),
@@ -60,10 +70,13 @@ export function createOnDemand(context: Context, lifecycle: Lifecycle) {
     if (running.length + coming.length < maxInstances) return;
     const longestAsleep = running.filter(mayGo).sort((a, b) => a.stateAt - b.stateAt)[0];
     if (!longestAsleep) throw new Fault("conflict", `${name} has max_instances = ${maxInstances} instances`);
-    await lifecycle.stop(name, [longestAsleep.id], false);
-    // Its directory stays, as it may hold a customer's data: the next request for it finds it again.
-    await lifecycle.forget(name, longestAsleep.id);
+    // Woken meanwhile it stays, and another one may go.
+    if (!(await lifecycle.evict(name, longestAsleep.id))) return makeRoom(service);
   }
+}
+
+function mayBeMade({ onDemandIds }: Service, id: string): boolean {
+  return onDemandIds === undefined || new RegExp(`^(?:${onDemandIds})$`, "v").test(id);
 }
 
 function mayGo(row: InstanceRow): boolean {

@@ -2,6 +2,7 @@
 import { instanceName } from "../../core/name.ts";
 import { usable } from "../../core/round-robin.ts";
 import type {
+  Address,
   Hundredths,
   Link,
   Probe,
@@ -12,6 +13,7 @@ import type {
   Trial,
 } from "../../core/route.ts";
 import { scale, sum } from "../../core/weight.ts";
+import { addressOf } from "../config/service.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 
 /** What a supervisor knows of an instance that its row does not say. */
@@ -24,6 +26,8 @@ export interface Life {
   readonly waking: boolean;
   /** Milliseconds until the next start is tried, while it has no process. */
   readonly nextTryMs: number | undefined;
+  /** The process that its port belongs to, where nobody tells us at once that it has ended. */
+  readonly holder?: Address["holder"];
 }
 
 /** What the configuration says of a service's traffic. */
@@ -34,6 +38,8 @@ export interface ServiceTraffic {
   readonly health: { readonly path: string | undefined };
   readonly drainTimeoutMs: number;
   readonly stopGraceMs: number;
+  /** False: nobody can be sent to it. */
+  readonly hasPort?: boolean;
   /** What a canary fails is answered by the version before it; undefined: it is not. */
   readonly rescue?: { readonly on500: boolean } | undefined;
 }
@@ -61,22 +67,24 @@ export interface RoutesInput {
 
 export function toRoutes(input: RoutesInput): Route[] {
   const byService = Map.groupBy(input.rows, (row) => row.service);
-  return input.services.map((service) => {
-    const rows = byService.get(service.name) ?? [];
-    const targets = targetsOf(rows, service.policy, input);
-    const epoch = input.epochOf(service.name);
-    const judged = input.judged.get(service.name);
-    return {
-      name: service.name,
-      hosts: [`${service.name}.${input.domain}`, ...service.domains],
-      targets,
-      epoch,
-      maintenance: input.maintenance.has(service.name) ? { openPath: service.health.path } : undefined,
-      links: input.links.get(service.name),
-      trial: judged && trialOf(epoch, targets, judged, service.rescue),
-      policy: policyOf(service, rows, input.domain),
-    };
-  });
+  return input.services
+    .filter((service) => service.hasPort !== false)
+    .map((service) => {
+      const rows = byService.get(service.name) ?? [];
+      const targets = targetsOf(rows, service.policy, input);
+      const epoch = input.epochOf(service.name);
+      const judged = input.judged.get(service.name);
+      return {
+        name: service.name,
+        hosts: [`${service.name}.${input.domain}`, ...service.domains],
+        targets,
+        epoch,
+        maintenance: input.maintenance.has(service.name) ? { openPath: service.health.path } : undefined,
+        links: input.links.get(service.name),
+        trial: judged && trialOf(epoch, targets, judged, service.rescue),
+        policy: policyOf(service, rows, input.domain),
+      };
+    });
 }
 
 /** While one that is to start again is being ended, who waits for it has that time besides. */
@@ -103,15 +111,19 @@ function trialOf(
 }
 
 function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }: RoutesInput): Target[] {
-  const targets = rows.map((row) => ({
-    id: instanceName(row.service, row.id),
-    label: row.id,
-    version: row.version,
-    address: { host: "127.0.0.1", port: row.port ?? 0 },
-    weight: row.weight,
-    readiness: readinessOf(row, lifeOf(row), policy.waitMs),
-    probe: lifeOf(row)?.probe,
-  }));
+  const targets = rows.map((row) => {
+    const life = lifeOf(row);
+    const { holder } = life ?? {};
+    return {
+      id: instanceName(row.service, row.id),
+      label: row.id,
+      version: row.version,
+      address: { host: addressOf(row.release), port: row.port ?? 0, ...(holder && { holder }) },
+      weight: row.weight,
+      readiness: readinessOf(row, life, policy.waitMs),
+      probe: life?.probe,
+    };
+  });
   const versions = Map.groupBy(targets.keys(), (place) => rows[place]?.version);
   for (const places of versions.values()) shareAmongReady(places.flatMap((place) => targets[place] ?? []));
   return targets;

@@ -4,7 +4,7 @@ import type { Service } from "../config/service.ts";
 export interface ServedInput {
   /** The server's own domain, in canonical form. */
   readonly domain: string;
-  readonly services: Iterable<Pick<Service, "name" | "domains">>;
+  readonly services: Iterable<Pick<Service, "name" | "domains" | "hasPort">>;
   /** Where the admin answers when a service has the own hosts. */
   readonly adminHost: string | undefined;
 }
@@ -14,7 +14,9 @@ export function servedHosts({ domain, services, adminHost }: ServedInput): strin
   return [
     domain,
     ...(adminHost === undefined ? [] : [adminHost]),
-    ...[...services].flatMap(({ name, domains }) => [`${name}.${domain}`, ...domains]),
+    ...[...services].flatMap(({ name, domains, hasPort }) =>
+      hasPort ? [`${name}.${domain}`, ...domains] : [],
+    ),
   ];
 }
 

@@ -29,7 +29,7 @@ export async function afterStop(
   const config = parts.config();
   const account = accountOf(service.limits.user, service.limits.group);
   const nonce = `${registry.id}.${crypto.randomUUID()}`;
-  const ended = { id, version: run.build.version, port: run.port ?? 0, nonce };
+  const ended = { id, version: run.build.version, port: run.port, nonce };
   const base = { ...parts.environment, ...account?.env };
   const secrets = secretsOf(config, service, ended, base);
   const command = { ...service, words: service.afterStop, beforeStart: undefined };

@@ -2,12 +2,15 @@
 import { type CheckResult, checkHealth } from "../../platform/net/health-check.ts";
 import type { ListeningPorts } from "../../platform/net/listening-ports.ts";
 import { createProber } from "../../platform/net/prober.ts";
+import type { Account } from "../../platform/process/account.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Release } from "../config/release.ts";
 import type { Service } from "../config/service.ts";
 import type { Instance } from "./instance.ts";
 import type { Cadence } from "./instance-deps.ts";
+import type { ProcessSpec } from "./process-spec.ts";
 import type { Run } from "./run.ts";
+import { checkByCommand, checkLife } from "./worker-check.ts";
 
 export interface Checks extends Disposable {
   /** Checks a run of an instance at this pace from now on, at once when it was not watched before; or not at all. */
@@ -25,6 +28,13 @@ export interface ChecksParts {
   readonly domain: string;
   /** The rules of a service for a release, also when it is no longer configured. */
   serviceOf(name: string, release: Release | null): Service;
+  /** Another command in the place of a run, and who it runs as. Throws a fault when there is no such user. */
+  commandOf(
+    words: readonly [string, ...string[]],
+    service: Service,
+    instance: Instance,
+    run: Run,
+  ): [spec: ProcessSpec, account: Account | undefined];
 }
 
 const CHECKS_AT_ONCE = 64;
@@ -46,16 +56,26 @@ export function createChecks(parts: ChecksParts): Checks {
   });
 
   /** Only the instance's own listener counts: a stranger on its port, or a connection that met itself, never passes. */
-  function check(service: Service, run: Run, signal: AbortSignal): Promise<CheckResult> {
+  async function check(
+    service: Service,
+    instance: Instance,
+    run: Run,
+    signal: AbortSignal,
+  ): Promise<CheckResult> {
     const { health, name } = service;
+    if (health.command !== undefined) {
+      const command = () => parts.commandOf(health.command ?? service.words, service, instance, run);
+      return checkByCommand(command, { clock, signal, timeoutMs: health.timeoutMs });
+    }
+    if (!service.hasPort) return checkLife(run, health.graceMs, clock);
     const port = run.port ?? 0;
     const hostHeader = health.host ?? `${name}.${parts.domain}`;
     const target = {
-      host: "127.0.0.1",
+      host: service.address,
       port,
       ...(health.path !== undefined && { http: { path: health.path, hostHeader } }),
     };
-    const isOwn = () => listeners.ownsListener(run.process.pid, port);
+    const isOwn = () => listeners.ownsListener(run.process, port, service.address);
     return checkHealth(target, { clock, timeoutMs: health.timeoutMs, isOwn, signal });
   }
 
@@ -69,7 +89,7 @@ export function createChecks(parts: ChecksParts): Checks {
       watched.set(run.key, { instance, run });
       const service = parts.serviceOf(instance.service, run.build.release);
       prober.repace(run.key, {
-        check: (signal) => check(service, run, signal),
+        check: (signal) => check(service, instance, run, signal),
         intervalMs: service.health.intervalMs,
         retryMs: [RECHECK_MS],
         retryAfterHangMs: RECHECK_AFTER_HANG_MS,

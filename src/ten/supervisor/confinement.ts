@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { instanceName } from "../../core/name.ts";
 import { type Account, accountOf } from "../../platform/process/account.ts";
 import { type Cgroups, describeLimit } from "../../platform/process/cgroup.ts";
-import type { Exit } from "../../platform/process/process.ts";
+import type { Exit } from "../../platform/process/exit-status.ts";
 import type { SpawnOptions } from "../../platform/process/spawn.ts";
 import type { DataPaths } from "../config/paths.ts";
 import type { Limits } from "../config/service.ts";
@@ -93,5 +93,5 @@ function newGroup({ service, id }: Named, nonce: string): string {
 function describeExit(exit: Exit): string {
   if (exit.signal !== undefined) return `was killed by ${exit.signal}`;
   if (exit.code !== undefined) return `exited with code ${exit.code}`;
-  return "exited, its code is unknown";
+  return "exited, with which code only its parent was told: a server before this one had started it";
 }

@@ -1,10 +1,13 @@
 // The dependencies of an Instance: all that it reaches, and nothing of what reaches it.
-import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
+import type { Exit } from "../../platform/process/exit-status.ts";
+import type { ManagedProcess } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Release } from "../config/release.ts";
 import type { Service } from "../config/service.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
+import type { Patience } from "./patience.ts";
 import type { Build, Run } from "./run.ts";
+import type { Whereabouts } from "./whereabouts.ts";
 
 export type State = InstanceRow["state"];
 /** Quickly repeated until it is healthy; as configured; not at all. */
@@ -14,7 +17,7 @@ export type Role = "routed" | "other";
 
 export interface Launched {
   readonly process: ManagedProcess;
-  readonly port: number;
+  readonly port: number | null;
   readonly release: Release;
 }
 
@@ -27,10 +30,16 @@ export interface InstanceDeps {
   service(): Service;
   /** Commits a port and a nonce, then starts the process. Throws a fault when it cannot be created. */
   launch(row: InstanceRow, role: Role, build: Build): Promise<Launched>;
+  /** Where a run that lives listens. */
+  whereabouts(run: Run): Whereabouts;
   /** How the process of a run ended, in words. */
   describeExit(run: Run, exit: Exit): string;
   /** The processes of a run are gone: what was made for them is removed. */
   release(run: Run): Promise<void>;
+  /** A process ended by itself: ends what it has left behind, too. */
+  cleanUp(run: Run): Promise<void>;
+  /** What runs by a schedule has failed. */
+  runFailed(text: string): void;
   /** Starts (`starting`: quickly repeated) or ends the health checks of a run. */
   watch(run: Run, cadence: Cadence): void;
   /** Routes must be derived anew. */
@@ -41,4 +50,14 @@ export interface InstanceDeps {
   readonly sick: () => void;
   /** Something that must not happen did, and nobody waits for it. */
   readonly onTrouble: (thrown: unknown) => void;
+}
+
+/** How one run of an instance follows another. */
+export interface Replacement extends Patience {
+  /** What the successor is made from; as the run before it unless given. */
+  readonly build?: Build;
+  /** Awaited when it is healthy, before it takes over; when it rejects the run before it goes on. */
+  readonly ready?: () => Promise<void>;
+  /** Awaited when it did not get healthy, while it is still there. */
+  readonly onFailure?: () => Promise<unknown>;
 }

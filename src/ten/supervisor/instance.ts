@@ -3,28 +3,23 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import { adoptedHealth } from "../../core/health.ts";
 import { instanceName } from "../../core/name.ts";
 import { describeNextTry, type Ending, type RestartDecision, Restarts } from "../../core/restart.ts";
-import type { Probe } from "../../core/route.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import { isFree } from "../../platform/net/ports.ts";
-import type { Exit, ManagedProcess } from "../../platform/process/process.ts";
+import type { Exit } from "../../platform/process/exit-status.ts";
+import type { ManagedProcess } from "../../platform/process/process.ts";
 import { sleep } from "../../platform/time/clock.ts";
+import { createTurns } from "../../platform/time/keyed-lock.ts";
 import { createTimers, type Timers } from "../../platform/time/timers.ts";
 import type { InstanceRow, Observation } from "../registry/registry.ts";
 import type { Life } from "../routing/routes.ts";
-import type { InstanceDeps, Role, State } from "./instance-deps.ts";
+import type { InstanceDeps, Replacement, Role, State } from "./instance-deps.ts";
 import { type Patience, within } from "./patience.ts";
 import { type Build, Run } from "./run.ts";
+import { whyNotHealthy } from "./whereabouts.ts";
 
+/** Most apps are healthy by then, and who waits for one that is not wants to know why. */
+const SLOW_START_MS = 5_000;
 const NO_PROCESS: Observation = { pid: null, startTime: null, nonce: null, port: null };
-
-export interface Replacement extends Patience {
-  /** What the successor is made from; as the run before it unless given. */
-  readonly build?: Build;
-  /** Awaited when it is healthy, before it takes over; when it rejects the run before it goes on. */
-  readonly ready?: () => Promise<void>;
-  /** Awaited when it did not get healthy, while it is still there. */
-  readonly onFailure?: () => Promise<unknown>;
-}
 
 export class Instance {
   readonly service: string;
@@ -45,9 +40,10 @@ export class Instance {
   #waking = false;
   /** It had to be given another port once since it was last healthy. */
   #hadOtherPort = false;
-  readonly #timers: Timers<"startup" | "retry" | "sick">;
-  #last: Promise<unknown> = Promise.resolve();
-  #lastReplacement: Promise<unknown> = Promise.resolve();
+  readonly #timers: Timers<"startup" | "slow" | "retry" | "sick">;
+  /** Starts and ends of one instance follow each other and never overlap; so do replacements, each of which takes several. */
+  readonly #oneByOne = createTurns();
+  readonly #replacements = createTurns();
   #ending = false;
   readonly #watchers = new Set<() => void>();
 
@@ -77,6 +73,7 @@ export class Instance {
       unchecked: this.#run?.health.unchecked === true,
       probe: this.#run?.silence?.probe,
       waking: this.#waking,
+      ...(this.#run?.process.isAdopted && { holder: this.#run.holder }),
       nextTryMs: at === undefined ? undefined : Math.max(0, at - this.#deps.clock.monotonic()),
     };
   }
@@ -86,11 +83,28 @@ export class Instance {
     return this.#oneByOne(async () => {
       if (this.#run || this.row.desired === "stopped") return;
       this.#clear();
+      if (this.#deps.service().schedule !== undefined)
+        return this.#become("healthy", `${reason}; it runs by its schedule`, {});
       this.#waking ||= this.row.state === "sleeping";
       this.#become("starting", reason, {});
       this.#run = await this.#launch("routed", this.row);
       this.#expectHealth(this.#run);
     });
+  }
+
+  /** Runs what has a schedule once, to its end. Undefined when it runs already, or is not to run. */
+  runOnce(reason: string): Promise<Run | undefined> {
+    return this.#oneByOne(async () => {
+      if (this.#run || this.row.desired === "stopped") return undefined;
+      this.#run = await this.#launch("routed", this.row);
+      this.#become("healthy", reason, {});
+      return this.#run;
+    });
+  }
+
+  /** Resolves when what has begun to happen to it has happened. */
+  settled(): Promise<void> {
+    return this.#oneByOne(async () => {});
   }
 
   /** Like `start`; when no process can be created the restart policy decides, as after an exit. */
@@ -108,9 +122,7 @@ export class Instance {
    * when it does not get healthy: then the first goes on, and nothing has changed. False when there was none to replace.
    */
   replace(reason: string, how: Replacement): Promise<boolean> {
-    const done = this.#lastReplacement.then(() => this.#replace(reason, how));
-    this.#lastReplacement = done.catch(() => {});
-    return done;
+    return this.#replacements(() => this.#replace(reason, how));
   }
 
   /** Takes over a process that outlived its supervisor, with the state that the registry remembers. */
@@ -168,6 +180,7 @@ export class Instance {
     if (this.#ending) return;
     const before = run.health;
     run.checked(outcome, this.#deps.clock.monotonic());
+    if (before.state === "starting" && outcome.ok) run.exposed = this.#deps.whereabouts(run).exposed;
     if (run !== this.#run || !isJudged(this.row.state)) return;
     if (run.health.state === "healthy") {
       this.#restarts.passed(this.#deps.clock.monotonic(), before.state === "healthy");
@@ -176,28 +189,6 @@ export class Instance {
     }
     if (run.state !== this.row.state || run.health.state !== before.state) this.#judged(run, outcome.detail);
     else if (before.unchecked) this.#deps.changed();
-  }
-
-  /** It passes its checks and answers no request: out of the split until it answers one. */
-  silence(reason: string): void {
-    if (!this.#run || this.row.state !== "healthy") return;
-    this.#run.silence = { reason, probe: undefined };
-    this.#deps.onTrouble(reason);
-    this.#become("unhealthy", reason, {});
-  }
-
-  /** One request is let through to it, to see whether it answers. */
-  letOneThrough(probe: Probe): void {
-    if (!this.#run?.silence) return;
-    this.#run.silence = { ...this.#run.silence, probe };
-    this.#deps.changed();
-  }
-
-  answersAgain(): void {
-    if (!this.#run?.silence) return;
-    this.#run.silence = undefined;
-    if (this.row.state === "unhealthy" && this.#run.state === "healthy")
-      this.#become("healthy", "answers requests again", {});
   }
 
   /** Calls back after each change of state; the returned function ends it. */
@@ -331,14 +322,17 @@ export class Instance {
 
   #expectHealth(run: Run): void {
     this.#deps.watch(run, "starting");
+    this.#timers.start("slow", SLOW_START_MS, () => {
+      if (this.row.state !== "starting" || this.row.deploying) return;
+      const why = whyNotHealthy(run, this.#deps.whereabouts(run));
+      this.#deps.onTrouble(`is not healthy after ${SLOW_START_MS / 1000} s: ${why}`);
+    });
     this.#timers.start("startup", this.#deps.service().startupTimeoutMs, () => {
       if (this.row.state !== "starting") return;
-      run.health = {
-        ...run.health,
-        state: "unhealthy",
-        unhealthySinceMs: this.#deps.clock.monotonic(),
-      };
-      this.#judged(run, run.lastCheck?.detail ?? "no check came to an end");
+      const unhealthySinceMs = this.#deps.clock.monotonic();
+      run.health = { ...run.health, state: "unhealthy", unhealthySinceMs };
+      this.#judged(run, whyNotHealthy(run, this.#deps.whereabouts(run)));
+      if (!this.row.deploying) this.#deps.onTrouble(`is unhealthy: ${this.row.reason}`);
     });
   }
 
@@ -346,6 +340,7 @@ export class Instance {
   #judged(run: Run, detail: string): void {
     const { state } = run.health;
     this.#timers.drop("startup");
+    this.#timers.drop("slow");
     this.#timers.drop("sick");
     if (state === "unhealthy" && !this.row.deploying) this.#timeSickness();
     this.#deps.watch(run, "steady");
@@ -366,16 +361,31 @@ export class Instance {
     if (run !== this.#run) return;
     const { state, port, deploying } = this.row;
     run.exit = text;
+    if (this.#deps.service().schedule !== undefined) {
+      this.#run = undefined;
+      this.#clear();
+      this.#deps.watch(run, "none");
+      await this.#deps.cleanUp(run);
+      // It rests until the next one.
+      this.#become(exit.code === 0 ? "healthy" : "unhealthy", text, { ...NO_PROCESS, lastExit: text });
+      if (exit.code !== 0) this.#deps.runFailed(text);
+      return;
+    }
     this.#run = this.#successor;
     this.#successor = undefined;
     this.#clear();
     this.#deps.watch(run, "none");
     const next = this.#run ? { ...this.#run.identity, ...this.#run.build, other: null } : NO_PROCESS;
     this.#become("starting", text, { ...next, lastExit: text });
-    await this.#cleanUp(run);
+    await this.#deps.cleanUp(run);
     // What was to follow it is on its way, and is now judged as any run that starts.
     if (this.#run) this.#expectHealth(this.#run);
-    else if (state === "starting" && port !== null && !this.#hadOtherPort && !isFree(port)) {
+    else if (
+      state === "starting" &&
+      port !== null &&
+      !this.#hadOtherPort &&
+      !isFree(port, this.#deps.service().address)
+    ) {
       // Somebody took its port between our test and its start: not its fault, so it gets another, once.
       this.#hadOtherPort = true;
       this.#retry(`${text}, as its port ${port} was taken`);
@@ -383,19 +393,9 @@ export class Instance {
     else this.#resolve(this.#decide(exit.code === 0 ? "exited_zero" : "exited_failing"), text);
   }
 
-  /** Ends what a process has left behind. */
-  async #cleanUp(run: Run): Promise<void> {
-    try {
-      await run.process.stop(0);
-      await this.#deps.release(run);
-    } catch (thrown) {
-      this.#deps.registry.note(this.service, this.id, "leftover", messageOf(thrown));
-    }
-  }
-
   #decide(ending: Ending): RestartDecision {
-    const { clock, random } = this.#deps;
-    return this.#restarts.decide(this.#deps.service().restart, ending, clock.monotonic(), random());
+    const { clock, random, service } = this.#deps;
+    return this.#restarts.decide(service().restart, ending, clock.monotonic(), random());
   }
 
   /** Carries out what the restart policy says of an instance that has no process any more. */
@@ -406,15 +406,17 @@ export class Instance {
       return;
     }
     const { delayMs } = decision;
-    const restarts = this.row.restarts + 1;
     if (delayMs !== undefined) {
       this.#nextTryAtMs = this.#deps.clock.monotonic() + delayMs;
-      this.#timers.start("retry", delayMs, () => this.#retry(text));
+      this.#timers.start("retry", delayMs, () => {
+        this.#deps.registry.observe(this.row, { restarts: this.row.restarts + 1 });
+        this.#retry(text);
+      });
     }
     const state = this.#waking ? "sleeping" : decision.action === "restart" ? "starting" : "failed";
     const reason = `${text}${describeNextTry(delayMs)}`;
     this.#deps.onTrouble(`${reason}; its output: ten logs ${this.name}`);
-    this.#become(state, reason, { restarts });
+    this.#become(state, reason, {});
   }
 
   /** What failed to wake sleeps on, and may be woken again; everything else is started. */
@@ -435,13 +437,6 @@ export class Instance {
   #clear(): void {
     this.#timers.clear();
     this.#nextTryAtMs = undefined;
-  }
-
-  /** Starts and ends of one instance follow each other and never overlap. */
-  #oneByOne<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work);
-    this.#last = done.catch(() => undefined);
-    return done;
   }
 }
 

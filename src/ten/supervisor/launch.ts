@@ -1,8 +1,6 @@
 // One start of an instance: confined, with a port and a mark of its own, and both written down before the process exists.
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { messageOf } from "../../core/fault.ts";
-import { instanceName } from "../../core/name.ts";
 import { fill } from "../../core/template.ts";
 import { choosePort } from "../../platform/net/ports.ts";
 import { bootId } from "../../platform/process/proc.ts";
@@ -23,7 +21,6 @@ export interface LaunchParts {
   readonly paths: DataPaths;
   readonly environment: Readonly<Record<string, string | undefined>>;
   config(): Config;
-  onTrouble(text: string): void;
 }
 
 /**
@@ -37,8 +34,7 @@ export function createLaunch(parts: LaunchParts) {
     const nonce = `${registry.id}.${crypto.randomUUID()}`;
     const confined = await confinement.prepare(row, nonce, service.limits);
     const config = parts.config();
-    const taken = new Set(registry.list().flatMap(portsOf));
-    const port = choosePort({ range: config.settings.ports, taken, chance: Math.random() });
+    const port = service.hasPort ? freePort(registry, config, service) : null;
     const launched = { id: row.id, version, port, nonce };
     const base = { ...parts.environment, ...confined.account?.env };
     const secrets = secretsOf(config, service, launched, base);
@@ -46,15 +42,9 @@ export function createLaunch(parts: LaunchParts) {
     const marks = { nonce, port, pid: null, startTime: null, bootId: bootId() };
     const { release } = service;
     const change = role === "other" ? { other: marks } : { ...marks, release };
-    await registry
-      .write((writer) => writer.update(row, change))
-      .catch((thrown) => {
-        // A full or locked disk is no reason for a service to stay down: its process carries our mark, and is ended as a
-        // leftover should this server die before the row can be written.
-        const name = instanceName(row.service, row.id);
-        parts.onTrouble(`${name} starts without its row: ${messageOf(thrown)}`);
-        registry.observe(row, change);
-      });
+    // Written before the process exists, and not waited for: a full or locked disk is no reason for a service to stay down.
+    // Its process carries our mark, and is ended as a leftover should this server die before the row can be written.
+    registry.observe(row, change);
     try {
       const process = processes.start({
         ...command,
@@ -70,6 +60,11 @@ export function createLaunch(parts: LaunchParts) {
       throw thrown;
     }
   };
+}
+
+function freePort(registry: Registry, config: Config, { address }: Service): number {
+  const taken = new Set(registry.list().flatMap(portsOf));
+  return choosePort({ range: config.settings.ports, taken, chance: Math.random(), address });
 }
 
 /** What env_file holds now. */

@@ -11,7 +11,8 @@ import type { Service } from "../config/service.ts";
 export interface Launched {
   readonly id: string;
   readonly version: string;
-  readonly port: number;
+  /** Null: it has none. */
+  readonly port: number | null;
   /** The secret that marks the process and its children as this start's. */
   readonly nonce: string;
 }
@@ -44,18 +45,43 @@ export function processSpecOf(
   exists: (path: string) => boolean = existsSync,
   secrets: Readonly<Record<string, string>> = {},
 ): ProcessSpec {
+  const spec = placeOf(config, service, instance, base, exists, secrets);
+  const argv = spec.argvOf(service.words);
+  return {
+    argv: service.beforeStart === undefined ? argv : afterwards(spec.argvOf(service.beforeStart), argv),
+    env: spec.env,
+    cwd: spec.cwd,
+  };
+}
+
+/** Another command in the same place, with the same environment: what its health is asked by. */
+export function commandBeside(
+  words: readonly [string, ...string[]],
+  config: Config,
+  service: Service,
+  instance: Launched,
+  base: Readonly<Record<string, string | undefined>>,
+  secrets: Readonly<Record<string, string>>,
+): ProcessSpec {
+  const { argvOf, env, cwd } = placeOf(config, service, instance, base, existsSync, secrets);
+  return { argv: argvOf(words), env, cwd };
+}
+
+function placeOf(
+  config: Config,
+  service: Service,
+  instance: Launched,
+  base: Readonly<Record<string, string | undefined>>,
+  exists: (path: string) => boolean,
+  secrets: Readonly<Record<string, string>>,
+) {
   const values = placeholders(config, service, instance, base);
   const cwd = resolve(config.directory, fill(service.workdir, values));
   const argvOf = ([program, ...args]: readonly [string, ...string[]]): [string, ...string[]] => [
     programPath(fill(program, values), config.directory, cwd, exists),
     ...args.map((word) => fill(word, values)),
   ];
-  const argv = argvOf(service.words);
-  return {
-    argv: service.beforeStart === undefined ? argv : afterwards(argvOf(service.beforeStart), argv),
-    env: environment(service, instance, base, secrets, values),
-    cwd,
-  };
+  return { argvOf, env: environment(service, instance, base, secrets, values), cwd };
 }
 
 /**
@@ -83,7 +109,7 @@ export function placeholders(
     instance_dir: paths.instance(service.name, instance.id),
     shared_dir: paths.shared(service.name),
     release_dir: paths.release(service.name, instance.version),
-    port: String(instance.port),
+    port: instance.port === null ? "" : String(instance.port),
     env,
   };
 }
@@ -111,8 +137,7 @@ function environment(
   for (const [name, value] of Object.entries(base))
     if (value !== undefined && !OURS.test(name)) env[name] = value;
   const ours = {
-    PORT: values.port,
-    HOST: "127.0.0.1",
+    ...(instance.port !== null && { PORT: values.port, HOST: service.address }),
     TEN_SERVICE: service.name,
     TEN_INSTANCE: instanceName(service.name, instance.id),
     TEN_VERSION: instance.version,

@@ -18,12 +18,16 @@ export class Run {
   readonly process: ManagedProcess;
   readonly port: number | null;
   readonly build: Build;
+  /** Whose its port is as long as that lives. */
+  readonly holder: { readonly pid: number; readonly startTime: string };
   /** On the monotonic clock: when this supervisor started or adopted it. */
   readonly startedAtMs: number;
   health: Health;
   lastCheck: CheckResult | undefined;
   /** It passes its checks and answers no request; with the request that is let through now. Checks do not change that. */
   silence: { readonly reason: string; readonly probe: Probe | undefined } | undefined;
+  /** Where others reach it past the proxy, as far as that was looked at. */
+  exposed: string | undefined;
   /** How its process ended by itself, in words. */
   exit: string | undefined;
   readonly #becameHealthy = Promise.withResolvers<void>();
@@ -40,6 +44,7 @@ export class Run {
     this.build = build;
     this.startedAtMs = nowMs;
     this.health = health;
+    this.holder = { pid: process.pid, startTime: process.startTime };
     // Most runs have nobody who waits for them.
     this.#becameHealthy.promise.catch(() => {});
   }

@@ -1,5 +1,6 @@
 // Passive health: instances that pass their checks and answer no request leave the split, and come back by one request let through.
 import { mostMarked, probePauseMs, type Reading, SilenceWatch } from "../../core/passive-health.ts";
+import type { Probe } from "../../core/route.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { quantileMs, type TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
@@ -12,6 +13,7 @@ export interface SilenceParts {
   readonly workers: number;
   traffic(): readonly TargetTraffic[];
   find(row: InstanceRow): Instance | undefined;
+  onTrouble(text: string): void;
 }
 
 const LOOK_EVERY_MS = 1_000;
@@ -32,7 +34,14 @@ interface Marked {
 }
 
 /** Looks once a second until disposed. The mark belongs to a run: the process after it begins without. */
-export function watchSilence({ registry, clock, workers, traffic, find }: SilenceParts): Disposable {
+export function watchSilence({
+  registry,
+  clock,
+  workers,
+  traffic,
+  find,
+  onTrouble,
+}: SilenceParts): Disposable {
   const watches = new Map<string, SilenceWatch>();
   const marked = new Map<string, Marked>();
 
@@ -68,7 +77,11 @@ export function watchSilence({ registry, clock, workers, traffic, find }: Silenc
 
   function mark(instance: Instance, count: TargetTraffic | undefined): void {
     if (!instance.run) return;
-    instance.silence(REASON);
+    if (instance.row.state === "healthy") {
+      instance.run.silence = { reason: REASON, probe: undefined };
+      onTrouble(`${instance.name}: ${REASON}`);
+      instance.show("unhealthy", REASON);
+    }
     marked.set(instance.name, {
       instance,
       runKey: instance.run.key,
@@ -86,7 +99,7 @@ export function watchSilence({ registry, clock, workers, traffic, find }: Silenc
     if (instance.run?.key !== runKey) marked.delete(name);
     else if (answeredBy(count) > answered) {
       marked.delete(name);
-      instance.answersAgain();
+      answersAgain(instance);
     } else if (clock.monotonic() >= mark.nextProbeMs) probe(mark, count?.requests ?? 0);
   }
 
@@ -101,10 +114,26 @@ export function watchSilence({ registry, clock, workers, traffic, find }: Silenc
     const phase = (mark.asked % workers) / workers;
     mark.sentBefore = sent;
     mark.asked += 1;
-    mark.instance.letOneThrough({ number: mark.asked, phase });
+    letOneThrough(mark.instance, { number: mark.asked, phase });
   }
 
   return { [Symbol.dispose]: clock.every(LOOK_EVERY_MS, look) };
+}
+
+/** One request is let through to it, to see whether it answers. */
+function letOneThrough(instance: Instance, probe: Probe): void {
+  const { run, row } = instance;
+  if (!run?.silence) return;
+  run.silence = { ...run.silence, probe };
+  instance.show(row.state, row.reason);
+}
+
+function answersAgain(instance: Instance): void {
+  const { run, row } = instance;
+  if (!run?.silence) return;
+  run.silence = undefined;
+  if (row.state === "unhealthy" && run.state === "healthy")
+    instance.show("healthy", "answers requests again");
 }
 
 /** Those that traffic is shared among, marked ones included. */

@@ -2,8 +2,10 @@
 import { rm } from "node:fs/promises";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
+import { Repeats } from "../../core/repeats.ts";
 import type { CheckResult } from "../../platform/net/health-check.ts";
 import type { ListeningPorts } from "../../platform/net/listening-ports.ts";
+import { accountOf } from "../../platform/process/account.ts";
 import { createCgroups } from "../../platform/process/cgroup.ts";
 import type { ManagedProcess, Processes } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
@@ -18,14 +20,18 @@ import { type AdoptionParts, adoptRow, runsOf, settleAll } from "./adoption.ts";
 import { afterStop } from "./after-stop.ts";
 import { type Checks, createChecks } from "./checks.ts";
 import { type Confinement, createConfinement } from "./confinement.ts";
-import { Instance, type Replacement } from "./instance.ts";
-import type { InstanceDeps } from "./instance-deps.ts";
-import { createLaunch } from "./launch.ts";
+import { endDaemon } from "./daemon.ts";
+import { Instance } from "./instance.ts";
+import type { InstanceDeps, Replacement } from "./instance-deps.ts";
+import { createLaunch, secretsOf } from "./launch.ts";
 import type { Patience } from "./patience.ts";
+import { commandBeside } from "./process-spec.ts";
+import type { Run } from "./run.ts";
 import { createSickQueue } from "./sick-queue.ts";
 import { watchSilence } from "./silence.ts";
 import { watchStalls } from "./stalls.ts";
 import { untilHealthy } from "./until-healthy.ts";
+import { type Whereabouts, whereaboutsOf } from "./whereabouts.ts";
 
 export interface Supervisor extends Disposable {
   /** The living instance of a row; made when first asked for. */
@@ -57,6 +63,8 @@ export interface Supervisor extends Disposable {
   doubt(name: string): boolean;
   /** Resolves when the instance of a row is healthy; see until-healthy. */
   untilHealthy(row: InstanceRow, patience: Patience): Promise<void>;
+  /** Where the run of an instance that lives listens; undefined when it has none. */
+  whereabouts(row: InstanceRow): Whereabouts | undefined;
   /** Checks an instance's health now; undefined when it has no process. */
   check(row: InstanceRow): Promise<CheckResult | undefined>;
 }
@@ -93,6 +101,7 @@ class InstanceSupervisor implements Supervisor {
   readonly #onSick: (instance: Instance) => void;
   readonly #stalls: Disposable;
   readonly #silence: Disposable;
+  readonly #repeats = new Repeats();
   /** The rules of services that are no longer configured. */
   readonly #remembered = new Map<string, Service>();
 
@@ -104,7 +113,17 @@ class InstanceSupervisor implements Supervisor {
       createCgroups({ parent: `ten-${registry.id}`, clock }),
     );
     this.#launch = createLaunch({ ...parts, confinement: this.#confinement });
-    this.#checks = createChecks({ ...parts, serviceOf: (name, release) => this.#serviceOf(name, release) });
+    this.#checks = createChecks({
+      ...parts,
+      serviceOf: (name, release) => this.#serviceOf(name, release),
+      commandOf: (words, service, { id }, { port, build, key: nonce }) => {
+        const account = accountOf(service.limits.user, service.limits.group);
+        const base = { ...parts.environment, ...account?.env };
+        const launched = { id, version: build.version, port, nonce };
+        const secrets = secretsOf(parts.config(), service, launched, base);
+        return [commandBeside(words, parts.config(), service, launched, base, secrets), account];
+      },
+    });
     this.#onSick = createSickQueue({
       clock,
       isSick: ({ service, id }) => registry.find(service, id)?.state === "unhealthy",
@@ -140,6 +159,7 @@ class InstanceSupervisor implements Supervisor {
     const name = instanceName(row.service, row.id);
     this.#instances.get(name)?.leave();
     this.#instances.delete(name);
+    this.#repeats.forget(name);
   }
 
   adopt(): void {
@@ -198,6 +218,9 @@ class InstanceSupervisor implements Supervisor {
     for (const instance of this.#instances.values()) {
       const { state } = instance.row;
       const isJudged = state === "healthy" || state === "unhealthy";
+      // It had a schedule, by which it did not run now, and runs always from now on.
+      const isLeft = isJudged && !instance.run && this.#serviceOf(instance.service).schedule === undefined;
+      if (isLeft) instance.startAgain("its schedule was removed").catch(() => {});
       if (instance.run && isJudged) this.#checks.watch(instance, instance.run, "steady");
     }
   }
@@ -209,6 +232,11 @@ class InstanceSupervisor implements Supervisor {
 
   untilHealthy(row: InstanceRow, patience: Patience): Promise<void> {
     return untilHealthy(this.of(row), this.#parts.registry, this.#parts.clock, patience);
+  }
+
+  whereabouts(row: InstanceRow): Whereabouts | undefined {
+    const { latest } = this.of(row);
+    return latest?.process.alive() ? this.#whereabouts(row.service, latest) : undefined;
   }
 
   async check(row: InstanceRow): Promise<CheckResult | undefined> {
@@ -225,7 +253,10 @@ class InstanceSupervisor implements Supervisor {
   #depsOf(row: InstanceRow, instance: () => Instance): InstanceDeps {
     const { registry, clock, routes, onTrouble } = this.#parts;
     const name = instanceName(row.service, row.id);
-    const report = (thrown: unknown) => onTrouble(`${name}: ${messageOf(thrown)}`);
+    const report = (thrown: unknown) => {
+      const line = this.#repeats.tell(name, `${name}: ${messageOf(thrown)}`);
+      if (line !== undefined) onTrouble(line);
+    };
     return {
       registry,
       clock,
@@ -235,11 +266,20 @@ class InstanceSupervisor implements Supervisor {
         if (release === null) this.#requireService(row.service);
         return this.#launch(current, role, version, this.#serviceOf(row.service, release));
       },
+      whereabouts: (run) => this.#whereabouts(row.service, run),
       describeExit: (run, exit) => this.#confinement.describeExit(row, run.key, exit),
-      release: async (run) => {
-        await this.#confinement.release(row, run.key).catch(report);
-        const service = this.#serviceOf(row.service, run.build.release);
-        await afterStop(this.#parts, row, run, service).catch(report);
+      release: (run) => this.#release(row, run).catch(report),
+      cleanUp: async (run) => {
+        try {
+          await run.process.stop(0);
+          await this.#release(row, run).catch(report);
+        } catch (thrown) {
+          registry.note(row.service, row.id, "leftover", messageOf(thrown));
+        }
+      },
+      runFailed: (text) => {
+        registry.note(row.service, row.id, "run_failed", text);
+        report(`${text}; its output: ten logs ${name}`);
       },
       watch: (run, cadence) => this.#checks.watch(instance(), run, cadence),
       changed: routes.changed,
@@ -247,6 +287,29 @@ class InstanceSupervisor implements Supervisor {
       sick: () => this.#onSick(instance()),
       onTrouble: report,
     };
+  }
+
+  /** The processes of a run are gone: what it has left in the background goes, and what was made for it. */
+  async #release(row: InstanceRow, run: Run): Promise<void> {
+    const { registry, clock } = this.#parts;
+    const { user, group } = this.#serviceOf(row.service, run.build.release).limits;
+    const uid = accountOf(user, group)?.uid ?? process.getuid?.() ?? 0;
+    // Who puts itself into the background ends well; what is there after any other end may be a stranger.
+    const left = run.exit === "exited with code 0" ? await endDaemon(run, uid, clock) : [];
+    if (left.length > 0)
+      registry.note(
+        row.service,
+        row.id,
+        "leftover",
+        `${left.join(", ")} stayed in the background and was ended`,
+      );
+    await this.#confinement.release(row, run.key);
+    await afterStop(this.#parts, row, run, this.#serviceOf(row.service, run.build.release));
+  }
+
+  #whereabouts(service: string, run: Run): Whereabouts {
+    const { address } = this.#serviceOf(service, run.build.release);
+    return whereaboutsOf(run, address, this.#parts.listeners);
   }
 
   #adoption(): AdoptionParts {

@@ -223,7 +223,7 @@ describe("who answered", () => {
     using stranger = scripted("HTTP/1.1 200 OK\r\n\r\n");
     await using instance = Bun.spawn(["sleep", "100"], { detached: true });
     const listeners = createListeningPorts(clock);
-    const isOwn = () => listeners.ownsListener(instance.pid, stranger.port);
+    const isOwn = () => listeners.ownsListener({ pid: instance.pid, nonce: "none" }, stranger.port);
     const detail = "answered by a process that is not the instance";
     expect(await check(local(stranger.port, { http }), { isOwn })).toMatchObject({ ok: false, detail });
     expect(await check(local(stranger.port), { isOwn })).toMatchObject({ ok: false, detail });

@@ -24,7 +24,7 @@ async function listening(script: string): Promise<{ process: ManagedProcess; por
     cwd: directory.path,
     stdoutPath,
     stderrPath: directory.file("err"),
-    nonce: "test",
+    nonce: `test-${crypto.randomUUID()}`,
   });
   cleanups.push(() => child.stop(0));
   const port = Number(await until("it listens", () => readFileSync(stdoutPath, "utf8").trim()));
@@ -53,17 +53,37 @@ describe.skipIf(cannotRun)("ownsListener", () => {
     const { process: owner, port } = await listening(script);
     const stranger = await listening(serve("127.0.0.1"));
     const listeners = createListeningPorts(systemClock);
-    expect(listeners.ownsListener(owner.pid, port)).toBe(true);
-    expect(listeners.ownsListener(owner.pid, port)).toBe(true);
-    expect(listeners.ownsListener(stranger.process.pid, port)).toBe(false);
-    expect(listeners.ownsListener(owner.pid, stranger.port)).toBe(false);
+    expect(listeners.ownsListener(owner, port)).toBe(true);
+    expect(listeners.ownsListener(owner, port)).toBe(true);
+    expect(listeners.ownsListener(stranger.process, port)).toBe(false);
+    expect(listeners.ownsListener(owner, stranger.port)).toBe(false);
   });
 
   test("another address of the machine does not count", async () => {
     const { process: owner, port } = await listening(serve("127.0.0.2"));
     const listeners = createListeningPorts(systemClock);
-    expect(listeners.ownsListener(owner.pid, port)).toBe(false);
-    expect(listeners.listeningPorts(owner.pid)).toEqual([{ address: "127.0.0.2", port }]);
+    expect(listeners.ownsListener(owner, port)).toBe(false);
+    expect(listeners.listeningPorts(owner)).toEqual([{ address: "127.0.0.2", port }]);
+  });
+
+  test("::1 counts where that is asked, and 127.0.0.1 then does not", async () => {
+    const { process: owner, port } = await listening(serve("::1", "AF_INET6"));
+    const listeners = createListeningPorts(systemClock);
+    expect(listeners.ownsListener(owner, port, "::1")).toBe(true);
+    expect(listeners.ownsListener(owner, port)).toBe(false);
+    const everywhere = await listening(serve("::", "AF_INET6"));
+    expect(listeners.ownsListener(everywhere.process, everywhere.port, "::1")).toBe(true);
+    const v4 = await listening(serve("127.0.0.1"));
+    expect(listeners.ownsListener(v4.process, v4.port, "::1")).toBe(false);
+  });
+
+  test("what has left the session is its own by its mark", async () => {
+    const { process: owner, port } = await listening(inGrandchild(`\nos.setsid()${serve("127.0.0.1")}`));
+    const listeners = createListeningPorts(systemClock);
+    expect(listeners.ownsListener(owner, port)).toBe(true);
+    expect(listeners.ownsListener(owner, port)).toBe(true);
+    expect(listeners.ownsListener({ ...owner, pid: owner.pid, nonce: "another" }, port)).toBe(false);
+    expect(listeners.listeningPorts(owner)).toEqual([{ address: "127.0.0.1", port }]);
   });
 
   test("a port shared with a stranger (SO_REUSEPORT) is not its own", async () => {
@@ -71,21 +91,21 @@ describe.skipIf(cannotRun)("ownsListener", () => {
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.bind(("127.0.0.1", ${port})); s.listen(5)
 print(s.getsockname()[1], flush=True); time.sleep(100)`;
     const owner = await listening(shared(0));
-    expect(createListeningPorts(systemClock).ownsListener(owner.process.pid, owner.port)).toBe(true);
+    expect(createListeningPorts(systemClock).ownsListener(owner.process, owner.port)).toBe(true);
     const stranger = await listening(shared(owner.port));
     const listeners = createListeningPorts(systemClock);
-    expect(listeners.ownsListener(owner.process.pid, owner.port)).toBe(false);
-    expect(listeners.ownsListener(stranger.process.pid, owner.port)).toBe(false);
+    expect(listeners.ownsListener(owner.process, owner.port)).toBe(false);
+    expect(listeners.ownsListener(stranger.process, owner.port)).toBe(false);
   });
 
   test("an own yes is forgotten the moment that the port changes hands", async () => {
     const first = await listening(serve("127.0.0.1"));
     const listeners = createListeningPorts(systemClock);
-    expect(listeners.ownsListener(first.process.pid, first.port)).toBe(true);
+    expect(listeners.ownsListener(first.process, first.port)).toBe(true);
     await first.process.stop(0);
-    expect(listeners.ownsListener(first.process.pid, first.port)).toBe(false);
+    expect(listeners.ownsListener(first.process, first.port)).toBe(false);
     using stranger = Bun.listen({ hostname: "127.0.0.1", port: first.port, socket: { data() {} } });
-    expect(listeners.ownsListener(first.process.pid, stranger.port)).toBe(false);
+    expect(listeners.ownsListener(first.process, stranger.port)).toBe(false);
   });
 
   test("a connection is not a listener, whatever its local port", async () => {
@@ -94,15 +114,15 @@ print(s.getsockname()[1], flush=True); time.sleep(100)`;
 s = socket.create_connection(("127.0.0.1", ${server.port}))
 print(s.getsockname()[1], flush=True); time.sleep(100)`);
     const listeners = createListeningPorts(systemClock);
-    expect(listeners.ownsListener(client.process.pid, client.port)).toBe(false);
-    expect(listeners.listeningPorts(client.process.pid)).toEqual([]);
+    expect(listeners.ownsListener(client.process, client.port)).toBe(false);
+    expect(listeners.listeningPorts(client.process)).toEqual([]);
   });
 });
 
 describe.skipIf(cannotRun)("messages", () => {
   test("the wrong port that a process listens on is told, with its address", async () => {
     const v6 = await listening(serve("::1", "AF_INET6"));
-    expect(createListeningPorts(systemClock).listeningPorts(v6.process.pid)).toEqual([
+    expect(createListeningPorts(systemClock).listeningPorts(v6.process)).toEqual([
       { address: "[::1]", port: v6.port },
     ]);
   });

@@ -1,6 +1,8 @@
 // Processes are started apart, recognised again, and signalled only when they are surely ours.
 import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { release } from "node:os";
+import { join } from "node:path";
 import { Fault } from "../../../src/core/fault.ts";
 import { bootId, readProcess } from "../../../src/platform/process/proc.ts";
 import {
@@ -14,6 +16,10 @@ import { systemClock } from "../../../src/platform/time/clock.ts";
 import { lacks } from "../../support/installed.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
 import { until } from "../../support/until.ts";
+
+/** Linux tells everybody who holds a pidfd how a process ended since 6.15, and only its parent before. */
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const tellsEverybody = process.platform === "linux" && (major > 6 || (major === 6 && minor >= 15));
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -116,8 +122,7 @@ describe("start", () => {
   test("the child outlives a supervisor that is killed, and goes on writing", async () => {
     const { directory, processes, nonce, output } = setup();
     const supervisor = directory.file("supervisor.ts");
-    const source = (name: string) =>
-      JSON.stringify(new URL(`../../../src/platform/${name}`, import.meta.url).pathname);
+    const source = (name: string) => JSON.stringify(join(import.meta.dir, "../../../src/platform", name));
     writeFileSync(
       supervisor,
       `import { systemClock } from ${source("time/clock.ts")};
@@ -138,19 +143,37 @@ describe("start", () => {
     const written = output().length;
     await until("the orphan writes on", () => output().length > written);
     expect(adopted?.alive()).toBe(true);
-    expect(await adopted?.stop(5000)).toEqual({ unknown: true });
+    if (tellsEverybody) expect(await adopted?.stop(5000)).toEqual({ signal: "SIGTERM" });
+    else await adopted?.stop(5000);
     expect(runs(identity.pid)).toBe(false);
   });
 });
 
 describe("adopt", () => {
-  test("the same process is taken back, and its end is noticed with an unknown status", async () => {
-    const { sh, processes } = setup();
-    const child = sh("exec sleep 100");
-    const adopted = processes.adopt(child);
+  test.skipIf(!tellsEverybody).each([
+    ["exec sleep 100", { signal: "SIGKILL" }],
+    ["read line; exit 7", { code: 7 }],
+    ["read line; exit 0", { code: 0 }],
+  ] as const)("the same process is taken back, and how it ends is known: %s", async (script, exit) => {
+    const { directory, processes, nonce } = setup();
+    // Its parent ends at once, as a server does before its instances are adopted.
+    const gate = directory.file("gate");
+    Bun.spawnSync(["mkfifo", gate]);
+    const env = { ...process.env, [NONCE_VARIABLE]: nonce };
+    const { stdout } = Bun.spawnSync(
+      ["sh", "-c", `setsid sh -c '${script}' <>${gate} >/dev/null 2>&1 & echo $!`],
+      { env },
+    );
+    const pid = Number(stdout.toString());
+    const info = await until("it leads its session", () => {
+      const seen = readProcess(pid);
+      return seen?.session === pid && seen;
+    });
+    const adopted = processes.adopt({ pid, startTime: info.startTime, bootId: bootId(), nonce });
     expect(adopted?.alive()).toBe(true);
-    process.kill(child.pid, "SIGKILL");
-    expect(await adopted?.exited).toEqual({ unknown: true });
+    if (script.startsWith("exec")) process.kill(pid, "SIGKILL");
+    else writeFileSync(gate, "go\n");
+    expect(await adopted?.exited).toEqual(exit);
     expect(adopted?.alive()).toBe(false);
   });
 

@@ -10,6 +10,7 @@ const info = (pid: number, session: number, more: Partial<ProcessInfo> = {}): Pr
   session,
   group: session,
   zombie: false,
+  parent: 1,
   startTime: "1",
   cpuMs: 0,
   rssBytes: 1000,
@@ -75,13 +76,18 @@ describe("what the kernel says", () => {
   });
 
   test("ps says the same as /proc about this process", () => {
-    const columns = "pid=,pgid=,stat=,rss=,time=,lstart=";
+    const columns = "pid=,ppid=,pgid=,stat=,rss=,time=,lstart=";
     const text = Bun.spawnSync(["ps", "-o", columns, "-p", String(process.pid)]).stdout.toString();
     const [fromPs] = parsePs(text);
     const here = readProcess(process.pid);
-    expect(fromPs).toMatchObject({ pid: process.pid, group: here?.group ?? -1, zombie: false });
+    expect(fromPs).toMatchObject({
+      pid: process.pid,
+      group: here?.group ?? -1,
+      parent: process.ppid,
+      zombie: false,
+    });
     expect(Math.abs((fromPs?.rssBytes ?? 0) - (here?.rssBytes ?? 0))).toBeLessThan(20_000_000);
-    expect(parsePs("  7 7 Z 0 1-02:03:04 Mon Nov 23 23:47:19 2026")).toMatchObject([
+    expect(parsePs("  7 1 7 Z 0 1-02:03:04 Mon Nov 23 23:47:19 2026")).toMatchObject([
       { pid: 7, zombie: true, cpuMs: 93_784_000, startTime: "Mon Nov 23 23:47:19 2026" },
     ]);
   });

@@ -50,6 +50,10 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     words: ["./releases/{version}/server", "--port", "{port}"],
     workdir: ".",
     env: { DATABASE_PATH: "{shared_dir}/app.db" },
+    address: "127.0.0.1",
+    onDemandIds: undefined,
+    hasPort: true,
+    schedule: undefined,
     beforeStart: undefined,
     afterStop: undefined,
     setup: undefined,
@@ -64,7 +68,14 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
       isolation: "process",
     },
     domains: [],
-    health: { path: undefined, host: undefined, intervalMs: 10_000, timeoutMs: 2000 },
+    health: {
+      path: undefined,
+      host: undefined,
+      command: undefined,
+      graceMs: 3_000,
+      intervalMs: 10_000,
+      timeoutMs: 2000,
+    },
     restart: {
       mode: "on-failure",
       maxRestarts: 3,
@@ -189,6 +200,32 @@ describe("one wrong thing is told in one line", () => {
       api("drain_timeout = inf"),
       "service.api.drain_timeout: expected a number of seconds from 0 to 86400, got Infinity",
     ],
+    [
+      api('port = "none"\nidle_timeout = 5'),
+      'service.api.idle_timeout: does not go with port = "none": it gets no traffic',
+    ],
+    [api('port = "none"\nargs = ["{port}"]'), 'service.api.args: {port} does not go with port = "none"'],
+    [
+      api("port = 80"),
+      'service.api.port: each instance gets a free port: write {port} in command, or read PORT; visitors come to ten serve --port. "none" is for what listens nowhere',
+    ],
+    [
+      api('schedule = "0 3 * * *"'),
+      'service.api.schedule: needs port = "none", which says that it listens nowhere',
+    ],
+    [
+      api('port = "none"\nschedule = "61 3 * * *"'),
+      'service.api.schedule: expected a cron expression such as "0 3 * * *": Invalid value for minute: 61',
+    ],
+    [
+      api('port = "none"\nschedule = "0 3 * * *"\nrefresh = 5'),
+      "service.api.refresh: does not go with schedule: it runs and ends",
+    ],
+    [
+      api('address = "0.0.0.0"'),
+      'service.api.address: expected a loopback address, "127.0.0.1" or "::1", got "0.0.0.0"',
+    ],
+    [api('on_demand_ids = "("'), "service.api.on_demand_ids: Invalid regular expression: missing )"],
     [api("max_restarts = 1.5"), "service.api.max_restarts: expected a whole number from 0 to 1000, got 1.5"],
     [api("storage_persist = 1"), "service.api.storage_persist: expected true or false, got 1"],
     [api("domains = 'a.com'"), 'service.api.domains: expected a list of domains, got "a.com"'],
@@ -209,7 +246,7 @@ describe("one wrong thing is told in one line", () => {
     [api("cmd = 'x'"), 'service.api.cmd: unknown key, write command = "..."'],
     [
       api("port = 3000"),
-      "service.api.port: unknown key, each instance gets a free port: write {port} in command, or read PORT; visitors come to ten serve --port",
+      'service.api.port: each instance gets a free port: write {port} in command, or read PORT; visitors come to ten serve --port. "none" is for what listens nowhere',
     ],
     ["[services.api]", "services: unknown key, write [service.NAME], one table for each"],
     [api("health = 'health'"), 'service.api.health: expected a path such as "/health", got "health"'],
