@@ -15,7 +15,7 @@ export interface DataPlane extends AsyncDisposable {
   /**
    * Waits until nothing is in flight to a target, at most `deadlineMs`. Only after a publish in which the target takes nothing
    * new, is missing, or is at another address: then what is in flight to where it was is waited for, and nothing else. Its WebSockets
-   * there are told to go (1012), spread over the first half of that time.
+   * there are told to go (1012), spread over the second half of that time.
    */
   drain(targetId: string, deadlineMs: number): Promise<Drained>;
   /** Every target of the current routes and every other one that still has something in flight. */

@@ -15,13 +15,17 @@ import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { DEFAULT_LIMITS } from "./gate.ts";
 import { createRequestHandler, remembered } from "./handler.ts";
-import { createListener } from "./listener.ts";
+import { createListener, type Listener } from "./listener.ts";
 import { garbageNotice, Notices } from "./notices.ts";
 import { OwnHosts, openPrivateDoor } from "./own-hosts.ts";
 
 export interface InProcessPlane extends DataPlane {
   /** The counters themselves, of every target that has some. */
   loads(): Iterable<Load>;
+  /** Accepts no more connections; those that are open go on. A socket that was given as `listenerFd` lives on where others hold it. */
+  stopAccepting(): void;
+  /** Handlers for connections that are accepted elsewhere, as after a TLS handshake. */
+  socketHandlers: Listener["socketHandlers"];
 }
 
 /** Listens at once, with an empty table. Owns and disposes the upstream client. Throws what listening throws. */
@@ -120,6 +124,8 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     busy: () => Array.from(inFlight.busy(), (load) => load.traffic()),
     takeTrials: () => trials.take(),
     loads: inFlight.all,
+    stopAccepting: () => listener.stopAccepting(),
+    socketHandlers: (isTls) => listener.socketHandlers(isTls),
     close,
     leave: close,
     [Symbol.asyncDispose]: () => close(0),

@@ -10,6 +10,7 @@ import { ownAnswer, ownResponse } from "../answers.ts";
 import type { OwnInfo, ProgramHooks } from "../data-plane.ts";
 import { HttpTry } from "../forward/http-try.ts";
 import { createInFlight, type InFlight, type Load } from "../forward/in-flight.ts";
+import { expectsContinue } from "../forward/request-body.ts";
 import { type Courier, RequestState } from "../forward/request-state.ts";
 import { isIdempotent } from "../forward/retry.ts";
 import type { Fate, TryContext, TryOwner } from "../forward/tries.ts";
@@ -69,7 +70,7 @@ export class OwnHosts implements Courier, TryOwner {
       added,
       isSecure: client.isTls,
       asksUpgrade: false,
-      expectsContinue: false,
+      expectsContinue: own.expect.start >= 0 && expectsContinue(own),
     };
     return new RequestState(client, own, facts, this.#route, undefined);
   }

@@ -7,7 +7,7 @@ export default command({
   name: "drain",
   summary: "Send a server no new requests; those under way finish",
   description:
-    "Its tenants go to their other servers; those without any get 503. WebSockets are told to come back, over 15 seconds.",
+    "Its tenants go to their other servers; those without any get 503. WebSockets are told to come back, in the second half of the 30 seconds that this may take.",
   examples: [["slum server drain iad", "before maintenance of iad"]],
   args: { server },
   async run(context) {

@@ -287,6 +287,16 @@ describe("interim answers (RFC 9110 section 15.2)", () => {
     await client.until((text) => text.includes(" 100 ") || text.includes(" 200 "));
   });
 
+  test("100 is said for an own host too, at once", async () => {
+    await using proxy = await proxied();
+    using client = await proxy.send(
+      "POST /api HTTP/1.1\r\nHost: example.com\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+    );
+    await client.until((text) => text.startsWith("HTTP/1.1 100 "));
+    client.write("hi");
+    await client.until((text) => text.includes("own 127.0.0.1"));
+  });
+
   test("a refusal of the target comes instead, and another expectation is 417", async () => {
     await using proxy = await proxied(({ socket }) => {
       socket.write("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
