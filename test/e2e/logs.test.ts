@@ -27,10 +27,11 @@ restart = "never"
 `;
 
 const logs = async (ten: Ten, ...words: string[]) =>
-  (await ten.json<{ lines: Line[] }>("logs", ...words)).lines;
+  // On a busy machine a search may be given up.
+  (await ten.json<{ lines?: Line[] }>("logs", ...words)).lines ?? [];
 
 const untilLogged = (ten: Ten, text: string) =>
-  until(`${text} is logged`, async () => (await logs(ten, "--search", text)).length > 0, 20_000);
+  until(`${text} is logged`, async () => (await logs(ten, "--search", text)).length > 0, 60_000);
 
 describe("ten logs", () => {
   test("ten follows that end leave no word in the server's log", async () => {

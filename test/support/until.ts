@@ -6,7 +6,7 @@ type Nothing = undefined | null | false | 0 | "";
 export async function until<T>(
   what: string,
   look: () => T | Nothing | Promise<T | Nothing>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
