@@ -168,7 +168,7 @@ describe("a line that cannot be read", () => {
     ["route api", 2, "--to", ""],
     ["route api v1 v2 --to v2", 2, "one too many", "ten route api --from v1 --to v2"],
     ["rollback api v1", 2, "one too many", "ten route api --to v1"],
-    ["rollback api --to v1", 2, "no flag", "ten route SERVICE --to V"],
+    ["rollback api --to v1 --last", 2, "--last and --to exclude each other", "give one of them"],
     ["status", 2, "no command", "ten ps --all"],
     ["kill api:v1", 2, "no command", "ten stop api:v1"],
     ["logs api --tail 5", 2, "no flag", "-n 50"],

@@ -1,6 +1,15 @@
 // Shipping a build with a deploy: over the socket and over HTTP, once and again, set up, cut, killed and refused.
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { packTar } from "modern-tar";
 import { canMountDisk, mountSmallDisk } from "../support/small-disk.ts";
@@ -251,9 +260,36 @@ describe("a build", () => {
     expect(await versions()).toEqual(["v4", "v3"]);
     expect(kept()).toEqual(["v3", "v4"]);
     // What is kept can be started without being sent again.
-    await ten.ok("deploy", "api:v3", "--promote");
+    const foreseen = await ten.ok("rollback", "api", "--to", "v3", "--dry-run");
+    expect(foreseen.stderr).toContain("would start v3 of api from its build that was kept");
+    await ten.ok("rollback", "api", "--to", "v3");
     expect((await ten.get("api.localhost")).body).toBe("v3 v3");
+    await ten.ok("stop", "api:v4");
+    await ten.ok("rollback", "api", "--to", "v4");
+    expect((await ten.get("api.localhost")).body).toBe("v4 v4");
+    const gone = await ten.run("rollback", "api", "--to", "v1");
+    expect(gone.exit).toBe(3);
+    expect(gone.stderr).toContain("neither an instance nor a build of it is kept");
   });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "belongs to the user of its service, and nobody else gets in",
+    async () => {
+      await start(`user = "nobody"\nsetup = "sh -c 'id -un > by; echo $HOME'"`);
+      chmodSync(ten.dir, 0o755);
+      const from = build("one", { secret: "s" });
+      chmodSync(join(from, "secret"), 0o600);
+      await ten.ok("deploy", "api", "--version", "v1", "--dir", from, "--promote");
+      expect((await ten.get("api.localhost")).body).toBe("v1 one");
+      const { uid } = statSync(join(here(), "v1"));
+      expect(uid).toBeGreaterThan(0);
+      for (const name of ["server.js", "secret", "by"])
+        expect(statSync(join(here(), "v1", name)).uid).toBe(uid);
+      expect(statSync(join(here(), "v1")).mode & 0o777).toBe(0o700);
+      expect(statSync(join(here(), "v1/secret")).mode & 0o777).toBe(0o600);
+      expect(readFileSync(join(here(), "v1/by"), "utf8")).toBe("nobody\n");
+    },
+  );
 
   test("is what instances on demand are of", async () => {
     await start("on_demand = true\ndirect = 'open'");

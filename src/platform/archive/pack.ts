@@ -115,9 +115,8 @@ function packed(items: readonly Item[], onRead: (bytes: number) => void): Readab
     for (const { path, kind, mode, size, target, from, mtime } of items) {
       const type = kind === "link" ? "file" : kind;
       const body = controller.add({ name: path, type, mode, size, linkname: target, mtime, uid: 0, gid: 0 });
-      if (kind === "file") await Bun.file(from).stream().pipeTo(body);
+      if (kind === "file") await Bun.file(from).stream().pipeThrough(counted(onRead)).pipeTo(body);
       else await body.close();
-      onRead(size);
     }
     controller.finalize();
   })().catch((thrown) => controller.error(thrown));
@@ -133,6 +132,17 @@ function packed(items: readonly Item[], onRead: (bytes: number) => void): Readab
     },
     { highWaterMark: 0 },
   );
+}
+
+export function counted(
+  onBytes: (bytes: number) => void,
+): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
+  return new TransformStream({
+    transform(chunk, controller) {
+      onBytes(chunk.byteLength);
+      controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
+    },
+  });
 }
 
 /** It was readable, and had another size, when it was looked through. */

@@ -8,7 +8,7 @@ import type { Progress } from "../../cli/progress.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import type { TreeLimits } from "../../core/release-tree.ts";
-import { type Packable, surveyDirectory, surveyFile } from "../../platform/archive/pack.ts";
+import { counted, type Packable, surveyDirectory, surveyFile } from "../../platform/archive/pack.ts";
 import { packingOf, readArchive } from "../../platform/archive/read-archive.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -110,14 +110,7 @@ async function surveyArchive(path: string, limits: TreeLimits): Promise<Packable
     // Packed bytes, measured by what they unpack to.
     pack: (onRead) => {
       const rate = content.bytes / Math.max(1, file.size);
-      return file.stream().pipeThrough(
-        new TransformStream({
-          transform(chunk, controller) {
-            onRead(chunk.byteLength * rate);
-            controller.enqueue(chunk);
-          },
-        }),
-      );
+      return file.stream().pipeThrough(counted((bytes) => onRead(bytes * rate)));
     },
   };
 }
