@@ -34,6 +34,8 @@ export interface LogSearchOptions {
   readonly program: readonly string[];
   /** What one search may take. */
   readonly budgetMs?: number;
+  /** Up to so many bytes are searched in this process. */
+  readonly smallBytes?: number;
 }
 
 const BUDGET_MS = 10_000;
@@ -41,16 +43,18 @@ const BUDGET_MS = 10_000;
 const WAIT_MS = 20_000;
 /** A page that is typed in gives up all but its last: more of one principal wait for nothing. */
 const WAITING_EACH = 4;
-/** The lowest: visitors come first. */
-const NICE = 19;
+/** Visitors come first; lower yet, and a busy machine would leave nothing of the budget. */
+const NICE = 10;
+/** So much is decoded in milliseconds, less than a process takes to start. */
+const SMALL_BYTES = 256 * 1024;
 /** What is found beyond that is left out, the oldest first. */
 const FOUND_BYTES = 16 * 1024 * 1024;
 
 export function createLogSearch(options: LogSearchOptions): LogSearch {
-  const { clock, budgetMs = BUDGET_MS } = options;
+  const { clock, budgetMs = BUDGET_MS, smallBytes = SMALL_BYTES } = options;
   const each = createKeyedLock(clock, WAITING_EACH);
   const all = createKeyedLock(clock);
-  const search = options.program.length > 0 ? searchBeside : searchHere;
+  const hasProgram = options.program.length > 0;
 
   return {
     find(principal, wanted, signal) {
@@ -62,6 +66,7 @@ export function createLogSearch(options: LogSearchOptions): LogSearch {
       return each.run(principal, turn, () =>
         all.run("all", turn, async () => {
           using deadline = createDeadline(clock, budgetMs, signal);
+          const search = hasProgram && sizeOf(wanted) > smallBytes ? searchBeside : searchHere;
           try {
             return await search(options.program, wanted, deadline.signal);
           } catch (thrown) {
@@ -72,6 +77,12 @@ export function createLogSearch(options: LogSearchOptions): LogSearch {
       );
     },
   };
+}
+
+function sizeOf({ files }: Search): number {
+  let bytes = 0;
+  for (const { path, from, to = Bun.file(path).size } of files) bytes += Math.max(0, to - from);
+  return bytes;
 }
 
 function tooLong(budgetMs: number): Fault {

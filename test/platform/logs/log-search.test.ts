@@ -38,7 +38,7 @@ describe.each([
   ["beside", program],
   ["here", []],
 ])("%s", (_, words) => {
-  const search = createLogSearch({ clock: systemClock, program: words });
+  const search = createLogSearch({ clock: systemClock, program: words, smallBytes: -1 });
 
   test("finds the last lines of each file that contain the text, bytes that are no UTF-8 included", async () => {
     const broken = Buffer.concat([Buffer.from("hit "), Buffer.from([0xff, 0xfe]), Buffer.from("\n")]);
@@ -66,7 +66,7 @@ describe.each([
 
 test("what takes too long is ended, and says what to do", async () => {
   const { program, starts } = slowProgram();
-  const search = createLogSearch({ clock: systemClock, program, budgetMs: 300 });
+  const search = createLogSearch({ clock: systemClock, program, budgetMs: 300, smallBytes: -1 });
   const thrown = await search.find("alice", { files: [], text: "x", limit: 1 }).catch((fault) => fault);
   expect(thrown).toBeInstanceOf(Fault);
   expect([thrown.code, thrown.message]).toEqual([
@@ -78,7 +78,7 @@ test("what takes too long is ended, and says what to do", async () => {
 
 test("one runs at a time; who gives up leaves the turn to the next, and too many of one are refused", async () => {
   const { program, starts } = slowProgram();
-  const search = createLogSearch({ clock: systemClock, program });
+  const search = createLogSearch({ clock: systemClock, program, smallBytes: -1 });
   const wanted = { files: [], text: "x", limit: 1 };
   const stops = Array.from({ length: 8 }, () => new AbortController());
   const outcomes = stops.map(({ signal }) =>
@@ -100,4 +100,13 @@ test("one runs at a time; who gives up leaves the turn to the next, and too many
   expect(await others).toBe("aborted");
   // Alice's first, and bob's when that was given up; those that waited were never begun.
   expect((await Bun.file(starts).text()).split("\n").length - 1).toBeLessThanOrEqual(2);
+});
+
+test("what is small starts no process", async () => {
+  const files = logs("hit 1\nmiss\n");
+  const search = createLogSearch({ clock: systemClock, program: ["/nonexistent"] });
+  const [tail] = await search.find("alice", { files, text: "hit", limit: 2 });
+  expect(tail?.lines.map(({ text }) => text)).toEqual(["hit 1"]);
+  const other = createLogSearch({ clock: systemClock, program: ["/nonexistent"], smallBytes: 0 });
+  await expect(other.find("alice", { files, text: "hit", limit: 2 })).rejects.toThrow();
 });
