@@ -46,12 +46,15 @@ export interface OwnHostsOptions {
 
 export class OwnHosts implements Courier, TryOwner {
   readonly #options: OwnHostsOptions;
+  readonly #tries: TryContext;
   readonly #route: Route;
   readonly #target: Target;
   readonly #inFlight: InFlight;
 
   constructor(options: OwnHostsOptions) {
     this.#options = options;
+    // It is no target of anybody's: nothing looks into its health.
+    this.#tries = { ...options.tries, hooks: { onTrouble() {} }, onGarbage() {} };
     const address = { host: "localhost", port: 0, unix: options.socket };
     this.#target = { id: "own", label: "own", address, weight: 0, readiness: "ready" };
     this.#route = { name: "own", hosts: [], targets: [this.#target], epoch: 0, policy: POLICY };
@@ -82,7 +85,7 @@ export class OwnHosts implements Courier, TryOwner {
 
   #try(visit: RequestState): void {
     visit.attempts += 1;
-    new HttpTry(this.#options.tries, this, visit, this.#target, this.#inFlight.of(this.#target.id)).start();
+    new HttpTry(this.#tries, this, visit, this.#target, this.#inFlight.of(this.#target.id)).start();
   }
 
   onAnswer(visit: RequestState, _target: Target, load: Load): Fate {

@@ -437,3 +437,13 @@ describe("answers that only a strict reader refuses", () => {
     expect(await headOf(client)).toStartWith("HTTP/1.1 502 ");
   });
 });
+
+test("what goes wrong between us and the program's own hosts is nobody's trouble", async () => {
+  await using proxy = await proxied();
+  using client = await proxy.send(
+    "POST /api HTTP/1.1\r\nHost: example.com\r\nContent-Length: 900000\r\n\r\nabc",
+  );
+  client[Symbol.dispose]();
+  expect(await (await proxy.get("example.com")).text()).toContain("own");
+  expect(proxy.trouble).toEqual([]);
+});
