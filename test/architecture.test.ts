@@ -54,6 +54,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   proxy: [
     "traffic-counters",
+    "traffic-history",
+    "traffic-journal",
     "trial-counters",
     "http-client",
     "answers",

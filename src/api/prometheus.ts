@@ -29,14 +29,14 @@ function labelText(labels: Labels): string {
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 }
 
-/** A histogram's samples: how many were at most each of `limits`, all of them, and their sum. */
+/** A histogram's samples: how many were at most each of `limits` (`below`, in their order), all of them, and their sum. */
 export function histogram(
   labels: Labels,
   limits: readonly number[],
-  { below, total, sum }: { below(limit: number): number; readonly total: number; readonly sum: number },
+  { below, total, sum }: { readonly below: readonly number[]; readonly total: number; readonly sum: number },
 ): Sample[] {
   return [
-    ...limits.map((limit): Sample => [{ ...labels, le: String(limit) }, below(limit), "_bucket"]),
+    ...limits.map((limit, at): Sample => [{ ...labels, le: String(limit) }, below[at] ?? 0, "_bucket"]),
     [{ ...labels, le: "+Inf" }, total, "_bucket"],
     [labels, sum.toFixed(6), "_sum"],
     [labels, total, "_count"],

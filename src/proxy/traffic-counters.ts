@@ -1,4 +1,5 @@
 // What happened to each target's requests, counted cheaply enough for the hot path and mergeable over workers.
+import { BUCKET_COUNT, bucketOf } from "../core/latency-histogram.ts";
 
 /** Requests that were left without an answer: reset, refused, timed out, or still waiting. Uploads, upgrades and streams of events are not among them. */
 export interface Unanswered {
@@ -27,12 +28,10 @@ export interface TargetTraffic {
   readonly failures: number;
   /** Requests that got no answer at all; see UnansweredCounter. */
   readonly unanswered: Unanswered;
-  /** Answers by the time to their head; bucket i holds those below `bucketLimitMs(i)`. */
+  /** Answers by the time to their head, in the buckets of core/latency-histogram. */
   readonly buckets: readonly number[];
 }
 
-const BUCKETS_PER_DOUBLING_LOG2 = 2;
-export const BUCKET_COUNT = 128;
 /** 1xx to 5xx. */
 export const STATUS_CLASSES = 5;
 
@@ -57,31 +56,4 @@ export class Meter {
     this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1;
     this.#counts = undefined;
   }
-}
-
-/** Four buckets to a doubling, from 4 microseconds to over half an hour: no quantile is off by more than a fifth. */
-function bucketOf(ms: number): number {
-  const micros = Math.min(Math.max(ms * 1000, 4), 0x7fffffff) | 0;
-  const exponent = 31 - Math.clz32(micros);
-  const quarter = (micros >> (exponent - BUCKETS_PER_DOUBLING_LOG2)) & 3;
-  return (exponent << BUCKETS_PER_DOUBLING_LOG2) | quarter;
-}
-
-/** The upper end of a bucket, in milliseconds, exclusive. */
-export function bucketLimitMs(bucket: number): number {
-  return ((4 + (bucket & 3) + 1) * 2 ** ((bucket >> BUCKETS_PER_DOUBLING_LOG2) - 2)) / 1000;
-}
-
-/** The time below which the given part (0.95) of the counted answers came, in milliseconds; undefined when there are none. */
-export function quantileMs(buckets: readonly number[], part: number): number | undefined {
-  let total = 0;
-  for (const count of buckets) total += count;
-  if (total === 0) return undefined;
-  let seen = 0;
-  const rank = Math.ceil(total * part);
-  const bucket = buckets.findIndex((count) => {
-    seen += count;
-    return seen >= rank;
-  });
-  return bucketLimitMs(bucket);
 }

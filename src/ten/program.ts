@@ -25,6 +25,8 @@ export const ten: Program = {
     },
     Instances: {
       ps: () => import("./commands/ps.ts"),
+      top: () => import("./commands/top.ts"),
+      why: () => import("./commands/why.ts"),
       logs: () => import("./commands/logs.ts"),
       events: () => import("./commands/events.ts"),
       health: () => import("./commands/health.ts"),

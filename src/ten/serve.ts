@@ -17,12 +17,14 @@ import { claimDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { LINK_PARAMETER } from "../proxy/front/link.ts";
+import { createTrafficHistory } from "../proxy/traffic-history.ts";
+import { openTrafficJournal } from "../proxy/traffic-journal.ts";
 import { adoptTokenFile, guard, refuseInstance, warningsOf } from "./api/auth.ts";
 import { contract, oldNames } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
 import { createHandlers } from "./api/handlers.ts";
 import { metricsPage } from "./api/metrics.ts";
-import { createRates } from "./api/rates.ts";
+import { groupsIn } from "./api/traffic-groups.ts";
 import { createView } from "./api/view.ts";
 import { type Config, limitsOf, workersOf } from "./config/config.ts";
 import { describeWithoutSecrets } from "./config/describe.ts";
@@ -113,11 +115,19 @@ export async function serve(options: ServeOptions): Promise<Server> {
       usage = meter.measure(new Set(registry.list().flatMap((row) => row.pid ?? [])));
     }),
   );
+  const history = opened.use(
+    createTrafficHistory({
+      clock,
+      traffic: inForce.traffic,
+      groupsOf: groupsIn(registry),
+      journal: openTrafficJournal(paths.traffic, clock, log.warn),
+    }),
+  );
   const view = createView({
     registry,
     supervisor: control.supervisor,
     routes: control.routes,
-    rates: opened.use(createRates(clock, inForce.traffic)),
+    history,
     traffic: inForce.traffic,
     usage: () => usage,
     differs: control.differs,
@@ -137,6 +147,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         createHandlers({
           control,
           view,
+          history,
           now: clock.now,
           linkUrl: (service, token) => `http://${service}.${domain}:${port()}/?${LINK_PARAMETER}=${token}`,
           describeConfig: (isShown) => ({
@@ -148,6 +159,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
             metricsPage(
               view.list().filter(({ service }) => isShown(service)),
               inForce.traffic(),
+              history,
               rollouts,
               version,
             ),

@@ -244,7 +244,8 @@ test("the metrics are valid, and count what there was", async () => {
   const seen = new Set<string>();
   for (const sample of samples) {
     const [, name = "", labels = ""] =
-      /^([a-z_]+)(\{[a-z]+="[^"\n]*"(?:,[a-z]+="[^"\n]*")*\})? (?:[0-9.e+-]+|NaN|\+Inf)$/.exec(sample) ?? [];
+      /^([a-z_]+)(\{[a-z_]+="[^"\n]*"(?:,[a-z_]+="[^"\n]*")*\})? (?:[0-9.e+-]+|NaN|\+Inf)$/.exec(sample) ??
+      [];
     expect([sample, declared.has(name.replace(/_(bucket|sum|count)$/, "")) || declared.has(name)]).toEqual([
       sample,
       true,
@@ -252,7 +253,7 @@ test("the metrics are valid, and count what there was", async () => {
     expect(seen.has(name + labels)).toBe(false);
     seen.add(name + labels);
   }
-  const api = '{service="api",instance="v1",version="v1"';
+  const api = '{service="api",ten_instance="v1",version="v1"';
   const value = (start: string) =>
     Number(
       samples
@@ -264,7 +265,7 @@ test("the metrics are valid, and count what there was", async () => {
   expect(value(`ten_request_duration_seconds_count${api}`)).toBe(before + 40);
   expect(value(`ten_request_duration_seconds_bucket${api},le="+Inf"`)).toBe(before + 40);
   expect(value(`ten_instance_up${api}`)).toBe(1);
-  expect(value(`ten_instance_weight${api}`)).toBe(100);
+  expect(value(`ten_instance_weight_ratio${api}`)).toBe(1);
   expect(value(`ten_requests_in_flight${api}`)).toBe(0);
   const buckets = samples
     .filter((line) => line.startsWith(`ten_request_duration_seconds_bucket${api}`))

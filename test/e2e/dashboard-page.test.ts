@@ -1,9 +1,12 @@
 // The dashboard in a real browser, where there is one: log in, see, act, and what hostile apps cannot do to it.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Chromium, hasChromium, startChromium, type Tab } from "../support/chromium.ts";
 import { writeRelease } from "../support/releases.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten } from "./ten.ts";
+
+// A browser beside everything else that a machine tests.
+setDefaultTimeout(180_000);
 
 /** Writes everything that a page might fall for, and then a line for each request. */
 const HOSTILE = `

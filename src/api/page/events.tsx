@@ -32,13 +32,13 @@ function Entry<E extends Happened>({ one, subject }: { readonly one: Folded<E>; 
   return (
     <li class={isBad(event.kind) ? "bad" : ""}>
       <time dateTime={event.at} title={new Date(event.at).toLocaleString()}>
-        {new Date(event.at).toLocaleTimeString()}
+        {new Date(event.at).toLocaleTimeString([], { hour12: false })}
       </time>
       <b>{subject}</b> <span class="kind">{event.kind}</span> <bdi>{first}</bdi>
       {event.by !== null && <span class="by"> by {event.by}</span>}
       {count > 1 && (
         <span class="badge" title={`since ${new Date(since).toLocaleString()}`}>
-          {count} times since {new Date(since).toLocaleTimeString()}
+          {count} times since {new Date(since).toLocaleTimeString([], { hour12: false })}
         </span>
       )}
       {more.length > 0 && (

@@ -92,7 +92,7 @@ export function Frame({
   );
 }
 
-/** An answer that is older than that is said to be old: the page reads every two seconds. */
+/** What has been asked for so long without an answer is said to be without one. */
 const STALE_MS = 5_000;
 const TICK_MS = 1_000;
 
@@ -100,7 +100,7 @@ function Pulse({ live }: Pick<FrameProps, "live">) {
   const [now, setNow] = useState(Date.now());
   usePoll(async () => setNow(Date.now()), TICK_MS);
   const age = live.at === undefined ? 0 : now - live.at.getTime();
-  const isLost = live.fault !== undefined || age > STALE_MS;
+  const isLost = live.fault !== undefined || (live.askedAt && now - live.askedAt.getTime() > STALE_MS);
   const since = age >= TICK_MS ? `no answer for ${Math.round(age / 1000)} s` : "no answer";
   return (
     <span class={isLost ? "pulse lost" : "pulse"} title={live.fault?.message}>

@@ -17,6 +17,8 @@ export interface Live<T, E extends Numbered> {
   readonly fault: Fault | undefined;
   /** When the last answer came, for people. */
   readonly at: Date | undefined;
+  /** Since when an answer is awaited; undefined while none is. */
+  readonly askedAt: Date | undefined;
   /** Reads at once, after an action. */
   refresh(): void;
 }
@@ -35,10 +37,12 @@ export function useLive<T, E extends Numbered>(sources: Sources<T, E>): Live<T, 
   const [events, setEvents] = useState<readonly E[]>([]);
   const [fault, setFault] = useState<Fault>();
   const [at, setAt] = useState<Date>();
+  const [askedAt, setAskedAt] = useState<Date>();
 
   async function read(signal: AbortSignal): Promise<void> {
     const [newest] = events;
     const query = { limit: EVENTS_KEPT, ...(newest && { after: newest.seq }) };
+    setAskedAt((before) => before ?? new Date());
     try {
       const [state, fresh] = await Promise.all([sources.state(signal), sources.events(query, signal)]);
       setSeen(state);
@@ -48,10 +52,11 @@ export function useLive<T, E extends Numbered>(sources: Sources<T, E>): Live<T, 
     } catch (thrown) {
       if (!signal.aborted) setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown)));
     }
+    setAskedAt(undefined);
   }
 
   usePoll(read, EVERY_MS);
-  return { seen, events, fault, at, refresh: () => void read(new AbortController().signal) };
+  return { seen, events, fault, at, askedAt, refresh: () => void read(new AbortController().signal) };
 }
 
 /** Two may have asked from the same place: no event is shown twice. */

@@ -2,12 +2,17 @@
 import { useEffect, useRef } from "preact/hooks";
 
 const SLOWER = 10;
+const LATEST_MS = 10_000;
 
 /**
  * Reads at once and again `periodMs` after each answer (later where an answer takes long), while the page is visible.
- * `read` must not reject for anything but its signal.
+ * `read` must not reject for anything but its signal. It begins anew when one of `inputs` changes.
  */
-export function usePoll(read: (signal: AbortSignal) => Promise<void>, periodMs: number): void {
+export function usePoll(
+  read: (signal: AbortSignal) => Promise<void>,
+  periodMs: number,
+  inputs: readonly unknown[] = [],
+): void {
   const latest = useRef(read);
   latest.current = read;
   useWhileVisible((signal) => {
@@ -17,11 +22,11 @@ export function usePoll(read: (signal: AbortSignal) => Promise<void>, periodMs: 
       if (signal.aborted) return;
       setTimeout(
         () => signal.aborted || turn(),
-        Math.max(periodMs, SLOWER * (performance.now() - startedAt)),
+        Math.max(periodMs, Math.min(LATEST_MS, SLOWER * (performance.now() - startedAt))),
       );
     };
     void turn();
-  }, []);
+  }, inputs);
 }
 
 /** Calls `begin` whenever the page becomes visible or one of `inputs` changes; the signal fires at the end of that. */

@@ -10,13 +10,13 @@ export function shareOfErrors([answers, errors]: Sample): number {
   return answers === 0 ? 0 : errors / answers;
 }
 
-/** The limits that the true share is above and below with 95 % each (Wilson 1927). */
-export function wilson([answers, errors]: Sample): readonly [lower: number, upper: number] {
+/** The limits that the true share is above and below with 95 % each, or at `z` standard deviations (Wilson 1927). */
+export function wilson([answers, errors]: Sample, z = Z): readonly [lower: number, upper: number] {
   if (answers === 0) return [0, 1];
   const share = errors / answers;
-  const scale = 1 + Z ** 2 / answers;
-  const middle = share + Z ** 2 / (2 * answers);
-  const half = Z * Math.sqrt((share * (1 - share)) / answers + (Z / (2 * answers)) ** 2);
+  const scale = 1 + z ** 2 / answers;
+  const middle = share + z ** 2 / (2 * answers);
+  const half = z * Math.sqrt((share * (1 - share)) / answers + (z / (2 * answers)) ** 2);
   return [Math.max(0, (middle - half) / scale), Math.min(1, (middle + half) / scale)];
 }
 

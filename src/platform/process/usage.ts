@@ -5,6 +5,8 @@ import { type ProcessInfo, readProcesses } from "./proc.ts";
 export interface Usage {
   /** Of one core, since the look before: 250 is two and a half cores. Undefined at the first look. */
   readonly cpuPercent: number | undefined;
+  /** All that its processes have used since they began, of those that live. */
+  readonly cpuSecs: number;
   /** Resident memory; pages that several processes share count in each. */
   readonly rssBytes: number;
   readonly processes: number;
@@ -46,6 +48,7 @@ export function createUsageMeter(
         const { rssBytes, processes } = total;
         usage.set(session, {
           cpuPercent: percentOf(session, total, now - measuredAtMs),
+          cpuSecs: total.cpuMs / 1000,
           rssBytes,
           processes,
         });

@@ -1,13 +1,9 @@
 // The counters of many workers as one: each tells what has changed, and what it told is added up.
+
+import { BUCKET_COUNT } from "../../core/latency-histogram.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Load } from "../forward/in-flight.ts";
-import {
-  BUCKET_COUNT,
-  NONE_UNANSWERED,
-  STATUS_CLASSES,
-  type TargetTraffic,
-  type Unanswered,
-} from "../traffic-counters.ts";
+import { NONE_UNANSWERED, STATUS_CLASSES, type TargetTraffic, type Unanswered } from "../traffic-counters.ts";
 import type { Report } from "./protocol.ts";
 
 /** Answers the targets whose counters have moved since it was last asked; all of them the first time. */

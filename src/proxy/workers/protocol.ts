@@ -6,7 +6,7 @@ import type { FailureKind } from "../http-client.ts";
 import type { TrialCounts } from "../trial-counters.ts";
 
 /** Counted up when a message changes its meaning. `hello` and `close` never do: any two versions understand those. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** All that a worker is told once: it is replaced, not told anew, when any of it changes. */
 export interface WorkerSettings

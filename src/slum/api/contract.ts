@@ -29,6 +29,7 @@ import {
   webhookAnswer,
   webhookReply,
   webhookSecret,
+  whyAnswer,
   writes,
 } from "./shapes.ts";
 
@@ -174,6 +175,15 @@ export const contract = defineContract({
     scope: "read",
     query: z.strictObject({ domain }),
     answer: routeAnswer,
+  },
+  why: {
+    summary:
+      "What is wrong with a server or a tenant's domain: the most probable cause, DNS, certificates and checks",
+    method: "GET",
+    path: "/api/why",
+    scope: "read",
+    query: z.strictObject({ subject: z.string().min(1).max(300) }),
+    answer: whyAnswer,
   },
   events: {
     summary: "What happened: changes of status, commands, webhooks",

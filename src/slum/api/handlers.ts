@@ -18,6 +18,7 @@ import type { SlumContract } from "./contract.ts";
 import { formatDocument, parseDocument } from "./document.ts";
 import type { eventQuery, ImportView } from "./shapes.ts";
 import type { View } from "./view.ts";
+import { whyOf } from "./why.ts";
 
 export interface HandlerParts {
   readonly control: Control;
@@ -110,6 +111,7 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
         );
       return view.route(query.domain, tenant);
     },
+    why: ({ query }) => whyOf({ control, view, clock }, query.subject.toLowerCase()),
     events: async ({ query }) => ({ events: (await registry.events(filterOf(query))).map(view.event) }),
     followEvents({ query, signal }) {
       const past = query.limit === 0 ? [] : registry.events(filterOf(query));

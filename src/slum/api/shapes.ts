@@ -170,6 +170,43 @@ export const event = z.object({
   operation: z.string().nullable(),
 });
 
+export const whyAnswer = z.object({
+  subject: z.string(),
+  kind: z.enum(["server", "domain"]),
+  /** The most probable one: a word for programs, a sentence for people, and what to do. */
+  cause: z.string(),
+  text: z.string(),
+  hint: z.string(),
+  /** Of a domain: who is asked, in order. */
+  route: routeAnswer.nullable(),
+  /** What can be seen of each from here, now. */
+  servers: z.array(
+    z.object({
+      id: z.string(),
+      url: z.string(),
+      status: z.enum(["unknown", "online", "offline"]),
+      drained: z.boolean(),
+      since: z.string(),
+      last_check: z.string().nullable(),
+      last_error: z.string().nullable(),
+      latency_ms: z.number().nullable(),
+      dns: z.object({ addresses: z.array(z.string()), error: z.string().nullable() }),
+      /** Null where it speaks no TLS. */
+      tls: z
+        .object({
+          days_left: z.number().nullable(),
+          issuer: z.string().nullable(),
+          error: z.string().nullable(),
+        })
+        .nullable(),
+      cause: z.string(),
+      text: z.string(),
+    }),
+  ),
+  events: z.array(event),
+});
+export type WhyView = z.infer<typeof whyAnswer>;
+
 export const eventQuery = z.strictObject({
   after: z.coerce.number().int().optional(),
   since: checked(parseSince).optional(),

@@ -28,8 +28,11 @@ import {
   service,
   serviceSplit,
   shippedAnswer,
+  TRAFFIC_RANGES,
   toldAnswer,
+  trafficAnswer,
   weight,
+  whyAnswer,
   wishes,
 } from "./shapes.ts";
 
@@ -155,6 +158,15 @@ export const contract = defineContract({
     params,
     answer: checkAnswer,
   },
+  why: {
+    summary: "What is wrong with an instance: the most probable cause, and all that it goes by",
+    method: "GET",
+    path: "/api/instances/:instance/why",
+    scope: "read",
+    tenants: true,
+    params,
+    answer: whyAnswer,
+  },
   prune: {
     summary:
       "Remove stopped instances of a service beyond the newest ones, then builds that are not used any more",
@@ -185,6 +197,15 @@ export const contract = defineContract({
     scope: "read",
     params: z.strictObject({ service }),
     answer: z.object(serviceSplit),
+  },
+  traffic: {
+    summary: "A service's traffic over time, version by version, with what was done to it meanwhile",
+    method: "GET",
+    path: "/api/services/:service/traffic",
+    scope: "read",
+    params: z.strictObject({ service }),
+    query: z.strictObject({ range: z.enum(TRAFFIC_RANGES).default("1h") }),
+    answer: trafficAnswer,
   },
   chown: {
     summary: "Give a service's files to the user that it is configured to run as",

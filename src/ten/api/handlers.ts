@@ -12,12 +12,14 @@ import { wishesOf } from "../../core/judge/plan.ts";
 import { type InstanceName, instanceName, parseInstance } from "../../core/name.ts";
 import { select } from "../../core/rollout.ts";
 import { startOf } from "../../core/since.ts";
+import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import type { Control } from "../operations/control.ts";
 import { foreseeRollbackTo, rollbackTo } from "../operations/rollback.ts";
 import type { Told } from "../operations/rollout/rollouts.ts";
 import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
 import type { EventRow, HistoryRow } from "../registry/registry.ts";
 import type { TenContract } from "./contract.ts";
+import { createObservingHandlers } from "./observing-handlers.ts";
 import { showForeseen, showRollout } from "./rollout-view.ts";
 import type {
   EventView,
@@ -29,11 +31,12 @@ import type {
   SplitView,
 } from "./shapes.ts";
 import { createShippingHandlers } from "./shipping-handlers.ts";
-import { naming, type View } from "./view.ts";
+import type { View } from "./view.ts";
 
 export interface HandlerParts {
   readonly control: Control;
   readonly view: View;
+  readonly history: TrafficHistory;
   /** Milliseconds since the Unix epoch. */
   now(): number;
   linkUrl(service: string, token: string): string;
@@ -51,7 +54,7 @@ const HOUR_MS = 3_600_000;
 
 export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
   const { control, view } = parts;
-  const { traffic, lifecycle, deploys, rollouts, registry, supervisor } = control;
+  const { traffic, lifecycle, deploys, rollouts, registry } = control;
 
   /** The instance that a call names, of a service that there is, for a caller who may touch it. */
   function own(caller: Principal, name: InstanceName): InstanceName {
@@ -208,22 +211,6 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
       registry.get(service, id);
       return { id: instanceName(service, id), revoked: await control.links.revoke(service, id) };
     },
-    async check({ params, principal }) {
-      const { service, id } = own(principal, params.instance);
-      const row = registry.get(service, id);
-      const outcome = await supervisor.check(row);
-      const { state } = registry.get(service, id);
-      const elsewhere = outcome?.ok === false ? (supervisor.whereabouts(row)?.text ?? "") : "";
-      const detail = outcome?.detail ?? `${state}: ${row.reason}`;
-      return {
-        ...naming(service, id),
-        // What runs by a schedule has nothing to check in between.
-        healthy: outcome?.ok ?? state === "healthy",
-        state,
-        detail: elsewhere === "" ? detail : `${detail}; it ${elsewhere}`,
-        latency_ms: outcome ? Math.round(outcome.latencyMs * 10) / 10 : 0,
-      };
-    },
     async prune({ body }) {
       control.requireKnown(body.service);
       const { removed, releases } = await lifecycle.prune(body.service, body.keep);
@@ -364,6 +351,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     metrics: ({ principal }) =>
       parts.metrics((service) => mayUse(principal, service), rolloutsFor(principal)),
     ...createShippingHandlers(control),
+    ...createObservingHandlers(parts, own),
     ...tokenHandlers(parts.tokens, parts.warningsOf),
     loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),
   };

@@ -1,6 +1,8 @@
 // The metrics of a tenement: instances and their traffic.
 import { histogram, type Metric, prometheusPage, type Sample } from "../../api/prometheus.ts";
-import { bucketLimitMs, type TargetTraffic } from "../../proxy/traffic-counters.ts";
+import { bucketLimitMs, bucketMiddleMs } from "../../core/latency-histogram.ts";
+import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
+import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import type { InstanceView, RolloutView } from "./shapes.ts";
 
 /** Upper limits of the duration histogram, in seconds. */
@@ -10,6 +12,7 @@ const LIMITS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 export function metricsPage(
   views: readonly InstanceView[],
   traffic: readonly TargetTraffic[],
+  history: TrafficHistory,
   rollouts: readonly RolloutView[],
   version: string,
 ): string {
@@ -29,16 +32,6 @@ export function metricsPage(
     ...gauge(name, help, value),
     type: "counter",
   });
-  const answers: Metric = {
-    name: "ten_requests_total",
-    type: "counter",
-    help: "Answers by instance and status class.",
-    samples: views.flatMap((view) =>
-      (known.get(view.id)?.statuses ?? []).map(
-        (count, at): Sample => [{ ...labelsOf(view), code: `${at + 1}xx` }, count],
-      ),
-    ),
-  };
   const durations: Metric = {
     name: "ten_request_duration_seconds",
     type: "histogram",
@@ -47,7 +40,17 @@ export function metricsPage(
   };
   return prometheusPage([
     { name: "ten_build_info", type: "gauge", help: "The running version.", samples: [[{ version }, 1]] },
-    answers,
+    ...serviceMetrics(views, history),
+    {
+      name: "ten_requests_total",
+      type: "counter",
+      help: "Answers by instance and status class.",
+      samples: views.flatMap((view) =>
+        (known.get(view.id)?.statuses ?? []).map(
+          (count, at): Sample => [{ ...labelsOf(view), code: `${at + 1}xx` }, count],
+        ),
+      ),
+    },
     counter(
       "ten_request_errors_total",
       "Tries that gave no answer: refused, reset, timed out, garbage.",
@@ -56,17 +59,56 @@ export function metricsPage(
     durations,
     gauge("ten_requests_in_flight", "Requests and streams under way.", (view) => view.in_flight),
     gauge("ten_instance_up", "1 when the instance is healthy.", (view) => (view.state === "healthy" ? 1 : 0)),
-    gauge("ten_instance_weight", "Weight in percent.", (view) => view.weight),
-    gauge("ten_instance_share", "Percentage of its service's traffic right now.", (view) => view.share),
+    gauge("ten_instance_failed", "1 when the restart policy has given it up.", (view) =>
+      view.state === "failed" ? 1 : 0,
+    ),
+    gauge("ten_instance_weight_ratio", "Weight, 1 is 100 percent.", (view) => ratio(view.weight)),
+    gauge("ten_instance_share_ratio", "Part of its service's traffic right now.", (view) =>
+      ratio(view.share),
+    ),
     counter("ten_instance_restarts_total", "Restarts since it was spawned.", (view) => view.restarts),
     gauge("ten_instance_memory_bytes", "Resident memory of all its processes.", (view) => view.memory_bytes),
-    gauge(
-      "ten_instance_cpu_percent",
-      "Processor time of all its processes, 100 is one core.",
-      (view) => view.cpu_percent,
+    counter(
+      "ten_instance_cpu_seconds_total",
+      "Processor time of all its processes since they began.",
+      (view) => view.cpu_secs,
     ),
     ...rolloutMetrics(rollouts),
   ]);
+}
+
+/** Of versions, those too whose instances are gone: what a canary is compared by. */
+function serviceMetrics(views: readonly InstanceView[], history: TrafficHistory): Metric[] {
+  const services = new Set(views.map(({ service }) => service));
+  const versions = [...history.names()].flatMap((name) => {
+    const at = name.indexOf("/");
+    const service = name.slice(0, at);
+    return at > 0 && services.has(service)
+      ? [{ name, labels: { service, version: name.slice(at + 1) } }]
+      : [];
+  });
+  return [
+    {
+      name: "ten_version_requests_total",
+      type: "counter",
+      help: "Answers by version and status class.",
+      samples: versions.flatMap(({ name, labels }) =>
+        (history.totals(name)?.statuses ?? []).map(
+          (count, at): Sample => [{ ...labels, code: `${at + 1}xx` }, count],
+        ),
+      ),
+    },
+    {
+      name: "ten_version_errors_total",
+      type: "counter",
+      help: "Tries of a version that gave no answer.",
+      samples: versions.map(({ name, labels }): Sample => [labels, history.totals(name)?.failures ?? 0]),
+    },
+  ];
+}
+
+function ratio(percent: number): number {
+  return Math.round(percent * 100) / 10_000;
 }
 
 function rolloutMetrics(rollouts: readonly RolloutView[]): Metric[] {
@@ -74,10 +116,10 @@ function rolloutMetrics(rollouts: readonly RolloutView[]): Metric[] {
   const charges = ["errors", "slow", "stalls", "rejections"] as const;
   return [
     {
-      name: "ten_rollout_share",
+      name: "ten_rollout_share_ratio",
       type: "gauge",
-      help: "Percentage of the traffic that a canary has by its plan.",
-      samples: rollouts.map((one): Sample => [labels(one), one.share]),
+      help: "Part of the traffic that a canary has by its plan.",
+      samples: rollouts.map((one): Sample => [labels(one), ratio(one.share)]),
     },
     {
       name: "ten_rollout_held",
@@ -94,20 +136,23 @@ function rolloutMetrics(rollouts: readonly RolloutView[]): Metric[] {
   ];
 }
 
+/** `instance` is Prometheus's own, of what it scrapes. */
 function labelsOf({ id, service, version }: InstanceView) {
-  return { service, instance: id.slice(service.length + 1), version };
+  return { service, ten_instance: id.slice(service.length + 1), version };
 }
 
 function durationsOf(view: InstanceView, traffic: TargetTraffic | undefined): Sample[] {
   const buckets = traffic?.buckets ?? [];
-  return histogram(labelsOf(view), LIMITS, {
-    below: (limitSecs) =>
-      buckets.reduce((sum, count, at) => sum + (bucketLimitMs(at) <= limitSecs * 1000 ? count : 0), 0),
-    total: buckets.reduce((sum, count) => sum + count, 0),
-    // The middle of a bucket stands for all in it: good to a tenth, and nothing is summed on the hot path.
-    sum: buckets.reduce(
-      (sum, count, at) => sum + (count * (bucketLimitMs(at) + bucketLimitMs(at - 1))) / 2000,
-      0,
-    ),
-  });
+  const below = new Array<number>(LIMITS.length).fill(0);
+  let total = 0;
+  let sum = 0;
+  let limit = 0;
+  for (const [at, count] of buckets.entries()) {
+    while (limit < LIMITS.length && bucketLimitMs(at) > (LIMITS[limit] ?? 0) * 1000) below[limit++] = total;
+    if (count === 0) continue;
+    total += count;
+    // The middle of a bucket stands for all in it: good to 2 %, and nothing is summed on the hot path.
+    sum += (count * bucketMiddleMs(at)) / 1000;
+  }
+  return histogram(labelsOf(view), LIMITS, { below: below.fill(total, limit), total, sum });
 }

@@ -1,58 +1,78 @@
-// Recent rates of each instance: differences between readings of cumulative counters, over the last ten seconds.
-import type { Clock } from "../../platform/time/clock.ts";
-import { quantileMs, type TargetTraffic } from "../../proxy/traffic-counters.ts";
+// What is said of an instance or a version now: over the shortest time in which enough has come to say it.
+import { wilson } from "../../core/judge/confidence.ts";
+import type { Window } from "../../core/traffic-series.ts";
+import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
+import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 
 export interface Rate {
+  /** Over the last ten seconds. */
   readonly requestsPerSec: number;
+  /** Over the last `windowSecs`. */
   readonly errorPercent: number;
-  /** Milliseconds to the head of the answer; null when nothing was answered lately. */
+  /** Milliseconds to the head of the answer, over the same time; null when nothing was answered in it. */
+  readonly p50Ms: number | null;
   readonly p95Ms: number | null;
+  readonly p99Ms: number | null;
+  readonly windowSecs: number;
 }
 
-export interface Rates extends Disposable {
-  /** Up to this reading, which must be of now; without one there is no rate. */
-  of(now: TargetTraffic | undefined): Rate;
-}
+/** Seconds. */
+const WINDOWS = [10, 60, 300, 3_600] as const;
+/** Of a version that fails one request in twenty, so many show none in a chance of 1 to 28,000. */
+const ENOUGH = 200;
+/** Standard deviations: a look at the page every two seconds for a day is wrong by chance once. */
+const SURE = 4;
+const NONE: Rate = {
+  requestsPerSec: 0,
+  errorPercent: 0,
+  p50Ms: null,
+  p95Ms: null,
+  p99Ms: null,
+  windowSecs: WINDOWS[0],
+};
 
-interface Reading {
-  readonly atMs: number;
-  readonly targets: ReadonlyMap<string, TargetTraffic>;
-}
-
-const EVERY_MS = 1_000;
-const READINGS = 11;
-const NONE: Rate = { requestsPerSec: 0, errorPercent: 0, p95Ms: null };
-
-/** Reads `traffic` once a second until disposed, not at once: what workers counted for an earlier server is no rate. */
-export function createRates(clock: Clock, traffic: () => readonly TargetTraffic[]): Rates {
-  const readings: Reading[] = [];
-
-  function read(): void {
-    readings.push({ atMs: clock.monotonic(), targets: new Map(traffic().map((one) => [one.id, one])) });
-    if (readings.length > READINGS) readings.shift();
+/** `name` is that of an instance, a version (`api/v2`) or a service, as the history has them. */
+export function rateOf(history: TrafficHistory, name: string): Rate {
+  const windows: Seen[] = [];
+  for (const secs of WINDOWS) {
+    const window = history.window(name, secs * 1000);
+    if (!window) return NONE;
+    windows.push({ secs, window });
+    if (window.requests >= ENOUGH) break;
   }
-
-  const stop = clock.every(EVERY_MS, read);
+  const { secs, window } = tellingOf(windows) ?? { secs: 0, window: undefined };
+  if (!window) return NONE;
+  const quantile = (part: number) => rounded(window.quantileMs(part));
   return {
-    of(now) {
-      const oldest = readings[0];
-      if (!oldest || !now) return NONE;
-      return rateBetween(oldest.targets.get(now.id), now, clock.monotonic() - oldest.atMs);
-    },
-    [Symbol.dispose]: stop,
+    requestsPerSec: Math.round(history.rate(name) * 10) / 10,
+    errorPercent: Math.round(shareOf(window) * 10_000) / 100,
+    p50Ms: quantile(0.5),
+    p95Ms: quantile(0.95),
+    p99Ms: quantile(0.99),
+    windowSecs: secs,
   };
 }
 
-function rateBetween(from: TargetTraffic | undefined, to: TargetTraffic, elapsedMs: number): Rate {
-  const requests = to.requests - (from?.requests ?? 0);
-  if (requests <= 0) return NONE;
-  const errors = errorsOf(to) - (from ? errorsOf(from) : 0);
-  const buckets = to.buckets.map((count, index) => count - (from?.buckets[index] ?? 0));
-  return {
-    requestsPerSec: Math.round((requests / Math.max(elapsedMs, EVERY_MS)) * 10_000) / 10,
-    errorPercent: Math.round((errors / requests) * 10_000) / 100,
-    p95Ms: round(quantileMs(buckets, 0.95)),
-  };
+interface Seen {
+  readonly secs: number;
+  readonly window: Window;
+}
+
+/** The longest, as long as no shorter one says clearly otherwise: that it has begun to fail, or that it is well again. */
+function tellingOf(windows: readonly Seen[]): Seen | undefined {
+  const longest = windows.at(-1);
+  const share = longest ? shareOf(longest.window) : 0;
+  return windows.find(({ window }) => isOutside(share, window)) ?? longest;
+}
+
+function shareOf({ failed, requests }: Window): number {
+  return requests === 0 ? 0 : failed / requests;
+}
+
+/** Whether a share is not to be believed of what was seen. */
+function isOutside(share: number, { failed, requests }: Window): boolean {
+  const [lower, upper] = wilson([requests, failed], SURE);
+  return share < lower || share > upper;
 }
 
 /** Tries that gave no answer, and answers that say the server failed. */
@@ -60,6 +80,6 @@ export function errorsOf(traffic: TargetTraffic): number {
   return traffic.failures + (traffic.statuses[4] ?? 0);
 }
 
-function round(ms: number | undefined): number | null {
+function rounded(ms: number | undefined): number | null {
   return ms === undefined ? null : Math.round(ms * 100) / 100;
 }

@@ -48,8 +48,12 @@ export const instanceAnswer = z.object({
   errors: z.number(),
   requests_per_sec: z.number(),
   error_percent: percent,
+  /** What `error_percent` and `p95_ms` are of: as long as it takes to say it, at most an hour. */
+  error_window_secs: z.number(),
   p95_ms: z.number().nullable(),
   cpu_percent: z.number().nullable(),
+  /** Processor time of its processes since they began. */
+  cpu_secs: z.number().nullable(),
   memory_bytes: z.number().nullable(),
   url: z.string(),
   created_at: z.string(),
@@ -255,6 +259,80 @@ export const historyEntry = z.object({
 /** The last change of a service's traffic, shown beside its instances. */
 export const lastChange = historyEntry.extend({ service: z.string() });
 export type LastChange = z.infer<typeof lastChange>;
+
+const happened = z.object({
+  at: z.string(),
+  kind: z.string(),
+  id: z.string().nullable(),
+  text: z.string(),
+  by: z.string().nullable(),
+});
+
+export const TRAFFIC_RANGES = ["15m", "1h", "24h"] as const;
+/** By step, oldest first; a step in which nothing was answered has no time. */
+const columns = {
+  requests: z.array(z.number()),
+  failed: z.array(z.number()),
+  p95_ms: z.array(z.number().nullable()),
+};
+export const trafficAnswer = z.object({
+  service: z.string(),
+  range: z.enum(TRAFFIC_RANGES),
+  /** When the first step began, and how long each is. */
+  start: z.string(),
+  step_secs: z.number(),
+  total: z.object(columns),
+  /** Those that had traffic, in the order of their deploys, with what is so now. */
+  versions: z.array(
+    z.object({
+      version: z.string(),
+      ...columns,
+      requests_per_sec: z.number(),
+      error_percent: percent,
+      error_window_secs: z.number(),
+      p50_ms: z.number().nullable(),
+      now_p95_ms: z.number().nullable(),
+      p99_ms: z.number().nullable(),
+    }),
+  ),
+  /** Which version is worse, if that can be told. */
+  comparison: z.object({ worse: z.string().nullable(), text: z.string() }),
+  /** What was done to it meanwhile, and by whom. */
+  marks: z.array(happened),
+});
+export type TrafficView = z.infer<typeof trafficAnswer>;
+
+export const whyAnswer = z.object({
+  ...named,
+  version: z.string(),
+  state,
+  reason: z.string(),
+  since: z.string(),
+  /** The most probable one: a word for programs, a sentence for people, the line of output that it goes by, what to do. */
+  cause: z.object({ kind: z.string(), text: z.string(), evidence: z.string().nullable(), hint: z.string() }),
+  states: z.array(happened),
+  last_check: z.string().nullable(),
+  check_passed: z.boolean(),
+  /** What its health path answers now, where the last check failed; the first 200 characters. */
+  answer: z.object({ status: z.number(), body: z.string() }).nullable(),
+  last_exit: z.string().nullable(),
+  port: z.number().nullable(),
+  listening: z.array(z.number()).nullable(),
+  memory_bytes: z.number().nullable(),
+  memory_limit_bytes: z.number().nullable(),
+  disk_free_bytes: z.number().nullable(),
+  restarts: z.number(),
+  error_percent: percent,
+  error_window_secs: z.number(),
+  output: z.array(z.string()),
+  /** The last version before it that is healthy, and the keys in which the two differ; of env only the names. */
+  differs_from: z.object({ id: z.string(), keys: z.array(z.string()) }).nullable(),
+  differs_from_file: z.array(z.string()),
+  /** Of its service, in the last hour. */
+  changes: z.array(happened),
+  commands: z.array(z.string()),
+});
+export type WhyView = z.infer<typeof whyAnswer>;
 
 export const eventQuery = z.strictObject({
   after: z.coerce.number().int().optional(),

@@ -6,10 +6,11 @@ import { at, shareOf, sum, type Weights } from "../../core/weight.ts";
 import { olderByMs } from "../../platform/process/proc.ts";
 import type { Usage } from "../../platform/process/usage.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
+import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Instance } from "../supervisor/instance.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
-import { errorsOf, type Rates } from "./rates.ts";
+import { errorsOf, rateOf } from "./rates.ts";
 import type { InstanceView, SplitView } from "./shapes.ts";
 
 export interface View {
@@ -27,7 +28,7 @@ export interface View {
 export interface ViewParts {
   readonly registry: Registry;
   readonly supervisor: Supervisor;
-  readonly rates: Rates;
+  readonly history: TrafficHistory;
   /** The routes in force. */
   routes(): readonly Route[];
   traffic(): readonly TargetTraffic[];
@@ -60,6 +61,7 @@ export function createView(parts: ViewParts): View {
         .flatMap(sharesOf),
     );
     const traffic = new Map(parts.traffic().map((one) => [one.id, one]));
+    parts.history.refresh();
     return rows.map((row) => {
       const name = instanceName(row.service, row.id);
       return toView(row, shares.get(name) ?? 0, traffic.get(name));
@@ -69,7 +71,7 @@ export function createView(parts: ViewParts): View {
   function toView(row: InstanceRow, share: number, traffic: TargetTraffic | undefined): InstanceView {
     const instance = supervisor.find(row);
     const usage = instance?.run && parts.usage().get(instance.run.process.pid);
-    const rate = parts.rates.of(traffic);
+    const rate = rateOf(parts.history, instanceName(row.service, row.id));
     const { nextTryMs } = supervisor.lifeOf(row) ?? {};
     return {
       ...naming(row.service, row.id),
@@ -94,8 +96,10 @@ export function createView(parts: ViewParts): View {
       errors: traffic ? errorsOf(traffic) : 0,
       requests_per_sec: rate.requestsPerSec,
       error_percent: rate.errorPercent,
+      error_window_secs: rate.windowSecs,
       p95_ms: rate.p95Ms,
       cpu_percent: usage?.cpuPercent === undefined ? null : Math.round(usage.cpuPercent * 10) / 10,
+      cpu_secs: usage === undefined ? null : Math.round(usage.cpuSecs * 100) / 100,
       memory_bytes: usage?.rssBytes ?? null,
       url: parts.urlOf(row.service, row.id),
       created_at: new Date(row.createdAt).toISOString(),

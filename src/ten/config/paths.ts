@@ -9,6 +9,8 @@ export interface DataPaths {
   readonly database: string;
   readonly socket: string;
   readonly adminToken: string;
+  /** What requests led to, minute by minute. */
+  readonly traffic: string;
   instance(service: string, id: string): string;
   /** What all versions of a service share. */
   shared(service: string): string;
@@ -29,6 +31,7 @@ export function dataPaths(root: string): DataPaths {
     database: join(root, "ten.db"),
     socket: join(root, "ten.sock"),
     adminToken: join(root, "api_token"),
+    traffic: join(root, "traffic.jsonl"),
     instance: (service, id) => join(root, service, id),
     shared: (service) => join(root, service, "_shared"),
     releases: join(root, "_releases"),

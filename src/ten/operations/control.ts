@@ -2,7 +2,7 @@
 import { messageOf } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Route } from "../../core/route.ts";
-import { createListeningPorts } from "../../platform/net/listening-ports.ts";
+import { createListeningPorts, type ListeningPorts } from "../../platform/net/listening-ports.ts";
 import type { Processes } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { DataPlane, Wanted } from "../../proxy/data-plane.ts";
@@ -41,6 +41,8 @@ export interface Control extends Disposable {
   readonly shipping: Shipping;
   readonly rollouts: Rollouts;
   readonly logs: Logs;
+  /** Where processes listen. */
+  readonly listeners: ListeningPorts;
   /** The configuration in force. */
   config(): Config;
   /** Reads the configuration again; see reload. */
@@ -141,6 +143,7 @@ export function createControl(parts: ControlParts): Control {
     shipping,
     rollouts,
     logs,
+    listeners,
     config,
     reload: createReload(context, lifecycle, () => spawnInitial(context, lifecycle)),
     links: createLinks(context),

@@ -6,6 +6,7 @@ import { Events } from "../../api/page/events.tsx";
 import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
+import { Fault } from "../../core/fault.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -34,6 +35,10 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
     said.add(outcome);
     live.refresh();
   };
+  const fail = (thrown: unknown) => {
+    const fault = thrown instanceof Fault ? thrown : new Fault("internal", String(thrown));
+    said.add({ message: [fault.message, fault.hint].filter(Boolean).join("; "), undo: null });
+  };
   const instances = live.seen?.instances ?? [];
   const open = instances.find(({ id }) => id === address.of("open"));
   const service = open ? undefined : address.of("log");
@@ -57,7 +62,16 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
         events={seesEvents ? <Events events={live.events} subject={subjectOf} /> : null}
       >
         {!isCovered && notes}
-        {live.seen && <Services seen={live.seen} address={address} {...common} />}
+        {live.seen && (
+          <Services
+            seen={live.seen}
+            address={address}
+            hasCharts={seesEvents}
+            onDone={done}
+            onFault={fail}
+            {...common}
+          />
+        )}
       </Frame>
       {open && (
         <Detail one={open} address={address} mayAct={scope !== "read"} onClose={close} {...common}>
@@ -101,7 +115,11 @@ function subjectOf({ service, instance }: EventView): string {
 interface ServicesProps {
   readonly seen: Instances;
   readonly address: Address;
+  readonly client: TenClient;
+  readonly hasCharts: boolean;
   readonly mayRelease: boolean;
+  readonly onDone: (outcome: Outcome) => void;
+  readonly onFault: (thrown: unknown) => void;
   readonly onAct: (act: Act) => void;
 }
 
@@ -111,6 +129,7 @@ function Services({ seen, address, ...rest }: ServicesProps) {
     words.every((word) => `${id} ${version} ${state}`.includes(word)),
   );
   const since = new Map(seen.maintenance.map((one) => [one.service, one.since]));
+  const rolling = new Set(seen.rollouts.map((one) => one.service));
   const changes = new Map(seen.changes.map((one) => [one.service, one]));
   const services = Map.groupBy(found, ({ service }) => service);
   if (words.length === 0)
@@ -132,8 +151,10 @@ function Services({ seen, address, ...rest }: ServicesProps) {
           instances={instances}
           maintenance={since.get(name)}
           change={changes.get(name)}
+          isRolling={rolling.has(name)}
           onOpen={(id) => address.go({ open: id, log: undefined })}
           onLog={() => address.go({ log: name, open: undefined })}
+          address={address}
           {...rest}
         />
       ))}

@@ -9,6 +9,7 @@ import type { Act } from "./act.ts";
 import { LogView } from "./log-view.tsx";
 import { labelOf } from "./plan.ts";
 import { State } from "./service.tsx";
+import { Why } from "./why-panel.tsx";
 
 interface DetailProps {
   readonly one: InstanceView;
@@ -40,6 +41,7 @@ export function Detail({ one, client, address, mayRelease, mayAct, onAct, onClos
         {mayAct && act(isStopped ? "start" : "restart", isStopped ? "Start…" : "Restart…")}
         {mayAct && !isStopped && act("stop", "Stop…")}
       </div>
+      <Why key={`why ${one.id}`} client={client} instance={one.id} />
       <dl class="facts">{facts(one).map(([name, value]) => fact(name, value))}</dl>
       <LogView key={one.id} client={client} service={service} id={id} address={address} />
       {children}

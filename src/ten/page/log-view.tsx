@@ -189,7 +189,7 @@ function LineView({ line, place, onTime }: LineProps) {
     <div class={line.stream}>
       {at !== null && (
         <button type="button" class="time" title={`${at}: what came around it`} onClick={() => onTime(at)}>
-          <time dateTime={at}>{new Date(at).toLocaleTimeString()}</time>
+          <time dateTime={at}>{new Date(at).toLocaleTimeString([], { hour12: false })}</time>
         </button>
       )}
       {place !== undefined && (

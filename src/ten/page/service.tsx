@@ -1,11 +1,16 @@
 // One service: its split, what can be done with it, and its instances.
 import { useState } from "preact/hooks";
+import type { Address } from "../../api/page/address.ts";
 import { Cards, Cell } from "../../api/page/cards.tsx";
 import { Name } from "../../api/page/name.tsx";
+import type { Outcome } from "../../api/page/outcome.ts";
 import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
+import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, LastChange } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
+import { Charts } from "./charts.tsx";
 import { labelOf, type VersionShare, versionShares } from "./plan.ts";
+import { Rollout } from "./rollout-panel.tsx";
 import { colourOf, SplitBar } from "./split.tsx";
 
 interface ServiceProps {
@@ -18,13 +23,21 @@ interface ServiceProps {
   readonly onAct: (act: Act) => void;
   readonly onOpen: (id: string) => void;
   readonly onLog: () => void;
+  readonly client: TenClient;
+  readonly address: Address;
+  /** Not for tenants: whole services are none of theirs. */
+  readonly hasCharts: boolean;
+  /** A rollout of it is under way. */
+  readonly isRolling: boolean;
+  readonly onDone: (outcome: Outcome) => void;
+  readonly onFault: (thrown: unknown) => void;
 }
 
 /** More rows than that are asked for: nobody reads a thousand. */
 const ROWS = 100;
 
 export function Service({ name, instances, maintenance, change, mayRelease, ...on }: ServiceProps) {
-  const { onAct, onOpen, onLog } = on;
+  const { onAct, onOpen, onLog, onDone, onFault, client, address, hasCharts, isRolling } = on;
   const [isWhole, setWhole] = useState(false);
   const [hasStopped, setStopped] = useState(false);
   const versions = versionShares(instances);
@@ -68,6 +81,18 @@ export function Service({ name, instances, maintenance, change, mayRelease, ...o
         </div>
       </header>
       <SplitBar versions={versions} />
+      {hasCharts && isRolling && (
+        <Rollout client={client} service={name} mayRelease={mayRelease} onDone={onDone} onFault={onFault} />
+      )}
+      {hasCharts && (
+        <Charts
+          client={client}
+          service={name}
+          versions={versions}
+          isSingle={running.length === versions.length}
+          address={address}
+        />
+      )}
       {shown.length > 0 && (
         <Table rows={shown} versions={versions} mayRelease={mayRelease} onAct={onAct} onOpen={onOpen} />
       )}

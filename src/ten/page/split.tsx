@@ -5,12 +5,18 @@ const COLOURS = 6;
 const SHOWN = 8;
 
 export function colourOf(versions: readonly VersionShare[], version: string): string {
-  return `c${
-    Math.max(
-      0,
-      versions.findIndex((one) => one.version === version),
-    ) % COLOURS
-  }`;
+  return `c${colourNumber(versions, version)}`;
+}
+
+/** The same as a number. What is gone comes after what runs; `gone` are all that are shown. */
+export function colourNumber(
+  versions: readonly VersionShare[],
+  version: string,
+  gone: readonly string[] = [],
+): number {
+  const running = versions.map((one) => one.version);
+  const all = [...running, ...gone.filter((one) => !running.includes(one))];
+  return Math.max(0, all.indexOf(version)) % COLOURS;
 }
 
 export function SplitBar({ versions }: { readonly versions: readonly VersionShare[] }) {

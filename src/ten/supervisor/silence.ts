@@ -1,8 +1,10 @@
 // Passive health: instances that pass their checks and answer no request leave the split, and come back by one request let through.
+
+import { quantileMs } from "../../core/latency-histogram.ts";
 import { mostMarked, probePauseMs, type Reading, SilenceWatch } from "../../core/passive-health.ts";
 import type { Probe } from "../../core/route.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import { quantileMs, type TargetTraffic } from "../../proxy/traffic-counters.ts";
+import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
 import type { Instance } from "./instance.ts";
 

@@ -29,11 +29,16 @@ describe("the meter", () => {
     const meter = createUsageMeter(clock, () => seen);
     const sessions = new Set([1, 9]);
     expect([...meter.measure(sessions)]).toEqual([
-      [1, { cpuPercent: undefined, rssBytes: 2000, processes: 2 }],
+      [1, { cpuPercent: undefined, cpuSecs: expect.any(Number), rssBytes: 2000, processes: 2 }],
     ]);
     await clock.advance(2000);
     seen = [info(1, 1, { cpuMs: 1500 }), info(2, 1, { cpuMs: 2000 })];
-    expect(meter.measure(sessions).get(1)).toEqual({ cpuPercent: 150, rssBytes: 2000, processes: 2 });
+    expect(meter.measure(sessions).get(1)).toEqual({
+      cpuPercent: 150,
+      cpuSecs: 3.5,
+      rssBytes: 2000,
+      processes: 2,
+    });
     await clock.advance(2000);
     seen = [info(1, 1, { cpuMs: 1500 })];
     expect(meter.measure(sessions).get(1)?.cpuPercent).toBe(0);

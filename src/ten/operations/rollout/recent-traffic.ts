@@ -1,6 +1,7 @@
 // What each service answered in the last ten minutes: what a plan is chosen by, and what a canary's times are compared with.
-import { LATENCY_BUCKETS } from "../../../core/judge/latency-buckets.ts";
+import { LATENCY_BUCKETS, latencyBucketOf } from "../../../core/judge/latency-buckets.ts";
 import type { Measured } from "../../../core/judge/plan.ts";
+import { bucketMiddleMs } from "../../../core/latency-histogram.ts";
 import { instanceName, parseInstance } from "../../../core/name.ts";
 import type { Clock } from "../../../platform/time/clock.ts";
 import type { TargetTraffic } from "../../../proxy/traffic-counters.ts";
@@ -79,7 +80,11 @@ export function createRecentTraffic(clock: Clock, traffic: () => readonly Target
       const names = new Set(ids.map((id) => instanceName(service, id)));
       const sum = new Array<number>(LATENCY_BUCKETS).fill(0);
       for (const { id, buckets } of traffic())
-        if (names.has(id)) for (const [at, count] of buckets.entries()) sum[at] = (sum[at] ?? 0) + count;
+        if (names.has(id))
+          for (const [at, count] of buckets.entries()) {
+            const bucket = count > 0 ? latencyBucketOf(bucketMiddleMs(at)) : 0;
+            if (count > 0) sum[bucket] = (sum[bucket] ?? 0) + count;
+          }
       return sum;
     },
     [Symbol.dispose]() {

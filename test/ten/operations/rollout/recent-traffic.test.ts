@@ -1,8 +1,13 @@
 // What a service answered lately: what a plan is chosen by.
 import { expect, test } from "bun:test";
+import { latencyBucketOf } from "../../../../src/core/judge/latency-buckets.ts";
+import { BUCKET_COUNT, bucketOf } from "../../../../src/core/latency-histogram.ts";
 import type { TargetTraffic } from "../../../../src/proxy/traffic-counters.ts";
 import { createRecentTraffic } from "../../../../src/ten/operations/rollout/recent-traffic.ts";
 import { createManualClock } from "../../../support/manual-clock.ts";
+
+/** Five answers within 10 ms, seven within 300 ms. */
+const TIMES = new Array<number>(BUCKET_COUNT).fill(0).with(bucketOf(10), 5).with(bucketOf(300), 7);
 
 function counted(id: string, good: number, bad = 0): TargetTraffic {
   const statuses = [0, good, 0, 0, bad];
@@ -14,7 +19,7 @@ function counted(id: string, good: number, bad = 0): TargetTraffic {
     requests: good + bad,
     statuses,
     failures: 0,
-    buckets: [5, 7],
+    buckets: TIMES,
   };
 }
 
@@ -43,6 +48,8 @@ test("is not what workers counted for an earlier server", async () => {
   using recent = createRecentTraffic(clock, () => [counted("api:v1", 1_000_000)]);
   await clock.advance(10_000);
   expect(recent.of("api")).toEqual({ perSecond: 0, errorShare: 0 });
-  expect(recent.history("api", ["v1"]).slice(0, 3)).toEqual([5, 7, 0]);
-  expect(recent.history("api", ["v2"]).slice(0, 3)).toEqual([0, 0, 0]);
+  const history = recent.history("api", ["v1"]);
+  expect([history[latencyBucketOf(10)], history[latencyBucketOf(300)]]).toEqual([5, 7]);
+  expect(history.reduce((sum, count) => sum + count, 0)).toBe(12);
+  expect(recent.history("api", ["v2"]).every((count) => count === 0)).toBe(true);
 });

@@ -1,0 +1,129 @@
+// A command that has the whole terminal: its other buffer, keys as they are pressed, and everything given back at every end.
+// Tried for it: terminal-kit (pulls in 12 packages), blessed (not kept since 2017), ink (React and yoga, 3 MB); what is needed is this.
+import type { Output } from "./output.ts";
+import type { Control } from "./sink.ts";
+
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** What a full-screen command shows and does. */
+export interface Scene {
+  /** The lines of the screen as it is now; longer ones are cut, and those too many left out. */
+  draw(size: Size): readonly string[];
+  /** A key by its name: `up`, `enter`, `escape`, `backspace`, or the character itself. True ends the scene. */
+  press(key: string): boolean;
+  /** Tells when there is something new to draw. */
+  onChange(redraw: () => void): void;
+}
+
+const ENTER: Control = { sequence: "\x1b[?1049h\x1b[?25l\x1b[2J" };
+const LEAVE: Control = { sequence: "\x1b[?25h\x1b[?1049l" };
+const HOME: Control = { sequence: "\x1b[H" };
+const CLEAR_LINE_END: Control = { sequence: "\x1b[K" };
+/** In raw mode a line feed alone may go straight down. */
+const NEXT_LINE: Control = { sequence: "\r\n" };
+const CLEAR_BELOW: Control = { sequence: "\x1b[J" };
+
+const SEQUENCES: Readonly<Record<string, string>> = {
+  "\x1b[A": "up",
+  "\x1b[B": "down",
+  "\x1b[C": "right",
+  "\x1b[D": "left",
+  "\x1bOA": "up",
+  "\x1bOB": "down",
+  "\x1b[5~": "page up",
+  "\x1b[6~": "page down",
+  "\r": "enter",
+  "\n": "enter",
+  "\x1b": "escape",
+  "\x7f": "backspace",
+  "\b": "backspace",
+  "\x03": "interrupt",
+  "\x04": "interrupt",
+};
+// biome-ignore lint/suspicious/noControlCharactersInRegex: keys are control sequences
+const KEY = /\x1b(?:\[[\d;]*[A-Za-z~]|O[A-Z])|[\s\S]/gu;
+
+/** The keys in what a terminal has sent. */
+export function keysOf(text: string): string[] {
+  return (text.match(KEY) ?? []).map((key) => SEQUENCES[key] ?? key);
+}
+
+/** Runs a scene on a terminal until it ends or the signal fires, and leaves the terminal as it was. */
+export async function runScene(out: Output, signal: AbortSignal, scene: Scene): Promise<void> {
+  const { stdout } = out;
+  const { stdin } = process;
+  const over = Promise.withResolvers<void>();
+  let isLeft = false;
+
+  function draw(): void {
+    if (isLeft) return;
+    const size = stdout.size() ?? { columns: 80, rows: 24 };
+    const lines = scene.draw(size).slice(0, size.rows);
+    const drawn = lines.flatMap((line, place) => {
+      const cut = Bun.sliceAnsi(line, 0, size.columns);
+      // A line feed behind the last line would scroll.
+      return [cut, CLEAR_LINE_END, ...(place < lines.length - 1 ? [NEXT_LINE] : [])];
+    });
+    stdout.write(HOME, ...drawn, CLEAR_BELOW);
+  }
+
+  function leave(): void {
+    if (isLeft) return;
+    isLeft = true;
+    stdin.setRawMode?.(false);
+    stdout.write(LEAVE);
+  }
+
+  const onData = (piece: Buffer | string) => {
+    for (const key of keysOf(String(piece))) {
+      if (key === "interrupt" || scene.press(key)) return over.resolve();
+    }
+    draw();
+  };
+  const end = () => over.resolve();
+  const hangups = ["SIGHUP", "SIGQUIT"] as const;
+
+  stdout.write(ENTER);
+  stdin.setRawMode?.(true);
+  process.on("exit", leave);
+  process.stdout.on("resize", draw);
+  for (const hangup of hangups) process.on(hangup, end);
+  signal.addEventListener("abort", end, { once: true });
+  stdin.on("data", onData);
+  stdin.resume();
+  try {
+    scene.onChange(draw);
+    draw();
+    if (!signal.aborted) await over.promise;
+  } finally {
+    leave();
+    stdin.off("data", onData);
+    stdin.pause();
+    signal.removeEventListener("abort", end);
+    process.off("exit", leave);
+    process.stdout.off("resize", draw);
+    for (const hangup of hangups) process.off(hangup, end);
+  }
+}
+
+const BARS = "▁▂▃▄▅▆▇█";
+
+/** The last `width` values as small bars, the highest of them full; nothing is the lowest. */
+export function sparkline(values: readonly number[], width: number): string {
+  const last = values.slice(-width);
+  const most = Math.max(0, ...last);
+  const bar = (value: number) => BARS[most === 0 ? 0 : Math.round((value / most) * (BARS.length - 1))] ?? "";
+  return last.map(bar).join("").padStart(width, " ");
+}
+
+/** Fits a text into a column: cut in its middle, where it says least. */
+export function fit(text: string, width: number): string {
+  const length = Bun.stringWidth(text);
+  if (length <= width) return text + " ".repeat(width - length);
+  if (width < 3) return Bun.sliceAnsi(text, 0, width);
+  const head = Math.ceil((width - 1) / 2);
+  return `${Bun.sliceAnsi(text, 0, head)}…${Bun.sliceAnsi(text, length - (width - 1 - head), length)}`;
+}

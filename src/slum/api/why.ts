@@ -1,0 +1,189 @@
+// What is wrong with a server, or with a tenant's way to one: its name in DNS, its certificate, what it answered, and what follows.
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { connect, type PeerCertificate } from "node:tls";
+import type { z } from "zod";
+import { Fault, messageOf } from "../../core/fault.ts";
+import type { Clock } from "../../platform/time/clock.ts";
+import type { Control } from "../operations/control.ts";
+import type { ServerView, whyAnswer } from "./shapes.ts";
+import type { View } from "./view.ts";
+
+type WhyView = z.infer<typeof whyAnswer>;
+type Looked = WhyView["servers"][number];
+
+export interface WhyParts {
+  readonly control: Control;
+  readonly view: View;
+  readonly clock: Clock;
+}
+
+const LOOK_MS = 3_000;
+const DAY_MS = 86_400_000;
+/** A certificate that ends sooner is said. */
+const SOON_DAYS = 14;
+/** Of a tenant's servers, the first so many are looked at. */
+const LOOKED_AT = 5;
+const EVENTS = 10;
+
+/** `subject` is a server's id or a tenant's domain. */
+export async function whyOf(parts: WhyParts, subject: string): Promise<WhyView> {
+  const { control, view } = parts;
+  const byId = new Map(view.servers().map((one) => [one.id, one]));
+  const server = byId.get(subject);
+  if (server) return ofServer(parts, server);
+  const tenant = control.routes.tenant(subject);
+  if (!tenant)
+    throw new Fault(
+      "not_found",
+      `${subject} is neither a server nor a tenant's domain`,
+      "see slum server list and slum tenant list",
+    );
+  const route = view.route(subject, tenant);
+  const asked = route.candidates.slice(0, LOOKED_AT).flatMap(({ server: id }) => byId.get(id) ?? []);
+  const servers = await Promise.all(asked.map((one) => lookAt(parts, one)));
+  const home = servers.find(({ id }) => id === tenant.row.server);
+  const cause = causeOfRoute(route, home);
+  return {
+    subject,
+    kind: "domain",
+    ...cause,
+    route,
+    servers,
+    events: await eventsOf(parts, { tenant: route.tenant }),
+  };
+}
+
+async function ofServer(parts: WhyParts, server: ServerView): Promise<WhyView> {
+  const looked = await lookAt(parts, server);
+  const hint = looked.cause === "well" ? "slum server check asks it again" : hintOf(looked);
+  return {
+    subject: server.id,
+    kind: "server",
+    cause: looked.cause,
+    text: looked.text,
+    hint,
+    route: null,
+    servers: [looked],
+    events: await eventsOf(parts, { server: server.id }),
+  };
+}
+
+function causeOfRoute(
+  { routable, server, reason }: NonNullable<WhyView["route"]>,
+  home: Looked | undefined,
+): Pick<WhyView, "cause" | "text" | "hint"> {
+  if (!routable)
+    return {
+      cause: home?.cause ?? "unroutable",
+      text: `visitors get 503: none of its servers is online${home ? `; ${home.text}` : ""}`,
+      hint: home ? hintOf(home) : "slum tenant move gives it another home",
+    };
+  if (home && home.cause !== "well")
+    return { cause: home.cause, text: `${server} serves it, as ${home.text}`, hint: hintOf(home) };
+  return { cause: "well", text: `${server} serves it: ${reason}`, hint: "slum route says the same in short" };
+}
+
+/** What can be seen of a server from here, now. */
+async function lookAt({ clock }: WhyParts, server: ServerView): Promise<Looked> {
+  const url = new URL(server.url);
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const dns = await addressesOf(host);
+  const isTls = url.protocol === "https:" && dns.error === null;
+  const tls = isTls ? await certificateOf(host, Number(url.port || 443), clock) : null;
+  const facts = { id: server.id, url: server.url, status: server.status, drained: server.drained };
+  const seen = {
+    ...facts,
+    since: server.since,
+    last_check: server.last_check,
+    last_error: server.last_error,
+    latency_ms: server.latency_ms,
+    dns,
+    tls,
+  };
+  return { ...seen, ...causeOf(seen) };
+}
+
+function causeOf(seen: Omit<Looked, "cause" | "text">): Pick<Looked, "cause" | "text"> {
+  const { id, dns, tls, status, drained, last_check: check, last_error: error } = seen;
+  const said = check ?? error ?? "";
+  if (drained) return { cause: "drained", text: `${id} is drained` };
+  if (dns.error !== null) return { cause: "dns", text: `the name of ${id} cannot be found: ${dns.error}` };
+  // One that is online is trusted, perhaps by roots of one's own.
+  if (tls?.error && status !== "online")
+    return { cause: "tls", text: `the certificate of ${id} is not trusted: ${tls.error}` };
+  if (status === "offline" && /TLS|certificate/i.test(said))
+    return { cause: "tls", text: `${id} is offline: ${said}` };
+  if (status === "offline" && /timed out/.test(said))
+    return { cause: "hang", text: `${id} is offline, it does not answer: ${said}` };
+  if (status === "offline" && /refused/.test(said))
+    return { cause: "refused", text: `${id} is offline, nothing listens there: ${said}` };
+  if (status === "offline")
+    return { cause: "offline", text: `${id} is offline: ${said || "its checks fail"}` };
+  if (tls && tls.days_left !== null && tls.days_left < SOON_DAYS)
+    return { cause: "certificate_ends", text: `the certificate of ${id} ends in ${tls.days_left} days` };
+  return { cause: "well", text: `nothing is wrong with ${id}, as far as can be seen from here` };
+}
+
+function hintOf({ cause, id, url }: Pick<Looked, "cause" | "id" | "url">): string {
+  const { hostname, port } = new URL(url);
+  const hints: Readonly<Record<string, string>> = {
+    drained: `slum server undrain ${id} sends it requests again`,
+    dns: `check the name: getent hosts ${hostname}; slum server set ${id} --url changes it`,
+    tls: `look at its certificate: openssl s_client -connect ${hostname}:${port || 443}`,
+    hang: `on that machine: ten ps, ten why; a firewall that drops looks the same`,
+    refused: `on that machine: is ten serve running, and on that port? systemctl status ten`,
+    offline: `slum server check ${id} asks it now; on that machine: ten ps`,
+    certificate_ends: `renew it on that machine`,
+  };
+  return hints[cause] ?? `slum server check ${id} asks it now`;
+}
+
+async function addressesOf(host: string): Promise<Looked["dns"]> {
+  try {
+    const found = await lookup(host, { all: true });
+    return { addresses: found.map(({ address }) => address), error: null };
+  } catch (thrown) {
+    return { addresses: [], error: (thrown as NodeJS.ErrnoException).code ?? messageOf(thrown) };
+  }
+}
+
+/** Of a server that speaks TLS: who has signed it, how long it is good, and whether it is for that name. */
+function certificateOf(host: string, port: number, clock: Clock): Promise<Looked["tls"]> {
+  return new Promise((resolve) => {
+    const none = { days_left: null, issuer: null };
+    const socket = connect(
+      { host, port, servername: isIP(host) === 0 ? host : "", rejectUnauthorized: false },
+      () => {
+        const { authorizationError: error } = socket;
+        const shown = shownCertificate(socket.getPeerCertificate(), clock);
+        finish({ ...shown, error: error ? String(error) : null });
+      },
+    );
+    const finish = (found: NonNullable<Looked["tls"]>) => {
+      cancel();
+      socket.destroy();
+      resolve(found);
+    };
+    const cancel = clock.after(LOOK_MS, () =>
+      finish({ ...none, error: `no handshake within ${LOOK_MS / 1000} s` }),
+    );
+    socket.on("error", (thrown) => finish({ ...none, error: messageOf(thrown) }));
+  });
+}
+
+function shownCertificate({ valid_to: until, issuer }: PeerCertificate, clock: Clock) {
+  const end = Date.parse(until ?? "");
+  const name = issuer?.O ?? issuer?.CN;
+  return {
+    days_left: Number.isNaN(end) ? null : Math.floor((end - clock.now()) / DAY_MS),
+    issuer: typeof name === "string" ? name : null,
+  };
+}
+
+async function eventsOf({ control, view }: WhyParts, about: { server?: string; tenant?: string }) {
+  const rows = await control.registry.events({ ...about, limit: EVENTS } as Parameters<
+    Control["registry"]["events"]
+  >[0]);
+  return rows.map(view.event);
+}

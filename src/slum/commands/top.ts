@@ -1,0 +1,194 @@
+// `slum top`: servers, tenants and what is wrong, on a full screen, with the changes that an operator makes.
+import { command } from "../../cli/command.ts";
+import { formatMillis, formatSeconds } from "../../cli/format.ts";
+import type { Output, Paint } from "../../cli/output.ts";
+import { fit, runScene, type Scene, type Size } from "../../cli/screen.ts";
+import { Fault } from "../../core/fault.ts";
+import { sleep, systemClock } from "../../platform/time/clock.ts";
+import type { SlumClient } from "../api/contract.ts";
+import { describeStatus, type SlumStatus } from "../api/describe-status.ts";
+import type { ServerView } from "../api/shapes.ts";
+import { connect } from "./connect.ts";
+import { serverTable } from "./report.ts";
+import { whyPage } from "./why.ts";
+
+const EVERY_MS = 1_000;
+const RANKS = { offline: 0, unknown: 1, online: 2 } as const;
+const COLOURS = { unknown: "yellow", online: "green", offline: "red" } as const;
+
+export default command({
+  name: "top",
+  summary: "Watch servers, tenants and troubles on a full screen, and drain servers",
+  description:
+    "Keys: arrows choose, enter says why, d drains or undrains, q ends. Every change is shown as a command and asked for once. In a pipe it prints the servers once.",
+  examples: [["slum top", "until q"]],
+  args: {},
+  async run(context) {
+    const { out, signal } = context;
+    const client = connect(context);
+    const status = await client.status({}, { signal });
+    if (out.json || !out.stdout.isTty || !process.stdin.isTTY) {
+      out.data(status, () => `${serverTable(out, status.servers)}${describeStatus(status).join("\n")}\n`);
+      return 0;
+    }
+    const scene = new TopScene(out, client, signal);
+    scene.show(status);
+    const stop = new AbortController();
+    const reading = keepReading(client, scene, AbortSignal.any([signal, stop.signal]));
+    await runScene(out, signal, scene);
+    stop.abort();
+    await reading;
+    return 0;
+  },
+});
+
+async function keepReading(client: SlumClient, scene: TopScene, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(systemClock, EVERY_MS, signal).catch(() => {});
+    if (signal.aborted) return;
+    await client.status({}, { signal }).then(
+      (status) => scene.show(status),
+      (thrown) => signal.aborted || scene.say(`no answer: ${said(thrown)}`),
+    );
+  }
+}
+
+class TopScene implements Scene {
+  readonly #out: Output;
+  readonly #client: SlumClient;
+  readonly #signal: AbortSignal;
+  #status: SlumStatus | undefined;
+  #chosen = 0;
+  #note = "";
+  /** What is read in place of the list. */
+  #text: readonly string[] | undefined;
+  /** A change that waits for its y. */
+  #asked: ServerView | undefined;
+  #redraw: () => void = () => {};
+
+  constructor(out: Output, client: SlumClient, signal: AbortSignal) {
+    this.#out = out;
+    this.#client = client;
+    this.#signal = signal;
+  }
+
+  show(status: SlumStatus): void {
+    this.#status = status;
+    this.#redraw();
+  }
+
+  say(note: string): void {
+    this.#note = note;
+    this.#redraw();
+  }
+
+  onChange(redraw: () => void): void {
+    this.#redraw = redraw;
+  }
+
+  draw(size: Size): string[] {
+    const { paint } = this.#out;
+    if (this.#text) return [...this.#text.slice(0, size.rows - 1), paint("dim", "escape goes back")];
+    const servers = this.#servers();
+    const troubles = this.#status ? describeStatus(this.#status) : [];
+    const count = (state: ServerView["status"]) => servers.filter(({ status }) => status === state).length;
+    const offline = count("offline") > 0 ? paint("red", `  ${count("offline")} offline`) : "";
+    const head = `${paint("bold", "slum top")}  ${servers.length} servers${offline}, ${this.#status?.tenants ?? 0} tenants`;
+    const room = Math.max(1, size.rows - 3 - troubles.length);
+    const top = Math.max(0, this.#chosen + 1 - room);
+    const rows = servers
+      .slice(top, top + room)
+      .map((one, place) => rowOf(paint, one, top + place === this.#chosen, size.columns));
+    const body = [paint("dim", headingOf(size.columns)), ...rows];
+    const blank = new Array<string>(Math.max(0, size.rows - 2 - troubles.length - body.length)).fill("");
+    return [head, ...troubles.map((text) => paint("red", text)), ...body, ...blank, this.#foot()];
+  }
+
+  press(key: string): boolean {
+    this.#note = "";
+    const server = this.#servers()[this.#chosen];
+    if (this.#asked) this.#answer(key);
+    else if (this.#text) this.#text = undefined;
+    else if (key === "q") return true;
+    else if (key === "up" || key === "k") this.#chosen = Math.max(0, this.#chosen - 1);
+    else if (key === "down" || key === "j")
+      this.#chosen = Math.min(this.#servers().length - 1, this.#chosen + 1);
+    else if (key === "d") this.#asked = server;
+    else if (key === "enter" && server) this.#look(server.id);
+    return false;
+  }
+
+  #servers(): readonly ServerView[] {
+    return (this.#status?.servers ?? []).toSorted(
+      (a, b) => RANKS[a.status] - RANKS[b.status] || a.id.localeCompare(b.id),
+    );
+  }
+
+  #foot(): string {
+    const { paint } = this.#out;
+    if (this.#asked) return `${paint("yellow", commandFor(this.#asked))}   do it? y/n`;
+    return this.#note === "" ? paint("dim", "enter why  d drain or undrain  q quit") : this.#note;
+  }
+
+  #answer(key: string): void {
+    const server = this.#asked;
+    this.#asked = undefined;
+    if (key !== "y" || !server) {
+      this.say("nothing was done");
+      return;
+    }
+    const change = { params: { id: server.id }, body: { drained: !server.drained } };
+    this.#client.drainServer(change, { signal: this.#signal }).then(
+      () => this.say(`done; undo: ${commandFor({ ...server, drained: !server.drained })}`),
+      (thrown) => this.say(said(thrown)),
+    );
+  }
+
+  #look(subject: string): void {
+    this.#text = ["looking…"];
+    this.#client.why({ query: { subject } }, { signal: this.#signal }).then(
+      (why) => {
+        this.#text = whyPage(this.#out, why).split("\n");
+        this.#redraw();
+      },
+      (thrown) => {
+        this.#text = undefined;
+        this.say(said(thrown));
+      },
+    );
+  }
+}
+
+function commandFor({ id, drained }: Pick<ServerView, "id" | "drained">): string {
+  return `slum server ${drained ? "undrain" : "drain"} ${id}`;
+}
+
+const NUMBERS = 9 + 9 + 8 + 9;
+
+function headingOf(columns: number): string {
+  const name = nameWidth(columns);
+  return `${fit("SERVER", name)} ${fit("STATUS", 16)} ${["LATENCY", "SINCE", "TENANTS", "IN FLIGHT"].map((one, at) => one.padStart([8, 8, 8, 9][at] ?? 8)).join(" ")}`;
+}
+
+function rowOf(paint: Paint, one: ServerView, isChosen: boolean, columns: number): string {
+  const status = one.drained ? `${one.status}, drained` : one.status;
+  const since = formatSeconds((systemClock.now() - Date.parse(one.since)) / 1000);
+  const numbers = [
+    (one.latency_ms === null ? "-" : formatMillis(one.latency_ms)).padStart(8),
+    since.padStart(8),
+    String(one.tenants).padStart(8),
+    String(one.in_flight).padStart(9),
+  ];
+  const name = fit(one.region === null ? one.id : `${one.id} (${one.region})`, nameWidth(columns));
+  if (isChosen) return paint("inverse", `${name} ${fit(status, 16)} ${numbers.join(" ")}`);
+  return `${name} ${paint(COLOURS[one.status], fit(status, 16))} ${numbers.join(" ")}`;
+}
+
+function nameWidth(columns: number): number {
+  return Math.max(12, Math.min(40, columns - 16 - NUMBERS - 5));
+}
+
+function said(thrown: unknown): string {
+  if (!(thrown instanceof Fault)) return String(thrown);
+  return [thrown.message, thrown.hint].filter(Boolean).join("; ");
+}

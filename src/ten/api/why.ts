@@ -1,0 +1,188 @@
+// What is wrong with an instance: everything that can be seen of it now and was seen of it lately, and the cause that follows.
+import { statfsSync } from "node:fs";
+import type { z } from "zod";
+import { type InstanceName, instanceName } from "../../core/name.ts";
+import { type InstanceFacts, probableCause } from "../../core/probable-cause.ts";
+import { differingKeys } from "../config/release.ts";
+import type { Control } from "../operations/control.ts";
+import type { EventRow, InstanceRow } from "../registry/registry.ts";
+import type { InstanceView, whyAnswer } from "./shapes.ts";
+import type { View } from "./view.ts";
+
+type WhyView = z.infer<typeof whyAnswer>;
+
+export interface WhyParts {
+  readonly control: Control;
+  readonly view: View;
+  now(): number;
+}
+
+const OUTPUT_LINES = 20;
+const STATES = 10;
+const CHANGES = 10;
+const HOUR_MS = 3_600_000;
+const ANSWER_MS = 2_000;
+const BODY_CHARS = 200;
+/** What an instance goes through by itself. */
+const STATE_KINDS: ReadonlySet<string> = new Set([
+  "starting",
+  "healthy",
+  "unhealthy",
+  "draining",
+  "sleeping",
+  "stopped",
+  "failed",
+  "exit",
+]);
+
+/** `isOwn`: for a tenant, who sees nothing of other instances. */
+export async function whyOf(
+  parts: WhyParts,
+  { service, id }: InstanceName,
+  isOwn: boolean,
+): Promise<WhyView> {
+  const { control, view } = parts;
+  const row = control.registry.get(service, id);
+  const shown = view.one(service, id);
+  const run = control.supervisor.of(row).latest;
+  const isAlive = run?.exit === undefined && run?.process.alive() === true;
+  const listeners = isAlive && run ? control.listeners.listeningPorts(run.process) : undefined;
+  const listening = listeners ? [...new Set(listeners.map(({ port }) => port))] : null;
+  const check = run?.lastCheck;
+  const needsLook = isAlive && run !== undefined && check?.ok === false && row.port !== null;
+  const answer = needsLook ? await lookAt(control, row) : null;
+  const written = await control.logs.lastOutput({ service, id }, OUTPUT_LINES).catch(() => []);
+  // Colours are not what it says.
+  const output = written.map((line) => Bun.stripANSI(line));
+  const limitMb = row.release?.memory_limit_mb;
+  const facts: InstanceFacts = {
+    name: instanceName(service, id),
+    state: row.state,
+    reason: row.reason,
+    isAlive,
+    lastExit: run?.exit ?? row.lastExit,
+    lastCheck: check?.detail ?? null,
+    checkPassed: check?.ok ?? row.state === "healthy",
+    answer,
+    port: row.port,
+    listening,
+    output,
+    memoryBytes: shown.memory_bytes,
+    memoryLimitBytes: limitMb === undefined ? null : limitMb * 1024 * 1024,
+    diskFreeBytes: freeBytes(control.config().settings.dataDir),
+    weight: row.weight / 100,
+    errorPercent: shown.error_percent,
+    requests: shown.requests,
+    p95Ms: shown.p95_ms,
+  };
+  return toAnswer(parts, row, shown, facts, isOwn);
+}
+
+function toAnswer(
+  { control, now }: WhyParts,
+  row: InstanceRow,
+  shown: InstanceView,
+  facts: InstanceFacts,
+  isOwn: boolean,
+): WhyView {
+  const { service, id } = row;
+  const { registry } = control;
+  const cause = probableCause(facts);
+  const own = registry.events({ service, limit: 2_000 }).filter((event) => event.instance === id);
+  const recent = registry.events({ service, sinceMs: now() - HOUR_MS, limit: 2_000 });
+  const before = isOwn ? undefined : lastGood(registry.list(service), row);
+  const isSeen = (event: EventRow) => isChange(event) && (!isOwn || event.instance === id);
+  return {
+    id: facts.name,
+    instance: facts.name,
+    service,
+    version: row.version,
+    state: row.state,
+    reason: row.reason,
+    since: new Date(row.stateAt).toISOString(),
+    cause: { kind: cause.kind, text: cause.text, evidence: cause.evidence, hint: cause.hint },
+    states: own
+      .filter(({ kind }) => STATE_KINDS.has(kind))
+      .slice(-STATES)
+      .map(toHappened),
+    last_check: facts.lastCheck,
+    check_passed: facts.checkPassed,
+    answer: facts.answer && { status: facts.answer.status, body: facts.answer.body },
+    last_exit: facts.lastExit,
+    port: facts.port,
+    listening: facts.listening && [...facts.listening],
+    memory_bytes: facts.memoryBytes,
+    memory_limit_bytes: facts.memoryLimitBytes,
+    disk_free_bytes: facts.diskFreeBytes,
+    restarts: row.restarts,
+    error_percent: shown.error_percent,
+    error_window_secs: shown.error_window_secs,
+    output: [...facts.output],
+    differs_from: before ? { id: instanceName(service, before.id), keys: differences(row, before) } : null,
+    differs_from_file: [...shown.differs],
+    changes: recent.filter(isSeen).slice(-CHANGES).map(toHappened),
+    commands: commandsFor(facts, cause.kind, service),
+  };
+}
+
+/** The last deployed of the others that is healthy: what worked. */
+function lastGood(rows: readonly InstanceRow[], row: InstanceRow): InstanceRow | undefined {
+  return rows
+    .filter((one) => one.version !== row.version && one.state === "healthy" && one.deployed < row.deployed)
+    .toSorted((a, b) => b.deployed - a.deployed)[0];
+}
+
+/** Of the environment only the names. */
+function differences({ release }: InstanceRow, before: InstanceRow): string[] {
+  return release && before.release ? differingKeys(before.release, release) : [];
+}
+
+/** Somebody's doing, or what a deploy came to. */
+function isChange({ actor, kind }: EventRow): boolean {
+  return actor !== null || kind === "deploy.failed" || kind === "reload";
+}
+
+function toHappened({ at, kind, instance, detail, actor }: EventRow) {
+  const [text = ""] = detail.split("\n");
+  return { at: new Date(at).toISOString(), kind, id: instance, text, by: actor };
+}
+
+/** The two or three to try. */
+function commandsFor(
+  { name, isAlive, errorPercent, weight }: InstanceFacts,
+  kind: string,
+  service: string,
+): string[] {
+  if (kind === "stopped") return [`ten spawn ${name} --weight 0`, `ten logs ${name}`];
+  if (kind === "well" || kind === "no_traffic" || kind === "sleeping")
+    return [`ten top ${service}`, `ten logs ${name} -f`];
+  return [
+    `ten logs ${name} --since 1h`,
+    ...(isAlive ? [`ten health ${name}`] : [`ten restart ${name}`]),
+    ...(weight > 0 && (errorPercent > 0 || !isAlive) ? [`ten rollback ${service}`] : []),
+  ];
+}
+
+/** Asks the health path itself: a check keeps no body. Null when there is no answer. */
+async function lookAt(control: Control, { service, port }: InstanceRow): Promise<InstanceFacts["answer"]> {
+  const path = control.config().services.get(service)?.health.path;
+  if (path === undefined) return null;
+  try {
+    const asked = { proxy: false, redirect: "manual", signal: AbortSignal.timeout(ANSWER_MS) } as RequestInit;
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, asked);
+    const { value } = (await response.body?.getReader().read()) ?? {};
+    const text = new TextDecoder().decode(value ?? new Uint8Array());
+    return { status: response.status, body: text.replace(/\s+/g, " ").trim().slice(0, BODY_CHARS) };
+  } catch {
+    return null;
+  }
+}
+
+function freeBytes(path: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return null;
+  }
+}

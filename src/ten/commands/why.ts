@@ -1,0 +1,128 @@
+// `ten why`: what is wrong with an instance, on one screen, the most probable cause first.
+import { word } from "../../cli/argument.ts";
+import { command } from "../../cli/command.ts";
+import { formatBytes } from "../../cli/format.ts";
+import type { Output } from "../../cli/output.ts";
+import { FAULTS } from "../../core/fault.ts";
+import { systemClock } from "../../platform/time/clock.ts";
+import type { TenClient } from "../api/contract.ts";
+import type { InstanceView, WhyView } from "../api/shapes.ts";
+import { readSubject, type Subject } from "./arguments.ts";
+import { connect } from "./connect.ts";
+
+/** The worst first. */
+const RANKS: readonly InstanceView["state"][] = [
+  "failed",
+  "unhealthy",
+  "starting",
+  "draining",
+  "healthy",
+  "sleeping",
+  "stopped",
+];
+const WELL: ReadonlySet<string> = new Set(["well", "no_traffic", "sleeping", "stopped"]);
+
+export default command({
+  name: "why",
+  summary: "Say what is wrong with an instance, and what to do",
+  description:
+    "The first line names the most probable cause. Below it: what it went through, its last check, how it ended, what it wrote, where it listens, what differs from the version that worked, what was changed in the last hour, and what to try. Of a service the instance that is worst off. Exits 0 when nothing is wrong, else 5.",
+  examples: [
+    ["ten why api:v2", "of one instance"],
+    ["ten why api", "of the worst one of a service"],
+    ["ten why api:v2 --json", "the same as fields, the cause as a word: out_of_memory, wrong_port, dns ..."],
+  ],
+  args: {
+    subject: word("The instance, or the service", {
+      hint: "service[:id]",
+      read: readSubject,
+      names: "subject",
+    }),
+  },
+  async run(context) {
+    const { args, out, signal } = context;
+    const client = connect(context);
+    const instance = await worstOf(client, args.subject, signal);
+    const why = await client.why({ params: { instance } }, { signal });
+    out.data({ ...why }, () => whyPage(out, why));
+    return WELL.has(why.cause.kind) ? 0 : FAULTS.unhealthy.exit;
+  },
+});
+
+async function worstOf(client: TenClient, { service, id }: Subject, signal: AbortSignal): Promise<string> {
+  if (id !== undefined) return `${service}:${id}`;
+  const { instances } = await client.listInstances({ query: { service } }, { signal });
+  const rank = ({ state, error_percent: errors }: InstanceView) => RANKS.indexOf(state) - errors / 1_000;
+  const [worst] = instances.toSorted((a, b) => rank(a) - rank(b));
+  // That there is none is the server's to say.
+  return worst?.id ?? `${service}:v1`;
+}
+
+/** The whole of it as a screen. */
+export function whyPage(out: Pick<Output, "paint">, why: WhyView): string {
+  const { paint } = out;
+  const isWell = WELL.has(why.cause.kind);
+  const first = `${paint("bold", why.id)}: ${paint(isWell ? "green" : "red", why.cause.text)}`;
+  const rest = [
+    why.cause.evidence === null ? "" : `  ${paint("yellow", why.cause.evidence)}`,
+    `  ${paint("dim", "what to do:")} ${why.cause.hint}`,
+    "",
+    ...facts(why).map(([name, value]) => `${paint("dim", name.padEnd(13))}${value}`),
+    ...section(out, "What it went through", why.states.map(happened)),
+    ...section(out, "Changed in the last hour", why.changes.map(happened)),
+    ...section(out, "Its last output", why.output),
+    ...section(out, "Try", why.commands),
+  ];
+  return `${[first, ...rest.filter((line, place) => line !== "" || place > 0)].join("\n")}\n`;
+}
+
+function facts(why: WhyView): [string, string][] {
+  const { listening, port, memory_limit_bytes: limit, memory_bytes: memory, differs_from: differs } = why;
+  const where =
+    listening === null
+      ? ""
+      : listening.length === 0
+        ? ", listens on none"
+        : `, listens on ${listening.join(", ")}`;
+  const of = limit === null ? "" : ` of ${formatBytes(limit)}`;
+  const all: [string, string | null][] = [
+    ["state", `${why.state}: ${why.reason}, since ${timeOf(why.since)}`],
+    ["version", why.version],
+    ["last check", why.last_check],
+    ["answers", why.answer && `${why.answer.status} ${why.answer.body}`],
+    ["last exit", why.last_exit],
+    ["port", port === null ? null : `given ${port}${where}`],
+    ["memory", memory === null ? null : `${formatBytes(memory)}${of}`],
+    ["disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],
+    [
+      "errors",
+      why.error_percent === 0 ? null : `${why.error_percent} % in the last ${why.error_window_secs} s`,
+    ],
+    ["restarts", why.restarts === 0 ? null : String(why.restarts)],
+    ["differs", differs && differs.keys.length > 0 ? `from ${differs.id}: ${differs.keys.join(", ")}` : null],
+    [
+      "file",
+      why.differs_from_file.length > 0
+        ? `tenement.toml has changed since: ${why.differs_from_file.join(", ")}`
+        : null,
+    ],
+  ];
+  return all.filter((one): one is [string, string] => one[1] !== null);
+}
+
+/** As a clock on the wall shows it; with the date when that is not today. */
+function timeOf(at: string): string {
+  const date = new Date(at);
+  const time = date.toTimeString().slice(0, 8);
+  const isToday = date.toDateString() === new Date(systemClock.now()).toDateString();
+  return isToday ? time : `${at.slice(0, 10)} ${time}`;
+}
+
+function happened({ at, kind, id, text, by }: WhyView["states"][number]): string {
+  const who = by === null ? "" : ` by ${by}`;
+  return `${timeOf(at)}  ${id === null ? "" : `${id} `}${kind}  ${text}${who}`;
+}
+
+function section({ paint }: Pick<Output, "paint">, title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [`${paint("bold", title)}`, ...lines.map((line) => `  ${line}`)];
+}

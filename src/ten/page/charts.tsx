@@ -1,0 +1,218 @@
+// A service's traffic as charts, one line a version, with marks where somebody deployed or moved weights; and which version is worse.
+import { useState } from "preact/hooks";
+import type { Address } from "../../api/page/address.ts";
+import { Chart, type Line, type Mark, Spark } from "../../api/page/chart.tsx";
+import { usePoll } from "../../api/page/visible.ts";
+import { formatMillis } from "../../cli/format.ts";
+import type { TenClient } from "../api/contract.ts";
+import type { TrafficView } from "../api/shapes.ts";
+import type { VersionShare } from "./plan.ts";
+import { colourNumber } from "./split.tsx";
+
+interface ChartsProps {
+  readonly client: TenClient;
+  readonly service: string;
+  readonly versions: readonly VersionShare[];
+  /** Of each version one. */
+  readonly isSingle: boolean;
+  readonly address: Address;
+}
+
+const RANGES = [
+  ["15m", "15 min"],
+  ["1h", "1 hour"],
+  ["24h", "24 hours"],
+] as const;
+type Range = (typeof RANGES)[number][0];
+/** As operators write times. */
+const CLOCK = { hour12: false } as const;
+const EVERY_MS = 5_000;
+
+export function Charts({ client, service, versions, isSingle, address }: ChartsProps) {
+  const range = RANGES.find(([value]) => value === address.of("range"))?.[0] ?? "1h";
+  const seen = useTraffic(client, service, range);
+  const [at, setAt] = useState<number>();
+  if (!seen) return null;
+  const isQuiet = seen.total.requests.every((count) => count === 0);
+  const isRedundant =
+    isSingle && seen.versions.every((one) => versions.some(({ version }) => version === one.version));
+  const names = seen.versions.map(({ version }) => version);
+  const colour = (version: string) => colourNumber(versions, version, names);
+  const lines = (values: (one: TrafficView["versions"][number]) => readonly (number | null)[]): Line[] =>
+    seen.versions.map((one) => ({ name: one.version, colour: colour(one.version), values: values(one) }));
+  /** Before its first request a version was not there, which is not the same as none a second. */
+  const perSecond = (counts: readonly number[]) => {
+    const first = counts.findIndex((count) => count > 0);
+    return counts.map((count, place) => (place < first - 1 ? null : count / seen.step_secs));
+  };
+  const share = ({ requests, failed }: TrafficView["total"]) =>
+    requests.map((count, place) => (count === 0 ? null : (100 * (failed[place] ?? 0)) / count));
+  const common = {
+    startMs: Date.parse(seen.start),
+    stepMs: seen.step_secs * 1000,
+    marks: marksOf(seen),
+    at,
+    onAt: setAt,
+  };
+  return (
+    <div class="traffic">
+      <div class="traffic-head">
+        <Verdict seen={seen} />
+        <fieldset class="ranges">
+          <legend class="hidden">Time of the charts of {service}</legend>
+          {RANGES.map(([value, word]) => (
+            <button
+              key={value}
+              type="button"
+              aria-pressed={range === value}
+              onClick={() => address.go({ range: value })}
+            >
+              {word}
+            </button>
+          ))}
+        </fieldset>
+      </div>
+      {!isQuiet && (
+        <>
+          <div class="charts">
+            <Chart
+              title="Requests/s"
+              lines={lines((one) => perSecond(one.requests))}
+              format={formatCount}
+              {...common}
+            />
+            <Chart title="Errors" lines={lines(share)} format={formatShare} {...common} />
+            <Chart title="p95" lines={lines((one) => one.p95_ms)} format={formatMillis} {...common} />
+          </div>
+          <Versions seen={seen} colour={colour} isRedundant={isRedundant} />
+          <Marks seen={seen} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function useTraffic(client: TenClient, service: string, range: Range): TrafficView | undefined {
+  const [seen, setSeen] = useState<TrafficView>();
+  usePoll(
+    async (signal) => {
+      const answer = await client.traffic({ params: { service }, query: { range } }, { signal });
+      if (!signal.aborted) setSeen(answer);
+    },
+    EVERY_MS,
+    [service, range],
+  );
+  return seen;
+}
+
+function Verdict({ seen: { comparison, versions } }: { readonly seen: TrafficView }) {
+  if (versions.length === 0) return <p class="count">No requests in this time.</p>;
+  return <p class={comparison.worse === null ? "count" : "verdict"}>{comparison.text}</p>;
+}
+
+interface VersionsProps {
+  readonly seen: TrafficView;
+  readonly colour: (version: string) => number;
+  /** Each version is one instance, whose row says the same. */
+  readonly isRedundant: boolean;
+}
+
+/** The numbers of now, and the same as small lines: what a screen reader reads in place of the charts. */
+function Versions({ seen, colour, isRedundant }: VersionsProps) {
+  return (
+    <table class={isRedundant ? "versions hidden" : "versions"}>
+      <caption class="hidden">Versions of {seen.service} now</caption>
+      <thead>
+        <tr>
+          {["Version", "Req/s", "Errors", "p50", "p95", "p99", "Errors over time"].map((heading) => (
+            <th key={heading} scope="col">
+              {heading}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {seen.versions.map((one) => (
+          <tr key={one.version} class={seen.comparison.worse === one.version ? "worse" : ""}>
+            <th scope="row">
+              <i class={`c${colour(one.version)}`} />
+              {one.version}
+            </th>
+            <td>{one.requests_per_sec}</td>
+            <td>
+              {one.error_percent} %<span class="over"> in {spanOf(one.error_window_secs)}</span>
+            </td>
+            <td>{timeOf(one.p50_ms)}</td>
+            <td>{timeOf(one.now_p95_ms)}</td>
+            <td>{timeOf(one.p99_ms)}</td>
+            <td>
+              <Spark values={one.failed} colour={colour(one.version)} />
+              <span class="hidden">{sum(one.failed)} failed</span>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+const SHOWN = 4;
+
+function Marks({ seen: { marks } }: { readonly seen: TrafficView }) {
+  const [isWhole, setWhole] = useState(false);
+  if (marks.length === 0) return null;
+  const newest = marks.toReversed();
+  return (
+    <ul class="marks" aria-label="What was done in this time">
+      {(isWhole ? newest : newest.slice(0, SHOWN)).map((mark, place) => (
+        <li key={place} class={isBad(mark.kind) ? "bad" : ""}>
+          <time dateTime={mark.at}>{new Date(mark.at).toLocaleTimeString([], CLOCK)}</time> {textOf(mark)}
+        </li>
+      ))}
+      {newest.length > SHOWN && (
+        <li>
+          <button type="button" class="quiet" onClick={() => setWhole(!isWhole)}>
+            {isWhole ? "Less" : `${newest.length - SHOWN} more`}
+          </button>
+        </li>
+      )}
+    </ul>
+  );
+}
+
+function marksOf({ marks }: TrafficView): Mark[] {
+  return marks.map((mark) => ({
+    atMs: Date.parse(mark.at),
+    text: `${new Date(mark.at).toLocaleTimeString([], CLOCK)} ${textOf(mark)}`,
+    isBad: isBad(mark.kind),
+  }));
+}
+
+function textOf({ kind, text, by }: TrafficView["marks"][number]): string {
+  const what = kind === "traffic" ? text : `${kind} ${text}`;
+  return by === null ? what : `${what} by ${by}`;
+}
+
+function isBad(kind: string): boolean {
+  return kind === "deploy.failed" || kind === "rollout.rolled_back";
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
+
+function timeOf(ms: number | null): string {
+  return ms === null ? "–" : formatMillis(ms);
+}
+
+function formatCount(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : String(Math.round(value * 10) / 10);
+}
+
+function formatShare(value: number): string {
+  return `${value >= 10 ? Math.round(value) : Math.round(value * 10) / 10} %`;
+}
+
+function spanOf(secs: number): string {
+  return secs < 60 ? `${secs} s` : secs < 3_600 ? `${secs / 60} min` : `${secs / 3_600} h`;
+}

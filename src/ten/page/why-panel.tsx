@@ -1,0 +1,94 @@
+// What is wrong with an instance, as `ten why` says it: the cause first, then what it goes by.
+import { useState } from "preact/hooks";
+import { CommandLine } from "../../api/page/copy.tsx";
+import { usePoll } from "../../api/page/visible.ts";
+import { formatBytes } from "../../cli/format.ts";
+import type { TenClient } from "../api/contract.ts";
+import type { WhyView } from "../api/shapes.ts";
+
+interface WhyProps {
+  readonly client: TenClient;
+  /** `api:v2` */
+  readonly instance: string;
+}
+
+const EVERY_MS = 5_000;
+const WELL: ReadonlySet<string> = new Set(["well", "no_traffic", "sleeping", "stopped"]);
+
+export function Why({ client, instance }: WhyProps) {
+  const [why, setWhy] = useState<WhyView>();
+  usePoll(
+    async (signal) => {
+      const answer = await client.why({ params: { instance } }, { signal });
+      if (!signal.aborted) setWhy(answer);
+    },
+    EVERY_MS,
+    [instance],
+  );
+  if (!why) return null;
+  const isWell = WELL.has(why.cause.kind);
+  return (
+    <section class={isWell ? "why" : "why bad"} aria-label="Why it is as it is">
+      <p class="cause">{why.cause.text}</p>
+      {why.cause.evidence !== null && <pre>{why.cause.evidence}</pre>}
+      {!isWell && <p class="hint">{why.cause.hint}</p>}
+      <details open={!isWell}>
+        <summary>What it goes by</summary>
+        <dl class="goes-by">
+          {factsOf(why).map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+        <Happened title="What it went through" events={why.states} />
+        <Happened title="Changed in the last hour" events={why.changes} />
+        <p class="try">
+          {why.commands.map((line) => (
+            <CommandLine key={line} line={line} />
+          ))}
+        </p>
+      </details>
+    </section>
+  );
+}
+
+function factsOf(why: WhyView): [string, string][] {
+  const { listening, port, memory_limit_bytes: limit, memory_bytes: memory, differs_from: differs } = why;
+  const where =
+    listening === null
+      ? ""
+      : listening.length === 0
+        ? ", listens on none"
+        : `, listens on ${listening.join(", ")}`;
+  const all: [string, string | null][] = [
+    ["Last check", why.last_check],
+    ["Answers", why.answer && `${why.answer.status} ${why.answer.body}`],
+    ["Port", port === null ? null : `${port}${where}`],
+    ["Memory", memory === null || limit === null ? null : `${formatBytes(memory)} of ${formatBytes(limit)}`],
+    ["Disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],
+    ["Differs", differs && differs.keys.length > 0 ? `from ${differs.id}: ${differs.keys.join(", ")}` : null],
+    ["tenement.toml has changed", why.differs_from_file.length > 0 ? why.differs_from_file.join(", ") : null],
+  ];
+  return all.filter((one): one is [string, string] => one[1] !== null);
+}
+
+function Happened({ title, events }: { readonly title: string; readonly events: WhyView["states"] }) {
+  if (events.length === 0) return null;
+  return (
+    <>
+      <h3>{title}</h3>
+      <ul>
+        {events.toReversed().map(({ at, kind, id, text, by }, place) => (
+          <li key={place}>
+            <time dateTime={at}>{new Date(at).toLocaleTimeString([], { hour12: false })}</time>{" "}
+            {id !== null && `${id} `}
+            <b>{kind}</b> {text}
+            {by !== null && ` by ${by}`}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

@@ -1,0 +1,129 @@
+// `ten top` in a terminal of its own: what it shows, what its keys do, and that it leaves the terminal as it was.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { startInTerminal, type Terminal } from "../support/terminal.ts";
+import { until } from "../support/until.ts";
+import { startFleet } from "./fleet.ts";
+import type { Ten } from "./ten.ts";
+
+const BINARY = join(import.meta.dir, "../../dist/ten");
+const ENTER = "\x1b[?1049h";
+const LEAVE = "\x1b[?1049l";
+
+let ten: Ten;
+beforeAll(async () => {
+  ten = await startFleet();
+  await ten.ok("deploy", "api:v1");
+  await ten.ok("deploy", "api:v2", "--weight", "10");
+  await ten.ok("deploy", "web:v1");
+  await ten.split("api.localhost", 100, 4);
+});
+afterAll(() => ten[Symbol.asyncDispose]());
+
+const top = (size: { columns?: number; rows?: number } = {}) =>
+  startInTerminal([BINARY, "top"], { cwd: ten.dir, ...size });
+
+/** The lines of the last whole drawing, without colours. */
+function screen(terminal: Terminal): string[] {
+  const text = terminal.output();
+  const start = text.lastIndexOf("\x1b[H", text.lastIndexOf("\x1b[J"));
+  return Bun.stripANSI(text.slice(start)).split("\r\n");
+}
+const shows = (terminal: Terminal, what: string | RegExp) =>
+  until(
+    `the screen shows ${what}`,
+    () => {
+      const text = screen(terminal).join("\n");
+      return typeof what === "string" ? text.includes(what) : what.test(text);
+    },
+    30_000,
+  );
+
+describe("ten top", () => {
+  test("shows services and versions, fits 80 columns, and says so when it is resized", async () => {
+    await using terminal = top({ columns: 80, rows: 24 });
+    await shows(terminal, "2 services, 3 instances");
+    await shows(terminal, /v1 +90%/);
+    await shows(terminal, /v2 +10%/);
+    for (const line of screen(terminal)) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+    expect(screen(terminal)).toHaveLength(24);
+    expect(screen(terminal).join("\n")).not.toContain("P50");
+    terminal.resize(140, 30);
+    await shows(terminal, "P50");
+    await until("all lines", () => screen(terminal).length === 30);
+    terminal.press("q");
+    expect(await terminal.exited).toBe(0);
+  });
+
+  test("a weight is asked for once, shown as its command, and done by y alone", async () => {
+    await using terminal = top();
+    await shows(terminal, /v2 +10%/);
+    terminal.press("\x1b[B");
+    terminal.press("\x1b[B");
+    terminal.press("w");
+    await shows(terminal, "percent of api's traffic for v2");
+    terminal.press("25\r");
+    await shows(terminal, "ten weight api:v2 25   do it? y/n");
+    terminal.press("n");
+    await shows(terminal, "nothing was done");
+    expect((await ten.ps())["api:v2"]?.weight).toBe(10);
+    terminal.press("w");
+    terminal.press("25\r");
+    await shows(terminal, "do it? y/n");
+    terminal.press("y");
+    await shows(terminal, "undo: ten weight api:v1=90 api:v2=10");
+    await shows(terminal, /v2 +25%/);
+    terminal.press("w");
+    terminal.press("900\r");
+    await shows(terminal, "weight");
+    terminal.press("b");
+    await shows(terminal, "ten rollback api   do it?");
+    terminal.press("y");
+    await shows(terminal, /v1 +100%/);
+    terminal.press("q");
+    await terminal.exited;
+  });
+
+  test("a closer look, the log, the help and a filter are a key away, and escape goes back", async () => {
+    await using terminal = top({ rows: 40 });
+    await shows(terminal, "2 services");
+    terminal.press("\x1b[B");
+    terminal.press("\r");
+    await shows(terminal, "nothing is wrong, as far as can be seen from outside");
+    terminal.press("\x1b");
+    await shows(terminal, "2 services");
+    terminal.press("?");
+    await shows(terminal, "hold the rollout of its service");
+    terminal.press("\x1b");
+    terminal.press("/web\r");
+    await shows(terminal, "filter: web");
+    await shows(terminal, "1 services");
+    terminal.press("q");
+    await terminal.exited;
+  });
+
+  test.each([
+    ["q", (one: Terminal) => one.press("q"), 0],
+    ["Ctrl-C", (one: Terminal) => one.press("\x03"), 0],
+    ["SIGTERM", (one: Terminal) => one.kill("SIGTERM"), undefined],
+    ["SIGHUP", (one: Terminal) => one.kill("SIGHUP"), undefined],
+  ] as const)("the terminal is what it was after %s", async (_, stop, exit) => {
+    await using terminal = top();
+    await shows(terminal, "2 services");
+    stop(terminal);
+    const code = await terminal.exited;
+    if (exit !== undefined) expect(code).toBe(exit);
+    const text = terminal.output();
+    expect(text.indexOf(ENTER)).toBeGreaterThanOrEqual(0);
+    expect(text.trimEnd()).toEndWith(LEAVE);
+    expect(text.lastIndexOf("\x1b[?25h")).toBeGreaterThan(text.lastIndexOf("\x1b[?25l"));
+  });
+
+  test("in a pipe it is the table, once, and --json has the numbers", async () => {
+    const { stdout } = await ten.ok("top", "api");
+    expect(stdout).toContain("SERVICE, VERSION");
+    expect(stdout).not.toContain("\x1b");
+    const { traffic } = await ten.json<{ traffic: { service: string; versions: unknown[] }[] }>("top", "api");
+    expect(traffic.map(({ service }) => service)).toEqual(["api"]);
+  });
+});
