@@ -36,7 +36,7 @@ export function withService(text: string, service: Service): string {
 }
 
 function serviceText({ name, workdir, found, envFile }: Service): string {
-  const { command, args, env = {}, health, startupTimeout, beforeStart } = found;
+  const { command, args, env = {}, health, startupTimeout, beforeStart, isWorker = false } = found;
   const text = (value: string) => JSON.stringify(value);
   const lines = [
     `[service.${name}]`,
@@ -48,14 +48,17 @@ function serviceText({ name, workdir, found, envFile }: Service): string {
     ...(workdir === undefined
       ? ["# Each version in a directory of its own:", '# workdir = "releases/{version}"']
       : [`workdir = ${text(workdir)}`]),
-    ...(health === undefined
-      ? ["# Without it, an instance is healthy when it accepts connections:", '# health = "/health"']
-      : [`health = ${text(health)}`]),
+    ...(isWorker ? ['port = "none"   # a worker: it runs, and no requests go to it'] : []),
+    ...(isWorker
+      ? []
+      : health === undefined
+        ? ["# Without it, an instance is healthy when it accepts connections:", '# health = "/health"']
+        : [`health = ${text(health)}`]),
     ...(startupTimeout === undefined ? [] : [`startup_timeout = ${startupTimeout}   # seconds`]),
     ...(envFile === undefined
       ? []
       : [`env_file = ${text(envFile)}   # read at each start; for its owner alone: chmod 600`]),
-    '# domains = ["app.example.com"]',
+    ...(isWorker ? [] : ['# domains = ["app.example.com"]']),
     "",
     `[service.${name}.env]`,
     ...Object.entries(env).map(([key, value]) => `${key} = ${text(value)}`),

@@ -3,23 +3,31 @@ import { isService } from "../../core/name.ts";
 import { splitWords } from "../../core/shell-words.ts";
 import type { Found, Survey } from "./survey.ts";
 
-/** Heroku, foreman, Dokku: `web` is the app, `release` runs before it, others have no port. */
+/** Heroku, foreman, Dokku: `web` is the app, `release` runs before it, others have no port: workers. */
 export function findProcfile(survey: Survey): readonly Found[] {
   const lines = survey.read("Procfile").matchAll(/^([\w-]+):\s*(\S.*)$/gm);
   const processes = new Map(Array.from(lines, ([, name = "", line = ""]) => [name, line.trim()]));
   const web = processes.get("web");
   if (web === undefined) return [];
   const release = processes.get("release");
-  const others = [...processes.keys()].filter((name) => name !== "web" && name !== "release");
+  const others = [...processes].filter(([name]) => name !== "web" && name !== "release");
   return [
     {
       what: "a Procfile",
       ...commandOf(web),
       ...(release !== undefined && { beforeStart: oneLine(release) }),
-      notes: others.map(
-        (name) => `its process ${name} has no port, and is not in the file: write it when it is to run here`,
-      ),
+      notes: others
+        .filter(([name]) => !isService(name))
+        .map(([name]) => `its process ${name} has no name that a service can have, and is not in the file`),
     },
+    ...others
+      .filter(([name]) => isService(name))
+      .map(([name, line]) => ({
+        what: "a worker of the Procfile",
+        name,
+        ...commandOf(line),
+        isWorker: true,
+      })),
   ];
 }
 

@@ -77,8 +77,10 @@ function servicesOf(survey: Survey, wishes: Wishes): Service[] {
       service(usual, undefined, wished({ what: "your command", command: wishes.command }, wishes), envFile),
     ];
   const here = (which: Which) =>
-    findApps(survey, which).map((found) =>
-      service(wishes.name ?? found.name ?? usual, undefined, wished(found, wishes), envFile),
+    findApps(survey, which).map((found, at) =>
+      at === 0
+        ? service(wishes.name ?? found.name ?? usual, undefined, wished(found, wishes), envFile)
+        : service(found.name ?? usual, undefined, found, envFile),
     );
   const declared = unique(here("declared"));
   if (declared.length > 0) return declared;

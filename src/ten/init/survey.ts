@@ -37,6 +37,8 @@ export interface Found {
   readonly health?: string;
   readonly startupTimeout?: number;
   readonly beforeStart?: string;
+  /** It listens on none: a worker. */
+  readonly isWorker?: boolean;
   /** What has to be done or known, in sentences. */
   readonly notes?: readonly string[];
 }

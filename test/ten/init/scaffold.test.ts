@@ -224,14 +224,19 @@ describe("what a directory holds decides what is run", () => {
     parseConfig(plan.files.get("tenement.toml") ?? "", "/srv/tenement.toml");
   });
 
-  test("a Procfile's release runs before each start, and what has no port is said", () => {
-    const [one] = planScaffold(
-      survey({ Procfile: "web: x\nrelease: rake db:migrate\nworker: sidekiq" }),
-    ).services;
-    expect(one?.found).toMatchObject({
-      beforeStart: "rake db:migrate",
-      notes: ["its process worker has no port, and is not in the file: write it when it is to run here"],
-    });
+  test("a Procfile's release runs before each start, and what has no port is a worker", () => {
+    const plan = planScaffold(
+      survey({ Procfile: "web: x\nrelease: rake db:migrate\nworker: sidekiq -c 5" }),
+      { name: "api" },
+    );
+    expect(plan.services.map(({ name, found }) => [name, found.command, found.isWorker])).toEqual([
+      ["api", "x", undefined],
+      ["worker", "sidekiq -c 5", true],
+    ]);
+    const config = parseConfig(plan.files.get("tenement.toml") ?? "", "/srv/tenement.toml");
+    expect(config.document.service.api?.before_start).toBe("rake db:migrate");
+    expect(config.document.service.worker?.port).toBe("none");
+    expect(Object.fromEntries(config.instances)).toEqual({ api: ["v1"], worker: ["v1"] });
   });
 
   test("pm2 and directories below name several apps", () => {
