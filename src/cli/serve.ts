@@ -7,7 +7,7 @@ import type { Log } from "../platform/log.ts";
 import { reapOrphans } from "../platform/process/orphans.ts";
 import { createNotifier, watchdogMs } from "../platform/systemd/notify.ts";
 import { systemClock } from "../platform/time/clock.ts";
-import { type Arg, list, number, option, withDefault } from "./argument.ts";
+import { type Arg, flag, list, number, option, withDefault } from "./argument.ts";
 import type { Context } from "./command.ts";
 
 interface Address {
@@ -58,6 +58,7 @@ export function listenArgs(domain: string) {
       "Who reaches the admin API besides the socket's owner: socket (nobody), loopback or public; HOST:PORT opens it at an address of its own",
       { hint: "WHO|HOST:PORT" },
     ),
+    replace: flag("Take the place of the server that runs on the data directory, without a gap"),
   } satisfies Record<string, Arg<unknown>>;
 }
 

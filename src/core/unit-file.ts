@@ -61,6 +61,8 @@ export function unitText(spec: UnitSpec): string {
     ...(reload ? [`ExecReload=${commandLine(reload)}`] : []),
     "Restart=always",
     "RestartSec=1",
+    "# systemd keeps the listening socket while nothing serves: connections wait for the next start instead of being refused.",
+    "FileDescriptorStoreMax=4",
     ...(spec.supervises ? SUPERVISING : []),
     ...(spec.delegates
       ? ["# For memory_limit_mb and cpu_shares.", "Delegate=yes", `DelegateSubgroup=${program}-serve`]

@@ -29,9 +29,19 @@ export interface DataPlane extends AsyncDisposable {
    * most `deadlineMs`, then cuts the rest. Disposal is `close(0)`.
    */
   close(deadlineMs: number): Promise<void>;
-  /** Ends this process's part in it: workers serve on with what they last heard; where there are none it is `close`. */
-  leave(deadlineMs: number): Promise<void>;
+  /**
+   * Ends this process's part in it: workers serve on with what they last heard. Where there are none, one is started that does, and
+   * what is in flight here goes on for at most `deadlineMs` after this has resolved.
+   */
+  leave(deadlineMs: number): Promise<Left>;
 }
+
+/** What goes on after a plane was left; disposing the plane does not cut it. */
+export interface Left {
+  readonly finished: Promise<void>;
+}
+
+export const NOTHING_LEFT: Left = { finished: Promise.resolve() };
 
 /** `left` requests were still in flight at the deadline; 0 when the target is drained. */
 export interface Drained {

@@ -10,16 +10,20 @@ import { createTokens } from "../api/tokens.ts";
 import { messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
+import type { Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
 import { createResolver } from "../platform/net/resolver.ts";
 import { probePort } from "../platform/net/unix-socket.ts";
 import { writeSecret } from "../platform/storage/atomic-file.ts";
-import { claimDirectory } from "../platform/storage/data-directory.ts";
+import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
 import { shownDatabase } from "../platform/storage/postgres-url.ts";
+import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
+import { createNotifier } from "../platform/systemd/notify.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
+import { holdSocket } from "../proxy/workers/held-socket.ts";
 import { adoptTokenFile, SLUM_SCOPES, tokenTable } from "./api/auth.ts";
 import { contract } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
@@ -57,6 +61,9 @@ export interface ServeOptions {
   /** A file of roots to trust instead of the system's, for servers with certificates of one's own. */
   readonly caFile: string | undefined;
   readonly version: string;
+  readonly environment: Environment;
+  /** Has a server that runs on the data directory leave, and takes its place. */
+  readonly replace?: boolean;
   readonly clock: Clock;
   /** For the operator. */
   readonly log: Log;
@@ -68,8 +75,11 @@ export interface Server {
   readonly adminUrl: string | undefined;
   /** Its name without a password, and what it had at the start. */
   readonly registry: { readonly name: string; readonly servers: number; readonly tenants: number };
-  /** Stops accepting, lets requests finish, then closes everything. */
-  close(): Promise<void>;
+  /**
+   * Stops accepting, lets requests finish, then closes everything. After SIGQUIT it serves on until the next start does, but
+   * for 10 s at most.
+   */
+  close(signal: NodeJS.Signals): Promise<void>;
 }
 
 /** How often names are looked up again, unless servers are checked more often than that. */
@@ -77,6 +87,8 @@ const REFRESH_MS = 30_000;
 /** How long a start waits for the names of its servers; a name that is slower goes on in the background. */
 const LOOKUP_MS = 2_000;
 const CLOSE_MS = 30_000;
+/** How long a server that was told to leave waits for the next start. */
+const HAND_OVER_MS = 10_000;
 /** A server that hangs is found by its health; these only keep what nobody reads from staying for ever. */
 const REQUEST_TIMEOUT_MS = 300_000;
 const STREAM_IDLE_TIMEOUT_MS = 3_600_000;
@@ -91,12 +103,33 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const database = options.database ?? paths.database;
   const ca = options.caFile === undefined ? undefined : readCaFile(options.caFile);
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
+  const manager = createNotifier(options.environment.NOTIFY_SOCKET);
+  const sockets = passedSockets(options.environment);
+  const address = sockets.unit?.address ?? { host: options.host, port: options.port };
+  // What goes on for a while after the rest has been given to the next start.
+  await using lasting = new AsyncDisposableStack();
   await using opened = new AsyncDisposableStack();
-  opened.use(claimDirectory(paths.root, { program: "slum" }));
+  opened.use(await claim(paths, options));
   const slumId = identityIn(paths);
   const acting = createActing();
   opened.use(guardAccepting(clock, log.warn));
-  probePort(options.host, options.port);
+  const served = Promise.withResolvers<void>();
+  const held = await holdSocket({
+    ...address,
+    directory: paths.root,
+    clock,
+    inherited: sockets,
+    async claim() {
+      probePort(address.host, address.port);
+      return { isShared: false, [Symbol.dispose]() {} };
+    },
+    onServed: served.resolve,
+  });
+  if (held === undefined) probePort(address.host, address.port);
+  else {
+    lasting.use(held);
+    keepInStore(manager, held.socket, sockets);
+  }
   const last = readSnapshot(paths.snapshot, log.warn);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
   resolver.remember(last?.addresses ?? {});
@@ -205,11 +238,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
   );
   const { fleet, routes } = control;
   const isOurs = (host: string) => ownHosts.has(host) || routes.tenant(host) !== undefined;
-  const plane = opened.use(
+  let isLeft = false;
+  const plane = lasting.use(
     createFailoverPlane(
       {
-        host: options.host,
-        port: options.port,
+        ...address,
+        ...(held && { port: held.socket.address.port, listenerFd: held.socket.duplicate() }),
         trustedProxies: options.trustedProxies,
         fields: {
           target: "x-slum-server",
@@ -226,12 +260,18 @@ export async function serve(options: ServeOptions): Promise<Server> {
           find: routes.find,
           onNotice: log.warn,
           onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
-          own: (request, info) => answerTlsCheck(request, info.peer, isOurs) ?? admin.own(request, info),
-          onTrouble: (id) => fleet.doubt(id),
+          own: (request, info) =>
+            isLeft
+              ? new Response(null, { status: 503, headers: { "retry-after": "2" } })
+              : (answerTlsCheck(request, info.peer, isOurs) ?? admin.own(request, info)),
+          onTrouble(id) {
+            if (!isLeft) fleet.doubt(id);
+          },
           onDelivery(id) {
-            if (fleet.find(id)?.standing.status === "offline") fleet.hope(id);
+            if (!isLeft && fleet.find(id)?.standing.status === "offline") fleet.hope(id);
           },
           async verdict(id) {
+            if (isLeft) return undefined;
             const found = await fleet.verdict(id, VERDICT_MS);
             return found && (found === "online" ? "up" : "down");
           },
@@ -243,8 +283,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
   control.attach(plane);
 
   const listeners = opened.use(await admin.listen(paths.socket, options.admin));
+  held?.served();
 
   const owned = opened.move();
+  const outlasting = lasting.move();
   return {
     url: plane.url,
     socket: paths.socket,
@@ -254,12 +296,27 @@ export async function serve(options: ServeOptions): Promise<Server> {
       servers: registry.servers.size,
       tenants: registry.tenants.size,
     },
-    async close() {
+    async close(signal) {
       admin.endSessions();
+      if (signal === "SIGQUIT" && held !== undefined) {
+        isLeft = true;
+        // The next start has everything else at once; visitors are served here until it serves them.
+        await owned.disposeAsync();
+        await atMost(clock, HAND_OVER_MS, served.promise);
+      }
       await plane.close(CLOSE_MS);
       await owned.disposeAsync();
+      await outlasting.disposeAsync();
     },
   };
+}
+
+/** The data directory, from whoever has it where that is asked for. */
+function claim({ root, socket }: DataPaths, { replace = false, clock, log }: ServeOptions) {
+  const claimant = { program: "slum" };
+  return replace
+    ? takeOverDirectory(root, { ...claimant, socket, clock, log })
+    : claimDirectory(root, claimant);
 }
 
 /**

@@ -13,8 +13,10 @@ import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
 import { createProcesses } from "../platform/process/process.ts";
 import { createUsageMeter } from "../platform/process/usage.ts";
-import { claimDirectory } from "../platform/storage/data-directory.ts";
+import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
+import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
+import { createNotifier } from "../platform/systemd/notify.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { LINK_PARAMETER } from "../proxy/front/link.ts";
 import { createTrafficHistory } from "../proxy/traffic-history.ts";
@@ -49,6 +51,8 @@ export interface ServeOptions {
   readonly reach: AdminReach | undefined;
   readonly version: string;
   readonly environment: Environment;
+  /** Has a server that runs on the data directory leave, and takes its place. */
+  readonly replace?: boolean;
   readonly clock: Clock;
   /** Told what went wrong, and what signals led to. */
   readonly log: Log;
@@ -81,8 +85,17 @@ const END_MARGIN_MS = 10_000;
 export async function serve(options: ServeOptions): Promise<Server> {
   const { config, clock, domain, log, version } = options;
   const paths = dataPaths(config.settings.dataDir);
+  const { NOTIFY_SOCKET } = options.environment;
+  const manager = createNotifier(NOTIFY_SOCKET);
+  const sockets = passedSockets(options.environment);
+  const address = sockets.unit?.address ?? { host: options.host, port: options.port };
   await using opened = new AsyncDisposableStack();
-  opened.use(claimDirectory(paths.root, { program: "ten" }));
+  const claimant = { program: "ten" };
+  opened.use(
+    options.replace
+      ? await takeOverDirectory(paths.root, { ...claimant, socket: paths.socket, clock, log })
+      : claimDirectory(paths.root, claimant),
+  );
   opened.use(guardAccepting(clock, log.warn));
   const database = opened.use(openDatabase(paths.database, migrations));
   const acting = createActing();
@@ -107,7 +120,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(control);
 
   const { inForce } = control;
-  const port = () => inForce.url?.port ?? options.port;
+  const port = () => inForce.url?.port ?? address.port;
   const meter = createUsageMeter(clock);
   let usage = meter.measure(new Set());
   opened.defer(
@@ -187,13 +200,14 @@ export async function serve(options: ServeOptions): Promise<Server> {
       openPlane(
         {
           workers,
+          inherited: sockets,
+          onHeld: ({ socket }) => keepInStore(manager, socket, sockets),
           viaName: `ten-${Bun.hash(registry.id).toString(36)}`,
           directory: paths.root,
           processes,
           version,
           say: log.warn,
-          host: options.host,
-          port: options.port,
+          ...address,
           domain,
           directHosts: true,
           adminHost,
@@ -274,9 +288,14 @@ export async function serve(options: ServeOptions): Promise<Server> {
       const isLeaving = signal === "SIGQUIT";
       admin.endSessions();
       const deadlineMs = longest(control.config(), "drainTimeoutMs");
-      await (isLeaving ? plane.leave(deadlineMs) : plane.close(deadlineMs));
-      if (!isLeaving) await control.supervisor.endAll();
+      const left = isLeaving ? await plane.leave(deadlineMs) : undefined;
+      if (!isLeaving) {
+        await plane.close(deadlineMs);
+        await control.supervisor.endAll();
+      }
+      // The next start has everything else at once; what is in flight here finishes beside it.
       await owned.disposeAsync();
+      await left?.finished;
     },
     async kill() {
       await Promise.all([control.supervisor.killAll(), plane.close(0)]);

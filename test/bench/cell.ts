@@ -8,6 +8,8 @@ export interface Cell {
   readonly keepAlive: boolean;
   /** Bytes to post; undefined for a GET. */
   readonly postBytes?: number;
+  /** Sends what a browser sends besides. */
+  readonly isBrowser?: boolean;
   /** Asks any of so many domains, t0.example.com and so on, instead of always the same. */
   readonly hosts?: number;
 }
@@ -17,14 +19,15 @@ type Body = keyof typeof BODIES;
 
 const SWEEP = [16, 32, 64, 128, 256, 512];
 
-function cell(body: Body, connections: number, how: "keep" | "close" | "post"): Cell {
-  const name = `${how === "post" ? "POST " : ""}${body} x${connections}${how === "close" ? " close" : ""}`;
+function cell(body: Body, connections: number, how: "keep" | "close" | "post" | "browser"): Cell {
+  const name = `${how === "post" ? "POST " : ""}${body} x${connections}${how === "close" || how === "browser" ? ` ${how}` : ""}`;
   return {
     name,
     path: `/${body}`,
     bodyBytes: BODIES[body],
     connections,
     keepAlive: how !== "close",
+    ...(how === "browser" && { isBrowser: true }),
     ...(how === "post" && { postBytes: BODIES[body] }),
   };
 }
@@ -36,16 +39,19 @@ export function allCells(): Cell[] {
     [16, 256].flatMap((connections) => [cell(body, connections, "keep"), cell(body, connections, "close")]),
   );
   const posts = [16, 256].map((connections) => cell("1k", connections, "post"));
+  const browsers = [16, 64].map((connections) => cell("1k", connections, "browser"));
   const known = new Set(grid.map(({ name }) => name));
   const sweep = SWEEP.map((connections) => cell("1k", connections, "keep"));
-  return [...grid, ...posts, ...sweep.filter(({ name }) => !known.has(name))];
+  return [...grid, ...posts, ...browsers, ...sweep.filter(({ name }) => !known.has(name))];
 }
 
 /** What says most in the least time. */
 export function quickCells(): Cell[] {
   return [
     cell("1k", 16, "keep"),
+    cell("1k", 64, "keep"),
     cell("1k", 256, "keep"),
+    cell("1k", 16, "browser"),
     cell("1k", 16, "close"),
     cell("1k", 16, "post"),
     cell("100k", 16, "keep"),

@@ -26,6 +26,20 @@ interface Summary {
   readonly p99: number;
 }
 
+/** What a browser sends besides the host, when it asks for a part of a page. */
+const BROWSER = [
+  "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+  "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+  "Accept-Encoding: gzip, deflate, br, zstd",
+  "Accept-Language: de-DE,de;q=0.9,en;q=0.8",
+  "Cache-Control: max-age=0",
+  "Cookie: session=3f6c1f0e9b2d4a7c8e5d; theme=dark; consent=yes",
+  "Referer: https://www.example.com/articles/2026/11/",
+  'Sec-CH-UA: "Chromium";v="126", "Not-A.Brand";v="8"',
+  "Sec-Fetch-Mode: navigate",
+  "Upgrade-Insecure-Requests: 1",
+];
+
 /** `host` is the Host header, the same for every proxy. */
 export async function burst(port: number, host: string, cell: Cell, seconds: number): Promise<Burst> {
   const child = Bun.spawn(
@@ -38,6 +52,7 @@ export async function burst(port: number, host: string, cell: Cell, seconds: num
       `--script=${SCRIPT}`,
       `--header=Host: ${host}`,
       ...(cell.keepAlive ? [] : ["--header=Connection: close"]),
+      ...(cell.isBrowser ? BROWSER.map((field) => `--header=${field}`) : []),
       `http://127.0.0.1:${port}${cell.path}`,
       ...(cell.postBytes === undefined ? [] : ["--", "POST", String(cell.postBytes)]),
       ...(cell.hosts === undefined ? [] : ["--", "HOSTS", String(cell.hosts)]),

@@ -349,6 +349,7 @@ test.skipIf(process.platform !== "linux")("the server tells its service manager 
   using dir = createTempDir();
   using manager = receiveDatagrams(dir.file("notify"));
   await using ten = await startTen({ env: { NOTIFY_SOCKET: dir.file("notify") } });
+  expect(await manager.next()).toBe("FDSTORE=1\nFDNAME=visitors\n");
   expect(await manager.next()).toBe("READY=1\n");
   ten.kill("SIGHUP");
   expect(await manager.next()).toStartWith("RELOADING=1\nMONOTONIC_USEC=");

@@ -24,8 +24,8 @@ export interface Slum extends AsyncDisposable {
   status(id: string): Promise<string | undefined>;
   readonly exited: Promise<number>;
   kill(signal: NodeJS.Signals): void;
-  /** Starts the server again after it has ended, on any free port unless given. */
-  start(port?: number): Promise<void>;
+  /** Starts the server again after it has ended, on any free port unless given, with more words. */
+  start(port?: number, ...words: string[]): Promise<void>;
 }
 
 export interface SlumOptions {
@@ -70,9 +70,9 @@ export async function startSlumWith(options: SlumOptions): Promise<Slum> {
   const environment = { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: dataDir, ...env };
   let server = await serve(0);
 
-  async function serve(port: number) {
+  async function serve(port: number, ...more: string[]) {
     const usual = ["--port", String(port), "--json", "--interval", String(interval)];
-    const child = Bun.spawn([...within, BINARY, "serve", ...usual, ...words], {
+    const child = Bun.spawn([...within, BINARY, "serve", ...usual, ...words, ...more], {
       cwd: temp.path,
       env: environment,
       stdin: "ignore",
@@ -144,8 +144,8 @@ export async function startSlumWith(options: SlumOptions): Promise<Slum> {
       return servers.find((one) => one.id === id)?.status;
     },
     kill: (signal) => server.child.kill(signal),
-    async start(port = 0) {
-      server = await serve(port);
+    async start(port = 0, ...more) {
+      server = await serve(port, ...more);
     },
     async [Symbol.asyncDispose]() {
       server.child.kill("SIGKILL");

@@ -78,8 +78,8 @@ export interface Ten extends AsyncDisposable {
   kill(signal: NodeJS.Signals): void;
   /** The exit code of the server process. */
   readonly exited: Promise<number>;
-  /** Starts the server again after it has ended. */
-  start(): Promise<void>;
+  /** Starts the server again after it has ended, with more words. */
+  start(...words: string[]): Promise<void>;
 }
 
 export interface TenOptions {
@@ -129,10 +129,10 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
   const begun = new Set<Running>();
   let server = await serve();
 
-  async function serve() {
+  async function serve(...more: string[]) {
     const logFile = join(temp.path, "serve.log");
     const port = String(options.port ?? 0);
-    const words = ["serve", "--port", port, "--json", ...(options.serve ?? [])];
+    const words = ["serve", "--port", port, "--json", ...(options.serve ?? []), ...more];
     const child = Bun.spawn([...(options.within ?? []), BINARY, ...words], {
       cwd: temp.path,
       env,
@@ -213,8 +213,8 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
       return seen;
     },
     kill: (signal) => server.child.kill(signal),
-    async start() {
-      server = await serve();
+    async start(...words) {
+      server = await serve(...words);
     },
     async [Symbol.asyncDispose]() {
       for (const running of begun) running.kill("SIGKILL");

@@ -203,7 +203,7 @@ describe("workers", () => {
       join(other.dir, "new"),
     ]);
     expect(taken.exit).toBe(4);
-    expect(taken.stderr).toContain(`port ${ten.port} is taken by ten worker`);
+    expect(taken.stderr).toContain(`port ${ten.port} is taken by ten`);
     const held = await runTen(ten.dir, ["serve", "--port", "0"]);
     expect(held.exit).toBe(4);
     expect(held.stderr).toContain("another ten serve");

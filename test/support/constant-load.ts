@@ -9,17 +9,16 @@ export interface ConstantLoad extends AsyncDisposable {
   end(): Promise<LoadReport>;
 }
 
-/** Keep-alive connections that send one request after the other. `counted` is what the server has counted so far. */
+/** Connections that send one request after the other, or, with `each`, one for each request. `counted` is what the server has counted so far. */
 export async function startLoad(
   port: number,
-  { host, connections, method }: { host: string; connections: number; method: "GET" | "POST" },
+  how: { host: string; connections: number; method: "GET" | "POST"; each?: boolean },
   counted: () => Promise<number>,
 ): Promise<ConstantLoad> {
   const script = join(import.meta.dir, "load.ts");
-  const child = Bun.spawn([process.execPath, script, String(port), host, String(connections), method], {
-    stdin: "ignore",
-    stdout: "pipe",
-  });
+  const { host, connections, method, each = false } = how;
+  const words = [String(port), host, String(connections), method, ...(each ? ["each"] : [])];
+  const child = Bun.spawn([process.execPath, script, ...words], { stdin: "ignore", stdout: "pipe" });
   return {
     async more(count) {
       const before = await counted();

@@ -1,4 +1,5 @@
-// Constant load over raw keep-alive connections, in a process of its own: `bun load.ts PORT HOST CONNECTIONS METHOD`.
+// Constant load over raw keep-alive connections, in a process of its own: `bun load.ts PORT HOST CONNECTIONS METHOD [each]`,
+// with `each` a connection for each request.
 // No client library, so that nothing is tried again behind our back. SIGTERM ends it; it then prints what it saw as JSON.
 import { connect, type Socket } from "node:net";
 
@@ -14,7 +15,8 @@ export interface LoadReport {
   readonly lastFailedAt: number;
 }
 
-const [port = "", host = "", connections = "1", method = "GET"] = Bun.argv.slice(2);
+const [port = "", host = "", connections = "1", method = "GET", how] = Bun.argv.slice(2);
+const closing = how === "each" ? "Connection: close\r\n" : "";
 const failed: Record<string, number> = {};
 const instances: Record<string, number> = {};
 const answered: string[] = [];
@@ -80,7 +82,7 @@ async function visitor(): Promise<void> {
     try {
       // A connection that the server closed between two requests is no failure.
       if (socket === undefined || socket.destroyed || socket.readableEnded) socket = await open();
-      const head = `${method} / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n`;
+      const head = `${method} / HTTP/1.1\r\nHost: ${host}\r\n${closing}Content-Length: ${body.length}\r\n\r\n`;
       const { status, instance, open: lives } = await exchange(socket, head + body);
       slowestMs = Math.max(slowestMs, performance.now() - begun);
       instances[instance] = (instances[instance] ?? 0) + 1;

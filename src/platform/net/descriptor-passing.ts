@@ -1,5 +1,6 @@
 // A descriptor goes to another process with a message over a unix socket: SCM_RIGHTS of sendmsg(2) and recvmsg(2). Linux only.
 import { FFIType, ptr } from "bun:ffi";
+import { closeSync, writeSync } from "node:fs";
 import { openLibc } from "../libc.ts";
 import { type Clock, sleep } from "../time/clock.ts";
 
@@ -25,11 +26,15 @@ export interface Passed {
   readonly message: string;
 }
 
+export interface Fetched extends Passed {
+  /** Says something to the giver, or nothing, and hangs up. */
+  end(text?: string): void;
+}
+
 const { i32, i64_fast: size, ptr: pointer } = FFIType;
 const FUNCTIONS = {
   socket: { args: [i32, i32, i32], returns: i32 },
   connect: { args: [i32, pointer, i32], returns: i32 },
-  close: { args: [i32], returns: i32 },
   sendmsg: { args: [i32, pointer, i32], returns: size },
   recvmsg: { args: [i32, pointer, i32], returns: size },
 } as const;
@@ -85,23 +90,35 @@ export function sendDescriptor(socket: number, text: string, descriptor: number,
 }
 
 /** Asks whoever gives one away at this path; undefined when nobody does, or not in time. */
-export async function fetchDescriptor(path: string, clock: Clock): Promise<Passed | undefined> {
+export async function fetchDescriptor(path: string, clock: Clock): Promise<Fetched | undefined> {
   const kernel = libc();
   if (kernel === undefined) return undefined;
   const socket = kernel.socket(AF_UNIX, SOCK_STREAM_CLOEXEC, 0);
   if (socket < 0) return undefined;
+  const address = unixAddress(path);
+  const isConnected = kernel.connect(socket, ptr(address), address.length) === 0;
+  const passed = isConnected ? await firstPassed(socket, clock) : undefined;
+  if (passed === undefined) closeSync(socket);
+  return passed && { ...passed, end: (text = "") => hangUp(socket, text) };
+}
+
+async function firstPassed(socket: number, clock: Clock): Promise<Passed | undefined> {
+  const deadline = clock.monotonic() + RECEIVE_MS;
+  for (;;) {
+    const passed = receiveDescriptor(socket);
+    if (passed !== "nothing yet") return passed;
+    if (clock.monotonic() > deadline) return undefined;
+    await sleep(clock, STEP_MS);
+  }
+}
+
+function hangUp(socket: number, text: string): void {
   try {
-    const address = unixAddress(path);
-    if (kernel.connect(socket, ptr(address), address.length) !== 0) return undefined;
-    const deadline = clock.monotonic() + RECEIVE_MS;
-    for (;;) {
-      const passed = receiveDescriptor(socket);
-      if (passed !== "nothing yet") return passed;
-      if (clock.monotonic() > deadline) return undefined;
-      await sleep(clock, STEP_MS);
-    }
+    if (text !== "") writeSync(socket, text);
+  } catch {
+    // Who gave it has gone.
   } finally {
-    kernel.close(socket);
+    closeSync(socket);
   }
 }
 

@@ -135,11 +135,23 @@ export interface Offer {
   readonly socket: ListeningSocket;
 }
 
-/** Gives a socket to each process that asks at this path, until disposed: to us and to root, as nobody else reaches it. */
+/** A socket that was taken from its holder. Disposing `socket` closes it here only. */
+export interface Taken extends Offer {
+  /** Tells the holder that somebody else serves on it now, or that nobody will after all. */
+  settle(isServed: boolean): void;
+}
+
+const SERVED = "served\n";
+
+/**
+ * Gives a socket to each process that asks at this path, until disposed: to us and to root, as nobody else reaches it.
+ * `onServed`: one of them serves on it.
+ */
 export async function offerSocket(
   path: string,
   { asked, socket }: Offer,
   clock: Clock,
+  onServed: () => void = () => {},
 ): Promise<AsyncDisposable> {
   const note = JSON.stringify({ host: asked.host, port: asked.port });
   const door = await claimSocket(path, clock, (unix) =>
@@ -148,28 +160,32 @@ export async function offerSocket(
       socket: {
         open(asker) {
           sendDescriptor((asker as { readonly fd?: number }).fd ?? -1, note, socket.descriptor);
-          asker.end();
         },
-        data() {},
+        data(_, bytes) {
+          if (bytes.toString() === SERVED) onServed();
+        },
+        end: (asker) => void asker.end(),
       },
     }),
   );
   return {
     async [Symbol.asyncDispose]() {
-      door.stop();
+      door.stop(true);
       removeSocket(path);
     },
   };
 }
 
-/** The socket that is offered at this path; undefined when none is. Disposing what comes closes it here only. */
-export async function takeSocket(path: string, clock: Clock): Promise<Offer | undefined> {
-  const passed = await fetchDescriptor(path, clock);
-  if (passed === undefined) return undefined;
-  const socket = adoptListeningSocket(passed.descriptor);
-  const asked = readNote(passed.message);
-  if (socket !== undefined && asked !== undefined) return { asked, socket };
-  closeSync(passed.descriptor);
+/** The socket that is offered at this path; undefined when none is. */
+export async function takeSocket(path: string, clock: Clock): Promise<Taken | undefined> {
+  const fetched = await fetchDescriptor(path, clock);
+  if (fetched === undefined) return undefined;
+  const socket = adoptListeningSocket(fetched.descriptor);
+  const asked = readNote(fetched.message);
+  if (socket !== undefined && asked !== undefined)
+    return { asked, socket, settle: (isServed) => fetched.end(isServed ? SERVED : "") };
+  fetched.end();
+  closeSync(fetched.descriptor);
   return undefined;
 }
 

@@ -30,3 +30,15 @@ export function createPeerCredentials(): (descriptor: number) => PeerCredentials
     return code === 0 ? { pid, uid, gid } : undefined;
   };
 }
+
+/** The process that listens on a unix socket; undefined when none does, or where the system cannot tell. */
+export async function listenerOf(path: string): Promise<number | undefined> {
+  try {
+    const socket = await Bun.connect({ unix: path, socket: { data() {} } });
+    const found = createPeerCredentials()((socket as { readonly fd?: number }).fd ?? -1);
+    socket.terminate();
+    return found?.pid;
+  } catch {
+    return undefined;
+  }
+}

@@ -12,6 +12,9 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
+import type { Log } from "../log.ts";
+import { listenerOf } from "../net/peer-credentials.ts";
+import { type Clock, sleep } from "../time/clock.ts";
 import { databaseFault, sqliteCode } from "./database.ts";
 
 export interface DataDirectory extends Disposable {
@@ -48,6 +51,51 @@ export function claimDirectory(path: string, { program }: Claimant): DataDirecto
   }
   notePid(pidPath);
   return { path, [Symbol.dispose]: () => lock.close() };
+}
+
+export interface TakeOver extends Claimant {
+  /** Where the running server answers commands: whoever listens there is asked to leave. */
+  readonly socket: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What it has to close besides requests, which go on; an older version finishes those first. */
+const LEAVE_MS = 60_000;
+const LEAVE_STEP_MS = 20;
+
+/**
+ * Claims the directory; when a server runs on it, that one is told to leave (SIGQUIT) and waited for. Rejects with a conflict
+ * fault when it cannot be told or does not go.
+ */
+export async function takeOverDirectory(path: string, options: TakeOver): Promise<DataDirectory> {
+  const { clock, log, program, socket } = options;
+  const deadline = clock.monotonic() + LEAVE_MS;
+  let told: number | undefined;
+  for (;;) {
+    try {
+      return claimDirectory(path, { program });
+    } catch (thrown) {
+      const isHeld = thrown instanceof Fault && thrown.code === "conflict";
+      if (!isHeld || clock.monotonic() > deadline) throw thrown;
+      told ??= await tellToLeave(socket, thrown);
+      if (told > 0) log.info(`${program} serve (pid ${told}) is told to leave`);
+      told = 0;
+    }
+    await sleep(clock, LEAVE_STEP_MS);
+  }
+}
+
+async function tellToLeave(socket: string, held: Fault): Promise<number> {
+  const pid = await listenerOf(socket);
+  if (pid === undefined)
+    throw new Fault(
+      "conflict",
+      `${held.message}, and does not answer at ${quote(socket)}`,
+      "stop it, then start without --replace",
+    );
+  process.kill(pid, "SIGQUIT");
+  return pid;
 }
 
 /** For people and messages only, so a full disk is no reason not to start. */

@@ -2,6 +2,7 @@
 import { Fault } from "../../core/fault.ts";
 import type { Environment } from "../environment.ts";
 import { adoptListeningSocket, canShareSockets, type ListeningSocket } from "../net/listening-socket.ts";
+import type { Notifier } from "./notify.ts";
 
 /** Under this name the manager keeps our own listening socket for the next start. */
 export const KEPT_NAME = "visitors";
@@ -17,15 +18,20 @@ const FIRST = 3;
 const MOST = 64;
 const NONE: PassedSockets = { unit: undefined, kept: [] };
 
+/** Whether systemd passed anything to this very process. */
+export function hasPassedSockets({ LISTEN_PID }: Environment, pid = process.pid): boolean {
+  // Inherited by a child of who was meant, these variables say nothing about our descriptors.
+  return LISTEN_PID === String(pid);
+}
+
 /**
  * What was passed to this very process, each closed on exec from now on. Throws a Fault (`usage`) when a socket unit passes
  * what cannot be served on.
  */
 export function passedSockets(env: Environment, pid = process.pid): PassedSockets {
-  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = "" } = env;
+  const { LISTEN_FDS, LISTEN_FDNAMES = "" } = env;
   const count = Number(LISTEN_FDS);
-  // Inherited by a child of who was meant, these variables say nothing about our descriptors.
-  if (LISTEN_PID !== String(pid) || !Number.isInteger(count) || count < 1) return NONE;
+  if (!hasPassedSockets(env, pid) || !Number.isInteger(count) || count < 1) return NONE;
   if (count > MOST) throw refused(`${count} sockets were passed`, "one Listen line is enough");
   if (!canShareSockets()) throw refused("sockets can be passed on Linux only", "start it without them");
   const names = LISTEN_FDNAMES.split(":");
@@ -48,6 +54,16 @@ export function passedSockets(env: Environment, pid = process.pid): PassedSocket
       "leave one ListenStream= in the socket unit; [::]:80 takes IPv4 as well",
     );
   return { unit: units[0], kept };
+}
+
+/**
+ * Has the manager keep the socket that is listened on for the next start: connections wait in its queue while nobody serves.
+ * That of a socket unit is the manager's already, and one that was kept stays so.
+ */
+export function keepInStore(manager: Notifier, socket: ListeningSocket, { unit, kept }: PassedSockets): void {
+  if (socket === unit || kept.includes(socket)) return;
+  if (kept.length > 0) manager.forget(KEPT_NAME);
+  manager.keep(socket.descriptor, KEPT_NAME);
 }
 
 function refused(what: string, hint: string): Fault {

@@ -36,6 +36,8 @@ export interface FailoverPlaneOptions {
   readonly requestTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
   readonly clock: Clock;
+  /** A listening socket that is open already and stays its owner's: instead of listening at `host` and `port`, which it has. */
+  readonly listenerFd?: number;
   /** A private directory, for the socket where `own` is asked; one is made for it unless given. */
   readonly directory?: string;
   readonly hooks: FailoverHooks & {
@@ -84,9 +86,12 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const listener = listen();
 
   function listen() {
+    const { host, port, listenerFd } = options;
+    const listening =
+      listenerFd === undefined ? { host, port, reusePort: false } : { host, port, fd: listenerFd };
     try {
       return createListener({
-        listening: { host: options.host, port: options.port, reusePort: false },
+        listening,
         clock,
         limits: DEFAULT_LIMITS,
         notices,

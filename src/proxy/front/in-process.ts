@@ -5,7 +5,7 @@ import type { Route, Target } from "../../core/route.ts";
 import { createRouteTable } from "../../core/route-table.ts";
 import { clientAddress, createTrust } from "../../core/trusted-proxies.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import type { DataPlane, DataPlaneOptions } from "../data-plane.ts";
+import { type DataPlane, type DataPlaneOptions, NOTHING_LEFT } from "../data-plane.ts";
 import { Forwarder } from "../forward/forward.ts";
 import { createInFlight, type Load } from "../forward/in-flight.ts";
 import type { RequestState } from "../forward/request-state.ts";
@@ -127,7 +127,10 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     stopAccepting: () => listener.stopAccepting(),
     socketHandlers: (isTls) => listener.socketHandlers(isTls),
     close,
-    leave: close,
+    async leave(deadlineMs) {
+      await close(deadlineMs);
+      return NOTHING_LEFT;
+    },
     [Symbol.asyncDispose]: () => close(0),
   };
 }

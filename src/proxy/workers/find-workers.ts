@@ -5,7 +5,7 @@ import { messageOf } from "../../core/fault.ts";
 import type { Address } from "../../core/route.ts";
 import { WORKER_WORD } from "../../platform/executable.ts";
 import { portTurn, probePort, removeSocket } from "../../platform/net/unix-socket.ts";
-import { bootId } from "../../platform/process/proc.ts";
+import { bootId, readProcess } from "../../platform/process/proc.ts";
 import { findByNonce, type ManagedProcess, type Processes } from "../../platform/process/process.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { FromWorker, Hello } from "./protocol.ts";
@@ -44,8 +44,11 @@ async function findWorker(options: FindWorkersOptions, word: string): Promise<Wo
   const { clock, processes } = options;
   const socket = join(options.directory, `w_${word}`);
   const nonce = nonceOf(word);
-  const identify = ({ pid, startTime }: Hello) =>
-    processes.adopt({ pid, startTime, bootId: bootId(), nonce });
+  const identify = (hello: Hello) => {
+    const { pid, startTime, isClosing } = hello;
+    const adopted = processes.adopt({ pid, startTime, bootId: bootId(), nonce });
+    return adopted ?? (isClosing ? formerServer(hello) : undefined);
+  };
   try {
     return await linkWorker({ socket, clock, isAdopted: true, identify }, options.heard);
   } catch (thrown) {
@@ -59,6 +62,32 @@ async function findWorker(options: FindWorkersOptions, word: string): Promise<Wo
   }
 }
 
+export interface PortClaim extends Disposable {
+  /** Workers listen there, each on a socket of its own, until others do in their place. */
+  readonly isShared: boolean;
+}
+
+/** A server that finishes what it has in flight: no child of anybody's for us to end, it does so by itself. */
+function formerServer({ pid, startTime }: Hello): ManagedProcess | undefined {
+  const alive = () => {
+    const found = readProcess(pid);
+    return found !== undefined && !found.zombie && found.startTime === startTime;
+  };
+  if (!alive()) return undefined;
+  const unknown = { unknown: true } as const;
+  return {
+    pid,
+    startTime,
+    bootId: bootId(),
+    nonce: "",
+    isAdopted: true,
+    exited: new Promise(() => {}),
+    alive,
+    signalGroup: () => false,
+    stop: async () => unknown,
+  };
+}
+
 /**
  * Makes sure that nobody but these listens there; they may, until others do in their place. Another start of this kind
  * has to wait until the claim is disposed: then somebody listens. Throws a Fault.
@@ -67,11 +96,12 @@ export async function claimPort(
   { host, port }: Address,
   found: readonly WorkerLink[],
   clock: Clock,
-): Promise<Disposable> {
+): Promise<PortClaim> {
   const claim = await portTurn(port, clock);
   try {
-    if (!found.some(({ hello }) => portOf(hello.url) === port)) probePort(host, port);
-    return claim;
+    const isShared = found.some(({ hello }) => portOf(hello.url) === port);
+    if (!isShared) probePort(host, port);
+    return Object.assign(claim, { isShared });
   } catch (thrown) {
     claim[Symbol.dispose]();
     throw thrown;

@@ -3,9 +3,16 @@ import { join } from "node:path";
 import type { Route } from "../../core/route.ts";
 import type { Processes } from "../../platform/process/process.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
-import type { DataPlane, DataPlaneOptions, Wanted } from "../data-plane.ts";
+import {
+  type DataPlane,
+  type DataPlaneOptions,
+  type Left,
+  NOTHING_LEFT,
+  type Wanted,
+} from "../data-plane.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import { claimPort, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
+import { type HeldSocket, holdSocket, type Inherited } from "./held-socket.ts";
 import { createMergedTraffic } from "./merged-traffic.ts";
 import { openOwnDoor } from "./own-door.ts";
 import type { FromWorker, WorkerSettings } from "./protocol.ts";
@@ -23,6 +30,14 @@ export interface MultiProcessOptions extends DataPlaneOptions {
   /** The words that start this program, and what tells its build from others. */
   readonly program: readonly string[];
   readonly build: string;
+  /** Whether the workers share one listening socket, which outlives each of them; else each has one of its own. */
+  readonly sharesSocket?: boolean;
+  /** What came with the start of this process. */
+  readonly inherited?: Inherited | undefined;
+  /** Told of the socket once it is held. */
+  onHeld?(held: HeldSocket): void;
+  /** A socket that is held already, and goes on being held. */
+  readonly held?: HeldSocket | undefined;
   /** Told what went wrong with workers. */
   say(text: string): void;
 }
@@ -33,7 +48,7 @@ export interface FirstRoutes {
 }
 
 /** An answer to a drain may come that much after its deadline. */
-const DRAIN_GRACE_MS = 5_000;
+export const DRAIN_GRACE_MS = 5_000;
 
 /**
  * Takes over the workers that outlived the last supervisor of the directory, replaces those that are of another build or
@@ -61,6 +76,7 @@ class MultiProcessPlane implements DataPlane {
   readonly #seats: WorkerPool;
   readonly #ownSocket: string;
   #door: AsyncDisposable | undefined;
+  #held: HeldSocket | undefined;
 
   constructor(options: MultiProcessOptions) {
     const { build, workers, directory } = options;
@@ -74,6 +90,7 @@ class MultiProcessPlane implements DataPlane {
       crew: this.#crew,
       build,
       book: this.#book,
+      held: () => this.#held ?? options.held,
       left: this.#traffic.leave,
     });
   }
@@ -87,7 +104,7 @@ class MultiProcessPlane implements DataPlane {
     this.#take(routes, defaultRoute);
     const found = await findWorkers(this.#crew);
     try {
-      using _claimed = await claimPort(this.#options, found, this.#clock);
+      using _claimed = await this.#claim(found);
       this.#door = await openOwnDoor(this.#ownSocket, this.#clock, this.#options.hooks);
       await this.#seats.fillAll(found);
     } catch (thrown) {
@@ -95,6 +112,16 @@ class MultiProcessPlane implements DataPlane {
       for (const link of found) link.release();
       throw thrown;
     }
+  }
+
+  /** The socket that workers share, or, where they cannot, the port for as long as it takes them all to listen. */
+  async #claim(found: readonly WorkerLink[]): Promise<Disposable> {
+    const claim = () => claimPort(this.#options, found, this.#clock);
+    const { held, sharesSocket = false } = this.#options;
+    if (held === undefined && sharesSocket)
+      this.#held = await holdSocket({ ...this.#options, clock: this.#clock, claim });
+    if (this.#held !== undefined) this.#options.onHeld?.(this.#held);
+    return held === undefined && this.#held === undefined ? claim() : { [Symbol.dispose]() {} };
   }
 
   #settingsOf(phase: number): WorkerSettings {
@@ -193,14 +220,20 @@ class MultiProcessPlane implements DataPlane {
   async close(deadlineMs: number): Promise<void> {
     const end = (link: WorkerLink) => (deadlineMs > 0 ? link.dismiss(deadlineMs) : link.kill());
     await Promise.all([this.#seats.close(), ...[...this.#seats.links].map(end)]);
-    await this.#door?.[Symbol.asyncDispose]();
+    await this.#end();
   }
 
-  async leave(): Promise<void> {
+  async leave(): Promise<Left> {
     const closed = this.#seats.close();
     for (const link of this.#seats.links) link.release();
     await closed;
+    await this.#end();
+    return NOTHING_LEFT;
+  }
+
+  async #end(): Promise<void> {
     await this.#door?.[Symbol.asyncDispose]();
+    await this.#held?.[Symbol.asyncDispose]();
   }
 
   /** Ends what was started here; workers that were found serve on alone: whoever gives up has not done their work. */

@@ -32,8 +32,15 @@ const settings = z.custom<WorkerSettings>(isObject);
 const routes = { names: z.array(z.string()), changed: z.array(route), defaultRoute: z.string().optional() };
 
 const toWorker = z.discriminatedUnion("kind", [
-  /** The first of all: listen, at `port`, with these routes. */
-  z.object({ kind: z.literal("open"), seq: whole, port: whole, settings, ...routes }),
+  /** The first of all: listen, at `port`, with these routes; on the socket that is offered at `offer`, where there is one. */
+  z.object({
+    kind: z.literal("open"),
+    seq: whole,
+    port: whole,
+    settings,
+    offer: z.string().optional(),
+    ...routes,
+  }),
   z.object({ kind: z.literal("publish"), seq: whole, ...routes }),
   z.object({ kind: z.literal("drain"), seq: whole, target: z.string(), deadlineMs: z.number() }),
   /** Finish what is in flight, and end. */

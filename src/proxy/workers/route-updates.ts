@@ -9,8 +9,8 @@ export interface RouteUpdates {
   news(): string;
   /** The same to somebody else. */
   whole(): string;
-  /** To a worker that begins with them, at `port`. */
-  opening(settings: WorkerSettings, port: number): string;
+  /** To a worker that begins with them, at `port`, on the socket that is offered at `offer`. */
+  opening(settings: WorkerSettings, port: number, offer: string | undefined): string;
 }
 
 export function createRouteUpdates(): RouteUpdates {
@@ -33,6 +33,6 @@ export function createRouteUpdates(): RouteUpdates {
     },
     news: () => message(changed, { kind: "publish" }),
     whole: () => message(known.values(), { kind: "publish" }),
-    opening: (settings, port) => message(known.values(), { kind: "open", settings, port }),
+    opening: (settings, port, offer) => message(known.values(), { kind: "open", settings, port, offer }),
   };
 }

@@ -3,6 +3,7 @@ import { backoff } from "../../core/backoff.ts";
 import { messageOf } from "../../core/fault.ts";
 import { sleep } from "../../platform/time/clock.ts";
 import { type FindWorkersOptions, startWorker } from "./find-workers.ts";
+import type { HeldSocket } from "./held-socket.ts";
 import { PROTOCOL, settingsKey, type WorkerSettings } from "./protocol.ts";
 import type { RouteUpdates } from "./route-updates.ts";
 import type { WorkerLink } from "./worker-link.ts";
@@ -13,6 +14,8 @@ export interface WorkerPoolOptions {
   readonly crew: FindWorkersOptions;
   readonly build: string;
   readonly book: RouteUpdates;
+  /** The socket that all of them share; undefined where each has one of its own. */
+  held(): HeldSocket | undefined;
   /** A worker is gone. */
   left(link: WorkerLink): void;
 }
@@ -146,8 +149,10 @@ export class WorkerPool {
     const { crew, book } = this.#options;
     const link = await startWorker(crew, () => !this.#isClosed);
     this.#admit(link);
-    const port = Number(this.url?.port || seat.settings.port);
-    const { url = null, error } = await link.ask(book.opening(seat.settings, port), OPEN_MS);
+    const held = this.#options.held();
+    const port = held?.socket.address.port ?? Number(this.url?.port || seat.settings.port);
+    const opening = book.opening(seat.settings, port, held?.offeredAt);
+    const { url = null, error } = await link.ask(opening, OPEN_MS);
     if (error !== undefined || this.#isClosed) {
       await link.kill();
       throw new Error(error ?? "it is not wanted any more");

@@ -3,6 +3,7 @@ import { messageOf } from "../../core/fault.ts";
 import type { Route, Target } from "../../core/route.ts";
 import { guardAccepting } from "../../platform/net/accept-guard.ts";
 import { type Channel, listenForChannels } from "../../platform/net/channel.ts";
+import { type ListeningSocket, offerSocket, takeSocket } from "../../platform/net/listening-socket.ts";
 import { claimSocket, removeSocket } from "../../platform/net/unix-socket.ts";
 import { readProcess } from "../../platform/process/proc.ts";
 import type { Clock } from "../../platform/time/clock.ts";
@@ -11,6 +12,7 @@ import type { ProgramHooks } from "../data-plane.ts";
 import { createInProcessPlane, type InProcessPlane } from "../front/in-process.ts";
 import type { FailureKind } from "../http-client.ts";
 import { createUpstream } from "../upstream/upstream.ts";
+import { OFFER_SUFFIX } from "./held-socket.ts";
 import { createReporter } from "./merged-traffic.ts";
 import {
   type FromWorker,
@@ -32,6 +34,10 @@ export interface WorkerOptions {
   readonly clock: Clock;
   /** Answers requests for the own hosts while there is no supervisor. */
   readonly away: ProgramHooks["own"];
+  /** Where it offers the socket that it listens on to who comes next. */
+  readonly offerAt?: string;
+  /** What a plane that has been served otherwise has left in flight: it is only finished, and told about. */
+  readonly left?: { readonly plane: InProcessPlane; readonly finished: Promise<void> };
 }
 
 const REPORT_EVERY_MS = 100;
@@ -50,7 +56,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const { clock, socket } = options;
   await using held = new AsyncDisposableStack();
   held.use(guardAccepting(clock, (message) => worker.say({ kind: "warning", message })));
-  const worker = createWorker(options);
+  const worker = createWorker({ ...options, offerAt: `${socket}${OFFER_SUFFIX}` });
   held.defer(worker.dispose);
   held.use(await claimSocket(socket, clock, (path) => listenForChannels(path, worker.meet)));
   held.defer(() => removeSocket(socket));
@@ -81,12 +87,14 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   const routes = new Map<string, Route>();
   const complained = new Set<string>();
   let supervisor: Channel | undefined;
-  let plane: InProcessPlane | undefined;
+  let plane = options.left?.plane;
   let key: string | null = null;
   let defaultRoute: string | undefined;
-  let finishing: Promise<void> | undefined;
+  let finishing = options.left?.finished.then(leave);
+  const held = new AsyncDisposableStack();
   let report = createReporter(() => []);
   let quiet = 0;
+  let isOpening = plane !== undefined;
 
   const say = (message: FromWorker) => supervisor?.send(JSON.stringify(message));
   const done = (seq: number, more: { left?: number; url?: string; error?: string } = {}) =>
@@ -114,8 +122,20 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     say({ kind: "trouble", target, failure });
   }
 
+  /** The socket that is offered there, which is offered on to who comes next. */
+  async function share(settings: WorkerSettings, offer: string): Promise<ListeningSocket> {
+    const taken = await takeSocket(offer, clock);
+    if (taken === undefined) throw new Error("the listening socket was not handed over");
+    const { socket } = taken;
+    held.use(socket);
+    taken.settle(true);
+    if (options.offerAt !== undefined)
+      held.use(await offerSocket(options.offerAt, { asked: settings, socket }, clock));
+    return socket;
+  }
+
   /** Everything in one step: no request meets a listener without routes. */
-  function open(settings: WorkerSettings, port: number): URL {
+  function open(settings: WorkerSettings, port: number, socket: ListeningSocket | undefined): URL {
     const { adminHost, ownSocket, ...rest } = settings;
     const { away } = options;
     plane = createInProcessPlane(
@@ -123,7 +143,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
         ...rest,
         ...(adminHost !== undefined && { adminHost }),
         port,
-        reusePort: true,
+        ...(socket === undefined ? { reusePort: true } : { listenerFd: socket.duplicate() }),
         clock,
         ownElsewhere: { socket: ownSocket, isAway: () => supervisor === undefined, away },
         hooks: {
@@ -142,11 +162,13 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   }
 
   /** Throws when it was told before: that is garbage. */
-  function begin({ seq, settings, port, ...news }: Extract<ToWorker, { kind: "open" }>): void {
-    if (plane !== undefined) throw new Error("it is open");
+  async function begin({ seq, settings, port, offer, ...news }: Extract<ToWorker, { kind: "open" }>) {
+    if (isOpening) throw new Error("it is open");
+    isOpening = true;
     take(news);
     try {
-      done(seq, { url: open(settings, port).href });
+      const socket = offer === undefined ? undefined : await share(settings, offer);
+      done(seq, { url: open(settings, port, socket).href });
     } catch (thrown) {
       done(seq, { error: messageOf(thrown) });
     }
@@ -155,7 +177,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   function obey(message: ToWorker): void {
     switch (message.kind) {
       case "open":
-        begin(message);
+        void begin(message).catch(() => supervisor?.terminate());
         break;
       case "publish":
         take(message);
@@ -189,6 +211,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     supervisor = undefined;
     if (plane === undefined) ended.resolve();
     petitions.detach();
+    if (options.left !== undefined) return;
     timers.start("hope", HOPE_MS, settleDown);
     timers.start("alone", ALONE_MS, () => void finish(FINISH_MS));
   }
@@ -204,11 +227,15 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
       timers.clear();
       say(hello());
       await plane?.close(deadlineMs);
-      tell();
-      supervisor?.end();
-      ended.resolve();
+      leave();
     })();
     return finishing;
+  }
+
+  function leave(): void {
+    tell();
+    supervisor?.end();
+    ended.resolve();
   }
 
   const startTime = readProcess(process.pid)?.startTime ?? "";
@@ -238,7 +265,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   const stopTelling = clock.every(REPORT_EVERY_MS, () => {
     if (supervisor?.isBehind === false) tell();
   });
-  timers.start("alone", UNOPENED_MS, ended.resolve);
+  if (options.left === undefined) timers.start("alone", UNOPENED_MS, ended.resolve);
 
   return {
     finished: ended.promise,
@@ -259,7 +286,8 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     async dispose() {
       stopTelling();
       timers.clear();
-      await plane?.[Symbol.asyncDispose]();
+      if (options.left === undefined) await plane?.[Symbol.asyncDispose]();
+      await held.disposeAsync();
     },
   };
 }

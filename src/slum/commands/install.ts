@@ -17,6 +17,9 @@ import { userEntry } from "../../platform/process/account.ts";
 import { dataDirOf } from "../registry/paths.ts";
 import serve, { SECRETS } from "./serve.ts";
 
+/** A unit's server never takes another's place by itself: systemd ends the one before. */
+const { replace: _, ...serveArgs } = serve.args;
+
 export default command({
   name: "install",
   summary: "Run slum as a systemd unit, from now on and with the machine",
@@ -35,7 +38,7 @@ export default command({
     ["slum install --user-unit", "for yourself, without root"],
     ["slum install --print", "only show the unit"],
   ],
-  args: { ...asWritten(serve.args), ...installArgs },
+  args: { ...asWritten(serveArgs), ...installArgs },
   run(context) {
     const { args, globals, env, out } = context;
     const dataDir = dataDirOf(globals.dataDir, env);
@@ -49,7 +52,7 @@ export default command({
     }
     return install(context, {
       description: `slum, with its data in ${dataDir}`,
-      words: [...executableWords(), "slum", "serve", "--data-dir", dataDir, ...flagWords(serve.args, flags)],
+      words: [...executableWords(), "slum", "serve", "--data-dir", dataDir, ...flagWords(serveArgs, flags)],
       secrets,
       reload: undefined,
       directory: "/",

@@ -3,9 +3,11 @@ import { list, option, seconds, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
 import { Fault } from "../../core/fault.ts";
+import { inheritedEnvironment } from "../../platform/environment.ts";
 import { reexecute } from "../../platform/executable.ts";
 import { createLog } from "../../platform/log.ts";
 import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres-url.ts";
+import { hasPassedSockets } from "../../platform/systemd/listen-fds.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { dataDirOf } from "../registry/paths.ts";
 import { isSecretReceiver, parseReceiverUrl } from "../webhooks/post-webhook.ts";
@@ -15,12 +17,16 @@ export default command({
   name: "serve",
   summary: "Run the registry, the health loop and the domain proxy",
   description:
-    "Sends each tenant's domain to a healthy server. SIGTERM and SIGINT finish requests, a second one ends at once. The admin API answers on the unix socket in the data directory, and with a token on slum's own hosts (IP addresses, localhost, --domain) and at --admin.",
+    "Sends each tenant's domain to a healthy server. SIGTERM and SIGINT finish requests, a second one ends at once; after SIGQUIT it serves until the next start does, 10 s at most. The admin API answers on the unix socket in the data directory, and with a token on slum's own hosts (IP addresses, localhost, --domain) and at --admin.",
   examples: [
     ["slum serve", "on 127.0.0.1:8080, with the registry in the data directory"],
     [
       "slum serve --domain slum.example.com --port 80",
       "on all interfaces, the admin API at slum.example.com",
+    ],
+    [
+      "slum serve --replace",
+      "another version takes over from the one that runs, which finishes its requests",
     ],
     ["slum serve --webhook https://hooks.example.com/slum", "and tell somebody when servers stay down"],
     [
@@ -87,12 +93,15 @@ export default command({
       trustedProxies: args.trustedProxies.length > 0 ? args.trustedProxies : ["127.0.0.0/8", "::1"],
       caFile: args.ca,
       version: program.version,
+      environment: inheritedEnvironment(),
+      replace: args.replace,
       clock: systemClock,
       log,
     });
     return serveUntilSignal(opening, context, {
       log,
-      ending: () => "finishing requests",
+      ending: (signal) =>
+        signal === "SIGQUIT" ? "serving until the next start does, 10 s at most" : "finishing requests",
       describe: (server) => bannerLines({ ...server, domain, dataDir }),
     });
   },
@@ -129,5 +138,14 @@ function hideSecrets(values: Readonly<Record<(typeof SECRETS)[number]["name"], s
     words.splice(at, words[at] === `--${name}` ? 2 : 1);
     hidden[variable] = value;
   }
-  if (Object.keys(hidden).length > 0) reexecute(words, hidden);
+  const [variable] = Object.values(SECRETS).filter(({ variable }) => variable in hidden);
+  if (variable === undefined) return;
+  // Starting anew closes what was passed.
+  if (hasPassedSockets(inheritedEnvironment()))
+    throw new Fault(
+      "usage",
+      `--${variable.name} says a secret, and every user can read the words of a process`,
+      `put ${variable.variable} into a file that EnvironmentFile= of the unit names`,
+    );
+  reexecute(words, hidden);
 }

@@ -15,6 +15,9 @@ import { prepareServiceUsers } from "./service-users.ts";
 /** Where systemd looks for programs. */
 const SYSTEMD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** A unit's server never takes another's place by itself: systemd ends the one before. */
+const { replace: _, ...serveArgs } = serve.args;
+
 export default command({
   name: "install",
   summary: "Run the server as a systemd unit, from now on and with the machine",
@@ -26,7 +29,7 @@ export default command({
     ["ten install --user-unit", "for yourself, without root"],
     ["ten install --print", "only show the unit"],
   ],
-  args: { ...asWritten(serve.args), ...installArgs },
+  args: { ...asWritten(serveArgs), ...installArgs },
   async run(context) {
     const { args, globals, out, env } = context;
     const domain = written(args, "domain");
@@ -52,7 +55,7 @@ export default command({
       description: `ten, serving ${config.path}`,
       words: [
         ...[...executableWords(), "serve", ...where],
-        ...flagWords(serve.args, { ...args, serviceUsers: separates ? [""] : [] }),
+        ...flagWords(serveArgs, { ...args, serviceUsers: separates ? [""] : [] }),
       ],
       ...(separates && { prepare: () => prepareServiceUsers(config, out) }),
       reload: [...executableWords(), "reload", ...where],

@@ -13,10 +13,11 @@ export default command({
   name: "serve",
   summary: "Run the supervisor and the proxy",
   description:
-    "Adopts the instances that outlived the last server and starts what is missing. SIGTERM and SIGINT finish requests and end the instances, a second one ends everything at once; SIGQUIT leaves the instances running for the next start.",
+    "Adopts the instances that outlived the last server and starts what is missing. SIGTERM and SIGINT finish requests and end the instances, a second one ends everything at once; SIGQUIT leaves the instances running for the next start, and a worker that serves visitors until then.",
   examples: [
     ["ten serve", "on 127.0.0.1:8080, services at http://api.localhost:8080"],
     ["ten serve --domain example.com --port 80", "on all interfaces, services at http://api.example.com"],
+    ["ten serve --replace", "another version takes over from the one that runs, which finishes its requests"],
     ["ten serve --admin 127.0.0.1:9090", "the admin API also at an address of its own, with a token"],
   ],
   args: {
@@ -58,6 +59,7 @@ export default command({
       reach,
       version: program.version,
       environment: inheritedEnvironment(),
+      replace: args.replace,
       clock: systemClock,
       log,
     });

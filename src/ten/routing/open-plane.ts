@@ -4,11 +4,10 @@ import { buildMark, sameBuildWords } from "../../platform/executable.ts";
 import type { Processes } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { DataPlane, DataPlaneOptions } from "../../proxy/data-plane.ts";
-import { createInProcessPlane } from "../../proxy/front/in-process.ts";
-import { createUpstream } from "../../proxy/upstream/upstream.ts";
-import { claimPort, findWorkers } from "../../proxy/workers/find-workers.ts";
+import type { HeldSocket, Inherited } from "../../proxy/workers/held-socket.ts";
 import { createMultiProcessPlane, type FirstRoutes } from "../../proxy/workers/multi-process.ts";
-import { FINISH_MS } from "../../proxy/workers/worker-pool.ts";
+import { createSingleProcessPlane } from "../../proxy/workers/single-process.ts";
+import { answerAway } from "./worker-entry.ts";
 
 export interface PlaneOptions extends DataPlaneOptions {
   readonly workers: number;
@@ -18,21 +17,18 @@ export interface PlaneOptions extends DataPlaneOptions {
   readonly directory: string;
   readonly processes: Processes;
   readonly version: string;
+  /** What came with the start of this process. */
+  readonly inherited: Inherited;
+  /** Told of the socket once it is held. */
+  onHeld(held: HeldSocket): void;
   say(text: string): void;
 }
 
 /** Throws a Fault when the port is somebody else's. */
 export async function openPlane(options: PlaneOptions, first: FirstRoutes): Promise<DataPlane> {
-  const { clock, version } = options;
-  const program = sameBuildWords();
-  if (options.workers > 1)
-    return createMultiProcessPlane({ ...options, program, build: buildMark(version) }, first);
-  const found = await findWorkers({ ...options, program, heard() {} });
-  // They let the port go only when somebody else accepts there.
-  const reusePort = found.length > 0;
-  using _claimed = await claimPort(options, found, clock);
-  const plane = createInProcessPlane({ ...options, reusePort }, createUpstream({ clock }));
-  await plane.publish(first.routes, first.defaultRoute);
-  for (const link of found) void link.dismiss(FINISH_MS);
-  return plane;
+  const { workers, version } = options;
+  const all = { ...options, program: sameBuildWords(), build: buildMark(version), sharesSocket: true };
+  return workers > 1
+    ? createMultiProcessPlane(all, first)
+    : createSingleProcessPlane({ ...all, away: answerAway }, first);
 }

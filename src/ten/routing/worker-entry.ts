@@ -11,11 +11,11 @@ const AWAY = "ten serve does not run; its workers serve the last routes until it
 /** Resolves with the exit code. */
 export function runTenWorker(socket: string): Promise<number> {
   nameProcess("ten worker");
-  return runWorker({ socket, build: buildMark(version), clock: systemClock, away });
+  return runWorker({ socket, build: buildMark(version), clock: systemClock, away: answerAway });
 }
 
 /** Traffic flows, so who asks about the machine's health is told that it is well. */
-function away(request: Request, { peer, peerTrusted }: OwnInfo): Response {
+export function answerAway(request: Request, { peer, peerTrusted }: OwnInfo): Response {
   const headers = { "cache-control": "no-store", server: `ten/${version}` };
   if (request.method === "GET" && new URL(request.url, "http://own").pathname === "/health") {
     const health = { status: "ok", peer: peer || null, trusted: peerTrusted, supervisor: "away" };

@@ -6,11 +6,13 @@ import { type Figure, passes, type Scenario, table } from "./figure.ts";
 import { fuzz } from "./fuzz.ts";
 import { hanging } from "./hanging.ts";
 import { killed } from "./killed.ts";
+import { kinds } from "./kinds.ts";
 import { live } from "./live.ts";
 import { million } from "./million.ts";
 import { pauses } from "./pauses.ts";
+import { stalled } from "./stalled.ts";
 
-const SCENARIOS: readonly Scenario[] = [hanging, live, killed, fuzz, pauses, million, bodies];
+const SCENARIOS: readonly Scenario[] = [hanging, live, killed, fuzz, pauses, million, bodies, stalled, kinds];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -134,6 +134,22 @@ describe.skipIf(!canShareSockets())("a listening socket", () => {
     }
   });
 
+  test("is known to be served by the next, once that says so", async () => {
+    using dir = createTempDir();
+    const path = dir.file("listen.sock");
+    using socket = openListeningSocket(HERE);
+    let served = 0;
+    await using _offer = await offerSocket(path, { asked: HERE, socket }, systemClock, () => {
+      served += 1;
+    });
+    const [hesitant, willing] = [await takeSocket(path, systemClock), await takeSocket(path, systemClock)];
+    hesitant?.settle(false);
+    willing?.settle(true);
+    await until("it is served", () => served > 0);
+    expect(served).toBe(1);
+    for (const taken of [hesitant, willing]) taken?.socket[Symbol.dispose]();
+  });
+
   test("is asked for in vain where nobody offers one, where something else is, and nothing stays open", async () => {
     using dir = createTempDir();
     const before = openFiles();
@@ -158,8 +174,10 @@ describe.skipIf(!canShareSockets())("a listening socket", () => {
     {
       await using _offer = await offerSocket(path, { asked: HERE, socket }, systemClock);
       for (let times = 0; times < 20; times++) {
-        using taken = (await takeSocket(path, systemClock))?.socket;
-        expect(taken?.address).toEqual(socket.address);
+        const taken = await takeSocket(path, systemClock);
+        expect(taken?.socket.address).toEqual(socket.address);
+        taken?.socket[Symbol.dispose]();
+        taken?.settle(false);
       }
     }
     expect(readdirSync(dir.path)).toEqual([]);

@@ -62,10 +62,17 @@ async function start(told: Readonly<Record<string, number>> = {}) {
       offlineAfterMs: 300_000,
       webhook: receiver.url,
     },
-    ...{ trustedProxies: [], caFile: undefined, version: "0", clock, log: createLog(clock, () => {}) },
+    ...{
+      trustedProxies: [],
+      caFile: undefined,
+      version: "0",
+      environment: {},
+      clock,
+      log: createLog(clock, () => {}),
+    },
   });
   opened.defer(async () => {
-    const closing = server.close();
+    const closing = server.close("SIGTERM");
     await clock.advance(60_000);
     await closing;
   });
