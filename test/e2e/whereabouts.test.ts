@@ -104,7 +104,7 @@ test.skipIf(lacks("python3"))(
   async () => {
     const daemon = `
 import os, socket, sys
-s = socket.socket(); s.bind(("127.0.0.1", int(os.environ["PORT"]))); s.listen(5); s.set_inheritable(True)
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(os.environ["PORT"]))); s.listen(5); s.set_inheritable(True)
 if os.fork(): sys.exit(0)
 os.setsid()
 if os.fork(): os._exit(0)
