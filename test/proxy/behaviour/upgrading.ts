@@ -286,7 +286,7 @@ export function upgrades(create: PlaneFactory, takesClock: boolean): void {
     const leaving = await Promise.all(Array.from({ length: 5 }, () => front.connect()));
     await front.put({ ...front.v1, readiness: "out" }, { ...front.v1, id: "api:v2", label: "v2" });
     using staying = await front.connect();
-    const drained = front.plane.drain("api:v1", 400);
+    const drained = front.plane.drain("api:v1", 3_000);
     for (const visitor of leaving) expect((await visitor.closed).code).toBe(1012);
     expect(await drained).toEqual({ left: 0 });
     expect(staying.socket.readyState).toBe(WebSocket.OPEN);
