@@ -104,9 +104,9 @@ function readChunks(text: string) {
   let body = "";
   const broken = { isWhole: false, hasSurplus: false };
   for (;;) {
-    const line = /^([0-9a-f]{1,13})([; \t][\t\x20-\x7e\x80-\xff]*)?\r\n/i.exec(rest);
+    const line = /^([0-9a-f]{1,13})[ \t]*(;[\t\x20-\x7e\x80-\xff]*)?\r\n/i.exec(rest);
     if (line === null) {
-      const isBegun = /^(?:[0-9a-f]{1,13}(?:[; \t][\t\x20-\x7e\x80-\xff]*)?\r?)?$/i.test(rest);
+      const isBegun = /^(?:[0-9a-f]{1,13}[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r?)?$/i.test(rest);
       return { body, ...broken, isGarbled: !isBegun };
     }
     const size = Number.parseInt(line[1] ?? "", 16);
@@ -120,9 +120,13 @@ function readChunks(text: string) {
   for (;;) {
     if (rest.startsWith("\r\n"))
       return { body, isWhole: true, hasSurplus: rest.length > 2, isGarbled: false };
-    const trailer = /^[\t\x20-\x7e\x80-\xff]+\r\n/.exec(rest);
+    const trailer = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n/.exec(rest);
     if (trailer === null)
-      return { body, ...broken, isGarbled: !/^(?:[\t\x20-\x7e\x80-\xff]+\r?|\r)?$/.test(rest) };
+      return {
+        body,
+        ...broken,
+        isGarbled: !/^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[\t\x20-\x7e\x80-\xff]*\r?)?|\r)?$/.test(rest),
+      };
     rest = rest.slice(trailer[0].length);
   }
 }

@@ -1,5 +1,5 @@
 // Follows a chunked body (RFC 9112 section 7.1) to its end without taking it apart: what it has seen travels on as it came.
-import { CR, LF, Malformed, SEMICOLON, SPACE, TAB, TEXT } from "./bytes.ts";
+import { COLON, CR, LF, Malformed, SEMICOLON, SPACE, TAB, TEXT, TOKEN } from "./bytes.ts";
 
 const MOST_SIZE_DIGITS = 13;
 /** Of extensions and trailers in one body: no honest peer sends more than a few. */
@@ -16,6 +16,8 @@ const TRAILER = 7;
 const TRAILER_LF = 8;
 const FINAL_LF = 9;
 const DONE = 10;
+const SIZE_BLANK = 11;
+const TRAILER_NAME = 12;
 
 export class ChunkWalker {
   #state = SIZE;
@@ -55,6 +57,8 @@ export class ChunkWalker {
     switch (this.#state) {
       case SIZE:
         return this.#sizeDigit(byte);
+      case SIZE_BLANK:
+        return behindSize(byte);
       case EXTENSION:
         return this.#side(byte, EXTENSION, SIZE_LF);
       case SIZE_LF:
@@ -65,7 +69,9 @@ export class ChunkWalker {
         this.#digits = 0;
         return expect(byte, LF, SIZE);
       case TRAILER_START:
-        return byte === CR ? FINAL_LF : this.#side(byte, TRAILER, TRAILER_LF);
+        return byte === CR ? FINAL_LF : this.#name(byte, false);
+      case TRAILER_NAME:
+        return this.#name(byte, true);
       case TRAILER:
         return this.#side(byte, TRAILER, TRAILER_LF);
       case TRAILER_LF:
@@ -83,10 +89,14 @@ export class ChunkWalker {
       return SIZE;
     }
     if (this.#digits === 0) throw new Malformed("a chunk without a size");
-    if (byte === CR) return SIZE_LF;
-    // Blanks around the semicolon are legal (section 7.1.1), and behind a size everybody takes them.
-    if (byte === SEMICOLON || byte === SPACE || byte === TAB) return EXTENSION;
-    throw new Malformed("a chunk size is not hexadecimal");
+    return behindSize(byte);
+  }
+
+  /** The name of a trailer: a line without one, or one that goes on with the line before, is read in two ways. */
+  #name(byte: number, hasBegun: boolean): number {
+    if (byte === COLON && hasBegun) return this.#side(byte, TRAILER, TRAILER_LF);
+    if (TOKEN[byte] === 0) throw new Malformed("a trailer without a name");
+    return this.#side(byte, TRAILER_NAME, TRAILER_LF);
   }
 
   /** The text of an extension or trailer until its CR. */
@@ -97,6 +107,14 @@ export class ChunkWalker {
     if (TEXT[byte] !== 1) throw new Malformed("a control character in a chunk extension or trailer");
     return stay;
   }
+}
+
+/** Blanks around the semicolon are legal (section 7.1.1), and behind a size everybody takes them; more digits are not. */
+function behindSize(byte: number): number {
+  if (byte === CR) return SIZE_LF;
+  if (byte === SEMICOLON) return EXTENSION;
+  if (byte === SPACE || byte === TAB) return SIZE_BLANK;
+  throw new Malformed("a chunk size is not hexadecimal");
 }
 
 function expect(byte: number, wanted: number, next: number): number {
