@@ -51,6 +51,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "authority",
     "orders",
     "manager",
+    "served",
+    "desk",
+    "open-certificates",
   ],
   proxy: [
     "traffic-counters",
@@ -77,12 +80,24 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "operations",
     "api",
     "page",
+    "https",
     "serve",
     "demo",
     "commands",
     "program",
   ],
-  slum: ["registry", "fleet", "webhooks", "operations", "api", "page", "serve", "commands", "program"],
+  slum: [
+    "registry",
+    "fleet",
+    "webhooks",
+    "operations",
+    "api",
+    "page",
+    "https",
+    "serve",
+    "commands",
+    "program",
+  ],
 };
 
 function offenders(pattern: RegExp, allowed: (file: string) => boolean): string[] {

@@ -17,7 +17,7 @@ const read = (path: string) => Bun.file(join(ROOT, path)).text();
 function rows(text: string, heading: string): Map<string, string> {
   const [, after = ""] = text.split(`\n## ${heading}\n`);
   const [part = ""] = after.split("\n## ");
-  const found = [...part.matchAll(/^\| `([a-z_]+)` \| (.*?) \|/gm)];
+  const found = [...part.matchAll(/^\| `([a-z0-9_]+)` \| (.*?) \|/gm)];
   return new Map(found.map(([, key = "", value = ""]) => [key, value.replaceAll("`", "")]));
 }
 
@@ -52,12 +52,14 @@ describe("docs/configuration.md", async () => {
     settings: document.settings,
     service: { ...document.service.api, command: undefined },
     routing: document.routing,
+    acme: document.acme,
   };
 
   test.each([
     ["[settings]", ["settings"]],
     ["[service.NAME]", ["service", "api"]],
     ["[routing]", ["routing"]],
+    ["[acme]", ["acme"]],
   ])("%s has every key and no other, each with its default", (heading, path) => {
     const documented = rows(text, heading);
     expect([...documented.keys()].sort()).toEqual([...(knownKeys(path) ?? [])].sort());

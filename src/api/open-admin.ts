@@ -50,6 +50,7 @@ export interface AdminOptions<C extends Contract> {
 export interface OwnRequest {
   readonly peer: string;
   readonly peerTrusted: boolean;
+  readonly isTls: boolean;
 }
 
 export interface Admin extends Disposable {
@@ -101,9 +102,9 @@ export function openAdmin<const C extends Contract>(options: AdminOptions<C>): A
     clock,
   });
   return {
-    async own(request, { peer, peerTrusted: trusted }) {
+    async own(request, { peer, peerTrusted: trusted, isTls }) {
       try {
-        requireReach(options.reach(), request, { peer, trusted, ownNames });
+        requireReach(options.reach(), request, { peer, trusted, isTls, ownNames });
       } catch (thrown) {
         if (!(thrown instanceof Fault)) throw thrown;
         return Response.json(thrown.toJson(), { status: thrown.status });

@@ -20,8 +20,15 @@ export function requireReach(
   {
     peer,
     trusted,
+    isTls,
     ownNames,
-  }: { readonly peer: string; readonly trusted: boolean; readonly ownNames: ReadonlySet<string> },
+  }: {
+    readonly peer: string;
+    readonly trusted: boolean;
+    /** Whether it came over TLS that ended with us. */
+    readonly isTls: boolean;
+    readonly ownNames: ReadonlySet<string>;
+  },
 ): void {
   if (new URL(request.url, "http://x").pathname === HEALTH_PATH) return;
   const { headers } = request;
@@ -32,12 +39,13 @@ export function requireReach(
   const said = trusted ? headers.get("x-forwarded-host")?.split(",")[0]?.trim() : undefined;
   if (!ownNames.has(canonicalHost(said ?? headers.get("host") ?? "") ?? ""))
     throw refused("under its own name only", reach);
-  const isSecure = trusted && headers.get("x-forwarded-proto")?.toLowerCase() === "https";
+  const saidProto = trusted ? headers.get("x-forwarded-proto")?.toLowerCase() : undefined;
+  const isSecure = saidProto === undefined ? isTls : saidProto === "https";
   if (!isSecure)
     throw refused(
       "over https only",
       reach,
-      "a proxy in front has to send X-Forwarded-Proto: https, from an address in trusted_proxies",
+      "serve with --https, or a proxy in front has to send X-Forwarded-Proto: https, from an address in trusted_proxies",
     );
 }
 

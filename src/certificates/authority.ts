@@ -1,19 +1,14 @@
 // Certificate authorities in their order: one account key for all, orders that outlive a crash, and the next one when one cannot.
 import { createPrivateKey, type KeyObject } from "node:crypto";
+import type { AuthorityOptions } from "../core/certificate-authority.ts";
 import type { RenewalWindow } from "../core/certificate-schedule.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import { AcmeClient, type Binding, thumbprint } from "./acme/client.ts";
+import { AcmeClient, thumbprint } from "./acme/client.ts";
 import { completeOrder, type OrderWish, type Prover, placeOrder } from "./acme/order.ts";
 import { AcmeProblem } from "./acme/problem.ts";
 import { fromPem } from "./der.ts";
 import { base64url, keyPem, newKey, renewalId } from "./requests.ts";
 import type { CertificateStore } from "./store/store.ts";
-
-export interface AuthorityOptions {
-  /** The directory's URL. */
-  readonly url: string;
-  readonly binding?: Binding | undefined;
-}
 
 export interface AuthoritiesOptions {
   /** The first is asked first. */

@@ -1,5 +1,6 @@
 // A certificate with its chain and key, read and checked as a whole: what has passed here can be served.
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createSecureContext, rootCertificates } from "node:tls";
 import type { Life } from "../core/certificate-schedule.ts";
 import { Fault, messageOf } from "../core/fault.ts";
@@ -72,6 +73,23 @@ export function readCertificate(text: string, from: string, now: number): Certif
     );
   }
   return certificate;
+}
+
+/** The text of a file of roots, once every certificate in it could be read; a usage fault that names `setting` otherwise. */
+export function readRoots(path: string, setting: string): string {
+  try {
+    const text = readFileSync(path, "utf8");
+    const found = text.match(CERTIFICATES) ?? [];
+    if (found.length === 0) throw new Error("there is none in it");
+    for (const certificate of found) new X509Certificate(certificate);
+    return text;
+  } catch (thrown) {
+    throw new Fault(
+      "usage",
+      `no certificate can be read from ${setting} ${quote(path)}: ${messageOf(thrown)}`,
+      "give a file of certificates in PEM",
+    );
+  }
 }
 
 type Refuse = (reason: string, hint: string) => never;

@@ -23,6 +23,8 @@ export interface ManagerOptions extends Pick<OrdersOptions, "clock" | "random" |
   readonly authorities: Authorities | undefined;
   /** Whether a name is ours to order for now: the registry's word, asked before each order. */
   isOurs(name: string): boolean;
+  /** Whether what an authority has issued is to be replaced now, as test certificates are when there are real ones. */
+  isStale?(authority: string): boolean;
   onEvent(event: CertificateEvent): void;
   /** A certificate was replaced or removed: what was made of it is to be made anew. */
   onChange(name: string): void;
@@ -41,6 +43,8 @@ export interface CertificateManager extends Disposable {
   want(names: readonly string[]): void;
   /** Whether there is one for the name, be it by a wildcard. */
   has(name: string): boolean;
+  /** Whether there is one of this very name. */
+  isExact(name: string): boolean;
   /** The pair that serves a name. Undefined when there is none. */
   pair(name: string): Promise<Pair | undefined>;
   /** Orders one for a name that has none, at most once a minute; what it led to, or undefined after `waitMs`. */
@@ -112,6 +116,10 @@ class Manager implements CertificateManager {
 
   has(name: string): boolean {
     return this.#records.serving(name) !== undefined;
+  }
+
+  isExact(name: string): boolean {
+    return this.#records.get(name)?.certificate !== undefined;
   }
 
   async pair(name: string): Promise<Pair | undefined> {
@@ -250,9 +258,10 @@ class Manager implements CertificateManager {
     for (const record of this.#records.all()) {
       const { certificate, name } = record;
       if (certificate?.renewAt === undefined) continue;
+      const isStale = this.#options.isStale?.(certificate.authority ?? "") === true;
       // What only visitors ask for and has expired waits for them.
       const isLeft = now > certificate.life.notAfter && !this.#wanted.has(name);
-      if (!isLeft) consider(name, dueAt(record), "renewal");
+      if (!isLeft) consider(name, isStale ? (record.nextTryAt ?? 0) : dueAt(record), "renewal");
     }
     this.#nextDueAt = next;
   }

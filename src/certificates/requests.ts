@@ -81,6 +81,12 @@ export function renewalId(certificate: string): string | undefined {
   return id && serial && `${base64url(id.contents)}.${base64url(serial.contents)}`;
 }
 
+/** A pair for who is to see that there is none: self-signed, for a name that no host can have (RFC 2606). */
+export function placeholder(now: number): { readonly chain: string; readonly key: string } {
+  const key = newKey();
+  return { chain: challengeCertificate(key, "no-certificate.invalid", "", now), key: keyPem(key) };
+}
+
 function isCalled(extension: Read, name: Uint8Array): boolean {
   const [id] = extension.inside;
   return id !== undefined && Buffer.from(id.contents).equals(name.subarray(2));

@@ -78,9 +78,11 @@ export function written(values: Readonly<Record<string, unknown>>, name: string)
   return (values[name] as readonly string[])[0];
 }
 
-/** Whether the port among them is one that only root may open. */
+/** Whether a port among them is one that only root may open. */
 export function isLowPort(values: Readonly<Record<string, unknown>>): boolean {
-  return Number(written(values, "port") ?? FIRST_FREE_PORT) < FIRST_FREE_PORT;
+  const isLow = (name: string, usual: number) => Number(written(values, name) ?? usual) < FIRST_FREE_PORT;
+  const isHttps = (values.https as readonly string[]).length > 0;
+  return isHttps ? isLow("port", 80) || isLow("httpsPort", 443) : isLow("port", FIRST_FREE_PORT);
 }
 
 interface Place {

@@ -49,7 +49,9 @@ export function listenArgs(domain: string) {
     host: option("Address to listen on; 127.0.0.1 for localhost and domains under it, else all", {
       hint: "H",
     }),
-    port: withDefault(number("Port to listen on, 0 for any", { max: 65_535 }), 8080),
+    port: number("Port to listen on, 0 for any; 8080 unless given, 80 with --https", { max: 65_535 }),
+    https: flag("Serve https too, with certificates that are ordered and renewed by themselves"),
+    httpsPort: withDefault(number("With --https: the port of https, 0 for any", { max: 65_535 }), 443),
     domain: withDefault(
       option(domain, { hint: "D", read: (text: string) => parseDomain(text) }),
       "localhost",
@@ -62,6 +64,14 @@ export function listenArgs(domain: string) {
   } satisfies Record<string, Arg<unknown>>;
 }
 
+const HTTP_PORT = 80;
+const USUAL_PORT = 8080;
+
+/** Where plain http is served. */
+export function listenPort(port: number | undefined, https: boolean): number {
+  return port ?? (https ? HTTP_PORT : USUAL_PORT);
+}
+
 /** `localhost` and what is below it are for this machine alone. */
 export function listenHost(host: string | undefined, domain: string): string {
   return host ?? (isLoopbackDomain(domain) ? "127.0.0.1" : "0.0.0.0");
@@ -70,6 +80,8 @@ export function listenHost(host: string | undefined, domain: string): string {
 /** A server as the signals see it. */
 export interface Served {
   readonly url: URL;
+  /** Undefined where https is not served. */
+  readonly httpsUrl?: URL | undefined;
   readonly socket: string;
   readonly adminUrl: string | undefined;
   /** Stops accepting, lets requests finish, then closes everything. */
@@ -109,8 +121,9 @@ export async function serveUntilSignal<S extends Served>(
   const ended = untilSignal(opening, manager, log, ending);
   const server = await Promise.race([opening, ended]);
   if (typeof server === "number") return server;
-  const { url, socket, adminUrl: admin = null } = server;
-  out.data({ url: url.href, socket, admin, pid: process.pid }, () =>
+  const { url, httpsUrl, socket, adminUrl: admin = null } = server;
+  const https = httpsUrl?.href ?? null;
+  out.data({ url: url.href, https, socket, admin, pid: process.pid }, () =>
     [`serving ${url.href}`, ...describe(server).map((line) => `  ${line}`), ""].join("\n"),
   );
   await server.settled;

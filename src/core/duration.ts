@@ -11,6 +11,20 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 const DURATION = /^(?:\d{1,9}(?:\.\d{1,3})?(?:ms|s|m|h|d))+$/;
 
+const YEAR_MS = 365 * 86_400_000;
+
+/** A value of Strict-Transport-Security (RFC 6797 section 6.1): `1y`, `30d`, or that with `includeSubDomains` and `preload`. Throws a usage fault for anything else. */
+export function parseHsts(text: string): string {
+  const [time = "", ...more] = text.trim().split(/[\s;]+/);
+  const years = /^(\d{1,2})y$/.exec(time)?.[1];
+  const ms = years === undefined ? durationMs(time) : Number(years) * YEAR_MS;
+  const known = ["includeSubDomains", "preload"];
+  const words = more.map((word) => known.find((one) => one.toLowerCase() === word.toLowerCase()));
+  if (ms === undefined || words.includes(undefined))
+    throw new Fault("usage", `${quote(text)} is no value for hsts`, 'write "1y", or "1y includeSubDomains"');
+  return [`max-age=${Math.round(ms / 1000)}`, ...words].join("; ");
+}
+
 /** In milliseconds; undefined when it is none. */
 export function durationMs(text: string): number | undefined {
   if (!DURATION.test(text)) return undefined;

@@ -71,6 +71,10 @@ export interface RoutePolicy {
   readonly onDemand?: boolean;
   /** The name of the cookie that keeps a visitor on the version it saw; undefined: none does. */
   readonly sticky?: string | undefined;
+  /** Whether who comes by http is sent to https, where there is a certificate. */
+  readonly redirect?: boolean | undefined;
+  /** The value of Strict-Transport-Security on answers over https; undefined: none is set. */
+  readonly hsts?: string | undefined;
   /** The operator's own page (HTML) for 502, 503 and 504 that the proxy answers itself. */
   readonly errorPage?: string | undefined;
 }

@@ -60,6 +60,11 @@ const ANSWERS = {
     message: "The expectation of this request cannot be met",
     endsConnection: true,
   },
+  misdirected: {
+    status: 421,
+    code: "misdirected",
+    message: "This connection has no certificate for that host",
+  },
   too_many_requests: {
     status: 429,
     code: "too_many_requests",

@@ -1,4 +1,5 @@
 // The data plane as a program sees it: routes go in, requests are served, numbers come out.
+import type { SecureContext } from "node:tls";
 import type { Route } from "../core/route.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { FailureKind } from "./http-client.ts";
@@ -7,6 +8,8 @@ import type { TrialCounts } from "./trial-counters.ts";
 
 export interface DataPlane extends AsyncDisposable {
   readonly url: URL;
+  /** Undefined where https is not served. */
+  readonly httpsUrl?: URL | undefined;
   /**
    * Puts a new set of routes in force and resolves when every worker uses it: requests that start afterwards see it whole.
    * `defaultRoute` names the route that has the own hosts; the program then answers on `adminHost` only.
@@ -113,10 +116,48 @@ export interface OwnElsewhere {
   away(request: Request, info: OwnInfo): Response | Promise<Response>;
 }
 
+/** How a handshake ended: `done`, or why it did not. */
+export type HandshakeResult =
+  | "done"
+  | "unknown_name"
+  | "no_name"
+  | "failed"
+  | "late"
+  | "crowded"
+  | "plain_http";
+
+/** Where certificates are found. Nothing of it may throw. */
+export interface CertificateSource {
+  /** For the name in a handshake: at once, later, or never (undefined). A promise never rejects. */
+  contextFor(serverName: string): SecureContext | Promise<SecureContext | undefined> | undefined;
+  /** For who names no host, or a foreign one. */
+  fallback(): { readonly chain: string; readonly key: string } | undefined;
+  /** Whether there is one for a host, so that its visitors can be sent to https. */
+  has(host: string): boolean;
+  /** Whether the certificate that answers for a server name is good for a host as well. */
+  covers(serverName: string, host: string): boolean;
+  /** The answer to an authority that asks at this path whether the host is ours. */
+  challengeAnswer(path: string): string | undefined;
+}
+
+export interface HttpsOptions {
+  /** 0 = any free one. */
+  readonly port: number;
+  readonly certificates: CertificateSource;
+  /** Ciphers of TLS 1.2, as OpenSSL lists them. */
+  readonly ciphers: string;
+  readonly http2: boolean;
+  /** A self-signed pair, which who names no host sees before being cut off. */
+  readonly placeholder: { readonly chain: string; readonly key: string };
+  onHandshake(result: HandshakeResult): void;
+}
+
 export interface DataPlaneOptions {
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;
+  /** Serves https too. */
+  readonly https?: HttpsOptions | undefined;
   /** Several listeners share the port; without it a second one fails with EADDRINUSE. */
   readonly reusePort?: boolean;
   /** The own host, in canonical form. */

@@ -19,6 +19,7 @@ export const slum: Program = {
       events: () => import("./commands/events.ts"),
       install: () => import("./commands/install.ts"),
       uninstall: () => import("./commands/uninstall.ts"),
+      cert: () => import("./commands/cert.ts"),
       caddy: () => import("./commands/caddy.ts"),
     },
     "What it knows": {

@@ -1,13 +1,17 @@
 // `slum serve` put together: what is opened in which order, and how it all ends.
 
 import { isIP } from "node:net";
+import { join } from "node:path";
 import { createActing } from "../api/acting.ts";
 import type { AdminAddress } from "../api/listen.ts";
 import { openAdmin } from "../api/open-admin.ts";
 import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
-import { messageOf } from "../core/fault.ts";
+import { readRoots } from "../certificates/certificate.ts";
+import { createDirectoryStore } from "../certificates/store/directory-store.ts";
+import type { CertificateStore } from "../certificates/store/store.ts";
+import { Fault, messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
@@ -17,7 +21,8 @@ import { createResolver } from "../platform/net/resolver.ts";
 import { probePort } from "../platform/net/unix-socket.ts";
 import { writeSecret } from "../platform/storage/atomic-file.ts";
 import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
-import { shownDatabase } from "../platform/storage/postgres-url.ts";
+import { createPostgres } from "../platform/storage/postgres.ts";
+import { isPostgresUrl, shownDatabase } from "../platform/storage/postgres-url.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
@@ -30,15 +35,16 @@ import { dashboard } from "./api/dashboard.ts";
 import { createHandlers } from "./api/handlers.ts";
 import { metricsPage } from "./api/metrics.ts";
 import { createView } from "./api/view.ts";
-import { readCaFile } from "./fleet/ca-file.ts";
 import { OVERWRITTEN } from "./fleet/routes.ts";
+import { type HttpsSettings, openHttps } from "./https.ts";
 import { createControl } from "./operations/control.ts";
 import { filledBeside } from "./registry/filled-beside.ts";
 import { boxFor, identityIn, openRegistryAt } from "./registry/open-registry.ts";
 import { type DataPaths, dataPaths } from "./registry/paths.ts";
+import { createSharedStore } from "./registry/postgres/certificate-store.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keepSnapshot, readSnapshot } from "./registry/snapshot.ts";
-import { createOutbox } from "./webhooks/outbox.ts";
+import { createOutbox, type Outbox } from "./webhooks/outbox.ts";
 import { shownReceiver } from "./webhooks/post-webhook.ts";
 import { newSecret } from "./webhooks/signature.ts";
 
@@ -50,6 +56,8 @@ export interface ServeOptions {
   readonly keyFile: string | undefined;
   readonly host: string;
   readonly port: number;
+  /** Serves https too; undefined: http only. */
+  readonly https?: HttpsSettings | undefined;
   readonly domain: string;
   readonly admin: AdminAddress | undefined;
   /** Who reaches the admin side on the visitors' listener; this machine unless given. */
@@ -71,6 +79,7 @@ export interface ServeOptions {
 
 export interface Server {
   readonly url: URL;
+  readonly httpsUrl: URL | undefined;
   readonly socket: string;
   readonly adminUrl: string | undefined;
   /** Its name without a password, and what it had at the start. */
@@ -101,7 +110,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const { clock, domain, log, version } = options;
   const paths = dataPaths(options.dataDir);
   const database = options.database ?? paths.database;
-  const ca = options.caFile === undefined ? undefined : readCaFile(options.caFile);
+  const ca = options.caFile === undefined ? undefined : readRoots(options.caFile, "--ca");
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
   const manager = createNotifier(options.environment.NOTIFY_SOCKET);
   const sockets = passedSockets(options.environment);
@@ -199,6 +208,28 @@ export async function serve(options: ServeOptions): Promise<Server> {
     }
   }
 
+  const { fleet, routes } = control;
+  const isOurs = (host: string) => ownHosts.has(host) || routes.tenant(host) !== undefined;
+  const certificates =
+    options.https &&
+    opened.use(
+      await openHttps({
+        settings: options.https,
+        store: certificateStore(options, slumId, opened),
+        version,
+        clock,
+        log,
+        environment: {},
+        domains: () => [domain, ...[...registry.tenants.values()].map((tenant) => tenant.domain)],
+        isOurs,
+        note(kind, name, detail) {
+          void tellOfCertificate({ registry, webhooks }, kind, name, detail).catch((thrown) =>
+            log.warn(`${kind} of ${name} could not be noted: ${messageOf(thrown)}`),
+          );
+        },
+      }),
+    );
+
   const view = createView({
     control,
     clock,
@@ -219,16 +250,17 @@ export async function serve(options: ServeOptions): Promise<Server> {
           slumId,
           product: `slum/${version}`,
           clock,
-          metrics: () => metricsPage(view, version),
+          metrics: () => metricsPage(view, version, certificates),
           loginCode,
           tokens,
+          certificates: certificates?.desk,
         }),
       tokens,
       acting,
       note: (kind, detail) => void registry.audit(kind, detail),
       files: dashboard,
       ownNames: ownHosts,
-      reach: () => options.reach ?? "loopback",
+      reach: () => options.reach ?? (certificates === undefined ? "loopback" : "public"),
       isTrusted: createTrust(options.trustedProxies),
       refusePeer: () => undefined,
       dashboard: (): string => new URL(`http://${domain}:${plane.url.port}/`).href,
@@ -236,14 +268,16 @@ export async function serve(options: ServeOptions): Promise<Server> {
       log,
     }),
   );
-  const { fleet, routes } = control;
-  const isOurs = (host: string) => ownHosts.has(host) || routes.tenant(host) !== undefined;
   let isLeft = false;
   const plane = lasting.use(
     createFailoverPlane(
       {
         ...address,
         ...(held && { port: held.socket.address.port, listenerFd: held.socket.duplicate() }),
+        https:
+          options.https && certificates
+            ? { ...certificates.tls(), port: options.https.port, http2: options.https.http2 }
+            : undefined,
         trustedProxies: options.trustedProxies,
         fields: {
           target: "x-slum-server",
@@ -289,6 +323,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const outlasting = lasting.move();
   return {
     url: plane.url,
+    httpsUrl: plane.httpsUrl,
     socket: paths.socket,
     adminUrl: listeners.url,
     registry: {
@@ -317,6 +352,40 @@ function claim({ root, socket }: DataPaths, { replace = false, clock, log }: Ser
   return replace
     ? takeOverDirectory(root, { ...claimant, socket, clock, log })
     : claimDirectory(root, claimant);
+}
+
+/** An event, and a webhook for what somebody has to see to. */
+async function tellOfCertificate(
+  { registry, webhooks }: { readonly registry: Registry; readonly webhooks: Outbox },
+  kind: string,
+  name: string,
+  detail: string,
+): Promise<void> {
+  await registry.write((writer) => {
+    writer.event(kind, {}, `${name} ${detail}`);
+    if (kind === "certificate.expiring") webhooks.enqueue(writer, { type: kind, data: { name, detail } });
+  });
+  if (kind === "certificate.expiring") webhooks.kick();
+}
+
+/** In the data directory, or in a registry that is shared, with a copy there. */
+function certificateStore(
+  options: ServeOptions,
+  slumId: string,
+  opened: AsyncDisposableStack,
+): CertificateStore {
+  const { database, keyFile, clock } = options;
+  const paths = dataPaths(options.dataDir);
+  const copy = createDirectoryStore(join(paths.root, "_certificates"));
+  if (database === undefined || !isPostgresUrl(database)) return copy;
+  const box = boxFor(database, keyFile, paths);
+  if (box === undefined)
+    throw new Fault(
+      "usage",
+      "the keys of certificates would lie in the shared registry in clear",
+      "give all slums one --key-file: (umask 077; head -c 32 /dev/urandom | base64 > key)",
+    );
+  return createSharedStore({ postgres: opened.use(createPostgres(database, clock)), box, slumId, copy });
 }
 
 /**

@@ -43,6 +43,7 @@ export const ten: Program = {
       reload: () => import("./commands/reload.ts"),
       install: () => import("./commands/install.ts"),
       uninstall: () => import("./commands/uninstall.ts"),
+      cert: () => import("./commands/cert.ts"),
       caddy: () => import("./commands/caddy.ts"),
       init: () => import("./commands/init.ts"),
       static: () => import("./commands/static.ts"),

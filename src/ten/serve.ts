@@ -5,7 +5,7 @@ import { openAdmin } from "../api/open-admin.ts";
 import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
-import { messageOf } from "../core/fault.ts";
+import { Fault, messageOf } from "../core/fault.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
 import { sameBuildWords } from "../platform/executable.ts";
@@ -32,6 +32,7 @@ import { type Config, limitsOf, workersOf } from "./config/config.ts";
 import { describeWithoutSecrets } from "./config/describe.ts";
 import { dataPaths } from "./config/paths.ts";
 import { recordServer } from "./config/server-record.ts";
+import { openHttps } from "./https.ts";
 import { createControl } from "./operations/control.ts";
 import { migrations } from "./registry/migrations.ts";
 import { createRegistry } from "./registry/registry.ts";
@@ -45,6 +46,8 @@ export interface ServeOptions {
   readConfig(): Config;
   readonly host: string;
   readonly port: number;
+  /** Serves https too; undefined: http only. */
+  readonly httpsPort?: number | undefined;
   readonly domain: string;
   readonly admin: AdminAddress | undefined;
   /** Who reaches the admin side on the visitors' listener; as configured unless given. */
@@ -60,6 +63,7 @@ export interface ServeOptions {
 
 export interface Server {
   readonly url: URL;
+  readonly httpsUrl: URL | undefined;
   /** Where the dashboard is. */
   readonly dashboard: string;
   readonly socket: string;
@@ -146,9 +150,11 @@ export async function serve(options: ServeOptions): Promise<Server> {
     differs: control.differs,
     nextRun: control.nextRun,
     monotonic: clock.monotonic,
-    urlOf: (service, id) => `http://${id}.${service}.${domain}:${port()}/`,
+    urlOf: (service, id) => `${siteOf(`${id}.${service}.${domain}`)}/`,
   });
   const adminHost = `${ADMIN_LABEL}.${domain}`;
+  const certificates = options.httpsPort === undefined ? undefined : opened.use(await openCertificates());
+  const usualReach = certificates === undefined ? "loopback" : "public";
   const tokens = createTokens(ADMIN_LABEL, registry.tokens, clock);
   const admin = opened.use(
     openAdmin({
@@ -162,7 +168,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           view,
           history,
           now: clock.now,
-          linkUrl: (service, token) => `http://${service}.${domain}:${port()}/?${LINK_PARAMETER}=${token}`,
+          linkUrl: (service, token) => `${siteOf(`${service}.${domain}`)}/?${LINK_PARAMETER}=${token}`,
           describeConfig: (isShown) => ({
             ...describeWithoutSecrets(control.config(), isShown),
             domain,
@@ -175,10 +181,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
               history,
               rollouts,
               version,
+              certificates,
             ),
           loginCode,
           tokens,
           warningsOf: (row) => warningsOf(control.config(), row),
+          certificates: certificates?.desk,
         }),
       tokens,
       acting,
@@ -186,7 +194,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       note: (kind, detail) => registry.audit(kind, detail),
       files: dashboard,
       ownNames: new Set(["localhost", domain, adminHost]),
-      reach: () => options.reach ?? control.config().settings.admin,
+      reach: () => options.reach ?? control.config().settings.admin ?? usualReach,
       isTrusted: createTrust(config.settings.trustedProxies),
       refusePeer: (credentials) => refuseInstance(registry, control.config(), credentials),
       dashboard: dashboardUrl,
@@ -208,6 +216,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
           version,
           say: log.warn,
           ...address,
+          ...(certificates && {
+            https: { ...certificates.tls(), port: options.httpsPort ?? 0, http2: config.settings.http2 },
+          }),
           domain,
           directHosts: true,
           adminHost,
@@ -238,14 +249,47 @@ export async function serve(options: ServeOptions): Promise<Server> {
   function dashboardUrl(): string {
     const isDefault = control.config().routing.default !== undefined;
     const host = isDefault ? adminHost : domain;
-    return new URL(`http://${host}:${port()}/`).href;
+    return new URL(siteOf(host)).href;
+  }
+
+  /** Where a host is reached as things are. */
+  function siteOf(host: string): string {
+    const secure = certificates?.served.has(host) ? inForce.httpsUrl : undefined;
+    return secure === undefined ? `http://${host}:${port()}` : withPort(`https://${host}`, secure);
+  }
+
+  /** Hosts that are served whatever runs. */
+  function hosts(): string[] {
+    const { services, routing } = control.config();
+    const adminHost = routing.default === undefined ? undefined : `${ADMIN_LABEL}.${domain}`;
+    return servedHosts({ domain, services: services.values(), adminHost });
+  }
+
+  function openCertificates() {
+    if (workers > 1)
+      throw new Fault(
+        "usage",
+        "https is served by the server's own process, and workers are configured",
+        "set workers = 1 in [settings]",
+      );
+    return openHttps({
+      config,
+      domain,
+      dataDir: paths.root,
+      version,
+      environment: options.environment,
+      clock,
+      log,
+      hosts,
+      serves,
+      note: (kind, detail) => registry.note("", null, kind, detail),
+    });
   }
 
   /** Whether a visitor may come by this name. */
   function serves(host: string): boolean {
-    const { services, routing } = control.config();
-    const adminHost = routing.default === undefined ? undefined : `${ADMIN_LABEL}.${domain}`;
-    if (servedHosts({ domain, services: services.values(), adminHost }).includes(host)) return true;
+    const { services } = control.config();
+    if (hosts().includes(host)) return true;
     const named = instanceOfHost(host, domain);
     const direct = named && services.get(named.service)?.policy.direct;
     const isOpen = direct === "open" || direct === "preview";
@@ -258,6 +302,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const owned = opened.move();
   return {
     url: plane.url,
+    httpsUrl: plane.httpsUrl,
     dashboard: dashboardUrl(),
     socket: paths.socket,
     adminUrl: listeners.url,
@@ -274,6 +319,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           () => {},
           new AbortController().signal,
         );
+        certificates?.refresh();
         for (const { key, before, after } of differences)
           log.info(`reload: ${key}: ${before ?? "-"} -> ${after ?? "-"}`);
         for (const key of later) log.warn(`reload: ${key} is taken at the next start of ten serve`);
@@ -301,6 +347,11 @@ export async function serve(options: ServeOptions): Promise<Server> {
       await Promise.all([control.supervisor.killAll(), plane.close(0)]);
     },
   };
+}
+
+/** The port only where it is not the usual one. */
+function withPort(origin: string, { port }: URL): string {
+  return port === "" || port === "443" ? origin : `${origin}:${port}`;
 }
 
 function longest({ services }: Config, time: "drainTimeoutMs" | "stopGraceMs"): number {

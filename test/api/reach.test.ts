@@ -8,17 +8,18 @@ const OWN = new Set(["localhost", "example.com", "ten.example.com"]);
 interface From {
   readonly peer?: string;
   readonly trusted?: boolean;
+  readonly isTls?: boolean;
   readonly path?: string;
   readonly headers?: Record<string, string>;
 }
 
 function answer(
   reach: AdminReach,
-  { peer = "127.0.0.1", trusted = true, path = "/", headers = {} }: From,
+  { peer = "127.0.0.1", trusted = true, isTls = false, path = "/", headers = {} }: From,
 ): string {
   const request = new Request(`http://x${path}`, { headers: { Host: "example.com", ...headers } });
   try {
-    requireReach(reach, request, { peer, trusted, ownNames: OWN });
+    requireReach(reach, request, { peer, trusted, isTls, ownNames: OWN });
     return "reached";
   } catch (thrown) {
     if (!(thrown instanceof Fault)) throw thrown;
@@ -38,6 +39,12 @@ const rows: Row[] = [
   ["a stranger", { peer: "203.0.113.7", trusted: false }, []],
   ["a visitor through a proxy of this machine over http", { headers: FORWARDED }, []],
   ["a visitor through a proxy of this machine over https", { headers: SECURE }, ["public"]],
+  ["a stranger over our own TLS", { peer: "203.0.113.7", trusted: false, isTls: true }, ["public"]],
+  [
+    "a stranger over our own TLS who asks for an address",
+    { peer: "203.0.113.7", trusted: false, isTls: true, headers: { Host: "203.0.113.9" } },
+    [],
+  ],
   ["one that only claims https", { peer: "203.0.113.7", trusted: false, headers: SECURE }, []],
   ["one that asks for an address", { headers: { ...SECURE, "X-Forwarded-Host": "203.0.113.9" } }, []],
   ["one that asks for another name", { headers: { ...SECURE, "X-Forwarded-Host": "evil.org" } }, []],

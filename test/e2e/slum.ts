@@ -31,6 +31,8 @@ export interface Slum extends AsyncDisposable {
 export interface SlumOptions {
   /** More words for `serve`. */
   readonly words?: readonly string[];
+  /** Where it listens at first; any free port unless given. */
+  readonly port?: number;
   /** More of the environment, for the server and the commands. */
   readonly env?: Record<string, string>;
   /** Seconds between checks; half of one unless given. */
@@ -68,7 +70,7 @@ export async function startSlumWith(options: SlumOptions): Promise<Slum> {
   const dataDir = temp.file("data");
   const logFile = temp.file("serve.log");
   const environment = { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: dataDir, ...env };
-  let server = await serve(0);
+  let server = await serve(options.port ?? 0);
 
   async function serve(port: number, ...more: string[]) {
     const usual = ["--port", String(port), "--json", "--interval", String(interval)];

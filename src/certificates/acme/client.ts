@@ -1,5 +1,6 @@
 // Speaks ACME (RFC 8555) with one authority: its directory, nonces, signed requests, an account, and what orders are made of.
 import { createHash, createHmac, createPublicKey, type KeyObject, sign } from "node:crypto";
+import type { Binding } from "../../core/certificate-authority.ts";
 import { parseRetryAfter } from "../../core/retry-after.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { base64url } from "../requests.ts";
@@ -14,13 +15,6 @@ export interface Directory {
   readonly renewalInfo: string | undefined;
   readonly profiles: readonly string[];
   readonly needsBinding: boolean;
-}
-
-/** What an external account is bound with (RFC 8555 section 7.3.4). */
-export interface Binding {
-  readonly kid: string;
-  /** base64url, as authorities hand it out. */
-  readonly hmac: string;
 }
 
 export interface AcmeClientOptions {

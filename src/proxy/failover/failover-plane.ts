@@ -4,14 +4,16 @@ import type { Route } from "../../core/route.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer, serverOptions } from "../answers.ts";
-import type { Drained, OwnInfo, ProductFields } from "../data-plane.ts";
+import type { Drained, HttpsOptions, OwnInfo, ProductFields } from "../data-plane.ts";
 import { createInFlight } from "../forward/in-flight.ts";
 import type { RequestState } from "../forward/request-state.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
 import type { ClientConnection } from "../front/client-connection.ts";
 import { DEFAULT_LIMITS } from "../front/gate.ts";
-import { createDress, hostOf, isCounted, remembered } from "../front/handler.ts";
-import { createListener } from "../front/listener.ts";
+import { createDress, hostOf, isCounted, isSecure, remembered } from "../front/handler.ts";
+import { listenHttps } from "../front/https.ts";
+import type { HttpsRules } from "../front/https-rules.ts";
+import { createListener, type Listener } from "../front/listener.ts";
 import { garbageNotice, Notices } from "../front/notices.ts";
 import { OwnHosts, openPrivateDoor } from "../front/own-hosts.ts";
 import type { Origin } from "../http-client.ts";
@@ -26,6 +28,8 @@ export interface FailoverPlaneOptions {
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;
+  /** Serves https too. */
+  readonly https?: HttpsOptions | undefined;
   readonly trustedProxies: readonly string[];
   readonly fields: ProductFields;
   /** The field of an answer, in lower case, by which a server says that no byte reached an app. */
@@ -54,6 +58,8 @@ export interface FailoverPlaneOptions {
 
 export interface FailoverPlane extends AsyncDisposable {
   readonly url: URL;
+  /** Undefined where https is not served. */
+  readonly httpsUrl: URL | undefined;
   traffic(): readonly TargetTraffic[];
   /** Servers that are no more lose their idle connections and their counters. */
   retain(origins: ReadonlyMap<string, Origin>): void;
@@ -64,6 +70,9 @@ export interface FailoverPlane extends AsyncDisposable {
   /** Stops accepting, lets what is in flight finish for at most `deadlineMs`, then cuts the rest. Disposal is `close(0)`. */
   close(deadlineMs: number): Promise<void>;
 }
+
+/** Of the own hosts: what machines ask that know no https. */
+const OPEN_BY_HTTP: ReadonlySet<string> = new Set(["/health", "/internal/tls-check"]);
 
 /** Listens at once. Owns and disposes the upstream client. Throws what listening throws. */
 export function createFailoverPlane(options: FailoverPlaneOptions, upstream: PooledUpstream): FailoverPlane {
@@ -83,25 +92,41 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const forTrusted: RequestRules = { selector: undefined, overwritten, claims: "ours" };
   const door = openPrivateDoor(options.directory, { own: hooks.own, onDefect });
   const own = new OwnHosts({ tries, clock, socket: door.socket });
-  const listener = listen();
-
-  function listen() {
-    const { host, port, listenerFd } = options;
-    const listening =
-      listenerFd === undefined ? { host, port, reusePort: false } : { host, port, fd: listenerFd };
-    try {
-      return createListener({
-        listening,
+  const https = orClose(
+    () =>
+      options.https &&
+      listenHttps(options.https, {
+        host: options.host,
+        reusePort: options.listenerFd !== undefined,
         clock,
-        limits: DEFAULT_LIMITS,
-        notices,
-        isTrusted,
-        rulesFor: ({ peerTrusted }) => (peerTrusted ? forTrusted : forStrangers),
-        handle,
+        listener: () => listener,
         onDefect,
-      });
+      }),
+  );
+  const { host, port, listenerFd } = options;
+  const listening =
+    listenerFd === undefined ? { host, port, reusePort: false } : { host, port, fd: listenerFd };
+  const listener: Listener = orClose(() =>
+    createListener({
+      listening,
+      clock,
+      limits: DEFAULT_LIMITS,
+      notices,
+      isTrusted,
+      rulesFor: ({ peerTrusted }) => (peerTrusted ? forTrusted : forStrangers),
+      handle,
+      onDefect,
+      onStopAccepting: () => https?.stopAccepting(),
+    }),
+  );
+
+  /** What opens after others have been opened: when it fails, they are closed again. */
+  function orClose<T>(open: () => T): T {
+    try {
+      return open();
     } catch (thrown) {
       void door.close();
+      https?.close();
       throw thrown;
     }
   }
@@ -119,6 +144,14 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
       return undefined;
     }
     const found = hooks.find(host);
+    const byHttps =
+      https === undefined || isNobodys(found)
+        ? undefined
+        : answerOf(https.rules, client, head, host, found === "own");
+    if (byHttps !== undefined) {
+      client.answer(byHttps, "");
+      return undefined;
+    }
     // What has been relayed once is not for us: a server of ours leads here.
     if (found === "own" && head.text("via", head.via)?.includes(viaName)) return refuse(client, head, "loop");
     if (found === "own") return own.take(client, head);
@@ -129,9 +162,27 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     return facts === undefined ? refuse(client, head, "loop") : new Trip(client, head, facts, route, found);
   }
 
+  /** What is answered because https is served. */
+  function answerOf(
+    rules: HttpsRules,
+    client: ClientConnection,
+    head: RequestHead,
+    host: string,
+    isOwn: boolean,
+  ) {
+    const toAuthority = rules.challenge(head);
+    if (toAuthority !== undefined) return toAuthority;
+    if (rules.isMisdirected(client, host))
+      return ownAnswer("misdirected", head.field("accept"), fields.error);
+    if (isSecure(client, head) || (isOwn && OPEN_BY_HTTP.has(head.path.split("?", 1)[0] ?? "")))
+      return undefined;
+    return rules.redirect(head, host);
+  }
+
   async function close(deadlineMs: number): Promise<void> {
     void sendAway(tries, undefined, deadlineMs);
     await listener.close(deadlineMs);
+    https?.close();
     relay[Symbol.dispose]();
     await upstream[Symbol.asyncDispose]();
     await door.close();
@@ -139,6 +190,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
 
   return {
     url: listener.url,
+    httpsUrl: https?.url,
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
     retain(origins) {
       const ids = new Set(origins.keys());
@@ -155,6 +207,10 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     close,
     [Symbol.asyncDispose]: () => close(0),
   };
+}
+
+function isNobodys(found: Candidates): boolean {
+  return found === "unknown" || found === "bad_host";
 }
 
 /** How long things may take is all that a relay needs of a route. */

@@ -43,6 +43,8 @@ export interface Accepted {
   readonly peer: string;
   readonly peerTrusted: boolean;
   readonly isTls: boolean;
+  /** The host that its handshake named. */
+  readonly serverName: string | undefined;
   /** As whose it is counted; undefined: as nobody's. */
   readonly share: string | undefined;
   /** Our end of it, as a Host: where HTTP/1.0 does not say whom it asks. */

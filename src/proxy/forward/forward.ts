@@ -116,6 +116,10 @@ export class Forwarder implements Courier, TryOwner {
     if (visit.attempts > 1) out += to.latin1Write(`${fields.attempts}: ${visit.attempts}\r\n`, out);
     const cookie = visit.route.policy.sticky === undefined ? undefined : visit.cookieFrom(target);
     if (cookie !== undefined) out += to.latin1Write(`Set-Cookie: ${cookie}\r\n`, out);
+    // Behind the app's own, which counts then (RFC 6797 section 8.1); over http it would say nothing.
+    const { hsts } = visit.route.policy;
+    if (hsts !== undefined && visit.isSecure)
+      out += to.latin1Write(`Strict-Transport-Security: ${hsts}\r\n`, out);
     return out;
   }
 

@@ -19,15 +19,13 @@ import { bytesOf } from "./own-answer.ts";
 const IDLE_SECS = 120;
 /** How long who has ended his half is kept while nothing is said to him. */
 const HALF_OPEN_SECS = 30;
-/** From the first byte of a head to its last. */
-const HEAD_SECS = 10;
+const HEAD_SECS = 10; // From the first byte of a head to its last.
 /** The rest of a request that nobody wants is read for so long, and so much of it: a reset would take the answer with it. */
 const LINGER_SECS = 2;
 const LINGER_MOST_BYTES = 1_048_576;
 /** How long a connection may take to bring its first request while the listener closes. */
 const FRESH_SECS = 1;
-/** A body may be slow at first. */
-const SLOW_BODY_SECS = 5;
+const SLOW_BODY_SECS = 5; // A body may be slow at first.
 /** Beyond this much that waits for its turn, or for a target, the visitor is not read. */
 const WAITING_MOST_BYTES = 65_536;
 /** A head that shares its memory with more than this is copied, as it may be needed for long. */
@@ -57,6 +55,7 @@ export class ClientConnection implements Client {
   readonly peer: string;
   readonly peerTrusted: boolean;
   readonly isTls: boolean;
+  readonly serverName: string | undefined;
   readonly localHost: string;
   readonly share: string | undefined;
   /** What is added to each of its requests, while its peer's claims count for nothing: made once. */
@@ -102,6 +101,7 @@ export class ClientConnection implements Client {
     this.peer = accepted.peer;
     this.peerTrusted = accepted.peerTrusted;
     this.isTls = accepted.isTls;
+    this.serverName = accepted.serverName;
     this.localHost = accepted.localHost;
     this.share = accepted.share;
     this.#movedAt = this.#begunAt = front.tick;

@@ -2,15 +2,16 @@
 import { BoundedMap } from "../../core/bounded-map.ts";
 import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts";
 import type { Route } from "../../core/route.ts";
-import { decide, type RouteTable } from "../../core/route-table.ts";
+import { type Decision, decide, type RouteTable } from "../../core/route-table.ts";
 import { clientAddress } from "../../core/trusted-proxies.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import { type AnswerName, ownAnswer, serverOptions } from "../answers.ts";
+import { type AnswerName, type OwnAnswer, ownAnswer, serverOptions } from "../answers.ts";
 import type { DataPlaneOptions } from "../data-plane.ts";
 import { expectsContinue } from "../forward/request-body.ts";
 import { type Courier, RequestState } from "../forward/request-state.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { isLoopback } from "./gate.ts";
+import type { HttpsRules } from "./https-rules.ts";
 import { linkIn } from "./link.ts";
 import type { OwnHosts } from "./own-hosts.ts";
 import { createRequestIds } from "./request-id.ts";
@@ -23,6 +24,8 @@ export interface HandlerParts {
   readonly courier: Courier;
   readonly own: OwnHosts;
   readonly viaName: string;
+  /** Undefined where https is not served. */
+  readonly https?: HttpsRules | undefined;
   isTrusted(address: string): boolean;
   /** Whether a peer may see targets that have no traffic yet. */
   maySee(address: string): boolean;
@@ -35,7 +38,7 @@ export interface RequestHandler {
 }
 
 export function createRequestHandler(parts: HandlerParts): RequestHandler {
-  const { options, courier, own } = parts;
+  const { options, courier, own, https } = parts;
   const { fields } = options;
   const selector = fields.selector?.toLowerCase();
   const clock = options.clock ?? systemClock;
@@ -75,6 +78,27 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     return forward(client, head, host, route, use.target.label);
   }
 
+  /** Whether the request was answered because https is served. */
+  function byHttps(
+    rules: HttpsRules,
+    client: ClientConnection,
+    head: RequestHead,
+    host: string,
+    named: string | undefined,
+    decision: Decision,
+  ): boolean {
+    if (decision.kind === "unknown" || decision.kind === "bad_host") return false;
+    const toAuthority = rules.challenge(head);
+    if (toAuthority !== undefined) return answered(client, toAuthority);
+    // Who names a route in a field, as a slum does, means no host.
+    if (named !== undefined && client.peerTrusted) return false;
+    if (rules.isMisdirected(client, host))
+      return answered(client, ownAnswer("misdirected", head.field("accept"), fields.error));
+    if (isSecure(client, head) || !isRedirected(decision, head)) return false;
+    const toHttps = rules.redirect(head, host);
+    return toHttps !== undefined && answered(client, toHttps);
+  }
+
   return {
     rulesFor: (client) => (client.peerTrusted ? forTrusted : forStrangers),
     handle(client, head) {
@@ -87,6 +111,7 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
         client.answer(serverOptions, "");
         return undefined;
       }
+      if (https !== undefined && byHttps(https, client, head, host, named, decision)) return undefined;
       switch (decision.kind) {
         case "weighted": {
           const found = linked(client, head, host, decision.route);
@@ -111,6 +136,17 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
       }
     },
   };
+}
+
+function answered(client: ClientConnection, answer: OwnAnswer): true {
+  client.answer(answer, "");
+  return true;
+}
+
+/** Whether http leads to https: not where a service says so, nor for whoever asks for the health of the server itself. */
+function isRedirected(decision: Decision, head: RequestHead): boolean {
+  if (decision.kind === "own") return head.path !== "/health";
+  return "route" in decision && decision.route.policy.redirect !== false;
 }
 
 /** Whom a request asks: its URL's host, else its Host (RFC 9112 section 3.2), else, as only HTTP/1.0 may leave it out, us. */
@@ -140,7 +176,7 @@ export function isCounted(
 }
 
 /** Whether the visitor came by https, as far as its peer may say so. */
-function isSecure(client: ClientConnection, head: RequestHead): boolean {
+export function isSecure(client: ClientConnection, head: RequestHead): boolean {
   const said = client.peerTrusted ? head.text("x-forwarded-proto", head.forwardedProto) : undefined;
   return said === undefined ? client.isTls : HTTPS.test(said);
 }

@@ -15,6 +15,7 @@ import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { DEFAULT_LIMITS } from "./gate.ts";
 import { createRequestHandler, remembered } from "./handler.ts";
+import { listenHttps } from "./https.ts";
 import { createListener, type Listener } from "./listener.ts";
 import { garbageNotice, Notices } from "./notices.ts";
 import { OwnHosts, openPrivateDoor } from "./own-hosts.ts";
@@ -64,33 +65,52 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const door = ownElsewhere === undefined ? openPrivateDoor(options.directory, hooks) : undefined;
   const own = new OwnHosts({ tries, clock, socket: door?.socket ?? "", ...ownElsewhere });
   const viaName = options.viaName ?? `proxy-${crypto.randomUUID().slice(0, 13)}`;
+  const onDefect = (error: Error) => hooks.onDefect?.(error);
+  const https = orClose(
+    () =>
+      options.https &&
+      listenHttps(options.https, {
+        host: options.host,
+        // Who takes over from a server that runs listens beside it, until that has stopped accepting.
+        reusePort: options.reusePort ?? options.listenerFd !== undefined,
+        clock,
+        listener: () => listener,
+        onDefect,
+      }),
+  );
   const { rulesFor, handle } = createRequestHandler({
     options,
     courier: forwarder,
     own,
     viaName,
+    https: https?.rules,
     isTrusted,
     maySee: createTrust(options.directFrom ?? []),
     table: () => table,
   });
-  const listener = listen();
+  const { host, port, listenerFd, reusePort = false } = options;
+  const listening = listenerFd === undefined ? { host, port, reusePort } : { host, port, fd: listenerFd };
+  const listener: Listener = orClose(() =>
+    createListener({
+      listening,
+      clock,
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      notices,
+      isTrusted,
+      rulesFor,
+      handle,
+      onDefect,
+      onStopAccepting: () => https?.stopAccepting(),
+    }),
+  );
 
-  function listen() {
-    const { host, port, listenerFd, reusePort = false } = options;
-    const listening = listenerFd === undefined ? { host, port, reusePort } : { host, port, fd: listenerFd };
+  /** What opens after others have been opened: when it fails, they are closed again. */
+  function orClose<T>(open: () => T): T {
     try {
-      return createListener({
-        listening,
-        clock,
-        limits: { ...DEFAULT_LIMITS, ...options.limits },
-        notices,
-        isTrusted,
-        rulesFor,
-        handle,
-        onDefect: (error) => hooks.onDefect?.(error),
-      });
+      return open();
     } catch (thrown) {
       void door?.close();
+      https?.close();
       throw thrown;
     }
   }
@@ -100,12 +120,14 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     inFlight.close();
     void sendAway(tries, undefined, deadlineMs);
     await listener.close(deadlineMs);
+    https?.close();
     await upstream[Symbol.asyncDispose]();
     await door?.close();
   }
 
   return {
     url: listener.url,
+    httpsUrl: https?.url,
     async publish(routes, defaultRoute) {
       table = tableOf(routes, defaultRoute);
       waiting.review(table);

@@ -21,6 +21,17 @@ export type Listening =
   | { readonly host: string; readonly port: number; readonly reusePort: boolean }
   | { readonly fd: number; readonly host: string; readonly port: number };
 
+/** What is known of a socket that it does not say itself. */
+export interface Adopted {
+  readonly isTls: boolean;
+  /** The host that its handshake named. */
+  readonly serverName?: string | undefined;
+  /** Whose it is, where another's passes it on. */
+  readonly peer?: string;
+  /** Whether it is one of its peer's connections; a request of HTTP/2 is not. */
+  readonly isCounted?: boolean;
+}
+
 export interface ListenerOptions {
   readonly listening: Listening;
   readonly clock: Clock;
@@ -32,12 +43,16 @@ export interface ListenerOptions {
   /** The request as it goes on; undefined when it has been answered. */
   handle(client: ClientConnection, head: RequestHead): RequestState | undefined;
   onDefect(error: Error): void;
+  /** Nobody is accepted any more: other listeners that hand over to this one do the same. */
+  onStopAccepting?(): void;
 }
 
 export interface Listener {
   readonly url: URL;
-  /** The handlers of sockets that were accepted elsewhere, as after a TLS handshake: `open` begins a connection of this listener. */
+  /** The handlers of sockets that are accepted elsewhere: `open` begins a connection of this listener. */
   socketHandlers(isTls: boolean): SocketHandler<ClientConnection>;
+  /** Begins a connection on a socket that was accepted elsewhere, as after a TLS handshake; what happens to the socket then is its `data`'s. */
+  adopt(socket: Socket<ClientConnection>, from: Adopted): void;
   /** Connections that are open. */
   readonly connections: number;
   /** Accepts no more; the socket itself lives on where others hold it. */
@@ -60,6 +75,8 @@ class TcpListener implements Listener, Front {
   readonly minBodyRate: number;
   readonly #options: ListenerOptions;
   readonly #clients = new Set<ClientConnection>();
+  /** Those that count as one of their peer's connections. */
+  readonly #counted = new Set<ClientConnection>();
   /** Connections by peer, and requests by client. */
   readonly #connections: Shares;
   readonly #requests: Shares;
@@ -74,7 +91,6 @@ class TcpListener implements Listener, Front {
     this.minBodyRate = limits.minBodyRate;
     this.#connections = new Shares(limits.maxClientConnections);
     this.#requests = new Shares(limits.maxClientRequests);
-    // Who has ended his half may still read; each handler is told, and ends the other (Bun 1.4.5 keeps it else).
     // Who has ended his half may still read; each handler is told, and ends the other (Bun 1.4.5 keeps it else).
     const common = { allowHalfOpen: true, socket: this.socketHandlers(false) };
     const { host: hostname, port: asked } = listening;
@@ -100,7 +116,7 @@ class TcpListener implements Listener, Front {
 
   socketHandlers(isTls: boolean): SocketHandler<ClientConnection> {
     return {
-      open: (socket) => this.#accept(socket, isTls),
+      open: (socket) => this.adopt(socket, { isTls }),
       data: (socket, bytes) => socket.data.data(bytes),
       drain: (socket) => socket.data.drained(),
       end: (socket) => socket.data.ended(),
@@ -112,11 +128,14 @@ class TcpListener implements Listener, Front {
     };
   }
 
-  #accept(socket: Socket<ClientConnection>, isTls: boolean): void {
-    const peer = plain(socket.remoteAddress ?? "");
+  adopt(
+    socket: Socket<ClientConnection>,
+    { isTls, serverName, peer = plain(socket.remoteAddress ?? ""), isCounted = true }: Adopted,
+  ): void {
     const isExempt = isLoopback(peer) || this.#options.isTrusted(peer);
     const share = isExempt ? undefined : shareOf(peer);
-    if (share !== undefined && !this.#connections.enter(share)) {
+    const counts = isCounted && share !== undefined;
+    if (counts && !this.#connections.enter(share)) {
       this.#options.notices.tell(
         `connections ${share}`,
         `${share} has too many connections: new ones are closed`,
@@ -129,10 +148,12 @@ class TcpListener implements Listener, Front {
       peerTrusted: this.#options.isTrusted(peer),
       isTls,
       share,
+      serverName,
       localHost: bracketed(plain(socket.localAddress ?? "127.0.0.1")),
     });
     socket.data = client;
     this.#clients.add(client);
+    if (counts) this.#counted.add(client);
   }
 
   rulesFor(client: ClientConnection): RequestRules {
@@ -192,13 +213,15 @@ class TcpListener implements Listener, Front {
   }
 
   gone(client: ClientConnection): void {
-    if (this.#clients.delete(client) && client.share !== undefined) this.#connections.leave(client.share);
+    this.#clients.delete(client);
+    if (this.#counted.delete(client) && client.share !== undefined) this.#connections.leave(client.share);
   }
 
   stopAccepting(): void {
     if (!this.#isAccepting) return;
     this.#isAccepting = false;
     this.#server.stop(false);
+    this.#options.onStopAccepting?.();
   }
 
   closeIdle(): void {
@@ -234,6 +257,6 @@ class TcpListener implements Listener, Front {
 }
 
 /** On a socket for both families IPv4 comes as a part of IPv6. */
-function plain(address: string): string {
+export function plain(address: string): string {
   return address.startsWith(IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
 }

@@ -1,5 +1,6 @@
 // The handlers of slum's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
 import type { z } from "zod";
+import { type CertificateDesk, certificateHandlers } from "../../api/certificate-operations.ts";
 import { followRows, map } from "../../api/follow.ts";
 import type { GiveLoginCode } from "../../api/login-link.ts";
 import type { Handlers } from "../../api/server.ts";
@@ -30,6 +31,8 @@ export interface HandlerParts {
   metrics(): string;
   readonly loginCode: GiveLoginCode;
   readonly tokens: Tokens;
+  /** Undefined where https is not served. */
+  readonly certificates: CertificateDesk | undefined;
 }
 
 export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
@@ -142,6 +145,7 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
     },
     loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),
     metrics: () => parts.metrics(),
+    ...certificateHandlers(parts.certificates),
     ...tokenHandlers(parts.tokens, () => []),
   };
 

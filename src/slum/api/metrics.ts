@@ -1,9 +1,10 @@
 // The metrics of a slum: its registry, its servers and what waits for receivers.
+import { type CertificateFigures, certificateMetrics } from "../../api/certificate-metrics.ts";
 import { type Metric, prometheusPage, type Sample } from "../../api/prometheus.ts";
 import type { ServerView } from "./shapes.ts";
 import type { View } from "./view.ts";
 
-export function metricsPage(view: View, version: string): string {
+export function metricsPage(view: View, version: string, certificates?: CertificateFigures): string {
   const { servers, tenants, unroutable_total, registry, webhooks } = view.status();
   const gauge = (name: string, help: string, value: number | null): Metric => ({
     name,
@@ -49,5 +50,6 @@ export function metricsPage(view: View, version: string): string {
     each("gauge", "slum_server_latency_seconds", "Smoothed time of a health check.", ({ latency_ms: ms }) =>
       ms === null ? Number.NaN : ms / 1000,
     ),
+    ...certificateMetrics("slum", certificates),
   ]);
 }

@@ -17,6 +17,7 @@ export const ALERT_TYPES = [
   "fleet.up",
   "tenants.unroutable",
   "tenants.routable",
+  "certificate.expiring",
 ] as const;
 
 const HEALTH_PATH = /^\/[\x21-\x7e]{0,500}$/;

@@ -2,6 +2,7 @@
 
 export interface Served {
   readonly url: URL;
+  readonly httpsUrl: URL | undefined;
   readonly domain: string;
   readonly dataDir: string;
   readonly registry: {
@@ -12,11 +13,14 @@ export interface Served {
   };
 }
 
-export function bannerLines({ url, domain, dataDir, registry }: Served): string[] {
+export function bannerLines({ url, httpsUrl, domain, dataDir, registry }: Served): string[] {
   const { name, servers, tenants } = registry;
   return [
     `registry   ${name} (${counted(servers, "server")}, ${counted(tenants, "tenant")})`,
     `domain     ${domain}: the admin API and the dashboard answer at http://${domain}:${url.port}/`,
+    ...(httpsUrl === undefined
+      ? []
+      : [`https      on port ${httpsUrl.port || 443}; certificates: slum cert list`]),
     `dashboard  slum dashboard prints a link that logs in`,
     `data in    ${dataDir}`,
     `next       ${nextStep(servers, tenants)}`,

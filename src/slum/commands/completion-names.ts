@@ -3,6 +3,10 @@ import type { Asking, Lookup } from "../../cli/command.ts";
 import { connect } from "./connect.ts";
 
 export const names: Readonly<Record<string, Lookup>> = {
+  certificate: async (asking) => {
+    const { certificates } = await connect(asking).listCertificates({}, asking);
+    return certificates.map(({ name, state }) => ({ text: name, about: state }));
+  },
   server: async (asking) => {
     const { servers } = await connect(asking).listServers({}, asking);
     return servers.map(({ id, status, url }) => ({ text: id, about: `${status}, ${url}` }));

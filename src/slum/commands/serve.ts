@@ -1,7 +1,8 @@
 // `slum serve`: the registry, the health loop and the domain proxy, until a signal ends them.
-import { list, option, seconds, withDefault } from "../../cli/argument.ts";
+import { flag, list, oneOf, option, seconds, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
+import { listenArgs, listenHost, listenPort, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
+import { parseAuthority } from "../../core/certificate-authority.ts";
 import { Fault } from "../../core/fault.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { reexecute } from "../../platform/executable.ts";
@@ -9,6 +10,7 @@ import { createLog } from "../../platform/log.ts";
 import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres-url.ts";
 import { hasPassedSockets } from "../../platform/systemd/listen-fds.ts";
 import { systemClock } from "../../platform/time/clock.ts";
+import type { HttpsSettings } from "../https.ts";
 import { dataDirOf } from "../registry/paths.ts";
 import { isSecretReceiver, parseReceiverUrl } from "../webhooks/post-webhook.ts";
 import { bannerLines } from "./banner.ts";
@@ -27,6 +29,10 @@ export default command({
     [
       "slum serve --replace",
       "another version takes over from the one that runs, which finishes its requests",
+    ],
+    [
+      "slum serve --domain slum.example.com --https --acme-email ops@example.com",
+      "each tenant's domain with a certificate, from the first time that it is asked for",
     ],
     ["slum serve --webhook https://hooks.example.com/slum", "and tell somebody when servers stay down"],
     [
@@ -67,12 +73,32 @@ export default command({
     trustedProxies: list("Networks whose peers may say for whom they ask; loopback unless given", {
       hint: "NETWORKS",
     }),
+    certificates: list("With --https: files and directories of certificates of your own, watched", {
+      hint: "DIR",
+    }),
+    acme: list(
+      "With --https: authorities to ask, in order: letsencrypt (unless given), staging, zerossl, google, an https address, or none",
+      { hint: "CA" },
+    ),
+    acmeEmail: option("Whom they write to", { hint: "EMAIL" }),
+    acmeEab: option("Accounts that they want to be bound, one a line: AUTHORITY KEY-ID HMAC-KEY", {
+      hint: "FILE",
+    }),
+    acmeProfile: option("The kind of certificate, where they have several, such as shortlived", {
+      hint: "PROFILE",
+    }),
+    acmeRoots: option("Roots to trust them by instead of the public ones, in PEM", { hint: "FILE" }),
+    acmeChallenge: list("How names are proved, the best first: http-01 (unless given), tls-alpn-01", {
+      hint: "KIND",
+    }),
+    noHttp2: flag("With --https: HTTP/1.1 only"),
     ca: option("Roots to trust for https servers instead of the system's, in PEM", { hint: "FILE" }),
   },
   ownSignals: true,
   async run(context) {
     const { args, globals, env, program } = context;
-    const { domain, port } = args;
+    const { domain, https } = args;
+    const port = listenPort(args.port, https);
     const { reach, address: admin } = readAdmin(args.admin);
     hideSecrets({ db: args.db, webhook: args.webhook });
     const { serve } = await import("../serve.ts");
@@ -84,6 +110,7 @@ export default command({
       keyFile: args.keyFile ?? env.SLUM_KEY_FILE,
       host: listenHost(args.host, domain),
       port,
+      https: https ? httpsSettings(args) : undefined,
       domain,
       admin,
       reach,
@@ -106,6 +133,31 @@ export default command({
     });
   },
 });
+
+function httpsSettings(args: {
+  readonly httpsPort: number;
+  readonly noHttp2: boolean;
+  readonly certificates: readonly string[];
+  readonly acme: readonly string[];
+  readonly acmeEmail: string | undefined;
+  readonly acmeEab: string | undefined;
+  readonly acmeProfile: string | undefined;
+  readonly acmeRoots: string | undefined;
+  readonly acmeChallenge: readonly string[];
+}): HttpsSettings {
+  for (const authority of args.acme) if (authority !== "none") parseAuthority(authority);
+  return {
+    port: args.httpsPort,
+    http2: !args.noHttp2,
+    certificates: args.certificates,
+    authorities: args.acme,
+    email: args.acmeEmail,
+    eabFile: args.acmeEab,
+    profile: args.acmeProfile,
+    rootsFile: args.acmeRoots,
+    challenges: args.acmeChallenge.map((kind) => oneOf(["http-01", "tls-alpn-01"])(kind, "--acme-challenge")),
+  };
+}
 
 function readDatabase(text: string): string {
   if (!/^[a-z][a-z0-9+]*:\/\//i.test(text) || isPostgresUrl(text)) return text;

@@ -8,7 +8,8 @@ export type AlertType =
   | "fleet.down"
   | "fleet.up"
   | "tenants.unroutable"
-  | "tenants.routable";
+  | "tenants.routable"
+  | "certificate.expiring";
 
 export interface Alert {
   readonly type: AlertType;

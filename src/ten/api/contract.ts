@@ -1,5 +1,6 @@
 // The contract of ten's admin API: one table that feeds the server, the client and the documentation.
 import { z } from "zod";
+import { certificateOperations } from "../../api/certificate-operations.ts";
 import type { Client } from "../../api/client.ts";
 import { count, flag, queryFlag } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
@@ -409,6 +410,7 @@ export const contract = defineContract({
     answer: reloadAnswer,
     timeoutMs: patient,
   },
+  ...certificateOperations,
   ...tokenOperations,
   loginCode,
   metrics: {

@@ -1,6 +1,7 @@
 // The handlers of ten's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
 
 import type { z } from "zod";
+import { type CertificateDesk, certificateHandlers } from "../../api/certificate-operations.ts";
 import { followRows, map } from "../../api/follow.ts";
 import type { GiveLoginCode } from "../../api/login-link.ts";
 import { mayUse, type Principal } from "../../api/principal.ts";
@@ -17,19 +18,12 @@ import type { Control } from "../operations/control.ts";
 import { foreseeRollbackTo, rollbackTo } from "../operations/rollback.ts";
 import type { Told } from "../operations/rollout/rollouts.ts";
 import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
-import type { EventRow, HistoryRow } from "../registry/registry.ts";
+import type { EventRow } from "../registry/registry.ts";
 import type { TenContract } from "./contract.ts";
+import { toEvent, toHistory } from "./event-view.ts";
 import { createObservingHandlers } from "./observing-handlers.ts";
 import { showForeseen, showRollout } from "./rollout-view.ts";
-import type {
-  EventView,
-  eventQuery,
-  InstanceView,
-  LastChange,
-  RolloutView,
-  ServiceSplit,
-  SplitView,
-} from "./shapes.ts";
+import type { eventQuery, InstanceView, LastChange, RolloutView, ServiceSplit, SplitView } from "./shapes.ts";
 import { createShippingHandlers } from "./shipping-handlers.ts";
 import type { View } from "./view.ts";
 
@@ -45,6 +39,8 @@ export interface HandlerParts {
   /** A login link for the dashboard, in parts. */
   readonly loginCode: GiveLoginCode;
   readonly tokens: Tokens;
+  /** Undefined where https is not served. */
+  readonly certificates: CertificateDesk | undefined;
   warningsOf(row: TokenRow): readonly string[];
 }
 
@@ -352,6 +348,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
       parts.metrics((service) => mayUse(principal, service), rolloutsFor(principal)),
     ...createShippingHandlers(control),
     ...createObservingHandlers(parts, own),
+    ...certificateHandlers(parts.certificates),
     ...tokenHandlers(parts.tokens, parts.warningsOf),
     loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),
   };
@@ -371,33 +368,6 @@ function isEventMeant(principal: Principal, { service, kind, by }: EventQuery, r
     (by ?? row.actor) === row.actor &&
     mayUse(principal, row.service)
   );
-}
-
-function toEvent({ at, instance, actor, origin, before, after, ...event }: EventRow): EventView {
-  return {
-    ...event,
-    at: new Date(at).toISOString(),
-    id: instance,
-    instance: instance === null ? null : instanceName(event.service, instance),
-    by: actor,
-    from: origin,
-    before: before && inPercent(Object.entries(before)),
-    after: after && inPercent(Object.entries(after)),
-  };
-}
-
-function toHistory({ at, command, actor, before, after }: HistoryRow) {
-  return {
-    at: new Date(at).toISOString(),
-    command,
-    by: actor,
-    before: inPercent(before),
-    after: inPercent(after),
-  };
-}
-
-function inPercent(weights: Iterable<readonly [string, number]>): Record<string, number> {
-  return Object.fromEntries(Array.from(weights, ([id, weight]) => [id, weight / 100]));
 }
 
 /** A tenant is told of its own instance only. */

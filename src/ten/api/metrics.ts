@@ -1,4 +1,5 @@
 // The metrics of a tenement: instances and their traffic.
+import { type CertificateFigures, certificateMetrics } from "../../api/certificate-metrics.ts";
 import { histogram, type Metric, prometheusPage, type Sample } from "../../api/prometheus.ts";
 import { bucketLimitMs, bucketMiddleMs } from "../../core/latency-histogram.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
@@ -15,6 +16,7 @@ export function metricsPage(
   history: TrafficHistory,
   rollouts: readonly RolloutView[],
   version: string,
+  certificates?: CertificateFigures,
 ): string {
   const known = new Map(traffic.map((one) => [one.id, one]));
   const each = (value: (view: InstanceView) => number | null) =>
@@ -74,6 +76,7 @@ export function metricsPage(
       (view) => view.cpu_secs,
     ),
     ...rolloutMetrics(rollouts),
+    ...certificateMetrics("ten", certificates),
   ]);
 }
 

@@ -6,6 +6,10 @@ import { findConfig, readDocument } from "../config/config.ts";
 import { connect } from "./connect.ts";
 
 export const names: Readonly<Record<string, Lookup>> = {
+  certificate: async (asking) => {
+    const { certificates } = await connect(asking).listCertificates({}, asking);
+    return certificates.map(({ name, state }) => ({ text: name, about: state }));
+  },
   service: services,
   running: (asking) => instances(asking, isRunning),
   stopped: (asking) => instances(asking, (one) => !isRunning(one)),

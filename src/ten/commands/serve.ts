@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { listenArgs, listenHost, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
+import { listenArgs, listenHost, listenPort, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { createLog } from "../../platform/log.ts";
 import { systemClock } from "../../platform/time/clock.ts";
@@ -18,6 +18,10 @@ export default command({
     ["ten serve", "on 127.0.0.1:8080, services at http://api.localhost:8080"],
     ["ten serve --domain example.com --port 80", "on all interfaces, services at http://api.example.com"],
     ["ten serve --replace", "another version takes over from the one that runs, which finishes its requests"],
+    [
+      "ten serve --domain example.com --https",
+      "on ports 80 and 443, with certificates that come and stay by themselves",
+    ],
     ["ten serve --admin 127.0.0.1:9090", "the admin API also at an address of its own, with a token"],
   ],
   args: {
@@ -29,7 +33,8 @@ export default command({
   ownSignals: true,
   async run(context) {
     const { args, globals, out, program, env } = context;
-    const { domain, port } = args;
+    const { domain, https } = args;
+    const port = listenPort(args.port, https);
     const { reach, address: admin } = readAdmin(args.admin);
     const options = {
       env,
@@ -54,6 +59,7 @@ export default command({
       readConfig,
       host: listenHost(args.host, domain),
       port,
+      httpsPort: https ? args.httpsPort : undefined,
       domain,
       admin,
       reach,
@@ -78,7 +84,11 @@ const NAMED_MAX = 4;
 function bannerLines(
   { services, settings, path }: Config,
   domain: string,
-  { url, dashboard }: { readonly url: URL; readonly dashboard: string },
+  {
+    url,
+    httpsUrl,
+    dashboard,
+  }: { readonly url: URL; readonly httpsUrl: URL | undefined; readonly dashboard: string },
 ): string[] {
   const names = [...services.keys()];
   const hosts = names.slice(0, NAMED_MAX).map((name) => `http://${name}.${domain}:${url.port}/`);
@@ -86,6 +96,9 @@ function bannerLines(
   const [first] = names;
   return [
     `services   ${first === undefined ? "none yet" : hosts.join(" ") + more}`,
+    ...(httpsUrl === undefined
+      ? []
+      : [`https      on port ${httpsUrl.port || 443}; certificates: ten cert list`]),
     `dashboard  ${dashboard}: ten dashboard prints a link that logs in`,
     `config     ${path}`,
     `data in    ${settings.dataDir}`,

@@ -49,8 +49,11 @@ export interface Settings {
   readonly trustedProxies: readonly string[];
   /** The most that a shipped build may have, unpacked. */
   readonly releaseMaxMb: number;
-  /** Who reaches the admin side on the visitors' listener. */
-  readonly admin: AdminReach;
+  /** Who reaches the admin side on the visitors' listener; undefined: this machine, or with https who has a token. */
+  readonly admin: AdminReach | undefined;
+  /** Files and directories of certificates, absolute. */
+  readonly certificates: readonly string[];
+  readonly http2: boolean;
   /** Whose peers may see versions that have no traffic yet. */
   readonly directFrom: readonly string[];
   /** Requests in flight of one client, bytes a second of a slow body, and MB of strangers' bytes in sum. */
@@ -287,6 +290,8 @@ function toConfig(
       maxClientRequests: settings.max_client_requests,
       minBodyRate: settings.min_body_rate,
       heldMemoryMb: settings.held_memory_mb,
+      certificates: settings.certificates.map((path) => resolve(directory, path)),
+      http2: settings.http2,
     },
     services: new Map(
       Object.entries(document.service).map(([name, service]) => [

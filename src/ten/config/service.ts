@@ -1,4 +1,5 @@
 // A service as the server works with it: names instead of file keys, milliseconds instead of seconds, words instead of a command line.
+import { parseHsts } from "../../core/duration.ts";
 import type { WishDocument } from "../../core/judge/plan.ts";
 import type { RestartPolicy } from "../../core/restart.ts";
 import type { RoutePolicy } from "../../core/route.ts";
@@ -159,6 +160,8 @@ export function toService(
       waitMs: ms(document.startup_timeout),
       onDemand: document.on_demand,
       errorPage,
+      redirect: document.redirect,
+      hsts: document.hsts === undefined ? undefined : parseHsts(document.hsts),
       sticky: document.sticky ? `ten-sticky-${name}` : undefined,
       maxBodyBytes: scaled(document.max_body_mb, BYTES_PER_MB),
     },

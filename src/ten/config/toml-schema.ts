@@ -3,7 +3,9 @@
 import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { REACHES } from "../../api/reach.ts";
+import { parseAuthority } from "../../core/certificate-authority.ts";
 import { parseDomain } from "../../core/domain.ts";
+import { parseHsts } from "../../core/duration.ts";
 import { ON_FAIL, REJECTIONS, wishesOf } from "../../core/judge/plan.ts";
 import { parseLabel } from "../../core/name.ts";
 import { quote } from "../../core/quote.ts";
@@ -146,7 +148,9 @@ const settingsShape = z.object(
       .union([z.int(workers).min(1, workers).max(256, workers), z.literal("auto")], workers)
       .default(1),
     release_max_mb: number("a number of megabytes", 1, 1_000_000).default(1024),
-    admin: z.enum(REACHES, expected('"socket", "loopback" or "public"')).default("loopback"),
+    certificates: list("files and directories", text("a file or a directory", given)).default([]),
+    http2: yesOrNo.default(true),
+    admin: z.enum(REACHES, expected('"socket", "loopback" or "public"')).exactOptional(),
     direct_from: list(
       "addresses and networks",
       text("an address or network", (value) => createTrust([value])),
@@ -161,6 +165,31 @@ const settingsShape = z.object(
   },
   table,
 );
+
+/** How certificates are ordered. */
+const acmeShape = z.object(
+  {
+    authorities: list("certificate authorities", text("a name or an address", authority)).default([
+      "letsencrypt",
+    ]),
+    email: text("an address such as ops@example.com", email).exactOptional(),
+    eab_file: text("a file", given).exactOptional(),
+    profile: text('a profile such as "shortlived"', given).exactOptional(),
+    dns_command: text("a command", given).exactOptional(),
+    roots: text("a file of certificates in PEM", given).exactOptional(),
+    challenges: list("kinds of challenges", choice("http-01", "tls-alpn-01")).default(["http-01"]),
+  },
+  table,
+);
+
+function authority(value: string): void {
+  if (value !== "none") parseAuthority(value);
+}
+
+function email(value: string): void {
+  if (!/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(value))
+    throw new Error(`expected an address such as ops@example.com, got ${quote(value)}`);
+}
 
 /** What a canary's plan is to be; the rest is chosen by the traffic. Shares and points in percent, times in seconds. */
 const rolloutShape = z
@@ -220,6 +249,8 @@ const serviceShape = z.object(
     domains: list("domains", text("a domain", parseDomain)).default([]),
     direct: choice("preview", "open", "trusted", "off").default("preview"),
     sticky: yesOrNo.default(false),
+    redirect: yesOrNo.default(true),
+    hsts: text('a length of time such as "1y"', parseHsts).exactOptional(),
     error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
     restart: z.enum(["on-failure", "always", "never"], restart).default("on-failure"),
     overlap: yesOrNo.exactOptional(),
@@ -261,6 +292,7 @@ const serviceShape = z.object(
 export const documentShape = z.object(
   {
     settings: settingsShape.prefault({}),
+    acme: acmeShape.prefault({}),
     service: z.record(z.string(), serviceShape, table).default({}),
     instances: z.record(z.string(), list("ids", text("an id", parseLabel)), table).default({}),
     routing: z.object({ default: text("the name of a service").exactOptional() }, table).default({}),
@@ -273,6 +305,7 @@ export function knownKeys(path: readonly string[]): readonly string[] | undefine
   const [first, , ...rest] = path;
   if (first === undefined) return Object.keys(documentShape.shape);
   if (path.length === 1 && first === "settings") return Object.keys(settingsShape.shape);
+  if (path.length === 1 && first === "acme") return Object.keys(acmeShape.shape);
   if (path.length === 1 && first === "routing") return ["default"];
   if (first === "service" && path.length === 3 && rest[0] === "rollout")
     return Object.keys(rolloutShape.shape);

@@ -34,6 +34,9 @@ const AT_START = [
   "settings.max_client_requests",
   "settings.min_body_rate",
   "settings.held_memory_mb",
+  "settings.certificates",
+  "settings.http2",
+  "acme.",
 ];
 
 /** The configuration as the file has it now. The server goes on with what it has, and whoever wrote the file ought to know. */

@@ -23,6 +23,8 @@ export interface RoutesInForce {
   routeOf(name: string): Route | undefined;
   /** Undefined before the plane is open. */
   readonly url: URL | undefined;
+  /** Undefined also where https is not served. */
+  readonly httpsUrl: URL | undefined;
   /** Opens the plane with what `derive` answers now, and publishes what it answers from then on. Throws what opening throws. */
   open(derive: () => FirstRoutes, openPlane: OpenPlane): Promise<DataPlane>;
 }
@@ -57,6 +59,9 @@ export function createRoutesInForce(onTrouble: (text: string) => void): RoutesIn
     busy: () => open?.plane.busy() ?? [],
     takeTrials: () => open?.plane.takeTrials() ?? [],
     routeOf: (name) => published.find((route) => route.name === name),
+    get httpsUrl() {
+      return open?.plane.httpsUrl;
+    },
     get url() {
       return open?.plane.url;
     },

@@ -37,7 +37,9 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     workers: 1,
     releaseMaxMb: 1024,
     trustedProxies: ["127.0.0.0/8", "::1"],
-    admin: "loopback",
+    admin: undefined,
+    certificates: [],
+    http2: true,
     directFrom: [],
     maxClientRequests: 256,
     minBodyRate: 240,
@@ -109,6 +111,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
       waitMs: 30_000,
       maxBodyBytes: 0,
       onDemand: false,
+      redirect: true,
     },
   });
 });

@@ -3,6 +3,7 @@ import {
   bigint,
   boolean,
   doublePrecision,
+  index,
   integer,
   jsonb,
   pgTableCreator,
@@ -154,4 +155,27 @@ export const slums = table("slums", {
   id: text().primaryKey(),
   seenAt: time().notNull(),
   observations: text("sightings").notNull(),
+});
+
+/** Accounts, certificates and what is known of names, shared by the slums: texts by kind and key, sealed where they are secrets; null is gone. */
+export const certificates = table(
+  "certificates",
+  {
+    kind: text().notNull(),
+    key: text().notNull(),
+    text: text(),
+    /** By the database's clock: others read what has changed since they last did. */
+    changedAt: time().notNull(),
+  },
+  (row) => [
+    primaryKey({ columns: [row.kind, row.key] }),
+    index("slum_certificates_changed").on(row.changedAt),
+  ],
+);
+
+/** Which slum changes the certificate of a name now, and until when by the database's clock. */
+export const certificateLeases = table("certificate_leases", {
+  key: text().primaryKey(),
+  holder: text().notNull(),
+  until: time().notNull(),
 });

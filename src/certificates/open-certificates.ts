@@ -1,0 +1,168 @@
+// Certificates put together for a program: store, authorities, files, what handshakes get, and what people are shown.
+import { randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { AUTHORITIES, type AuthorityOptions } from "../core/certificate-authority.ts";
+import type { Clock } from "../platform/time/clock.ts";
+import type { ChallengeKind } from "./acme/order.ts";
+import { createAuthorities } from "./authority.ts";
+import { CHALLENGE_PATH, createChallenges } from "./challenges.ts";
+import { createDesk } from "./desk.ts";
+import { openCertificateFiles } from "./files.ts";
+import { type CertificateEvent, createCertificateManager } from "./manager.ts";
+import type { Pair } from "./records.ts";
+import { placeholder } from "./requests.ts";
+import { CIPHERS, ServedCertificates } from "./served.ts";
+import type { CertificateStore } from "./store/store.ts";
+
+/** How certificates are ordered. */
+export interface AcmeOptions {
+  /** The first is asked first. */
+  readonly authorities: readonly AuthorityOptions[];
+  readonly email: string | undefined;
+  readonly profile: string | undefined;
+  /** The words of the command that sets and clears records for DNS-01. */
+  readonly dnsCommand: readonly string[] | undefined;
+  /** Roots in PEM that authorities are trusted by, instead of the public ones. */
+  readonly roots: string | undefined;
+  readonly challenges: readonly ChallengeKind[];
+}
+
+export interface OpenOptions {
+  /** Undefined: nothing is ordered. */
+  readonly acme: AcmeOptions | undefined;
+  /** Files and directories of the operator's. */
+  readonly paths: readonly string[];
+  readonly store: CertificateStore;
+  readonly clock: Clock;
+  readonly userAgent: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The names that are ordered without being asked for. */
+  wanted(): readonly string[];
+  /** Whether a name may be ordered in a handshake. */
+  isOurs(name: string): boolean;
+  onEvent(event: CertificateEvent): void;
+  onProblem(text: string): void;
+}
+
+export interface Certificates extends Disposable {
+  readonly served: ServedCertificates;
+  readonly desk: ReturnType<typeof createDesk>;
+  /** What is wanted may be other names: looks at once. */
+  refresh(): void;
+  /** What a listener for https needs of all this. */
+  tls(): {
+    readonly certificates: ServedCertificates;
+    readonly ciphers: string;
+    readonly placeholder: Pair;
+    onHandshake(result: string): void;
+  };
+  /** How handshakes have ended, by their result. */
+  readonly handshakes: ReadonlyMap<string, number>;
+}
+
+const REFRESH_MS = 60_000;
+const LOOK_MS = 5_000;
+
+/** Opens what is stored and read; orders begin at once, in the background. */
+export async function openCertificates(options: OpenOptions): Promise<Certificates> {
+  const { acme, store, clock, paths } = options;
+  const challenges = createChallenges({
+    clock,
+    store,
+    kinds: acme?.challenges ?? [],
+    dnsCommand: acme?.dnsCommand,
+    environment: options.environment,
+  });
+  const authorities =
+    acme && createAuthorities({ ...acme, store, clock, prover: challenges, userAgent: options.userAgent });
+  const opened = await authorities?.open();
+  let opening: ServedCertificates | undefined;
+  const manager = await createCertificateManager({
+    store,
+    authorities,
+    clock,
+    random: Math.random,
+    isOurs: options.isOurs,
+    isStale: (url) => url === AUTHORITIES.staging && !acme?.authorities.some((one) => one.url === url),
+    resolves,
+    explain: (name) => explain(name, opened?.thumbprint ?? ""),
+    onEvent: options.onEvent,
+    onChange: (name) => opening?.forget(name),
+  });
+  const files =
+    paths.length === 0
+      ? undefined
+      : openCertificateFiles({
+          paths,
+          clock,
+          onProblem: options.onProblem,
+          onReplaced: ({ names, path }) =>
+            options.onEvent({ kind: "renewed", name: names.join(", "), detail: `read from ${path}` }),
+          onChange: () => opening?.forget(),
+        });
+  const served = new ServedCertificates({
+    files,
+    challenges,
+    manager,
+    thumbprint: opened?.thumbprint,
+  });
+  opening = served;
+  const refresh = () => {
+    if (acme === undefined) return;
+    // What a file has is not ordered, and a wildcard is only where it can be proved.
+    manager.want(options.wanted().filter((name) => files?.find(name) === undefined));
+    void challenges.refresh().catch(() => {});
+  };
+  refresh();
+  const stop = clock.every(REFRESH_MS, refresh);
+  const handshakes = new Map<string, number>();
+  return {
+    served,
+    handshakes,
+    tls: () => ({
+      certificates: served,
+      ciphers: CIPHERS,
+      placeholder: placeholder(clock.now()),
+      onHandshake: (result) => void handshakes.set(result, (handshakes.get(result) ?? 0) + 1),
+    }),
+    desk: createDesk(manager, files, true, acme?.authorities.map(({ url }) => url) ?? [], clock),
+    refresh,
+    [Symbol.dispose]() {
+      stop();
+      files?.[Symbol.dispose]();
+      manager[Symbol.dispose]();
+    },
+  };
+}
+
+/** Whether a name has an address; where that cannot be found out it may have one. */
+async function resolves(name: string): Promise<boolean> {
+  try {
+    return (await lookup(name, { all: true })).length > 0;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code !== "ENOTFOUND";
+  }
+}
+
+/** Where a name leads to, and whether it is we who answer there: what an authority sees when it validates. */
+async function explain(name: string, thumbprint: string): Promise<string | undefined> {
+  if (name.startsWith("*.")) return undefined;
+  const addresses = await lookup(name, { all: true }).then(
+    (all) => all.map(({ address }) => address),
+    () => [],
+  );
+  if (addresses.length === 0) return `${name} has no address in DNS`;
+  const where = `${name} leads to ${addresses.slice(0, 4).join(", ")}`;
+  const token = randomBytes(24).toString("base64url");
+  try {
+    const answer = await fetch(`http://${name}${CHALLENGE_PATH}${token}`, {
+      redirect: "manual",
+      signal: AbortSignal.timeout(LOOK_MS),
+    });
+    const text = (await answer.text()).slice(0, 200).trim();
+    if (text === `${token}.${thumbprint}`) return `${where}, and this server answers there`;
+    return `${where}, where another server answers on port 80 (status ${answer.status}): point the name to this server`;
+  } catch {
+    return `${where}, where nothing answers on port 80 as seen from here: open the port, or point the name to this server`;
+  }
+}

@@ -1,0 +1,230 @@
+// HTTP/2 after its handshake: its bytes go to a server of Bun's on this machine, and each of its requests comes back to our own listener.
+import type { Socket } from "bun";
+import type { Clock } from "../../platform/time/clock.ts";
+import { ownResponse } from "../answers.ts";
+import { giveBack } from "../upstream/give-back.ts";
+import { asSocket, feed, StreamSocket } from "./h2-stream.ts";
+import type { Listener } from "./listener.ts";
+import type { SocketOwner } from "./tls-listener.ts";
+
+export interface Http2Options {
+  readonly clock: Clock;
+  /** Where requests go on. */
+  listener(): Listener;
+  onDefect(error: Error): void;
+}
+
+export interface Http2Bridge {
+  /** Takes over a socket whose handshake is done. */
+  begin(socket: Socket<SocketOwner>, peer: string, serverName: string | undefined): void;
+  /** Tells clients that no further requests are taken on their connections. */
+  stopAccepting(): void;
+  close(): void;
+}
+
+/** Whose a connection to Bun's server is: nobody else gets an answer there. */
+interface Visitor {
+  readonly peer: string;
+  readonly serverName: string | undefined;
+  streams: number;
+}
+
+/** What a visitor may send before Bun's server has been reached, which takes no time. */
+const EARLY_MOST_BYTES = 1_048_576;
+const SWEEP_MS = 10_000;
+/** How long a connection without a request may say nothing. */
+const IDLE_SECS = 180;
+
+export function createHttp2Bridge(options: Http2Options): Http2Bridge {
+  return new Bridge(options);
+}
+
+class Bridge implements Http2Bridge {
+  readonly #options: Http2Options;
+  /** By the port of our end of the connection to Bun's server. */
+  readonly #visitors = new Map<number, Visitor>();
+  readonly #pipes = new Set<Pipe>();
+  readonly #server: Bun.Server<undefined>;
+  readonly #stopSweeping: () => void;
+
+  constructor(options: Http2Options) {
+    this.#options = options;
+    const settings = {
+      hostname: "127.0.0.1",
+      port: 0,
+      // Its type does not know it; without TLS it is spoken at once (RFC 9113 section 3.3).
+      http2: true,
+      idleTimeout: 0,
+      development: false,
+      maxRequestBodySize: Number.POSITIVE_INFINITY,
+      error: (error: Error) => {
+        options.onDefect(error);
+        return ownResponse("internal");
+      },
+      fetch: (request: Request, server: Bun.Server<undefined>) => this.#answer(request, server),
+    };
+    this.#server = Bun.serve(settings);
+    this.#stopSweeping = options.clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  begin(socket: Socket<SocketOwner>, peer: string, serverName: string | undefined): void {
+    const pipe = new Pipe(socket, this.#options.clock.monotonic, (over, port) => {
+      this.#pipes.delete(over);
+      if (port !== undefined) this.#visitors.delete(port);
+    });
+    socket.data = pipe;
+    this.#pipes.add(pipe);
+    pipe.connect(this.#server.port ?? 0, (port) =>
+      this.#visitors.set(port, { peer, serverName, streams: 0 }),
+    );
+  }
+
+  async #answer(request: Request, server: Bun.Server<undefined>): Promise<Response> {
+    const visitor = this.#visitors.get(server.requestIP(request)?.port ?? -1);
+    // Somebody on this machine has found the port.
+    if (visitor === undefined) return new Response(null, { status: 403 });
+    const { peer, serverName } = visitor;
+    const socket = new StreamSocket(peer, request.method === "HEAD");
+    request.signal.addEventListener("abort", () => socket.left(), { once: true });
+    this.#options.listener().adopt(asSocket(socket), { isTls: true, serverName, peer, isCounted: false });
+    visitor.streams += 1;
+    try {
+      // An answer may come before its request is whole.
+      void feed(socket, request).catch(() => socket.refuse());
+      return await socket.answer;
+    } finally {
+      visitor.streams -= 1;
+    }
+  }
+
+  stopAccepting(): void {
+    void this.#server.stop(false);
+  }
+
+  close(): void {
+    this.#stopSweeping();
+    for (const pipe of this.#pipes) pipe.end();
+    void this.#server.stop(true);
+  }
+
+  #sweep(): void {
+    const now = this.#options.clock.monotonic();
+    for (const pipe of this.#pipes) {
+      const visitor = this.#visitors.get(pipe.port ?? -1);
+      if ((visitor?.streams ?? 0) === 0 && now - pipe.movedAt > IDLE_SECS * 1000) pipe.end();
+    }
+  }
+}
+
+/** Bytes both ways, each side read only as fast as the other takes. */
+class Pipe implements SocketOwner {
+  movedAt: number;
+  port: number | undefined;
+  readonly #visitor: Socket<SocketOwner>;
+  readonly #now: () => number;
+  readonly #onOver: (pipe: Pipe, port: number | undefined) => void;
+  #server: Socket<undefined> | undefined;
+  /** What each side has not taken yet. */
+  #toServer: Buffer | undefined;
+  #toVisitor: Buffer | undefined;
+  #isOver = false;
+
+  constructor(
+    visitor: Socket<SocketOwner>,
+    now: () => number,
+    onOver: (pipe: Pipe, port: number | undefined) => void,
+  ) {
+    this.#visitor = visitor;
+    this.#now = now;
+    this.#onOver = onOver;
+    this.movedAt = now();
+  }
+
+  connect(port: number, onPort: (port: number) => void): void {
+    // Not paused meanwhile: what came with the end of the handshake would be held back for ever (Bun 1.4.5).
+    Bun.connect<undefined>({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        open: (socket) => {
+          if (this.#isOver) {
+            socket.terminate();
+            return;
+          }
+          this.#server = socket;
+          socket.setNoDelay(true);
+          this.port = socket.localPort;
+          onPort(socket.localPort);
+          this.#serverDrained();
+        },
+        data: (_, bytes) => this.#fromServer(bytes),
+        drain: () => this.#serverDrained(),
+        end: () => this.end(),
+        close: () => this.end(),
+        error: () => this.end(),
+      },
+    }).catch(() => this.end());
+  }
+
+  data(bytes: Buffer): void {
+    this.movedAt = this.#now();
+    const taken = this.#toServer === undefined ? (this.#server?.write(bytes) ?? 0) : 0;
+    if (taken >= bytes.length || taken < 0) return;
+    const rest = bytes.subarray(taken);
+    this.#toServer = this.#toServer === undefined ? rest : Buffer.concat([this.#toServer, rest]);
+    if (this.#server !== undefined) this.#visitor.pause();
+    else if (this.#toServer.length > EARLY_MOST_BYTES) this.end();
+  }
+
+  #serverDrained(): void {
+    const rest = this.#toServer;
+    if (rest === undefined) return;
+    const taken = this.#server?.write(rest) ?? 0;
+    if (taken < rest.length) {
+      if (taken > 0) this.#toServer = rest.subarray(taken);
+      return;
+    }
+    this.#toServer = undefined;
+    this.#visitor.resume();
+  }
+
+  #fromServer(bytes: Buffer): void {
+    this.movedAt = this.#now();
+    const taken = this.#toVisitor === undefined ? this.#visitor.write(bytes) : 0;
+    if (taken >= bytes.length || taken < 0) {
+      giveBack(bytes);
+      return;
+    }
+    const rest = bytes.subarray(taken);
+    this.#toVisitor = this.#toVisitor === undefined ? rest : Buffer.concat([this.#toVisitor, rest]);
+    this.#server?.pause();
+  }
+
+  drained(): void {
+    const rest = this.#toVisitor;
+    if (rest === undefined) return;
+    const taken = this.#visitor.write(rest);
+    if (taken < rest.length) {
+      if (taken > 0) this.#toVisitor = rest.subarray(taken);
+      return;
+    }
+    this.#toVisitor = undefined;
+    this.#server?.resume();
+  }
+
+  ended(): void {
+    this.end();
+  }
+
+  closed(): void {
+    this.end();
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onOver(this, this.port);
+    this.#server?.end();
+    this.#visitor.end();
+  }
+}

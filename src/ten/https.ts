@@ -1,0 +1,98 @@
+// https of `ten serve`: which names are its own to order certificates for, and where they are kept.
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { readRoots } from "../certificates/certificate.ts";
+import { type AcmeOptions, type Certificates, openCertificates } from "../certificates/open-certificates.ts";
+import { createDirectoryStore } from "../certificates/store/directory-store.ts";
+import { parseAuthority, parseBindings } from "../core/certificate-authority.ts";
+import { isDomain, isLoopbackDomain, isWithin } from "../core/domain.ts";
+import { Fault, messageOf } from "../core/fault.ts";
+import { quote } from "../core/quote.ts";
+import { splitWords } from "../core/shell-words.ts";
+import type { Environment } from "../platform/environment.ts";
+import type { Log } from "../platform/log.ts";
+import type { Clock } from "../platform/time/clock.ts";
+import type { Config } from "./config/config.ts";
+
+export interface HttpsParts {
+  readonly config: Config;
+  readonly domain: string;
+  readonly dataDir: string;
+  readonly version: string;
+  readonly environment: Environment;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Hosts that are served whatever runs. */
+  hosts(): readonly string[];
+  /** Whether a visitor may come by this name. */
+  serves(host: string): boolean;
+  note(kind: string, detail: string): void;
+}
+
+/** Opens what is kept and begins to order what is missing. Throws a usage fault for files that are not what they should be. */
+export async function openHttps(parts: HttpsParts): Promise<Certificates> {
+  const { config, domain, log, clock } = parts;
+  const acme = acmeOptions(config);
+  const isPublic = (name: string) => isDomain(name) && !isLoopbackDomain(name) && name.includes(".");
+  if (!isPublic(domain) && config.settings.certificates.length === 0)
+    log.warn(
+      `no authority issues certificates for ${domain}: name your domain (--domain), or give certificates of your own`,
+    );
+  return openCertificates({
+    acme,
+    paths: config.settings.certificates,
+    store: createDirectoryStore(join(parts.dataDir, "_certificates")),
+    clock,
+    userAgent: `ten/${parts.version}`,
+    environment: definedIn(parts.environment),
+    wanted() {
+      const hosts = parts.hosts().filter(isPublic);
+      if (acme?.dnsCommand === undefined) return hosts;
+      // One for all services, as the operator can prove the whole domain.
+      const isBelow = (host: string) => host !== domain && isWithin(host, domain);
+      return [...hosts.filter((host) => !isBelow(host)), ...(hosts.some(isBelow) ? [`*.${domain}`] : [])];
+    },
+    isOurs: (name) => isPublic(name) && parts.serves(name),
+    onEvent({ kind, name, detail }) {
+      parts.note(`certificate.${kind}`, `${name} ${detail}`);
+      if (kind === "failed" || kind === "expiring") log.warn(`certificate of ${name}: ${detail}`);
+      else log.info(`certificate of ${name} ${kind}: ${detail}`);
+    },
+    onProblem: (text) => log.warn(text),
+  });
+}
+
+function acmeOptions({ document, directory }: Config): AcmeOptions | undefined {
+  const { authorities, email, eab_file: eab, profile, dns_command: dns, roots, challenges } = document.acme;
+  if (authorities.includes("none")) return undefined;
+  const urls = authorities.map(parseAuthority);
+  return {
+    authorities:
+      eab === undefined
+        ? urls.map((url) => ({ url }))
+        : parseBindings(readText(resolve(directory, eab), "acme.eab_file"), urls, eab),
+    email,
+    profile,
+    dnsCommand: dns === undefined ? undefined : splitWords(dns),
+    roots: roots === undefined ? undefined : readRoots(resolve(directory, roots), "acme.roots"),
+    challenges,
+  };
+}
+
+function readText(file: string, key: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (thrown) {
+    throw new Fault(
+      "usage",
+      `${key}: cannot read ${quote(file)}: ${messageOf(thrown)}`,
+      "it has a line for each account: AUTHORITY KEY-ID HMAC-KEY",
+    );
+  }
+}
+
+function definedIn(environment: Environment): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}

@@ -1,0 +1,62 @@
+// https of `slum`: a certificate for each tenant's domain, the first time that it is asked for, and for nobody else's.
+import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { freePort } from "../support/free-port.ts";
+import { askByTls } from "../support/https-client.ts";
+import { startOrigin } from "../support/origin.ts";
+import { hasPebble, NEEDS_PEBBLE, type Pebble, startPebble } from "../support/pebble.ts";
+import { createTempDir } from "../support/temp-dir.ts";
+import { until } from "../support/until.ts";
+import { type Slum, startSlumWith } from "./slum.ts";
+
+interface Listed {
+  readonly name: string;
+  readonly state: string;
+}
+
+const certificates = async (slum: Slum) =>
+  (await slum.json<{ certificates: Listed[] }>("cert", "list")).certificates;
+
+describe.if(hasPebble)(`a slum with an authority ${NEEDS_PEBBLE}`, () => {
+  test("serves each tenant's domain by https, orders nothing for others, and forgets who is removed", async () => {
+    using temp = createTempDir();
+    const [port, httpsPort] = await Promise.all([freePort(), freePort()]);
+    await using pebble: Pebble = await startPebble({ httpPort: port, tlsPort: httpsPort });
+    await using origin = startOrigin(() => new Response("ok"));
+    writeFileSync(temp.file("roots.pem"), pebble.roots);
+    const acme = ["--acme", pebble.directory, "--acme-roots", temp.file("roots.pem")];
+    const https = [
+      "--https",
+      "--https-port",
+      String(httpsPort),
+      "--domain",
+      "slum.test",
+      "--host",
+      "127.0.0.1",
+    ];
+    await using slum = await startSlumWith({ words: [...https, ...acme], port });
+    await slum.ok("server", "add", "one", origin.url);
+    for (const id of ["a", "b", "c"]) await slum.ok("tenant", "add", id, `${id}.customer.test`, "one", "api");
+    const ca = await pebble.issuingRoot();
+    for (const id of ["a", "b", "c"]) {
+      const name = `${id}.customer.test`;
+      const seen = await until(`${name} is served`, () =>
+        askByTls({ port: httpsPort, name, ca }).catch(() => undefined),
+      );
+      expect([seen.status, seen.certificate.subjectaltname]).toEqual([200, `DNS:${name}`]);
+    }
+    await expect(askByTls({ port: httpsPort, name: "stranger.test" })).rejects.toThrow();
+    const names = (await certificates(slum)).map(({ name }) => name);
+    expect(names).not.toContain("stranger.test");
+    const plain = await slum.get("a.customer.test", "/x?y");
+    expect([plain.status, plain.headers.get("location")]).toEqual([
+      308,
+      `https://a.customer.test:${httpsPort}/x?y`,
+    ]);
+    expect((await slum.get("slum.test", "/health")).status).toBe(200);
+    await slum.ok("tenant", "delete", "c");
+    // Nobody's any more: its certificate is still there, and leads nowhere.
+    const gone = await askByTls({ port: httpsPort, name: "c.customer.test" });
+    expect(gone.status).toBe(404);
+  }, 120_000);
+});
