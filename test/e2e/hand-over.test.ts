@@ -82,7 +82,8 @@ describe.skipIf(!isLinux)("a connection for each request", () => {
     await restart(all.ten);
     await restart(all.ten);
     await nothingFailed(all.load);
-    expect(workersOf(all.ten)).toHaveLength(workers === 1 ? 0 : workers);
+    const wanted = workers === 1 ? 0 : workers;
+    await until("those before have finished", () => workersOf(all.ten).length === wanted, 60_000);
   });
 
   test.each([1, 2])("through another binary, with workers = %i", async (workers) => {

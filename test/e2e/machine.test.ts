@@ -91,8 +91,13 @@ test.skipIf(!LINUX)("a service manager hears that the event loop turns", async (
   using dir = createTempDir();
   using manager = receiveDatagrams(dir.file("notify"));
   await using ten = await startTen({ env: { NOTIFY_SOCKET: dir.file("notify"), WATCHDOG_USEC: "200000" } });
-  for (const expected of ["READY=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n"])
-    expect(await manager.next()).toBe(expected);
+  const told: string[] = [];
+  // The listening socket goes into its store besides.
+  while (told.length < 3) {
+    const message = await manager.next();
+    if (!message.startsWith("FDSTORE=1")) told.push(message);
+  }
+  expect(told).toEqual(["READY=1\n", "WATCHDOG=1\n", "WATCHDOG=1\n"]);
   expect((await ten.get("localhost", "/health")).status).toBe(200);
 });
 

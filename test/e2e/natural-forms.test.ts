@@ -54,7 +54,6 @@ describe("what only other tools have is answered with the line that does it", ()
     ["kill api:v1", "ten stop api:v1"],
     ["scale api 3", "--instances 3"],
     ["rollback api v1", "ten route api --to v1"],
-    ["rollback api --to v1", "ten route SERVICE --to V"],
     ["logs api --tail 5", "-n 50"],
     ["serve -d", "ten install"],
     ["ps --format json", "--json"],

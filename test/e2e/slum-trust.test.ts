@@ -62,10 +62,9 @@ test.skipIf(!found)(
     ten.kill("SIGQUIT");
     expect(await ten.exited).toBe(0);
     await ten.start();
-    await slum.ok("server", "add", "iad2", `http://${ADDRESS}:${ten.port}`);
-    const checked = await slum.ok("server", "check", "iad2");
+    // The listening socket went from one to the next, and with it the port.
+    const checked = await slum.ok("server", "check", "iad");
     expect([checked.stderr, checked.stdout]).toEqual(["", expect.stringContaining("status 200")]);
-    await slum.ok("tenant", "move", "acme", "iad2");
     expect(await seen()).toMatchObject({
       "x-forwarded-for": `203.0.113.9, 127.0.0.1, ${ADDRESS}`,
       "x-forwarded-proto": "https",

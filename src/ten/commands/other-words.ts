@@ -52,10 +52,7 @@ export const otherFlags: Elsewhere = {
   "--daemon": "ten install makes it a service of the machine; else: ten serve &",
   "serve --detach": "ten install makes it a service of the machine; else: ten serve &",
   "-p": "--port N",
-  "rollback --to":
-    "a rollback restores what was before; to a version of your choice: ten route SERVICE --to V",
-  "rollback --version":
-    "a rollback restores what was before; to a version of your choice: ten route SERVICE --to V",
+  "rollback --version": "to a version of your choice: ten rollback SERVICE --to V",
   "--to": "ten route SERVICE --to V",
   "weight --canary": "ten deploy SERVICE --version V --canary",
   "--canary": "ten deploy SERVICE --version V --canary, or by hand --weight 10",
