@@ -55,7 +55,7 @@ export class Machine {
 
   /** Writes tenement.toml. */
   configure(service = SERVICE, env = "", workers = 1): void {
-    const settings = `[settings]\ndata_dir = "data"\nworkers = ${workers}\nhealth_check_interval = 1\n`;
+    const settings = `[settings]\ndata_dir = "data"\nworkers = ${workers}\nhealth_check_interval = 1\nselector_from = ["127.0.0.0/8", "10.0.0.0/8"]\n`;
     const text = `${settings}\n[service.notes]${service}\n\n[service.notes.env]\nREGION = "${this.name}"\n${env}`;
     writeFileSync(this.file("tenement.toml"), text);
   }

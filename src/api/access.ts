@@ -13,11 +13,18 @@ export interface Peer {
   readonly address: string;
   /** Whether its forwarded headers count (`trusted_proxies`). */
   readonly trusted: boolean;
+  /** Whether it may say by a field for whom it asks (`selector_from`). */
+  readonly selects?: boolean;
   /** Who has opened the socket, where the system tells. */
   readonly user?: string;
 }
 
 export const SOCKET_PEER: Peer = { door: "socket", address: "", trusted: true };
+
+/** What a caller that may something is told of how it is seen; a stranger learns nothing. */
+export function howSeen({ address, trusted, selects = false }: Peer) {
+  return trusted || selects ? { peer: address || null, trusted, selector: selects } : {};
+}
 
 /** The limits of a connection on silence, which an answer that takes its time or has no end is exempt from. */
 export interface Limits {

@@ -39,6 +39,8 @@ export interface AdminOptions<C extends Contract> {
   readonly reach: () => AdminReach;
   /** Whether an address is a proxy that may say for whom it asks. */
   readonly isTrusted: (address: string) => boolean;
+  /** Whether a peer may say by a field for whom it asks; nobody may unless given. */
+  readonly maySelect?: (address: string) => boolean;
   readonly refusePeer: RefusePeer;
   /** Where the dashboard is, as this machine sees it: what stands in front of the server is not known. */
   readonly dashboard: () => string;
@@ -110,7 +112,8 @@ export function openAdmin<const C extends Contract>(options: AdminOptions<C>): A
         return Response.json(thrown.toJson(), { status: thrown.status });
       }
       const address = clientAddress(peer, request.headers.get("x-forwarded-for"), options.isTrusted);
-      return api.fetch(request, { door: "network", address, trusted });
+      const selects = options.maySelect?.(peer) === true;
+      return api.fetch(request, { door: "network", address, trusted, selects });
     },
     async listen(socket, address) {
       await using opened = new AsyncDisposableStack();

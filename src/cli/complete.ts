@@ -10,7 +10,13 @@ import { type Checked, knownOptions } from "./strict.ts";
 export const FILES = ":files";
 /** Whoever presses Tab is not to wait: a server that has not answered by then is not there. */
 const PATIENCE_MS = 60;
-const SILENT = { write() {}, isTty: false, size: () => undefined, closed: new AbortController().signal };
+const SILENT = {
+  write() {},
+  isTty: false,
+  size: () => undefined,
+  closed: new AbortController().signal,
+  failure: undefined,
+};
 
 /** The words before the one that is being written, taken apart as far as they go. */
 interface Line {

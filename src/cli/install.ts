@@ -78,11 +78,13 @@ export function written(values: Readonly<Record<string, unknown>>, name: string)
   return (values[name] as readonly string[])[0];
 }
 
-/** Whether a port among them is one that only root may open. */
-export function isLowPort(values: Readonly<Record<string, unknown>>): boolean {
+/** Whether a port among them, or else the one that is configured, is one that only root may open. */
+export function isLowPort(values: Readonly<Record<string, unknown>>, configured?: number): boolean {
   const isLow = (name: string, usual: number) => Number(written(values, name) ?? usual) < FIRST_FREE_PORT;
   const isHttps = (values.https as readonly string[]).length > 0;
-  return isHttps ? isLow("port", 80) || isLow("httpsPort", 443) : isLow("port", FIRST_FREE_PORT);
+  return isHttps
+    ? isLow("port", configured ?? 80) || isLow("httpsPort", 443)
+    : isLow("port", configured ?? FIRST_FREE_PORT);
 }
 
 interface Place {

@@ -1,6 +1,6 @@
 // Runs one program: finds the command, checks the line strictly, runs it, and answers the exit code.
 import { runCommand } from "citty";
-import { Fault, messageOf } from "../core/fault.ts";
+import { FAULTS, Fault, messageOf } from "../core/fault.ts";
 import { systemFault } from "../core/system-error.ts";
 import type { Environment } from "../platform/environment.ts";
 import { flag } from "./argument.ts";
@@ -23,7 +23,16 @@ interface RunOptions {
 export const COMPLETE = "__complete";
 
 /** Never throws and never ends the process; a second signal makes it answer though the command still runs. */
-export async function runProgram({ program, argv, env, stdout, stderr }: RunOptions): Promise<number> {
+export async function runProgram(options: RunOptions): Promise<number> {
+  const { stdout, stderr } = options;
+  const code = await runLine(options);
+  // What a script reads from the file would be cut short, or empty.
+  if (stdout.failure === undefined) return code;
+  stderr.write(`error: the output could not be written: ${stdout.failure}\n`);
+  return code === 0 ? FAULTS.internal.exit : code;
+}
+
+async function runLine({ program, argv, env, stdout, stderr }: RunOptions): Promise<number> {
   if (argv.length === 1 && /^(--version|-V|-v|version)$/.test(argv[0] ?? "")) {
     stdout.write(`${program.name} ${program.version}\n`);
     return 0;

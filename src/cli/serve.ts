@@ -1,4 +1,5 @@
 // What the `serve` commands have in common: where to listen, what the service manager is told, and the wait for the signal that ends it all.
+import { networkInterfaces } from "node:os";
 import { isLoopbackDomain, parseDomain } from "../core/domain.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
@@ -72,9 +73,29 @@ export function listenPort(port: number | undefined, https: boolean): number {
   return port ?? (https ? HTTP_PORT : USUAL_PORT);
 }
 
-/** `localhost` and what is below it are for this machine alone. */
+/** The same where a configuration says what flags leave out. */
+export function configuredListenArgs(domain: string) {
+  const { host, port, ...more } = listenArgs(domain);
+  return {
+    ...more,
+    host: { ...host, description: `${host.description}; before host in [settings]` },
+    port: { ...port, description: `${port.description}; before port in [settings]` },
+    domain: option(`${domain}; domain in [settings], localhost, unless given`, {
+      hint: "D",
+      read: (text: string) => parseDomain(text),
+    }),
+  } satisfies Record<string, Arg<unknown>>;
+}
+
+/** `localhost` and what is below it are for this machine alone; all other domains for every address of it. */
 export function listenHost(host: string | undefined, domain: string): string {
-  return host ?? (isLoopbackDomain(domain) ? "127.0.0.1" : "0.0.0.0");
+  return host ?? (isLoopbackDomain(domain) ? "127.0.0.1" : allAddresses());
+}
+
+/** A socket on `::` takes IPv4 as well; where the system has no IPv6, there is none. */
+function allAddresses(): string {
+  const interfaces = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
+  return interfaces.some(({ family }) => family === "IPv6") ? "::" : "0.0.0.0";
 }
 
 /** A server as the signals see it. */

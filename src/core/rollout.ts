@@ -137,7 +137,10 @@ export function planRoute(service: Service, from: string | undefined, to: string
   return { weights, start: asleep(service, weights) };
 }
 
-/** `ten stop`: the weights once `names` are stopped. Refused when siblings would run on without any traffic. */
+/**
+ * `ten stop`: the weights once `names` are stopped. Refused when siblings would run on without any traffic, and when another
+ * version would take most of it that was not meant to: its share would more than double and pass half.
+ */
 export function planStop(service: Service, names: readonly string[], force: boolean): Plan {
   const ids = names.flatMap((name) => select(service, name).map((m) => m.id));
   const before = weightsOf(service);
@@ -146,7 +149,25 @@ export function planStop(service: Service, names: readonly string[], force: bool
   if (hadTraffic && weights.size > 0 && sum(weights.values()) === 0 && !force) {
     throw noTraffic(service, [...weights.keys()]);
   }
+  if (!force) guardShares(service, before, weights);
   return { weights, start: [] };
+}
+
+/** A canary of 10 % must not become the release because the version beside it was stopped. */
+function guardShares(service: Service, before: Weights, after: Weights): void {
+  const share = (weights: Weights, ids: readonly string[]) =>
+    totalOf(weights, ids) / Math.max(1, sum(weights.values()));
+  for (const [version, members] of Map.groupBy(service.members, (m) => m.version)) {
+    const ids = members.map((m) => m.id);
+    const [had, gets] = [share(before, ids), share(after, ids)];
+    if (had === 0 || gets <= 0.5 || gets <= 2 * had) continue;
+    const percent = formatWeight(Math.round(gets * FULL));
+    throw new Fault(
+      "conflict",
+      `${nameOf(service, version)} would go from ${formatWeight(Math.round(had * FULL))} to ${percent} % of ${service.name}'s traffic`,
+      `if it should: ten weight ${nameOf(service, version)} ${percent}, then stop; or say --force`,
+    );
+  }
 }
 
 /** The weight of a new instance: its siblings' when those with traffic are all equal, 100 for the first, otherwise 0. */

@@ -6,12 +6,13 @@ import { createSticky, type Sticky } from "./sticky.ts";
 
 /**
  * Where a request goes. `direct` names one target past the weights; `preview` one that only who has a link may see;
- * `unknown_target` names one that a known route does not have; `own` is the program's own host; `unknown` is nobody's; `bad_host` is no host at all.
+ * `unknown_target` names one that a known route does not have; `unheeded` says by a field for whom it asks, and may not; `own` is the program's own host; `unknown` is nobody's; `bad_host` is no host at all.
  */
 export type Decision =
   | { readonly kind: "weighted"; readonly route: Route }
   | { readonly kind: "direct" | "preview"; readonly route: Route; readonly target: Target }
   | { readonly kind: "unknown_target"; readonly route: Route; readonly label: string }
+  | { readonly kind: "unheeded" }
   | { readonly kind: "own" }
   | { readonly kind: "unknown" }
   | { readonly kind: "bad_host" };
@@ -47,6 +48,7 @@ interface Entry {
 
 const OWN: Decision = { kind: "own" };
 const UNKNOWN: Decision = { kind: "unknown" };
+const UNHEEDED: Decision = { kind: "unheeded" };
 const BAD_HOST: Decision = { kind: "bad_host" };
 
 /** When two routes claim one host the own hosts win, then the route that comes first. */
@@ -91,32 +93,42 @@ function claim(hosts: Map<string, Decision>, host: string, decision: Decision): 
   if (!hosts.has(host)) hosts.set(host, decision);
 }
 
+/** What peers may by their address; asked only where it matters. */
+export interface Rights {
+  /** Say by a field for whom they ask. */
+  maySelect(peer: string): boolean;
+  /** Use hosts of single targets that are not everybody's. */
+  maySee(peer: string): boolean;
+}
+
 /**
- * Decides by the Host header. `named` is the value of the header that names a route (`api`) or a target (`api:prod`):
- * it counts on the own hosts and on hosts that are nobody's, never on a route's own host, and opens nothing that hosts do not.
- * `peerTrusted`: whether the peer may use hosts of targets whose route says "trusted".
+ * Decides by the Host header. `named` is the value of the field that names a route (`api`) or a target (`api:prod`): of a peer that
+ * may select it wins over any host, and opens nothing that hosts do not; others get nothing by it on the own hosts and on hosts
+ * that are nobody's, and elsewhere it means nothing.
  */
 export function decide(
   table: RouteTable,
   host: string | undefined,
   named: string | undefined,
-  peerTrusted: boolean,
+  peer: string,
+  rights: Rights,
 ): Decision {
   if (host === undefined) return BAD_HOST;
   let found = table.hosts.get(host);
   if (found === undefined) {
     const canonical = canonicalHost(host);
     if (canonical === undefined) return BAD_HOST;
-    found = byHost(table, canonical, peerTrusted);
+    found = byHost(table, canonical, peer, rights);
   }
-  if (named !== undefined && (found === undefined || found === table.home || found === OWN)) {
-    return byHeader(table, named, peerTrusted) ?? found ?? UNKNOWN;
-  }
-  return found ?? UNKNOWN;
+  if (named === undefined) return found ?? UNKNOWN;
+  const selection = readSelection(named);
+  if (selection === undefined) return found ?? UNKNOWN;
+  if (rights.maySelect(peer)) return select(table, selection, peer, rights);
+  return found === undefined || found === OWN ? UNHEEDED : found;
 }
 
 /** Undefined when the host is nobody's. */
-function byHost(table: RouteTable, host: string, peerTrusted: boolean): Decision | undefined {
+function byHost(table: RouteTable, host: string, peer: string, rights: Rights): Decision | undefined {
   const exact = table.hosts.get(host);
   if (exact !== undefined) return exact;
   if (isIpLiteral(host)) return table.home;
@@ -125,28 +137,37 @@ function byHost(table: RouteTable, host: string, peerTrusted: boolean): Decision
     const end = host.length - table.suffix.length;
     const dot = host.lastIndexOf(".", end - 1);
     const entry = dot > 0 ? table.routes.get(host.slice(dot + 1, end)) : undefined;
-    if (entry !== undefined) return direct(entry, host.slice(0, dot), peerTrusted);
+    if (entry !== undefined) return direct(entry, host.slice(0, dot), peer, rights);
   }
   return table.wildcards.size === 0 ? undefined : table.wildcards.get(host.slice(host.indexOf(".")));
 }
 
-/** Undefined when the header is not well formed. */
-function byHeader(table: RouteTable, named: string, peerTrusted: boolean): Decision | undefined {
+interface Selected {
+  readonly name: string;
+  readonly label: string | undefined;
+}
+
+/** Undefined when the field is not well formed. */
+function readSelection(named: string): Selected | undefined {
   const colon = named.indexOf(":");
   const name = colon < 0 ? named : named.slice(0, colon);
   const label = colon < 0 ? undefined : named.slice(colon + 1);
-  if (!isService(name) || (label !== undefined && !isLabel(label))) return undefined;
+  return !isService(name) || (label !== undefined && !isLabel(label)) ? undefined : { name, label };
+}
+
+function select(table: RouteTable, { name, label }: Selected, peer: string, rights: Rights): Decision {
   const entry = table.routes.get(name);
   if (entry === undefined) return UNKNOWN;
   if (label === undefined) return entry.weighted;
-  const found = direct(entry, label, peerTrusted);
+  const found = direct(entry, label, peer, rights);
   // Who may say for whom it asks, as slum does, has chosen on purpose.
-  return found.kind === "preview" && peerTrusted ? { ...found, kind: "direct" } : found;
+  return found.kind === "preview" ? { ...found, kind: "direct" } : found;
 }
 
-function direct(entry: Entry, label: string, peerTrusted: boolean): Decision {
+function direct(entry: Entry, label: string, peer: string, rights: Rights): Decision {
   const { route } = entry;
-  if (route.policy.direct === "off" || (route.policy.direct === "trusted" && !peerTrusted)) return UNKNOWN;
+  const { direct: who } = route.policy;
+  if (who === "off" || (who === "trusted" && !rights.maySee(peer))) return UNKNOWN;
   const target = entry.targets.get(label);
   if (target !== undefined) return { kind: isPreview(route, target) ? "preview" : "direct", route, target };
   return isLabel(label) ? { kind: "unknown_target", route, label } : UNKNOWN;

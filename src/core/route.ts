@@ -58,6 +58,9 @@ export interface Link {
   readonly expiresAt: number;
 }
 
+/** With whose pages a cookie goes (RFC 6265bis section 5.6.7). */
+export type SameSite = "lax" | "strict" | "none";
+
 /** How requests of one route are treated; times in milliseconds, 0 = no limit. */
 export interface RoutePolicy {
   readonly direct: Direct;
@@ -75,6 +78,10 @@ export interface RoutePolicy {
   readonly redirect?: boolean | undefined;
   /** The value of Strict-Transport-Security on answers over https; undefined: none is set. */
   readonly hsts?: string | undefined;
+  /** Of that cookie; `lax` unless given. */
+  readonly stickySameSite?: SameSite | undefined;
+  /** Whether targets are told of the proxies on the way (Via); what of it came with a request goes on in any case. */
+  readonly via?: boolean | undefined;
   /** The operator's own page (HTML) for 502, 503 and 504 that the proxy answers itself. */
   readonly errorPage?: string | undefined;
 }

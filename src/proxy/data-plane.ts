@@ -59,6 +59,8 @@ export interface ProductFields {
   readonly attempts: string;
   /** On an own answer that means that no byte reached a target: `unknown_instance`, `nothing_routable` or `start_failed`. */
   readonly error: string;
+  /** On a request: the names of those that it has passed, by which a circle is noticed. */
+  readonly passed: string;
   /** On a request: names a route or a target where the host does not. Undefined: no such field is obeyed. */
   readonly selector: string | undefined;
 }
@@ -176,13 +178,15 @@ export interface DataPlaneOptions {
   readonly listenerFd?: number;
   /** What one visitor and all together may hold; as `DEFAULT_LIMITS` unless given. */
   readonly limits?: Partial<FrontLimits>;
-  /** Networks whose peers may see targets that have no traffic yet; none unless given. */
+  /** Networks whose peers may say by a field for whom they ask; none unless given. */
+  readonly selectorFrom?: readonly string[];
+  /** Networks whose peers may use hosts of single targets that are not everybody's; none unless given. */
   readonly directFrom?: readonly string[];
   readonly fields: ProductFields;
   readonly hooks: ProgramHooks;
   readonly clock?: Clock;
   /** Where in the period fresh selection counters start: worker i of N at i/N. */
   readonly phase?: number;
-  /** Our own name in `Via`, the same in all workers; a random one unless given. */
+  /** Our own name among those that a request has passed, and in `Via`: the same in all workers; a random one unless given. */
   readonly viaName?: string;
 }

@@ -41,6 +41,7 @@ export const slum: Program = {
     "This program": {
       help: () => import("../cli/help-command.ts"),
       completion: () => import("../cli/completion-command.ts"),
+      licenses: () => import("../cli/licenses-command.ts"),
     },
   },
   elsewhere: { commands: otherCommands, flags: otherFlags },

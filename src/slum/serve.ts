@@ -150,6 +150,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       fallback: last,
       acting,
       box: boxFor(database, options.keyFile, paths),
+      isServer: true,
     }),
   );
   if (registry.trouble !== undefined && last)
@@ -283,6 +284,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           target: "x-slum-server",
           attempts: "x-slum-attempts",
           error: "x-slum-error",
+          passed: "X-Slum-Passed",
           selector: undefined,
         },
         refusalField: "x-ten-error",
@@ -348,7 +350,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
 
 /** The data directory, from whoever has it where that is asked for. */
 function claim({ root, socket }: DataPaths, { replace = false, clock, log }: ServeOptions) {
-  const claimant = { program: "slum" };
+  const claimant = { program: "slum", note: log.warn };
   return replace
     ? takeOverDirectory(root, { ...claimant, socket, clock, log })
     : claimDirectory(root, claimant);

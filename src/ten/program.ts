@@ -41,6 +41,8 @@ export const ten: Program = {
       serve: () => import("./commands/serve.ts"),
       dashboard: () => import("./commands/dashboard.ts"),
       reload: () => import("./commands/reload.ts"),
+      backup: () => import("./commands/backup.ts"),
+      restore: () => import("./commands/restore.ts"),
       install: () => import("./commands/install.ts"),
       uninstall: () => import("./commands/uninstall.ts"),
       cert: () => import("./commands/cert.ts"),
@@ -56,6 +58,7 @@ export const ten: Program = {
     "This program": {
       help: () => import("../cli/help-command.ts"),
       completion: () => import("../cli/completion-command.ts"),
+      licenses: () => import("../cli/licenses-command.ts"),
     },
   },
   beside: { slum: "A router for many such servers" },

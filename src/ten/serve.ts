@@ -15,6 +15,7 @@ import { createProcesses } from "../platform/process/process.ts";
 import { createUsageMeter } from "../platform/process/usage.ts";
 import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
+import { stampLog } from "../platform/storage/log-stamp.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import type { Clock } from "../platform/time/clock.ts";
@@ -35,7 +36,7 @@ import { recordServer } from "./config/server-record.ts";
 import { openHttps } from "./https.ts";
 import { createControl } from "./operations/control.ts";
 import { migrations } from "./registry/migrations.ts";
-import { createRegistry } from "./registry/registry.ts";
+import { createRegistry, type Registry } from "./registry/registry.ts";
 import { openPlane } from "./routing/open-plane.ts";
 import { instanceOfHost, servedHosts } from "./routing/served-hosts.ts";
 import { AFTER_STOP_MS } from "./supervisor/after-stop.ts";
@@ -94,7 +95,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const sockets = passedSockets(options.environment);
   const address = sockets.unit?.address ?? { host: options.host, port: options.port };
   await using opened = new AsyncDisposableStack();
-  const claimant = { program: "ten" };
+  const claimant = { program: "ten", note: log.warn };
   opened.use(
     options.replace
       ? await takeOverDirectory(paths.root, { ...claimant, socket: paths.socket, clock, log })
@@ -102,12 +103,14 @@ export async function serve(options: ServeOptions): Promise<Server> {
   );
   opened.use(guardAccepting(clock, log.warn));
   const database = opened.use(openDatabase(paths.database, migrations));
+  stampLog(database);
   const acting = createActing();
   const registry = createRegistry(database, clock, log.warn, acting);
   await adoptTokenFile(registry.tokens, paths, config, { clock, log });
   opened.use(keepGoodCopy(database, clock, log.warn));
   const processes = opened.use(createProcesses(clock));
   const workers = workersOf(config.settings);
+  const { selectorFrom, directFrom } = rightsOf(config, registry, log);
   const control = createControl({
     registry,
     workers,
@@ -196,6 +199,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       ownNames: new Set(["localhost", domain, adminHost]),
       reach: () => options.reach ?? control.config().settings.admin ?? usualReach,
       isTrusted: createTrust(config.settings.trustedProxies),
+      maySelect: createTrust(selectorFrom),
       refusePeer: (credentials) => refuseInstance(registry, control.config(), credentials),
       dashboard: dashboardUrl,
       clock,
@@ -223,13 +227,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
           directHosts: true,
           adminHost,
           trustedProxies: config.settings.trustedProxies,
-          directFrom: config.settings.directFrom,
+          selectorFrom,
+          directFrom,
           limits: limitsOf(config.settings),
           fields: {
             target: "x-ten-instance",
             attempts: "x-ten-attempts",
             error: "x-ten-error",
-            selector: "x-tenement-instance",
+            passed: "X-Ten-Passed",
+            selector: "X-Tenement-Instance",
           },
           hooks: {
             own: (request, info) => answerTlsCheck(request, info.peer, serves) ?? admin.own(request, info),
@@ -352,6 +358,19 @@ export async function serve(options: ServeOptions): Promise<Server> {
 /** The port only where it is not the usual one. */
 function withPort(origin: string, { port }: URL): string {
   return port === "" || port === "443" ? origin : `${origin}:${port}`;
+}
+
+/** Whose peers may route by a field, and see what is not everybody's. */
+function rightsOf({ settings, services }: Config, registry: Registry, log: Log) {
+  const { trustedProxies, selectorFrom, directFrom } = settings;
+  if (selectorFrom !== undefined || !registry.isOlderThanSelectors)
+    return { selectorFrom: selectorFrom ?? [], directFrom };
+  log.warn(
+    'selector_from is not in tenement.toml: as in earlier versions, whoever is in trusted_proxies may route by X-Tenement-Instance. Write who may: selector_from = ["192.0.2.7"], the addresses of your slums, or [] for nobody',
+  );
+  const hasTrusted = [...services.values()].some(({ policy }) => policy.direct === "trusted");
+  const isOpenAsBefore = hasTrusted && directFrom.length === 0;
+  return { selectorFrom: trustedProxies, directFrom: isOpenAsBefore ? trustedProxies : directFrom };
 }
 
 function longest({ services }: Config, time: "drainTimeoutMs" | "stopGraceMs"): number {

@@ -17,6 +17,7 @@ export function createMemorySink({ isTty = false, columns = 80, rows = 24 } = {}
     isTty,
     writes,
     closed: closed.signal,
+    failure: undefined,
     close: () => closed.abort(),
     text: () => writes.join(""),
     size: () => (isTty ? { columns, rows } : undefined),

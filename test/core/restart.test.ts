@@ -104,3 +104,8 @@ describe("the delays", () => {
     expect(history.restartsAtMs.length).toBe(4);
   });
 });
+
+test("a base of 0 is no pause at all", () => {
+  for (const streak of [0, 1, 5, 50])
+    expect(backoffMs({ backoffBaseMs: 0, backoffMaxMs: 60_000 }, streak, 0.9)).toBe(0);
+});

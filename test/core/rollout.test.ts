@@ -198,6 +198,30 @@ describe("stop", () => {
     ).toEqual({});
   });
 
+  test("is refused when another version's share would more than double and pass half", () => {
+    const service = api(member("v1", 9000), member("v2", 1000));
+    expect(refusal(() => planStop(service, ["v1"], false))).toStartWith(
+      "conflict: api:v2 would go from 10 to 100 %",
+    );
+    expect(plain(planStop(service, ["v1"], true))).toEqual({ v2: 1000 });
+    const three = api(member("v1", 8000), member("v2", 1500), member("v3", 500));
+    expect(refusal(() => planStop(three, ["v1"], false))).toStartWith(
+      "conflict: api:v2 would go from 15 to 75 %",
+    );
+  });
+
+  test("is not refused for one of several of a version, for equals, and for what nobody doubles by", () => {
+    const many = api(
+      member("v1-1", 4500, { version: "v1" }),
+      member("v1-2", 4500, { version: "v1" }),
+      member("v2", 1000),
+    );
+    expect(plain(planStop(many, ["v1-1"], false))).toEqual({ "v1-2": 4500, v2: 1000 });
+    expect(plain(planStop(api(member("v1", 5000), member("v2", 5000)), ["v1"], false))).toEqual({ v2: 5000 });
+    const three = api(member("v1", 100), member("v2", 100), member("v3", 100));
+    expect(plain(planStop(three, ["v1"], false))).toEqual({ v2: 100, v3: 100 });
+  });
+
   test("leaves the siblings' weights alone", () => {
     expect(plain(planStop(api(member("v1", 9000), member("v2", 1000)), ["v2"], false))).toEqual({ v1: 9000 });
   });

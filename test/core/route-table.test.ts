@@ -14,17 +14,24 @@ const ROUTES: readonly Route[] = [
   }),
   route("shut", [target("shut:a")], { hosts: ["shut.example.com"], policy: { direct: "off" } }),
 ];
+const NOBODY = { maySee: () => false, maySelect: () => false };
 const EXAMPLE: TableOptions = { domain: "example.com", directHosts: true, adminHost: "ten.example.com" };
 
 interface Asked {
   readonly named?: string;
-  readonly trusted?: boolean;
+  /** Whether the peer may use hosts of single targets, and say by the field for whom it asks. */
+  readonly sees?: boolean;
+  readonly selects?: boolean;
   readonly options?: TableOptions;
 }
 
 /** The decision as one short line. */
-function goes(host: string | undefined, { named, trusted = false, options = EXAMPLE }: Asked = {}): string {
-  return line(decide(createRouteTable(ROUTES, options), host, named, trusted));
+function goes(
+  host: string | undefined,
+  { named, sees = false, selects = named !== undefined, options = EXAMPLE }: Asked = {},
+): string {
+  const rights = { maySee: () => sees, maySelect: () => selects };
+  return line(decide(createRouteTable(ROUTES, options), host, named, "192.0.2.7", rights));
 }
 
 function line(decision: Decision): string {
@@ -113,13 +120,13 @@ describe("hosts", () => {
 describe("direct", () => {
   test("trusted opens it to trusted peers only", () => {
     expect(goes("a.web.example.com")).toBe("unknown");
-    expect(goes("a.web.example.com", { trusted: true })).toBe("direct web:a");
+    expect(goes("a.web.example.com", { sees: true })).toBe("direct web:a");
     expect(goes("zz.web.example.com")).toBe("unknown");
   });
 
   test("off is off for all, by header too; the weighted host stays", () => {
-    expect(goes("a.shut.example.com", { trusted: true })).toBe("unknown");
-    expect(goes("other.org", { named: "shut:a", trusted: true })).toBe("unknown");
+    expect(goes("a.shut.example.com", { sees: true })).toBe("unknown");
+    expect(goes("other.org", { named: "shut:a", sees: true })).toBe("unknown");
     expect(goes("shut.example.com")).toBe("weighted shut");
   });
 });
@@ -164,14 +171,36 @@ describe("the header that names a route or a target", () => {
     ["example.com", "nobody", "unknown"],
     ["example.com", "not well formed", "own"],
     ["nobody.example.com", "api", "weighted api"],
-    ["api.example.com", "web", "weighted api"],
-    ["shop.example.org", "web", "weighted api"],
-    ["v1.api.example.com", "api:v2", "direct api:v1"],
-    ["v9.api.example.com", "api:v2", "unknown_target api v9"],
-    ["a.web.example.com", "api", "unknown"],
+    ["api.example.com", "web", "weighted web"],
+    ["shop.example.org", "web", "weighted web"],
+    ["v1.api.example.com", "api:v2", "direct api:v2"],
+    ["v9.api.example.com", "api:v2", "direct api:v2"],
+    ["a.web.example.com", "api", "weighted api"],
     ["a b", "api", "bad_host"],
   ])("on %s, %p -> %s", (host, named, expected) => {
     expect(goes(host, { named })).toBe(expected);
+  });
+
+  test.each([
+    ["other.org", "api", "unheeded"],
+    ["other.org", "nobody", "unheeded"],
+    ["example.com", "api:v2", "unheeded"],
+    ["127.0.0.1", "api", "unheeded"],
+    ["example.com", "not well formed", "own"],
+    ["other.org", "API", "unknown"],
+    ["api.example.com", "shut", "weighted api"],
+    ["shop.example.org", "web:a", "weighted api"],
+    ["v1.api.example.com", "api:v2", "direct api:v1"],
+    ["acme.tenants.io", "web", "weighted api"],
+    ["a b", "api", "bad_host"],
+  ])("of who may not say so, on %s, %p -> %s", (host, named, expected) => {
+    expect(goes(host, { named, selects: false })).toBe(expected);
+  });
+
+  test("opens nothing that hosts do not", () => {
+    expect(goes("other.org", { named: "web:a" })).toBe("unknown");
+    expect(goes("other.org", { named: "web:a", sees: true })).toBe("direct web:a");
+    expect(goes("other.org", { named: "shut:a", sees: true })).toBe("unknown");
   });
 
   test("reaches past a default on the own hosts", () => {
@@ -188,7 +217,7 @@ test("a hundred thousand routes are looked up at the cost of ten", () => {
     const hosts = Array.from({ length: 10 }, (_, i) => `v1.s${(i * count) / 10}.example.com:8080`);
     const once = () => {
       const begin = performance.now();
-      for (let i = 0; i < 20_000; i++) decide(table, hosts[i % 10] ?? "", undefined, false);
+      for (let i = 0; i < 20_000; i++) decide(table, hosts[i % 10] ?? "", undefined, "192.0.2.7", NOBODY);
       return performance.now() - begin;
     };
     return Math.min(...Array.from({ length: 5 }, once));
@@ -202,13 +231,14 @@ test("what has no traffic yet is a preview by its own host, and open once it has
   const both = [target("api:v1"), target("api:v2", { weight: 0 })];
   const goesTo = (host: string, targets = both, more = {}, trusted = false, named?: string) => {
     const routes = [route("api", targets, { hosts: ["api.example.com"], policy: { ...policy, ...more } })];
-    return decide(createRouteTable(routes, EXAMPLE), host, named, trusted).kind;
+    const rights = { maySee: () => trusted, maySelect: () => trusted };
+    return decide(createRouteTable(routes, EXAMPLE), host, named, "192.0.2.7", rights).kind;
   };
   expect(goesTo("v1.api.example.com")).toBe("direct");
   expect(goesTo("v2.api.example.com")).toBe("preview");
   expect(goesTo("v2.api.example.com", both, {}, true)).toBe("preview");
   expect(goesTo("v2.api.example.com", [target("api:v2", { weight: 0 })])).toBe("direct");
   expect(goesTo("v2.api.example.com", both, { onDemand: true })).toBe("direct");
-  expect(goesTo("example.com", both, {}, false, "api:v2")).toBe("preview");
+  expect(goesTo("example.com", both, {}, false, "api:v2")).toBe("unheeded");
   expect(goesTo("example.com", both, {}, true, "api:v2")).toBe("direct");
 });

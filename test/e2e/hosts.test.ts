@@ -25,7 +25,7 @@ async function start(written: string): Promise<Ten> {
 const serviceNamed = (name: string, more: string) =>
   tomlFor("bun")
     .replaceAll("[service.api]", `[service.${name}]`)
-    .replace(/\[settings\][^[]*/, "") + more;
+    .replace(/\[settings\][\s\S]*?(?=\[service)/, "") + more;
 
 function check(ten: () => Ten, rows: readonly Row[]): void {
   test.each(rows)("%s: %s", async (_, host, headers, status, from) => {
@@ -38,7 +38,7 @@ describe("without a default", () => {
   let ten: Ten;
   beforeAll(async () => {
     ten = await start(
-      `${tomlFor("bun", 'domains = ["shop.org", "www.shop.org"]')}
+      `${tomlFor("bun", 'domains = ["shop.org", "www.shop.org"]').replace("[settings]", '[settings]\ndirect_from = ["127.0.0.1"]')}
 ${serviceNamed("closed", 'direct = "off"')}
 ${serviceNamed("inner", 'direct = "trusted"')}`,
     );
@@ -60,7 +60,7 @@ ${serviceNamed("inner", 'direct = "trusted"')}`,
       ["an instance of a service that is closed to it", "v1.closed.example.com", {}, 404, OWN],
       ["the service that is closed to it", "closed.example.com", {}, 200, "closed:v1"],
       [
-        "an instance of a service open to trusted peers, from one",
+        "an instance of a service open to peers in direct_from, from one",
         "v1.inner.example.com",
         {},
         200,
@@ -79,7 +79,7 @@ ${serviceNamed("inner", 'direct = "trusted"')}`,
       ["a header with a service, on an own host", "example.com", named("api"), 200, "api:v1"],
       ["a header with an instance, on an own host", "127.0.0.1", named("api:v2.1"), 200, "api:v2.1"],
       ["a header with a service, on a host of nobody", "slum.internal", named("api"), 200, "api:v1"],
-      ["a header on a service's own host", "closed.example.com", named("api:v1"), 200, "closed:v1"],
+      ["a header on a service's own host", "closed.example.com", named("api:v1"), 200, "api:v1"],
       ["a header with an instance that is closed", "example.com", named("closed:v1"), 404, OWN],
       ["a header with a service that is not there", "example.com", named("nosuch"), 404, OWN],
       ["a header with an instance that is not there", "example.com", named("api:v9"), 404, OWN],
@@ -99,6 +99,50 @@ ${serviceNamed("inner", 'direct = "trusted"')}`,
       expect([host, [400, 404].includes(status)]).toEqual([host, true]);
     }
     expect((await ten.get("a@b")).status).toBe(400);
+  });
+});
+
+describe("of who may neither say for whom it asks nor see more than everybody", () => {
+  let ten: Ten;
+  beforeAll(async () => {
+    const more = `${serviceNamed("inner", 'direct = "trusted"')}`;
+    ten = await start(`${tomlFor("bun").replace(/selector_from = .*/, "")}${more}`);
+    await ten.ok("deploy", "inner:v1");
+  });
+  afterAll(() => ten[Symbol.asyncDispose]());
+
+  check(
+    () => ten,
+    [
+      ["a header on an own host", "example.com", named("api"), 404, OWN],
+      ["a header on a host of nobody", "slum.internal", named("api:v1"), 404, OWN],
+      ["a header that is not well formed", "example.com", named("../etc"), 200, OWN],
+      ["a header on a service's own host", "api.example.com", named("inner:v1"), 200, "api:v1"],
+      ["an instance of a service open to peers in direct_from", "v1.inner.example.com", {}, 404, OWN],
+      ["that service", "inner.example.com", {}, 200, "inner:v1"],
+    ],
+  );
+
+  test("the log names who it is and what to write, once a minute", async () => {
+    const lines = (await ten.log()).split("\n").filter((line) => line.includes("X-Tenement-Instance"));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain("127.0.0.1 says by X-Tenement-Instance for whom it asks");
+    expect(lines[0]).toContain("selector_from");
+  });
+
+  test("the header does not reach the app", async () => {
+    const { body } = await ten.get("api.example.com", "/echo", { headers: named("inner") });
+    expect(Object.keys(JSON.parse(body).headers)).not.toContain("x-tenement-instance");
+  });
+
+  test("/health tells a stranger nothing but that it is up", async () => {
+    // Loopback is trusted: what it may and may not is told.
+    expect(JSON.parse((await ten.get("example.com", "/health")).body)).toEqual({
+      status: "ok",
+      peer: "127.0.0.1",
+      trusted: true,
+      selector: false,
+    });
   });
 });
 

@@ -40,7 +40,7 @@ ${port}
 
 async function startTenement(settings = "") {
   return startTen({
-    toml: `${settings}\n${TOML("")}`,
+    toml: `${settings || "[settings]"}\nselector_from = ["127.0.0.1"]\n${TOML("")}`,
     prepare: (dir) => void Bun.write(`${dir}/app.ts`, APP),
   });
 }

@@ -136,7 +136,7 @@ describe("slum in front of three tenements", () => {
     await using iad = await startTen({ toml: UNTRUSTING });
     await using slum = await startSlum();
     const added = await slum.ok("server", "add", "iad", urlOf(iad).url);
-    expect(added.stderr).toContain('Add "127.0.0.1" to trusted_proxies');
+    expect(added.stderr).toMatch(/Add "127\.0\.0\.1".* to trusted_proxies and selector_from/);
     const tenant = await slum.ok("tenant", "add", "acme", HOST, "iad", "api", "prod");
     expect(tenant.stderr).toContain("iad does not know api:prod");
     expect(await slum.get(HOST)).toMatchObject({ status: 404 });

@@ -104,6 +104,7 @@ export function tomlFor(runtime: Runtime, more = ""): string {
   return `
 [settings]
 health_check_interval = 1
+selector_from = ["127.0.0.0/8", "::1"]
 
 [service.api]
 command = ${JSON.stringify(program)}

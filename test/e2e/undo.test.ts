@@ -21,7 +21,7 @@ describe("the undo that is printed", () => {
     await using ten = await startTen();
     await ten.ok("deploy", "api:v1");
     await ten.ok("deploy", "api:v2", "--weight", "40");
-    expect(await thereAndBack(ten, "stop", "api:v1")).toEqual({
+    expect(await thereAndBack(ten, "stop", "api:v1", "--force")).toEqual({
       undo: "ten rollback api --last",
       after: { "api:v2": 40 },
       back: { "api:v1": 60, "api:v2": 40 },

@@ -35,6 +35,7 @@ export async function startPlane(
       target: "X-Ten-Instance",
       attempts: "X-Ten-Attempts",
       error: "X-Ten-Error",
+      passed: "X-Ten-Passed",
       selector: "X-Tenement-Instance",
     },
     hooks: {

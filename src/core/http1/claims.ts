@@ -42,9 +42,18 @@ const WRITTEN: ReadonlySet<string> = new Set([
 /** Whether a name with an underscore is, to an app that reads it as `-`, one that is set, dropped or trusted here. */
 export function isOursWhenRead(
   name: string,
-  selector: string | undefined,
-  overwritten: readonly string[],
+  {
+    selector,
+    passed,
+    overwritten,
+  }: {
+    readonly selector: string | undefined;
+    readonly passed: string;
+    readonly overwritten: readonly string[];
+  },
 ): boolean {
   const read = name.toLowerCase().replaceAll("_", "-");
-  return isClaim(read) || WRITTEN.has(read) || read === selector || overwritten.includes(read);
+  return (
+    isClaim(read) || WRITTEN.has(read) || read === selector || read === passed || overwritten.includes(read)
+  );
 }

@@ -27,6 +27,8 @@ export const MOST_FIELDS = 200;
 export interface RequestRules {
   /** In lower case, the name of the field that says for whom a request is: it never goes on. */
   readonly selector: string | undefined;
+  /** In lower case, the name of the field that says whom a request has passed; it is written anew. */
+  readonly passed: string;
   /** Fields that are set on the way, in lower case. */
   readonly overwritten: readonly string[];
   /**
@@ -78,6 +80,7 @@ export class RequestHead {
   host = NONE;
   via = NONE;
   selector = NONE;
+  passed = NONE;
   upgrade = NONE;
   expect = NONE;
   accept = NONE;
@@ -338,13 +341,14 @@ function isClaimTaken(
     head.selector = note(head, head.selector, value, lineEnd);
     return true;
   }
+  const { passed } = rules;
+  if (length === passed.length && isAt(bytes, name, passed)) {
+    head.passed = note(head, head.passed, value, lineEnd);
+    return true;
+  }
   for (const set of rules.overwritten) if (length === set.length && isAt(bytes, name, set)) return true;
   if (rules.claims === "theirs") return false;
-  if (
-    (bits & UNDERSCORE_BIT) !== 0 &&
-    isOursWhenRead(bytes.latin1Slice(name, colon), selector, rules.overwritten)
-  )
-    return true;
+  if ((bits & UNDERSCORE_BIT) !== 0 && isOursWhenRead(bytes.latin1Slice(name, colon), rules)) return true;
   const first = (bytes[name] as number) | 32;
   // x
   if (first === 120 && isClaimRead(head, name, length, value, lineEnd)) return true;

@@ -25,6 +25,8 @@ export interface DataDirectory extends Disposable {
 export interface Claimant {
   /** `ten` or `slum`. */
   readonly program: string;
+  /** Told when it had to be closed to others. */
+  readonly note?: (text: string) => void;
 }
 
 /**
@@ -35,8 +37,8 @@ export interface Claimant {
  * do not inherit, and that needs no native code of ours. Nothing else may open that file in this process, since closing
  * any descriptor of it would drop the lock.
  */
-export function claimDirectory(path: string, { program }: Claimant): DataDirectory {
-  makePrivate(path, `${program}.lock`);
+export function claimDirectory(path: string, { program, note }: Claimant): DataDirectory {
+  makePrivate(path, program, note);
   const pidPath = join(path, `${program}.pid`);
   const lockPath = join(path, `${program}.lock`);
   let lock: Database | undefined;
@@ -121,7 +123,7 @@ function held(path: string, program: string, pidPath: string): Fault {
  * A directory that we made, or that is empty or already ours, is closed to others. One with other things in it is not
  * touched, as `--data-dir /tmp` would otherwise take /tmp away from everybody.
  */
-function makePrivate(path: string, mark: string): void {
+function makePrivate(path: string, program: string, note: Claimant["note"]): void {
   let stats: Stats;
   let names: string[];
   try {
@@ -134,9 +136,14 @@ function makePrivate(path: string, mark: string): void {
   }
   // Others may pass through where instances run as another user, but read and write nothing.
   if ((stats.mode & 0o066) === 0) return;
-  const ours = names.length === 0 || names.includes(mark);
-  if (ours && tryChmod(path, 0o700)) return;
   const mode = (stats.mode & 0o7777).toString(8);
+  const isOurs = names.includes(`${program}.lock`) || names.every((name) => isOwnName(name, program));
+  if (isOurs && tryChmod(path, 0o700)) {
+    note?.(
+      `the data directory ${path} was open to other users (mode ${mode}); it is its owner's alone now (700)`,
+    );
+    return;
+  }
   const hint = `chmod 700 ${path}, or choose another directory with --data-dir`;
   throw new Fault("usage", `the data directory ${quote(path)} is open to other users (mode ${mode})`, hint);
 }
@@ -148,6 +155,11 @@ export function makePrivateDirectory(path: string): void {
   if (first !== undefined)
     for (let made = dirname(whole); made.length >= first.length; made = dirname(made)) chmodSync(made, 0o755);
   mkdirSync(whole, { recursive: true, mode: 0o700 });
+}
+
+/** What commands without a server leave there: the registry, and a token. */
+function isOwnName(name: string, program: string): boolean {
+  return name.startsWith(`${program}.`) || name === "api_token";
 }
 
 function tryChmod(path: string, mode: number): boolean {

@@ -15,6 +15,7 @@ import { basename } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import type { Clock } from "../time/clock.ts";
+import { clearStamp, requireOwnLog } from "./log-stamp.ts";
 
 /** One step of the schema. The database's `user_version` says how many of them it has had, so their order never changes. */
 export interface Migration {
@@ -42,6 +43,7 @@ export function openDatabase(
   patienceMs = PATIENCE_MS,
 ): Database {
   if (existsSync(goodCopyPath(path)) && sizeOf(path) === 0) throw lost(path);
+  requireOwnLog(path);
   let database: Database | undefined;
   try {
     database = new Database(path, { create: true, readwrite: true });
@@ -83,6 +85,7 @@ export function saveGoodCopy(database: Database, path: string): void {
 export function backUp(path: string, target: string): void {
   if (!existsSync(path))
     throw new Fault("not_found", `there is no database ${quote(path)}`, "look at --data-dir");
+  requireOwnLog(path);
   try {
     // Not read-only: the log of a server that was killed has to be played in.
     using database = new Database(path, { create: false, readwrite: true });
@@ -236,6 +239,7 @@ function copyTo(database: Database, target: string, version?: number): void {
   try {
     database.query("VACUUM INTO ?").run(draft);
     if (version !== undefined && readVersion(draft) !== version) return;
+    clearStamp(draft);
     closeToOthers(draft);
     const descriptor = openSync(draft, "r");
     fsyncSync(descriptor);

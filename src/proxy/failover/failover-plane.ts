@@ -85,11 +85,12 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const onDefect = (error: Error) => hooks.onDefect?.(error);
   const relay = new Failover({ inFlight, clock, hooks, fields, tries, onDefect });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
-  const dress = createDress({ viaName, isTrusted, isRelay: true });
+  const dress = createDress({ viaName, passed: fields.passed, isTrusted, isRelay: true });
   const route = routeOf(options);
   const overwritten = [...options.overwritten];
-  const forStrangers: RequestRules = { selector: undefined, overwritten, claims: "none" };
-  const forTrusted: RequestRules = { selector: undefined, overwritten, claims: "ours" };
+  const passed = fields.passed.toLowerCase();
+  const forStrangers: RequestRules = { selector: undefined, passed, overwritten, claims: "none" };
+  const forTrusted: RequestRules = { selector: undefined, passed, overwritten, claims: "ours" };
   const door = openPrivateDoor(options.directory, { own: hooks.own, onDefect });
   const own = new OwnHosts({ tries, clock, socket: door.socket });
   const https = orClose(
@@ -153,12 +154,13 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
       return undefined;
     }
     // What has been relayed once is not for us: a server of ours leads here.
-    if (found === "own" && head.text("via", head.via)?.includes(viaName)) return refuse(client, head, "loop");
+    if (found === "own" && head.text(passed, head.passed)?.includes(viaName))
+      return refuse(client, head, "loop");
     if (found === "own") return own.take(client, head);
     if (found === "unknown") return refuse(client, head, "unknown_host");
     if (found === "bad_host") return refuse(client, head, "bad_host");
     if (!isCounted(client, head, isTrusted)) return refuse(client, head, "too_many_requests");
-    const facts = dress(client, head, host, relay);
+    const facts = dress(client, head, host, relay, false);
     return facts === undefined ? refuse(client, head, "loop") : new Trip(client, head, facts, route, found);
   }
 

@@ -16,6 +16,7 @@ import type { InFlight, Load } from "./in-flight.ts";
 import type { Courier, RequestState } from "./request-state.ts";
 import { isRescued, rescuerOf } from "./rescue.ts";
 import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
+import { mayCarryCookie } from "./sticky-cookie.ts";
 import { type Fate, type TryContext, type TryOwner, writeTarget } from "./tries.ts";
 import { isSilence } from "./unanswered.ts";
 import type { Waited, WaitingRoom } from "./waiting.ts";
@@ -115,7 +116,7 @@ export class Forwarder implements Courier, TryOwner {
     out = writeTarget(load, fields.target, to, out);
     if (visit.attempts > 1) out += to.latin1Write(`${fields.attempts}: ${visit.attempts}\r\n`, out);
     const cookie = visit.route.policy.sticky === undefined ? undefined : visit.cookieFrom(target);
-    if (cookie !== undefined) out += to.latin1Write(`Set-Cookie: ${cookie}\r\n`, out);
+    if (cookie !== undefined) out += to.latin1Write(linesFor(cookie, head), out);
     // Behind the app's own, which counts then (RFC 6797 section 8.1); over http it would say nothing.
     const { hsts } = visit.route.policy;
     if (hsts !== undefined && visit.isSecure)
@@ -230,6 +231,14 @@ export class Forwarder implements Courier, TryOwner {
     visit.trial?.settled(answer.status);
     client.answer(answer, visit.attempts > 1 ? `${fields.attempts}: ${visit.attempts}\r\n` : "");
   }
+}
+
+/** With the cookie what keeps others from getting it; nothing where a cache on the way is to keep the answer for all. */
+function linesFor(cookie: string, head: AnswerHead): string {
+  const said = head.pairs().flatMap(([name, value]) => (name === "cache-control" ? [value] : []));
+  const may = mayCarryCookie(said.length === 0 ? undefined : said.join(", "));
+  if (may === "no") return "";
+  return `Set-Cookie: ${cookie}\r\n${may === "unsaid" ? "Cache-Control: private\r\n" : ""}`;
 }
 
 function endOf(visit: RequestState, why: Pause["why"], waited: Waited): End {

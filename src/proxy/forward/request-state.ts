@@ -141,7 +141,7 @@ export class RequestState {
     const name = this.route.policy.sticky;
     const mark = this.#markFrom(target);
     if (name === undefined || mark === undefined || mark === this.#mark) return undefined;
-    return writeMark(name, mark, this.isSecure);
+    return writeMark(name, mark, this.isSecure, this.route.policy.stickySameSite);
   }
 
   /** The number of the visitor, where visitors are kept. */

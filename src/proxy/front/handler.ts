@@ -13,6 +13,7 @@ import type { ClientConnection } from "./client-connection.ts";
 import { isLoopback } from "./gate.ts";
 import type { HttpsRules } from "./https-rules.ts";
 import { linkIn } from "./link.ts";
+import type { Notices } from "./notices.ts";
 import type { OwnHosts } from "./own-hosts.ts";
 import { createRequestIds } from "./request-id.ts";
 
@@ -27,9 +28,12 @@ export interface HandlerParts {
   /** Undefined where https is not served. */
   readonly https?: HttpsRules | undefined;
   isTrusted(address: string): boolean;
-  /** Whether a peer may see targets that have no traffic yet. */
+  /** Whether a peer may say by a field for whom it asks. */
+  maySelect(address: string): boolean;
+  /** Whether a peer may use hosts of single targets that are not everybody's. */
   maySee(address: string): boolean;
   table(): RouteTable;
+  readonly notices: Notices;
 }
 
 export interface RequestHandler {
@@ -42,10 +46,11 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   const { fields } = options;
   const selector = fields.selector?.toLowerCase();
   const clock = options.clock ?? systemClock;
-  const maySee = remembered(parts.maySee);
-  const dress = createDress(parts);
-  const forStrangers: RequestRules = { selector, overwritten: [], claims: "none" };
-  const forTrusted: RequestRules = { selector, overwritten: [], claims: "ours" };
+  const passed = fields.passed.toLowerCase();
+  const rights = { maySelect: remembered(parts.maySelect), maySee: remembered(parts.maySee) };
+  const dress = createDress({ ...parts, passed: fields.passed });
+  const forStrangers: RequestRules = { selector, passed, overwritten: [], claims: "none" };
+  const forTrusted: RequestRules = { selector, passed, overwritten: [], claims: "ours" };
 
   function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
     client.answer(ownAnswer(name, head.field("accept"), fields.error), "");
@@ -55,9 +60,13 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     if (!isCounted(client, head, parts.isTrusted)) return refuse(client, head, "too_many_requests");
     const most = route.policy.maxBodyBytes;
     if (most > 0 && head.contentLength > most) return refuse(client, head, "too_large");
-    const facts = dress(client, head, host, courier);
+    const facts = dress(client, head, host, courier, route.policy.via === true);
     if (facts === undefined) return refuse(client, head, "loop");
     return new RequestState(client, head, facts, route, label);
+  }
+
+  function mayPreview(peer: string): boolean {
+    return rights.maySee(peer) || rights.maySelect(peer);
   }
 
   /** What a link leads to; `none`: there is none, or none for the target that is asked for. */
@@ -106,7 +115,7 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
       if (method === "CONNECT" || method === "TRACE") return refuse(client, head, "method");
       const host = hostOf(client, head);
       const named = head.text(selector ?? "", head.selector);
-      const decision = decide(parts.table(), host, named, client.peerTrusted);
+      const decision = decide(parts.table(), host, named, client.peer, rights);
       if (head.isForServer) {
         client.answer(serverOptions, "");
         return undefined;
@@ -119,7 +128,7 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
         }
         case "preview": {
           const { route, target } = decision;
-          if (maySee(client.peer)) return forward(client, head, host, route, target.label);
+          if (mayPreview(client.peer)) return forward(client, head, host, route, target.label);
           const found = linked(client, head, host, route, target.label);
           return found === "none" ? refuse(client, head, "unknown_instance") : found;
         }
@@ -127,6 +136,12 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
           return forward(client, head, host, decision.route, decision.target.label);
         case "unknown_target":
           return forward(client, head, host, decision.route, decision.label);
+        case "unheeded":
+          parts.notices.tell(
+            "unheeded",
+            `${client.peer} says by ${fields.selector} for whom it asks, and is not among those who may (selector_from)`,
+          );
+          return refuse(client, head, "unknown_instance");
         case "own":
           return own.take(client, head);
         case "unknown":
@@ -183,13 +198,17 @@ export function isSecure(client: ClientConnection, head: RequestHead): boolean {
 
 interface DressOptions {
   readonly viaName: string;
+  /** The field that says whom a request has passed. */
+  readonly passed: string;
   isTrusted(address: string): boolean;
   /** Host is set for each target anew: only the forwarded one says whom the visitor has asked. */
   readonly isRelay?: boolean;
 }
 
 /** What is known of a request, and the fields that are added to it; undefined when it has already passed here twice. */
-export function createDress({ viaName, isTrusted, isRelay = false }: DressOptions) {
+export function createDress({ viaName, passed, isTrusted, isRelay = false }: DressOptions) {
+  const passedName = passed.toLowerCase();
+
   const newId = createRequestIds();
 
   /** Of what a peer whose word counts for nothing asks. */
@@ -212,9 +231,10 @@ export function createDress({ viaName, isTrusted, isRelay = false }: DressOption
     );
   }
 
-  return (client: ClientConnection, head: RequestHead, host: string, courier: Courier) => {
+  return (client: ClientConnection, head: RequestHead, host: string, courier: Courier, tellsVia: boolean) => {
+    const before = head.text(passedName, head.passed);
+    if (before !== undefined && occursTwice(before, viaName)) return undefined;
     const via = head.text("via", head.via);
-    if (via !== undefined && occursTwice(via, viaName)) return undefined;
     let added = "";
     if (!isRelay && (head.authority !== undefined || head.host.start < 0)) added = `Host: ${host}\r\n`;
     if (client.peerTrusted) added += trustedClaims(client, head, host);
@@ -222,7 +242,9 @@ export function createDress({ viaName, isTrusted, isRelay = false }: DressOption
       client.claims ??= strangersClaims(client);
       added += `${client.claims}${host}\r\nX-Request-Id: ${newId()}\r\n`;
     }
-    added += via === undefined ? `Via: 1.1 ${viaName}\r\n` : `Via: ${via}, 1.1 ${viaName}\r\n`;
+    added += before === undefined ? `${passed}: ${viaName}\r\n` : `${passed}: ${before}, ${viaName}\r\n`;
+    if (tellsVia) added += via === undefined ? `Via: 1.1 ${viaName}\r\n` : `Via: ${via}, 1.1 ${viaName}\r\n`;
+    else if (via !== undefined) added += `Via: ${via}\r\n`;
     const upgrade = upgradeOf(head);
     added += upgrade === undefined ? "\r\n" : `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`;
     return {

@@ -85,8 +85,10 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     viaName,
     https: https?.rules,
     isTrusted,
+    maySelect: createTrust(options.selectorFrom ?? []),
     maySee: createTrust(options.directFrom ?? []),
     table: () => table,
+    notices,
   });
   const { host, port, listenerFd, reusePort = false } = options;
   const listening = listenerFd === undefined ? { host, port, reusePort } : { host, port, fd: listenerFd };

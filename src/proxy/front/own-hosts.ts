@@ -21,8 +21,15 @@ import type { ClientConnection } from "./client-connection.ts";
 const PEER = "x-own-peer";
 const TRUSTED = "x-own-trusted";
 const TLS = "x-own-tls";
+/** Nobody asks further on. */
+const PASSED = "x-own-passed";
 /** The program judges what a visitor claims itself. */
-const RULES: RequestRules = { selector: undefined, overwritten: [PEER, TRUSTED, TLS], claims: "theirs" };
+const RULES: RequestRules = {
+  selector: undefined,
+  passed: PASSED,
+  overwritten: [PEER, TRUSTED, TLS],
+  claims: "theirs",
+};
 /** Commands may wait for a drain, for a start, and for each other. */
 const ANSWER_MS = 3_600_000;
 const POLICY = {

@@ -126,7 +126,7 @@ class MultiProcessPlane implements DataPlane {
 
   #settingsOf(phase: number): WorkerSettings {
     const { host, port, domain, directHosts, adminHost, trustedProxies, fields, viaName } = this.#options;
-    const { directFrom = [], limits = {} } = this.#options;
+    const { directFrom = [], limits = {}, selectorFrom = [] } = this.#options;
     const ownSocket = this.#ownSocket;
     return {
       host,
@@ -137,6 +137,7 @@ class MultiProcessPlane implements DataPlane {
       trustedProxies,
       directFrom,
       limits,
+      selectorFrom,
       fields,
       viaName,
       phase,

@@ -11,6 +11,7 @@ export const PROTOCOL = 3;
 /** All that a worker is told once: it is replaced, not told anew, when any of it changes. */
 export interface WorkerSettings
   extends Pick<DataPlaneOptions, "host" | "domain" | "directHosts" | "trustedProxies" | "fields"> {
+  readonly selectorFrom: readonly string[];
   readonly directFrom: readonly string[];
   readonly limits: Partial<FrontLimits>;
   /** As asked for: 0 is any free one. */

@@ -5,6 +5,7 @@ import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import { readSecret, writeSecret } from "../../platform/storage/atomic-file.ts";
 import { openDatabase } from "../../platform/storage/database.ts";
+import { stampLog } from "../../platform/storage/log-stamp.ts";
 import { createPostgres } from "../../platform/storage/postgres.ts";
 import { isPostgresUrl } from "../../platform/storage/postgres-url.ts";
 import { openSecretBox, type SecretBox } from "../../platform/storage/secret-box.ts";
@@ -25,12 +26,14 @@ export interface Whereabouts {
   readonly box?: SecretBox | undefined;
   /** On whose behalf writes are; nobody's unless given. */
   readonly acting?: Pick<Acting, "current">;
+  /** A server opens it, for as long as it runs: the log that it writes is told from any other. */
+  readonly isServer?: true;
 }
 
 /** How long a SQLite file may be waited for where the event loop carries traffic. */
 const REOPEN_PATIENCE_MS = 20;
 
-export function openRegistryAt({ database, slumId, ...more }: Whereabouts): Promise<Registry> {
+export function openRegistryAt({ database, slumId, isServer, ...more }: Whereabouts): Promise<Registry> {
   const { clock } = more;
   if (isPostgresUrl(database)) {
     const postgres = createPostgres(database, clock);
@@ -43,7 +46,9 @@ export function openRegistryAt({ database, slumId, ...more }: Whereabouts): Prom
   const open = () => {
     const patienceMs = isFirst ? undefined : REOPEN_PATIENCE_MS;
     isFirst = false;
-    return openDatabase(database, migrations, patienceMs);
+    const opened = openDatabase(database, migrations, patienceMs);
+    if (isServer) stampLog(opened);
+    return opened;
   };
   return openRegistry({
     ...more,

@@ -46,7 +46,13 @@ export const contract = defineContract({
     method: "GET",
     path: "/health",
     scope: "open",
-    answer: z.object({ status: z.literal("ok"), peer: z.string().nullable(), trusted: z.boolean() }),
+    /** To peers in trusted_proxies or selector_from also how they are seen, and what they may. */
+    answer: z.object({
+      status: z.literal("ok"),
+      peer: z.string().nullable().optional(),
+      trusted: z.boolean().optional(),
+      selector: z.boolean().optional(),
+    }),
   },
   listInstances: {
     summary: "All instances, running or not, with their share of the traffic",
@@ -102,12 +108,13 @@ export const contract = defineContract({
     timeoutMs: patient,
   },
   removeAll: {
-    summary: "Remove stopped instances with their directories and logs; none when one of them runs",
+    summary:
+      "Remove stopped instances with their directories and logs; none when one of them runs, or has something in its directory and `with_files` is not said",
     method: "POST",
     path: "/api/rm",
     scope: "admin",
     tenants: true,
-    body: z.strictObject({ instances }),
+    body: z.strictObject({ instances, with_files: flag }),
     answer: z.object({ removed: z.array(z.string()) }),
   },
   restart: {
@@ -174,10 +181,16 @@ export const contract = defineContract({
     method: "POST",
     path: "/api/prune",
     scope: "deploy",
-    body: z.strictObject({ service, keep: z.number().int().min(0).max(10_000).default(5) }),
+    body: z.strictObject({
+      service,
+      keep: z.number().int().min(0).max(10_000).default(5),
+      with_files: flag,
+    }),
+    /** `filled`: those that are still there, as their directories have something in them. */
     answer: z.object({
       service: z.string(),
       removed: z.array(z.string()),
+      filled: z.array(z.string()),
       /** The versions of shipped builds that no instance is of any more. */
       releases: z.array(z.string()),
     }),

@@ -1,6 +1,7 @@
 // The handlers of ten's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
 
 import type { z } from "zod";
+import { howSeen } from "../../api/access.ts";
 import { type CertificateDesk, certificateHandlers } from "../../api/certificate-operations.ts";
 import { followRows, map } from "../../api/follow.ts";
 import type { GiveLoginCode } from "../../api/login-link.ts";
@@ -50,7 +51,7 @@ const HOUR_MS = 3_600_000;
 
 export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
   const { control, view } = parts;
-  const { traffic, lifecycle, deploys, rollouts, registry } = control;
+  const { traffic, lifecycle, removal, deploys, rollouts, registry } = control;
 
   /** The instance that a call names, of a service that there is, for a caller who may touch it. */
   function own(caller: Principal, name: InstanceName): InstanceName {
@@ -139,7 +140,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
   }
 
   return {
-    health: ({ peer }) => ({ status: "ok", peer: peer.address || null, trusted: peer.trusted }),
+    health: ({ peer }) => ({ status: "ok", ...howSeen(peer) }),
     async listInstances({ query, principal }) {
       const instances = view
         .list(query.service)
@@ -188,7 +189,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     },
     async removeAll({ body, principal }) {
       const names = body.instances.map((name) => own(principal, name));
-      await lifecycle.remove(names);
+      await removal.remove(names, body.with_files);
       return { removed: names.map(({ service, id }) => instanceName(service, id)) };
     },
     async restart({ params, query, principal, signal }) {
@@ -209,8 +210,8 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     },
     async prune({ body }) {
       control.requireKnown(body.service);
-      const { removed, releases } = await lifecycle.prune(body.service, body.keep);
-      return { service: body.service, removed: [...removed], releases: [...releases] };
+      const { service, keep, with_files: withFiles } = body;
+      return { service, ...(await removal.prune(service, keep, withFiles)) };
     },
     setWeights({ body, signal }) {
       control.requireKnown(body.service);
@@ -246,13 +247,15 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         (step, message) => report({ step, message }),
         signal,
       );
-      const { healthyAfterMs, stopped, ...change } = await withSplit(deploy);
+      const { healthyAfterMs, stopped, removed, warnings, ...change } = await withSplit(deploy);
       const rollout = body.canary === undefined ? null : rolloutOf(body.service);
       const link = await linkAfterDeploy(body.service, body.version);
       return {
         ...change,
         healthy_after_ms: Math.round(healthyAfterMs),
         stopped: [...stopped],
+        removed: [...removed],
+        warnings: [...warnings],
         rollout,
         link,
       };

@@ -148,6 +148,9 @@ export const deployAnswer = z.object({
   instance: z.string(),
   healthy_after_ms: z.number(),
   stopped: z.array(z.string()),
+  /** What older deploys had left, beyond what the service's `keep` says. */
+  removed: z.array(z.string()),
+  warnings: z.array(z.string()),
   /** Where to look at a version that has no traffic yet, for an hour; null where everybody may. */
   link: z.string().nullable(),
   /** Where a canary begins. */

@@ -35,7 +35,7 @@ export default command({
   async run(context) {
     const { args, out } = context;
     const { document, domain: found, port } = await serverOf(context);
-    const domain = args.domain ?? found ?? "localhost";
+    const domain = args.domain ?? found ?? document.settings.domain;
     const services = Object.entries(document.service);
     if (args.onDemand && document.routing.default !== undefined)
       throw new Fault(
@@ -47,7 +47,7 @@ export default command({
     const site: CaddySite = {
       program: "ten",
       domain,
-      upstream: args.upstream ?? `127.0.0.1:${port ?? 8080}`,
+      upstream: args.upstream ?? `127.0.0.1:${port ?? document.settings.port ?? 8080}`,
       hosts: [...own, ...services.flatMap(([name, { domains }]) => [`${name}.${domain}`, ...domains])],
       wildcards: services
         .filter(([, { direct }]) => direct === "open" || direct === "preview")

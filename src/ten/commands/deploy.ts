@@ -96,6 +96,9 @@ export default command({
     });
     progress.done();
     const done = { ...answer, ...(shipped && { shipped }) };
+    for (const warning of done.warnings) out.warn(warning);
+    if (done.removed.length > 0)
+      out.info(`removed what older deploys had left (keep, in tenement.toml): ${done.removed.join(", ")}`);
     const { rollout } = done;
     if (rollout?.outcome !== null || rollout === null) {
       reportChange(out, done);

@@ -27,7 +27,8 @@ export default command({
     out.data(only && found.length === 1 ? { ...only } : { instances: found }, () =>
       found
         .map(({ id, state, healthy, detail, latency_ms }) => {
-          return `${id} is ${state}; check ${healthy ? "passed" : "failed"}: ${detail} (${latency_ms} ms)\n`;
+          const unhealthy = state === "unhealthy" ? "" : ", unhealthy";
+          return `${id} is ${state}${healthy ? "; check passed" : unhealthy}: ${detail} (${latency_ms} ms)\n`;
         })
         .join(""),
     );

@@ -66,7 +66,7 @@ export default command({
       delegates: services.some(
         ({ limits }) => limits.memoryBytes !== undefined || limits.cpuShares !== undefined,
       ),
-      lowPort: isLowPort(args),
+      lowPort: isLowPort(args, config.settings.port),
     });
   },
 });

@@ -2,7 +2,13 @@
 import { resolve } from "node:path";
 import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { listenArgs, listenHost, listenPort, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
+import {
+  configuredListenArgs,
+  listenHost,
+  listenPort,
+  readAdmin,
+  serveUntilSignal,
+} from "../../cli/serve.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { createLog } from "../../platform/log.ts";
 import { systemClock } from "../../platform/time/clock.ts";
@@ -16,16 +22,20 @@ export default command({
     "Adopts the instances that outlived the last server and starts what is missing. SIGTERM and SIGINT finish requests and end the instances, a second one ends everything at once; SIGQUIT leaves the instances running for the next start, and a worker that serves visitors until then.",
   examples: [
     ["ten serve", "on 127.0.0.1:8080, services at http://api.localhost:8080"],
-    ["ten serve --domain example.com --port 80", "on all interfaces, services at http://api.example.com"],
+    [
+      "ten serve --domain example.com --port 80",
+      "on all addresses, IPv4 and IPv6, services at http://api.example.com",
+    ],
     ["ten serve --replace", "another version takes over from the one that runs, which finishes its requests"],
     [
       "ten serve --domain example.com --https",
       "on ports 80 and 443, with certificates that come and stay by themselves",
     ],
     ["ten serve --admin 127.0.0.1:9090", "the admin API also at an address of its own, with a token"],
+    ["ten serve --port 8081", "with a flag before what host, port, domain and admin in [settings] say"],
   ],
   args: {
-    ...listenArgs("The domain under which services get hosts"),
+    ...configuredListenArgs("The domain under which services get hosts"),
     serviceUsers: flag(
       "As root: a service without user runs as a user of its own, ten-SERVICE; in units of install",
     ),
@@ -33,12 +43,11 @@ export default command({
   ownSignals: true,
   async run(context) {
     const { args, globals, out, program, env } = context;
-    const { domain, https } = args;
-    const port = listenPort(args.port, https);
+    const { https } = args;
     const { reach, address: admin } = readAdmin(args.admin);
     const options = {
       env,
-      domain,
+      domain: args.domain,
       serviceUsers: args.serviceUsers,
       // It stays for as long as the server runs, whatever comes to lie beside the file.
       defaultDataDir: defaultDataDir(findConfig(process.cwd(), globals.config), env),
@@ -46,6 +55,7 @@ export default command({
     };
     const readConfig = () => loadConfig(process.cwd(), globals.config, options);
     const config = readConfig();
+    const { domain } = config.settings;
     for (const warning of config.warnings) out.warn(warning);
     const other = forgottenDataDir(config.path, config.settings.dataDir, env);
     if (other !== undefined)
@@ -57,8 +67,8 @@ export default command({
     const opening = serve({
       config,
       readConfig,
-      host: listenHost(args.host, domain),
-      port,
+      host: listenHost(args.host ?? config.settings.host, domain),
+      port: listenPort(args.port ?? config.settings.port, https),
       httpsPort: https ? args.httpsPort : undefined,
       domain,
       admin,

@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import type { AdminReach } from "../../api/reach.ts";
+import { isDomain, parseDomain } from "../../core/domain.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import type { Environment } from "../../platform/environment.ts";
@@ -15,7 +16,8 @@ import { readErrorPage } from "./error-page.ts";
 import { configFault, type Problem } from "./problems.ts";
 import { type Service, toService } from "./service.ts";
 import { withServiceUsers } from "./service-user.ts";
-import { documentShape, portRange, type TomlDocument } from "./toml-schema.ts";
+import { DEFAULT_DOMAIN, documentShape, portRange, type TomlDocument } from "./toml-schema.ts";
+import { requireTrusted } from "./trusted-file.ts";
 
 export const CONFIG_NAME = "tenement.toml";
 const MAX_BYTES = 1_048_576;
@@ -39,6 +41,10 @@ export interface Config {
 }
 
 export interface Settings {
+  /** Where it listens and under which domain, unless flags say so; the host undefined: as the domain is. */
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly domain: string;
   /** Absolute. */
   readonly dataDir: string;
   /** Where instances get their ports; at least one of them is outside the system's ephemeral range. */
@@ -54,6 +60,8 @@ export interface Settings {
   /** Files and directories of certificates, absolute. */
   readonly certificates: readonly string[];
   readonly http2: boolean;
+  /** Whose peers may say by X-Tenement-Instance for whom they ask; undefined: the file does not say. */
+  readonly selectorFrom: readonly string[] | undefined;
   /** Whose peers may see versions that have no traffic yet. */
   readonly directFrom: readonly string[];
   /** Requests in flight of one client, bytes a second of a slow body, and MB of strangers' bytes in sum. */
@@ -77,8 +85,8 @@ export interface ConfigOptions {
   readonly dataDir?: string;
   /** Where the data is when neither that nor the file says so; absolute. Default: beside the file. */
   readonly defaultDataDir?: string;
-  /** The server's own domain, which no service may claim; default `localhost`. */
-  readonly domain?: string;
+  /** Overrides `domain`, the server's own, which no service may claim. */
+  readonly domain?: string | undefined;
   /** The ports that the system gives to outgoing connections; default: none. */
   readonly ephemeral?: Ephemeral;
   /** Each service without a user runs as one of its own. */
@@ -126,7 +134,7 @@ function dataDirWarning(
   return [`the data directory ${dataDir} ${where}; move it while ten serve is stopped: ${move}${then}`];
 }
 
-/** The absolute path of the configuration file, or a `not_found` fault. */
+/** The absolute path of the configuration file; a `not_found` fault, or `usage` for one that was found and is not to be trusted. */
 export function findConfig(cwd: string, path: string | undefined): string {
   if (path !== undefined) {
     const file = resolve(cwd, path);
@@ -135,7 +143,10 @@ export function findConfig(cwd: string, path: string | undefined): string {
   }
   for (let directory = resolve(cwd); ; directory = dirname(directory)) {
     const file = join(directory, CONFIG_NAME);
-    if (existsSync(file)) return file;
+    if (existsSync(file)) {
+      requireTrusted(file, directory !== resolve(cwd));
+      return file;
+    }
     if (directory === dirname(directory)) break;
   }
   const hint = "write one with: ten init, or name it with --config";
@@ -168,7 +179,7 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   const shaped = documentShape.safeParse(raw);
   const problems: Problem[] = [
     ...(shaped.error?.issues ?? []),
-    ...crossCheck(raw, options.domain ?? "localhost"),
+    ...crossCheck(raw, options.domain ?? domainIn(raw)),
     ...(shaped.success ? [...backoffProblems(shaped.data), ...portProblems(shaped.data, options)] : []),
   ];
   const pages = new Map<string, string>();
@@ -177,6 +188,12 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   const written = (raw.service ?? {}) as Config["written"];
   const document = options.serviceUsers ? withServiceUsers(shaped.data) : shaped.data;
   return { ...toConfig(document, raw, path, options, pages), written };
+}
+
+/** As far as it is one: what is wrong with it is told with the rest. */
+function domainIn({ settings }: Record<string, unknown>): string {
+  const { domain } = (settings ?? {}) as { readonly domain?: unknown };
+  return typeof domain === "string" && isDomain(domain) ? parseDomain(domain) : DEFAULT_DOMAIN;
 }
 
 /** The document in a configuration file, unchecked. Throws a `usage` fault with line and column when it is no TOML. */
@@ -200,12 +217,15 @@ function parseToml(text: string, path: string): Record<string, unknown> {
   }
 }
 
+type Backoff = Partial<Pick<TomlDocument["settings"], "backoff_base_ms" | "backoff_max_ms">>;
+
 function backoffProblems(document: TomlDocument): Problem[] {
-  const tables: [path: string[], table: Partial<TomlDocument["settings"]>][] = [
+  const tables: [path: string[], table: Backoff][] = [
     [["settings"], {}],
-    ...Object.entries(document.service).map(
-      ([name, service]): [string[], Partial<TomlDocument["settings"]>] => [["service", name], service],
-    ),
+    ...Object.entries(document.service).map(([name, service]): [string[], Backoff] => [
+      ["service", name],
+      service,
+    ]),
   ];
   return tables.flatMap(([path, table]) => {
     const { backoff_base_ms: base, backoff_max_ms: most } = { ...document.settings, ...table };
@@ -280,12 +300,16 @@ function toConfig(
     path,
     directory,
     settings: {
+      host: settings.host,
+      port: settings.port,
+      domain: options.domain ?? parseDomain(settings.domain),
       dataDir: dataDirOf(settings.data_dir, directory, options),
       ports: portRange(settings.ports),
       workers: settings.workers,
       trustedProxies: settings.trusted_proxies,
       releaseMaxMb: settings.release_max_mb,
       admin: settings.admin,
+      selectorFrom: settings.selector_from,
       directFrom: settings.direct_from,
       maxClientRequests: settings.max_client_requests,
       minBodyRate: settings.min_body_rate,

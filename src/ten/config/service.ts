@@ -52,6 +52,8 @@ export interface Service {
   /** How many a deploy starts of a version. */
   readonly instances: number;
   readonly storagePersist: boolean;
+  /** How many stopped instances that deploys made stay. */
+  readonly keep: number;
   readonly limits: Limits;
   readonly policy: RoutePolicy;
   /** What a canary fails is answered by the version before it, where that changes nothing; undefined: it is not. */
@@ -151,6 +153,7 @@ export function toService(
     onDemandIds: document.on_demand_ids,
     instances: document.instances,
     storagePersist: document.storage_persist,
+    keep: document.keep,
     rescue: document.rescue ? { on500: document.rescue_errors } : undefined,
     rollout: document.rollout ?? {},
     policy: {
@@ -163,6 +166,8 @@ export function toService(
       redirect: document.redirect,
       hsts: document.hsts === undefined ? undefined : parseHsts(document.hsts),
       sticky: document.sticky ? `ten-sticky-${name}` : undefined,
+      stickySameSite: document.sticky_same_site,
+      via: document.via,
       maxBodyBytes: scaled(document.max_body_mb, BYTES_PER_MB),
     },
   };

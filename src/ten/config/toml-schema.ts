@@ -123,8 +123,8 @@ const supervisionShape = {
   health_check_timeout: seconds(0.1, 60),
   max_restarts: whole("a whole number", 0, 1000),
   restart_window: seconds(1),
-  backoff_base_ms: millis(1, 3_600_000),
-  backoff_max_ms: millis(1, 3_600_000),
+  backoff_base_ms: millis(0, 3_600_000),
+  backoff_max_ms: millis(0, 3_600_000),
   unhealthy_restart_secs: seconds(0),
   failed_retry_secs: seconds(0),
 };
@@ -132,8 +132,13 @@ const supervisionShape = {
 /** A union tells of its parts what it cannot say as a whole, so the parts say the whole. */
 const workers = expected('a whole number from 1 to 256 or "auto"');
 
+export const DEFAULT_DOMAIN = "localhost";
+
 const settingsShape = z.object(
   {
+    host: text("an address", given).exactOptional(),
+    port: whole("a port", 0, 65_535).exactOptional(),
+    domain: text("a domain", parseDomain).default(DEFAULT_DOMAIN),
     data_dir: text("a directory", given).exactOptional(),
     health_check_interval: supervisionShape.health_check_interval.default(10),
     health_check_timeout: supervisionShape.health_check_timeout.default(2),
@@ -151,6 +156,10 @@ const settingsShape = z.object(
     certificates: list("files and directories", text("a file or a directory", given)).default([]),
     http2: yesOrNo.default(true),
     admin: z.enum(REACHES, expected('"socket", "loopback" or "public"')).exactOptional(),
+    selector_from: list(
+      "addresses and networks",
+      text("an address or network", (value) => createTrust([value])),
+    ).exactOptional(),
     direct_from: list(
       "addresses and networks",
       text("an address or network", (value) => createTrust([value])),
@@ -251,6 +260,8 @@ const serviceShape = z.object(
     sticky: yesOrNo.default(false),
     redirect: yesOrNo.default(true),
     hsts: text('a length of time such as "1y"', parseHsts).exactOptional(),
+    sticky_same_site: choice("lax", "strict", "none").default("lax"),
+    via: yesOrNo.default(false),
     error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
     restart: z.enum(["on-failure", "always", "never"], restart).default("on-failure"),
     overlap: yesOrNo.exactOptional(),
@@ -266,6 +277,7 @@ const serviceShape = z.object(
     instances: whole("a whole number", 1, 1_000).default(1),
     max_instances: whole("a whole number", 1, 10_000).default(100),
     storage_persist: yesOrNo.default(true),
+    keep: whole("a whole number", 0, 10_000).default(10),
     max_body_mb: megabytes(0, 1_000_000).default(0),
     memory_limit_mb: megabytes(1, 1_000_000_000).exactOptional(),
     cpu_shares: whole("a whole number", 2, 262_144).exactOptional(),

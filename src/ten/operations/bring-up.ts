@@ -113,7 +113,7 @@ export class BringUp {
       const fresh = { desired: "running", deploying: true, restarts: 0, lastExit: null } as const;
       await registry.write((writer) => writer.update(existing, { ...fresh, version, release, weight }));
     } else {
-      const enrolment = { service, id, version, release, deploying: true };
+      const enrolment = { service, id, version, release, deploying: true, origin: "deploy" } as const;
       await registry.write((writer) => lifecycle.enrol(writer, enrolment));
     }
     this.#fresh.push(supervisor.of(registry.get(service, id)));

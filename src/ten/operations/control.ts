@@ -25,6 +25,7 @@ import { createMaintenance } from "./maintenance.ts";
 import { createOnDemand } from "./on-demand.ts";
 import { createRefresh } from "./refresh.ts";
 import { createReload, differencesBetween, readWhole, staleKeys } from "./reload.ts";
+import { createRemoval, type Removal } from "./removal.ts";
 import { createRecentTraffic } from "./rollout/recent-traffic.ts";
 import { createRollouts, type Rollouts } from "./rollout/rollouts.ts";
 import { createSchedule, nextRunOf } from "./schedule.ts";
@@ -37,6 +38,7 @@ export interface Control extends Disposable {
   readonly supervisor: Supervisor;
   readonly traffic: Traffic;
   readonly lifecycle: Lifecycle;
+  readonly removal: Removal;
   readonly deploys: Deploys;
   readonly shipping: Shipping;
   readonly rollouts: Rollouts;
@@ -124,13 +126,14 @@ export function createControl(parts: ControlParts): Control {
   };
   const traffic = createTraffic(context);
   const lifecycle = createLifecycle(context, traffic);
+  const removal = createRemoval(context);
   const recent = createRecentTraffic(clock, routes.traffic);
   const rollouts = createRollouts(context, traffic, lifecycle);
   const diagnosisOf = createDiagnosis(logs, supervisor.whereabouts.bind(supervisor));
   const idle = createIdle(context);
   const refresh = createRefresh(context);
   const schedule = createSchedule(context);
-  const onDemand = createOnDemand(context, lifecycle);
+  const onDemand = createOnDemand(context, lifecycle, removal);
   const shipping = createShipping({ ...parts, context });
   const derive = () => routesOf(context, parts.domain);
 
@@ -139,7 +142,8 @@ export function createControl(parts: ControlParts): Control {
     supervisor,
     traffic,
     lifecycle,
-    deploys: createDeploys({ context, traffic, lifecycle, recent, diagnosisOf }),
+    removal,
+    deploys: createDeploys({ context, traffic, lifecycle, removal, recent, diagnosisOf }),
     shipping,
     rollouts,
     logs,

@@ -20,8 +20,10 @@ import { BringUp, type BringUpParts } from "./bring-up.ts";
 import { type Context, configured } from "./context.ts";
 import { explainFailure } from "./diagnosis.ts";
 import { differencesBetween, staleKeys } from "./reload.ts";
+import type { Removal } from "./removal.ts";
 import { decideCanary, type Foreseen, foreseeRollout, giveFirstShare } from "./rollout/begin-rollout.ts";
 import type { RecentTraffic } from "./rollout/recent-traffic.ts";
+import { createSameFilesWarning } from "./same-files.ts";
 import { requireOwnFiles } from "./shared-files.ts";
 import { pruneShipped, requireShipped } from "./shipped.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
@@ -52,7 +54,13 @@ export interface DeployResult extends TrafficChange {
   /** How long it took from the start of the process until it was healthy; 0 when it ran already. */
   readonly healthyAfterMs: number;
   readonly stopped: readonly string[];
+  /** What older deploys had left, beyond what the service's `keep` says. */
+  readonly removed: readonly string[];
+  readonly warnings: readonly string[];
 }
+
+/** What of its result is known before it is tidied up after it. */
+type Carried = Omit<DeployResult, "removed" | "warnings">;
 
 /** Which other instances a deploy has stopped, and the command that starts them again. */
 interface Stopped {
@@ -75,6 +83,7 @@ export interface Deploys {
 export interface DeployParts extends BringUpParts {
   readonly traffic: Traffic;
   readonly recent: RecentTraffic;
+  readonly removal: Removal;
 }
 
 /** Deploys of one service follow each other. */
@@ -83,6 +92,7 @@ export function createDeploys(parts: DeployParts): Deploys {
   const queue = createKeyedLock(context.clock);
   /** The deploys of each service that have ended well, in their order. */
   const done = new Map<string, string[]>();
+  const warnOfSameFiles = createSameFilesWarning(context);
 
   return {
     async deploy(request, progress, signal) {
@@ -106,12 +116,18 @@ export function createDeploys(parts: DeployParts): Deploys {
         const overtakenBy = others.slice(before);
         const note = overtakenBy.length > 0 ? `${overtakenBy.join(", ")} was deployed while it waited` : "";
         if (note !== "") progress("queued", `${name}: ${note}`);
-        const result = await run(parts, request, service, progress, signal).catch(async (thrown) => {
+        const warning = await warnOfSameFiles(service, request.version);
+        const change = await run(parts, request, service, progress, signal).catch(async (thrown) => {
           await noteFailure(context, request, thrown);
           throw thrown;
         });
         done.set(request.service, [...others, name]);
-        return note === "" ? result : { ...result, message: `${result.message}; ${note}` };
+        return {
+          ...change,
+          message: note === "" ? change.message : `${change.message}; ${note}`,
+          removed: await tidy(parts, request.service),
+          warnings: warning === undefined ? [] : [warning],
+        };
       });
     },
     foresee: (service, version, wishes) =>
@@ -130,6 +146,16 @@ async function noteFailure(
   await registry
     .write((writer) => writer.event(service, id, "deploy.failed", detail))
     .catch((error) => onTrouble(`the failed deploy of ${instanceName(service, id)}: ${messageOf(error)}`));
+}
+
+/** What it takes to make room is no reason for a deploy to fail. */
+async function tidy({ context, removal }: DeployParts, service: string): Promise<readonly string[]> {
+  try {
+    return (await removal.tidy(service)).map((id) => instanceName(service, id));
+  } catch (thrown) {
+    context.onTrouble(`what older deploys of ${service} have left: ${messageOf(thrown)}`);
+    return [];
+  }
 }
 
 /** What the command line refuses as well; a request may come from anywhere. */
@@ -159,7 +185,7 @@ async function run(
   configuration: ConfiguredService,
   progress: Progress,
   client: AbortSignal,
-): Promise<DeployResult> {
+): Promise<Carried> {
   const tell = (text: string) => progress("starting", text);
   const decided = decideCanary(parts.context, parts.recent, request, configuration, tell);
   if (decided === "done") return nothingToDo(request);
@@ -216,7 +242,7 @@ function healthyText(
   return `${text}; it listens on all interfaces (${exposed}), so visitors may go round the proxy: listen on the HOST of the environment`;
 }
 
-function nothingToDo({ service, id, version }: DeployRequest): DeployResult {
+function nothingToDo({ service, id, version }: DeployRequest): Carried {
   return {
     service,
     instance: instanceName(service, id),

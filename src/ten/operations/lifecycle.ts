@@ -1,16 +1,13 @@
-// The life of instances as the operator commands it: spawn, stop, restart, rm, prune.
-import { existsSync } from "node:fs";
-import { rm, rmdir } from "node:fs/promises";
-import { Fault, messageOf } from "../../core/fault.ts";
-import { type InstanceName, instanceName } from "../../core/name.ts";
-import { quote } from "../../core/quote.ts";
+// The life of instances as the operator commands it: spawn, stop, restart.
+import { Fault } from "../../core/fault.ts";
+import { instanceName } from "../../core/name.ts";
 import { planStop, select, spawnWeight, weightsOf } from "../../core/rollout.ts";
 import { formatWeight } from "../../core/weight.ts";
 import type { Release } from "../config/release.ts";
 import type { InstanceRow, Writer } from "../registry/registry.ts";
 import { type Context, configured, rulesOf } from "./context.ts";
 import { runJob } from "./schedule.ts";
-import { pruneShipped, requireShipped } from "./shipped.ts";
+import { requireShipped } from "./shipped.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
 
 export interface SpawnRequest {
@@ -19,6 +16,8 @@ export interface SpawnRequest {
   readonly version: string;
   /** Raw weight in hundredths; undefined: chosen from its siblings. */
   readonly weight: number | undefined;
+  /** A visitor's request, and no operator, asks for it. */
+  readonly onDemand?: true;
 }
 
 export interface Enrolment {
@@ -27,13 +26,7 @@ export interface Enrolment {
   readonly version: string;
   readonly release: Release;
   readonly deploying: boolean;
-}
-
-export interface Pruned {
-  /** The ids of instances. */
-  readonly removed: readonly string[];
-  /** The versions of shipped builds. */
-  readonly releases: readonly string[];
+  readonly origin: InstanceRow["origin"];
 }
 
 export interface RestartHow {
@@ -50,15 +43,6 @@ export interface Lifecycle {
    * what was before it has ended. A stopped instance is started. `anew`: with what is configured now, not with its release.
    */
   restart(service: string, id: string, how: RestartHow, signal: AbortSignal): Promise<void>;
-  /** Removes the rows, directories and logs of stopped instances; none when one of them may not be removed. */
-  remove(names: readonly InstanceName[]): Promise<void>;
-  /**
-   * Removes a sleeping instance in one step, so that whoever asks for it meanwhile either wakes it or finds none; what it was
-   * given to write to goes with it unless something lies there. False when it sleeps no more.
-   */
-  evict(service: string, id: string): Promise<boolean>;
-  /** Removes stopped instances of a service beyond the `keep` newest, then builds that none is of any more. */
-  prune(service: string, keep: number): Promise<Pruned>;
   /** Adds the row of a new instance with weight 0. */
   enrol(writer: Writer, enrolment: Enrolment): InstanceRow;
 }
@@ -68,9 +52,6 @@ export function createLifecycle(context: Context, traffic: Traffic): Lifecycle {
     spawn: (request) => spawn(context, traffic, request),
     stop: (service, ids, force) => stop(context, traffic, service, ids, force),
     restart: (service, id, how, signal) => restart(context, service, id, how, signal),
-    remove: (names) => remove(context, names),
-    evict: (service, id) => evict(context, service, id),
-    prune: (service, keep) => prune(context, service, keep),
     enrol: (writer, enrolment) => enrol(context, writer, enrolment),
   };
 }
@@ -92,7 +73,7 @@ function enrol({ clock }: Context, writer: Writer, enrolment: Enrolment): Instan
 async function spawn(
   context: Context,
   traffic: Traffic,
-  { service, id, version, weight }: SpawnRequest,
+  { service, id, version, weight, onDemand }: SpawnRequest,
 ): Promise<TrafficChange> {
   const { registry, supervisor } = context;
   const { release } = configured(context, service);
@@ -112,7 +93,10 @@ async function spawn(
       const started = { desired: "running", version, release: kept, restarts: 0, deploying: false } as const;
       writer.update(known, started);
       writer.markDeployed([known], true);
-    } else enrol(context, writer, { service, id, version, release, deploying: false });
+    } else {
+      const origin = onDemand ? "demand" : "spawn";
+      enrol(context, writer, { service, id, version, release, deploying: false, origin });
+    }
     const weights = new Map([...weightsOf(now), [id, given]]);
     return { weights, message: `${name} starts with weight ${formatWeight(given)}`, acted: true };
   });
@@ -194,79 +178,4 @@ async function restart(
     timeoutMs,
     signal,
   });
-}
-
-function requireStopped({ registry, supervisor }: Context, service: string, id: string): InstanceRow {
-  const row = registry.get(service, id);
-  const name = instanceName(service, id);
-  if (row.desired === "stopped" && !supervisor.of(row).run) return row;
-  throw new Fault("conflict", `${name} runs (${row.state})`, `stop it first: ten stop ${name}`);
-}
-
-async function forget({ registry, supervisor, routes }: Context, row: InstanceRow): Promise<void> {
-  await registry.write((writer) => writer.remove(row));
-  supervisor.forget(row);
-  await routes.publish();
-}
-
-async function evict(context: Context, service: string, id: string): Promise<boolean> {
-  const { registry, supervisor, paths } = context;
-  const isAsleep = () => {
-    const row = registry.find(service, id);
-    return row?.state === "sleeping" && !supervisor.of(row).run ? row : undefined;
-  };
-  const gone = await registry.write((writer) => {
-    const row = isAsleep();
-    if (row) writer.remove(row);
-    return row;
-  });
-  if (!gone) return false;
-  supervisor.forget(gone);
-  await context.routes.publish();
-  // It may hold a customer's data, which the next request for it finds again.
-  const isEmpty = await rmdir(paths.instance(service, id)).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => error.code === "ENOENT",
-  );
-  if (isEmpty) await rm(paths.logs(service, id), { recursive: true, force: true });
-  return true;
-}
-
-/** Files first: what cannot be removed keeps its row, and is named. An instance that was evicted has only files. */
-async function remove(context: Context, names: readonly InstanceName[]): Promise<void> {
-  const { registry, paths } = context;
-  const isLeft = ({ service, id }: InstanceName) =>
-    registry.find(service, id) === undefined && existsSync(paths.instance(service, id));
-  const rows = names.flatMap((name) =>
-    isLeft(name) ? [] : [requireStopped(context, name.service, name.id)],
-  );
-  for (const { service, id } of names) {
-    await removeTree(paths.instance(service, id));
-    await removeTree(paths.logs(service, id));
-    const row = rows.find((one) => one.service === service && one.id === id);
-    if (row) await forget(context, row);
-  }
-}
-
-async function removeTree(path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true });
-  } catch (thrown) {
-    throw new Fault(
-      "conflict",
-      `${quote(path)} cannot be removed: ${messageOf(thrown)}`,
-      "see who owns what is in it, then try again; the instance is still there",
-      { cause: thrown },
-    );
-  }
-}
-
-async function prune(context: Context, service: string, keep: number): Promise<Pruned> {
-  const { registry, supervisor } = context;
-  const stopped = registry
-    .list(service)
-    .filter((row) => row.desired === "stopped" && !supervisor.of(row).run);
-  const old = stopped.sort((a, b) => b.deployed - a.deployed).slice(keep);
-  await remove(context, old);
-  return { removed: old.map((row) => row.id), releases: await pruneShipped(context, service) };
 }

@@ -8,6 +8,7 @@ import type { Service } from "../config/service.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 import type { Context } from "./context.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { Removal } from "./removal.ts";
 import { versionOnDemand } from "./shipped.ts";
 
 /** One visitor creates at most one instance in this time. */
@@ -22,7 +23,7 @@ const CLIENTS_MAX = 10_000;
  * request's to wait for); rejects when it may not be made now. Undefined when its service makes none on demand, or there is one: what
  * an operator stopped is never revived. There is none before the routes to it are in force: who asks meanwhile would find no such instance.
  */
-export function createOnDemand(context: Context, lifecycle: Lifecycle) {
+export function createOnDemand(context: Context, lifecycle: Lifecycle, removal: Pick<Removal, "evict">) {
   const { registry, clock, config } = context;
   const lastByClient = new BoundedMap<string, number>(CLIENTS_MAX);
   const making = new Map<string, Promise<void>>();
@@ -45,7 +46,7 @@ export function createOnDemand(context: Context, lifecycle: Lifecycle) {
     requireTurn(client);
     await makeRoom(service);
     const version = versionOnDemand(context, service.name, id, service.release);
-    await lifecycle.spawn({ service: service.name, id, version, weight: 0 });
+    await lifecycle.spawn({ service: service.name, id, version, weight: 0, onDemand: true });
   }
 
   function requireTurn(client: string): void {
@@ -71,7 +72,7 @@ export function createOnDemand(context: Context, lifecycle: Lifecycle) {
     const longestAsleep = running.filter(mayGo).sort((a, b) => a.stateAt - b.stateAt)[0];
     if (!longestAsleep) throw new Fault("conflict", `${name} has max_instances = ${maxInstances} instances`);
     // Woken meanwhile it stays, and another one may go.
-    if (!(await lifecycle.evict(name, longestAsleep.id))) return makeRoom(service);
+    if (!(await removal.evict(name, longestAsleep.id))) return makeRoom(service);
   }
 }
 

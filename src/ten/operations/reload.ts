@@ -37,6 +37,11 @@ const AT_START = [
   "settings.certificates",
   "settings.http2",
   "acme.",
+  "settings.direct_from",
+  "settings.domain",
+  "settings.host",
+  "settings.port",
+  "settings.selector_from",
 ];
 
 /** The configuration as the file has it now. The server goes on with what it has, and whoever wrote the file ought to know. */

@@ -5,6 +5,8 @@ import releases from "./migrations/0001_releases.sql" with { type: "text" };
 import access from "./migrations/0002_access.sql" with { type: "text" };
 import rollouts from "./migrations/0003_rollouts.sql" with { type: "text" };
 import shipped from "./migrations/0004_shipped.sql" with { type: "text" };
+import origins from "./migrations/0005_origins.sql" with { type: "text" };
+import selectors from "./migrations/0006_selectors.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { name: "0000_init", sql: init },
@@ -12,4 +14,6 @@ export const migrations: readonly Migration[] = [
   { name: "0002_access", sql: access },
   { name: "0003_rollouts", sql: rollouts },
   { name: "0004_shipped", sql: shipped },
+  { name: "0005_origins", sql: origins },
+  { name: "0006_selectors", sql: selectors },
 ];

@@ -60,6 +60,8 @@ export interface HistoryRow extends Change {
 export interface Registry {
   /** A random name of this registry, in every nonce: tells our processes from those of another data directory. */
   readonly id: string;
+  /** Whether it is older than `selector_from`: then who is trusted may route by the field, until the file says who may. */
+  readonly isOlderThanSelectors: boolean;
   /** All rows, oldest first; of one service when given. */
   list(service?: string): readonly InstanceRow[];
   find(service: string, id: string): InstanceRow | undefined;
@@ -121,6 +123,7 @@ export function createRegistry(
 
 class SqliteRegistry implements Registry {
   readonly id: string;
+  readonly isOlderThanSelectors: boolean;
   readonly #database: Database;
   readonly #db: BunSQLiteDatabase;
   readonly #clock: Clock;
@@ -152,6 +155,8 @@ class SqliteRegistry implements Registry {
     this.#copy = new Copy(database, this.#db);
     this.tokens = this.#tokenTable();
     this.id = this.#readOrCreateId();
+    const age = this.#db.select().from(tables.meta).where(eq(tables.meta.key, "older_than")).get();
+    this.isOlderThanSelectors = age !== undefined;
     this.#bestEffort("its clean-up", () => this.#pruneChanges());
   }
 

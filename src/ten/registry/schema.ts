@@ -48,6 +48,8 @@ export const instances = sqliteTable(
     deployed: integer().notNull().default(0),
     /** The last change of weights before that: see `changes`. */
     deployedAfter: integer().notNull().default(0),
+    /** What made it; null in registries of older versions. */
+    origin: text({ enum: ["deploy", "spawn", "demand"] }),
   },
   (table) => [
     uniqueIndex("instances_name").on(table.service, table.id),

@@ -8,9 +8,19 @@ import {
 } from "../../../src/core/http1/request-head.ts";
 import { fractionsFrom } from "../../support/random.ts";
 
-const STRANGER: RequestRules = { selector: "x-tenement-instance", overwritten: [], claims: "none" };
+const STRANGER: RequestRules = {
+  selector: "x-tenement-instance",
+  passed: "x-passed",
+  overwritten: [],
+  claims: "none",
+};
 const TRUSTED: RequestRules = { ...STRANGER, claims: "ours" };
-const OWN: RequestRules = { selector: undefined, overwritten: ["x-own-peer"], claims: "theirs" };
+const OWN: RequestRules = {
+  selector: undefined,
+  passed: "x-passed",
+  overwritten: ["x-own-peer"],
+  claims: "theirs",
+};
 
 function read(text: string, rules = STRANGER): RequestHead {
   const bytes = Buffer.from(text, "latin1");

@@ -1,14 +1,19 @@
 // The answers that the proxy gives itself, and the hosts that decide which.
+
 import { describe, expect, test } from "bun:test";
 import type { Route } from "../../../src/core/route.ts";
+import type { DataPlaneOptions } from "../../../src/proxy/data-plane.ts";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
 import { fieldOf, reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts";
 
 export function answersItself(create: PlaneFactory): void {
-  async function serving(script: (request: Seen) => void = (request) => reply(request, "app")) {
+  async function serving(
+    script: (request: Seen) => void = (request) => reply(request, "app"),
+    changes: Partial<DataPlaneOptions> = {},
+  ) {
     const origin = wireOrigin(script);
-    const front = await startPlane(create);
+    const front = await startPlane(create, changes);
     const { address } = origin;
     const policy = { requestTimeoutMs: 200, streamIdleTimeoutMs: 300, waitMs: 200, maxBodyBytes: 10 };
     await front.plane.publish([
@@ -156,8 +161,8 @@ export function answersItself(create: PlaneFactory): void {
     expect(defects).toEqual(["secret"]);
   });
 
-  test("the naming header reaches a route and a target on other hosts, and is ignored on a service's own", async () => {
-    await using front = await serving();
+  test("the naming header of who may say it reaches a route and a target, whatever the host", async () => {
+    await using front = await serving(undefined, { selectorFrom: ["127.0.0.0/8", "::1"] });
     const via = async (host: string, named: string) => {
       const answer = await front.get(host, "/", { headers: { "X-Tenement-Instance": named } });
       return answer.headers.get("x-ten-instance") ?? answer.headers.get("x-ten-error");
@@ -165,7 +170,17 @@ export function answersItself(create: PlaneFactory): void {
     expect(await via("other.org", "api")).toBe("api:v1");
     expect(await via("other.org", "idle:v1")).toBe("idle:v1");
     expect(await via("other.org", "nobody")).toBe("unknown_instance");
-    expect(await via("api.example.com", "idle:v1")).toBe("api:v1");
+    expect(await via("api.example.com", "idle:v1")).toBe("idle:v1");
+  });
+
+  test("the naming header of anybody else is 404 where no service is, and nothing where one is", async () => {
+    await using front = await serving();
+    const named = (host: string) => front.get(host, "/", { headers: { "X-Tenement-Instance": "idle:v1" } });
+    for (const host of ["other.org", "example.com"]) {
+      const answer = await named(host);
+      expect([answer.status, answer.headers.get("x-ten-error")]).toEqual([404, "unknown_instance"]);
+    }
+    expect((await named("api.example.com")).headers.get("x-ten-instance")).toBe("api:v1");
   });
 
   describe("with a page of the operator's own", () => {

@@ -1,7 +1,7 @@
 // Forwarding: what arrives is what was sent, both ways, and what may not pass does not.
 import { expect, test } from "bun:test";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
-import { route, target } from "../../support/routes.ts";
+import { POLICY, route, target } from "../../support/routes.ts";
 import { until } from "../../support/until.ts";
 import { fieldOf, reply, type Seen, type WireOrigin, wireClient, wireOrigin } from "../../support/wire.ts";
 
@@ -235,6 +235,19 @@ export function forwards(create: PlaneFactory): void {
     }
     await front.counted({ requests: 2, inFlight: 0, failures: 0 });
     expect(front.trouble).toEqual([]);
+  });
+
+  test("a target is told of the proxies on the way when it wants to be, and of what a visitor's own say in any case", async () => {
+    await using front = await serving((request) => reply(request, "ok"));
+    const viaOf = async (headers: Record<string, string>) => {
+      await (await front.get("api.example.com", "/", { headers })).text();
+      return fieldOf(front.origin.seen.at(-1)?.head ?? "", "via");
+    };
+    expect(await viaOf({})).toBeUndefined();
+    expect(await viaOf({ Via: "1.1 cdn" })).toBe("1.1 cdn");
+    await front.plane.publish([{ ...routeTo(front.origin), policy: { ...POLICY, via: true } }]);
+    expect(await viaOf({})).toMatch(/^1\.1 (proxy|ten)-\S+$/);
+    expect(await viaOf({ Via: "1.1 cdn" })).toMatch(/^1\.1 cdn, 1\.1 (proxy|ten)-\S+$/);
   });
 
   test("a request that comes back here is let through once and then stopped", async () => {

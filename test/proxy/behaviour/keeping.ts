@@ -35,6 +35,39 @@ function tally(seen: readonly string[]): Record<string, number> {
 }
 
 export function keepsVisitors(create: PlaneFactory): void {
+  test.each([
+    ["public, max-age=60", false, null],
+    ["s-maxage=60", false, null],
+    ["max-age=3600", false, null],
+    ["private, max-age=60", true, "private, max-age=60"],
+    ["no-store", true, "no-store"],
+    ["no-cache", true, "no-cache"],
+    ["max-age=0", true, "max-age=0, private"],
+    [undefined, true, "private"],
+  ])("an answer with Cache-Control %p carries its cookie: %p", async (said, carries, then) => {
+    const line = said === undefined ? "" : `Cache-Control: ${said}\r\n`;
+    using origin = wireOrigin((request) => reply(request, "ok", line));
+    await using front = await startPlane(create);
+    const only = target("api:v1", { address: origin.address });
+    await front.plane.publish([route("api", [only], { hosts: [HOST], policy: { sticky: NAME } })]);
+    const { headers } = await front.get(HOST);
+    expect(headers.getSetCookie().length).toBe(carries ? 1 : 0);
+    expect(headers.get("cache-control")).toBe(then ?? said ?? null);
+  });
+
+  test.each([
+    ["lax", "SameSite=Lax"],
+    ["strict", "SameSite=Strict"],
+    ["none", "SameSite=None; Secure"],
+  ] as const)("a cookie for same_site %s says %s", async (stickySameSite, ending) => {
+    using origin = wireOrigin((request) => reply(request, "ok"));
+    await using front = await startPlane(create);
+    const only = target("api:v1", { address: origin.address });
+    const policy = { sticky: NAME, stickySameSite };
+    await front.plane.publish([route("api", [only], { hosts: [HOST], policy })]);
+    expect((await front.get(HOST)).headers.getSetCookie()[0]).toEndWith(ending);
+  });
+
   async function serving() {
     const origin = wireOrigin((request) => reply(request, "ok", "Set-Cookie: theirs=1\r\n"));
     const front = await startPlane(create, { trustedProxies: ["127.0.0.1"] });

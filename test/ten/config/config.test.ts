@@ -44,6 +44,10 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     maxClientRequests: 256,
     minBodyRate: 240,
     heldMemoryMb: 256,
+    selectorFrom: undefined,
+    host: undefined,
+    port: undefined,
+    domain: "localhost",
   });
   expect([...config.instances]).toEqual([["api", ["v1"]]]);
   expect(config.routing).toEqual({ default: undefined });
@@ -93,6 +97,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     stopGraceMs: 10_000,
     idleTimeoutMs: 0,
     maxInstances: 100,
+    keep: 10,
     instances: 1,
     storagePersist: true,
     limits: {
@@ -112,6 +117,8 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
       maxBodyBytes: 0,
       onDemand: false,
       redirect: true,
+      stickySameSite: "lax",
+      via: false,
     },
   });
 });

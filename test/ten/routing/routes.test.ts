@@ -38,6 +38,7 @@ function row(id: string, more: Partial<InstanceRow> = {}): InstanceRow {
     release: null,
     deployed: 1,
     deployedAfter: 0,
+    origin: null,
     ...more,
   };
 }

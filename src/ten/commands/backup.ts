@@ -1,0 +1,5 @@
+// `ten backup`.
+import { backupCommand } from "../../cli/backup-command.ts";
+import { backupParts } from "./place.ts";
+
+export default backupCommand(backupParts);

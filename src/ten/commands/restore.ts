@@ -1,0 +1,5 @@
+// `ten restore`.
+import { restoreCommand } from "../../cli/backup-command.ts";
+import { backupParts } from "./place.ts";
+
+export default restoreCommand(backupParts);
