@@ -88,6 +88,7 @@ describe("who calls", () => {
       status: "ok",
       peer: "127.0.0.1",
       trusted: true,
+      selector: false,
     });
   });
 
