@@ -108,7 +108,7 @@ describe("a service with on_demand", () => {
     await untilState(ten, "api:c", "sleeping");
     await first("d.api.localhost");
     expect(existsSync(`${ten.dataDir}/api/b/data`)).toBe(true);
-    await ten.ok("rm", "api:b");
+    await ten.ok("rm", "api:b", "--yes");
     expect(existsSync(`${ten.dataDir}/api/b`)).toBe(false);
     expect((await ten.run("rm", "api:b")).exit).toBe(3);
   });

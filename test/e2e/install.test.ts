@@ -116,7 +116,7 @@ describe("install", () => {
     const third = await machine.run("install", "--user-unit", "--port", "0", "--domain", "example.test");
     expect(third.exit).toBe(0);
     expect(third.stdout).toMatch(
-      /^- ExecStart=.* --port 0\n\+ ExecStart=.* --port 0 --domain example\.test\n$/,
+      /^- ExecStart=.* --port 0\n\+ ExecStart=.* --domain example\.test --port 0\n$/,
     );
     expect(machine.pid()).not.toBe(server);
     await until("the new one serves", async () => (await machine.run("ps")).exit === 0, 20_000);
