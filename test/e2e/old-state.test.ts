@@ -76,7 +76,7 @@ describe("a data directory of an earlier version", () => {
     const env = { TENEMENT_DATA_DIR: "", XDG_STATE_HOME: temp.file("state") };
     const serving = beginTen(temp.path, ["serve", "--port", "0"], env);
     try {
-      await serving.said(`data in ${temp.file("tenement-data")}`);
+      await serving.said(`data in    ${temp.file("tenement-data")}`);
       const { stdout } = await runTen(temp.path, ["ps", "--all", "--json"], env);
       const { instances } = JSON.parse(stdout) as { instances: { id: string; pid: number | null }[] };
       expect(instances.map(({ id }) => id).sort()).toEqual(["api:v0", "api:v1", "api:v2"]);

@@ -19,15 +19,15 @@ test("host, port and domain of the file are what it serves, and flags win", asyn
   ten.kill("SIGTERM");
   await ten.exited;
   const alone = ten.begin("serve");
-  await alone.said("dashboard at");
+  await alone.said("dashboard  http");
   expect(alone.output()).toContain(`serving http://127.0.0.1:${port}/`);
-  expect(alone.output()).toContain(`services at http://SERVICE.shop.test:${port}/`);
+  expect(alone.output()).toContain(`services   http://api.shop.test:${port}`);
   expect((await ten.ok("caddy")).stdout).toContain("api.shop.test");
   alone.kill("SIGTERM");
   await alone.done;
   const flagged = ten.begin("serve", "--domain", "flag.test", "--host", "127.0.0.1", "--port", String(other));
-  await flagged.said("dashboard at");
-  expect(flagged.output()).toContain(`services at http://SERVICE.flag.test:${other}/`);
+  await flagged.said("dashboard  http");
+  expect(flagged.output()).toContain(`services   http://api.flag.test:${other}`);
   flagged.kill("SIGTERM");
   await flagged.done;
   // Without a server the file says it.
