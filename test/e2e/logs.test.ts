@@ -131,7 +131,8 @@ describe("ten logs", () => {
     const path = join(ten.dataDir, "flood", "_logs", "a", "stdout.log");
     const used = await until("it is trimmed", () => {
       const { blocks, size } = statSync(path);
-      return size > 80e6 && blocks * 512 < 52e6 && blocks * 512;
+      // 50 MiB may stay.
+      return size > 80e6 && blocks * 512 < 53e6 && blocks * 512;
     });
     expect(used).toBeGreaterThan(38e6);
     const found = await logs(ten, "flood:a", "--limit", "10000", "--level", "stdout");
