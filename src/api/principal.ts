@@ -41,9 +41,3 @@ export function requireService(principal: Principal, service: string): void {
   const own = principal.services?.join(", ") ?? "";
   throw new Fault("forbidden", `${principal.name} may use ${own || "no service"}, and not ${service}`);
 }
-
-/** Throws `forbidden` where all services are meant and the token is for some. */
-export function requireAllServices({ services, name }: Principal): void {
-  if (services === undefined) return;
-  throw new Fault("forbidden", `this is about all services, and ${name} may use ${services.join(", ")}`);
-}

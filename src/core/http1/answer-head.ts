@@ -9,12 +9,12 @@ import {
   LF,
   lengthAt,
   Malformed,
-  optionsOf,
   SPACE,
   TEXT,
   TOKEN,
   trimEnd,
 } from "./bytes.ts";
+import { dropNamed, readConnection } from "./connection-field.ts";
 
 /** How the end of a body is found (RFC 9112 section 6.3). */
 export type Framing = "none" | "length" | "chunked" | "close";
@@ -216,7 +216,7 @@ function tryRead(
   if (head.isChunked && head.contentLength >= 0)
     throw new Malformed("both Content-Length and Transfer-Encoding");
   if (head.isChunked && head.minor === 0) throw new Malformed("Transfer-Encoding in an HTTP/1.0 answer");
-  if (head.named !== undefined) dropNamed(head, head.named);
+  if (head.named !== undefined) dropNamed(head.bytes, head.runs, head.named);
   return undefined;
 }
 
@@ -263,7 +263,7 @@ function isTaken(
       break;
     case 10:
       if (isAt(bytes, name, "connection")) {
-        readConnection(head, value, trimEnd(bytes, value, lineEnd));
+        readConnection(head, value, trimEnd(bytes, value, lineEnd), KEPT);
         return true;
       }
       if (!isAt(bytes, name, "keep-alive")) break;
@@ -323,44 +323,12 @@ function readLength(head: AnswerHead, value: number, lineEnd: number): boolean {
   return isSecond;
 }
 
-function readConnection(head: AnswerHead, start: number, end: number): void {
-  // Nearly all that say anything say this.
-  if (end - start === 10 && isAt(head.bytes, start, "keep-alive")) {
-    head.wantsKeepAlive = true;
-    return;
-  }
-  for (const option of optionsOf(head.bytes.latin1Slice(start, end))) {
-    if (option === "close") head.wantsClose = true;
-    else if (option === "keep-alive") head.wantsKeepAlive = true;
-    else if (option === "upgrade") head.wantsUpgrade = true;
-    // What frames the body is not its to name.
-    else if (option !== "content-length" && option !== "transfer-encoding") {
-      head.named ??= [];
-      head.named.push(option);
-    }
-  }
-}
+/** What frames the body is not Connection's to name. */
+const KEPT: ReadonlySet<string> = new Set(["content-length", "transfer-encoding"]);
 
 function timeoutOf(value: string): number | undefined {
   const secs = KEEP_ALIVE_TIMEOUT.exec(value)?.[1];
   return secs === undefined ? undefined : Number(secs) * 1000;
-}
-
-/** Takes away the fields that Connection names (RFC 9110 section 7.6.1). */
-function dropNamed(head: AnswerHead, named: readonly string[]): void {
-  const { bytes, runs } = head;
-  const left: number[] = [];
-  for (let i = 0; i < runs.length; i += 2) {
-    const end = runs[i + 1] as number;
-    for (let at = runs[i] as number; at < end; ) {
-      const colon = bytes.indexOf(COLON, at);
-      const next = bytes.indexOf(CR, colon) + 2;
-      if (!named.includes(bytes.latin1Slice(at, colon).toLowerCase())) left.push(at, next);
-      at = next;
-    }
-  }
-  runs.length = 0;
-  runs.push(...left);
 }
 
 function digit(byte: number | undefined): number {

@@ -9,7 +9,6 @@ import {
   LF,
   lengthAt,
   Malformed,
-  optionsOf,
   SPACE,
   TARGET,
   TEXT,
@@ -18,6 +17,7 @@ import {
   UNDERSCORE_BIT,
 } from "./bytes.ts";
 import { isClaim, isOursWhenRead, mayClaim } from "./claims.ts";
+import { dropNamed, readConnection } from "./connection-field.ts";
 
 /** Beyond this a head is refused (431). */
 export const MOST_HEAD_BYTES = 65_536;
@@ -90,7 +90,7 @@ export class RequestHead {
   requestId = NONE;
   realIp = NONE;
   /** Pairs of indices: what of the fields goes on. */
-  runs: number[] = [];
+  readonly runs: number[] = [];
 
   constructor(bytes: Buffer, end: number) {
     this.bytes = bytes;
@@ -165,7 +165,7 @@ export function readRequestHead(bytes: Buffer, end: number, rules: RequestRules)
   const head = new RequestHead(bytes, end);
   head.fieldsStart = readRequestLine(head);
   readFields(head, rules);
-  if (head.named !== undefined) head.runs = dropNamed(head, head.named);
+  if (head.named !== undefined) dropNamed(bytes, head.runs, head.named);
   return head;
 }
 
@@ -297,7 +297,7 @@ function isTaken(
       break;
     case 10:
       if (isAt(bytes, name, "connection")) {
-        readConnection(head, value, trimEnd(bytes, value, lineEnd));
+        readConnection(head, value, trimEnd(bytes, value, lineEnd), KEPT);
         return true;
       }
       if (isAt(bytes, name, "keep-alive")) return true;
@@ -395,41 +395,8 @@ function note(head: RequestHead, before: Span, value: number, lineEnd: number): 
   return new Span(value, trimEnd(head.bytes, value, lineEnd));
 }
 
-function readConnection(head: RequestHead, start: number, end: number): void {
-  const { bytes } = head;
-  const length = end - start;
-  if (length === 10 && isAt(bytes, start, "keep-alive")) {
-    head.wantsKeepAlive = true;
-    return;
-  }
-  for (const option of optionsOf(bytes.latin1Slice(start, end))) {
-    if (option === "close") head.wantsClose = true;
-    else if (option === "keep-alive") head.wantsKeepAlive = true;
-    else if (option === "upgrade") head.wantsUpgrade = true;
-    // Host is no hop's to take away, and what frames the body neither.
-    else if (!KEPT.has(option)) {
-      head.named ??= [];
-      head.named.push(option);
-    }
-  }
-}
-
+/** Host is no hop's to take away, and what frames the body neither. */
 const KEPT: ReadonlySet<string> = new Set(["host", "content-length", "transfer-encoding", "expect"]);
-
-/** Takes away the fields that Connection names (RFC 9110 section 7.6.1). */
-function dropNamed({ bytes, runs }: RequestHead, named: readonly string[]): number[] {
-  const left: number[] = [];
-  for (let i = 0; i < runs.length; i += 2) {
-    const end = runs[i + 1] as number;
-    for (let at = runs[i] as number; at < end; ) {
-      const colon = bytes.indexOf(COLON, at);
-      const next = bytes.indexOf(CR, colon) + 2;
-      if (!named.includes(bytes.latin1Slice(at, colon).toLowerCase())) left.push(at, next);
-      at = next;
-    }
-  }
-  return left;
-}
 
 /** Fields of a head that has been found to be well formed. */
 function eachField(
