@@ -1,8 +1,8 @@
 // `slum events`: what happened, and what happens.
-import { flag, number, option, withDefault } from "../../cli/argument.ts";
+import { option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
+import { actorText, eventsOptions, showEvents } from "../../cli/events.ts";
 import type { Output } from "../../cli/output.ts";
-import { parseSince } from "../../core/since.ts";
 import type { EventView } from "../api/shapes.ts";
 import { readLabel } from "./arguments.ts";
 import { connect } from "./connect.ts";
@@ -16,14 +16,7 @@ export default command({
     ["slum events --since 2h --by ops", "what a token or a user did lately"],
   ],
   args: {
-    follow: flag("Go on with every further event", { letter: "f" }),
-    limit: withDefault(number("How many of the last events", { letter: "n", max: 10_000 }), 100),
-    since: option("Only what happened since then, such as 2h or 2026-01-31T12:00:00Z", {
-      hint: "TIME",
-      read: readSince,
-    }),
-    kind: option("Only this kind, such as server.offline or tenant.moved", { hint: "KIND" }),
-    by: option("Only what this token or user did", { hint: "NAME" }),
+    ...eventsOptions("server.offline or tenant.moved"),
     server: option("Only what is about this server", { hint: "SERVER", read: readLabel, names: "server" }),
     tenant: option("Only what is about this tenant", { hint: "TENANT", read: readLabel, names: "tenant" }),
   },
@@ -39,29 +32,17 @@ export default command({
       ...(server !== undefined && { server }),
       ...(tenant !== undefined && { tenant }),
     };
-    const filters = Object.keys(query).length - 1;
-    if (!args.follow) {
-      const { events } = await client.events({ query }, { signal });
-      out.data({ events }, () => events.map((event) => format(out, event)).join(""));
-      if (events.length === 0)
-        out.info(`nothing ${filters > 0 ? "of that has happened" : "has happened yet"}`);
-      return 0;
-    }
-    for await (const event of client.followEvents({ query }, { signal })) {
-      out.data({ ...event }, () => format(out, event));
-    }
-    return 0;
+    const source = {
+      last: () => client.events({ query }, { signal }),
+      follow: () => client.followEvents({ query }, { signal }),
+    };
+    return showEvents(context, args.follow, query, source, (event) => format(out, event));
   },
 });
 
-/** Checked here and kept as written: the server's clock is the one that counts. */
-function readSince(text: string): string {
-  parseSince(text);
-  return text;
-}
-
-function format(out: Output, { at, kind, server, tenant, detail, by, from }: EventView): string {
-  const who = by === null ? "" : out.paint("yellow", from === null ? by : `${by} (${from})`);
+function format(out: Output, event: EventView): string {
+  const { at, kind, server, tenant, detail } = event;
   const subject = [tenant, server].filter((one) => one !== null).join(" ");
-  return `${[at, who, out.paint("cyan", kind), subject, detail].filter((part) => part !== "").join("  ")}\n`;
+  const parts = [at, actorText(out, event), out.paint("cyan", kind), subject, detail];
+  return `${parts.filter((part) => part !== "").join("  ")}\n`;
 }

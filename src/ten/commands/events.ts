@@ -1,8 +1,8 @@
 // `ten events`: what happened, what happens, and on whose behalf.
-import { flag, maybeWord, number, option, withDefault } from "../../cli/argument.ts";
+import { maybeWord, option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
+import { actorText, eventsOptions, showEvents } from "../../cli/events.ts";
 import type { Output } from "../../cli/output.ts";
-import { parseSince } from "../../core/since.ts";
 import type { EventView } from "../api/shapes.ts";
 import { readService } from "./arguments.ts";
 import { connect } from "./connect.ts";
@@ -26,14 +26,7 @@ export default command({
       names: "service",
     }),
     service: option("The service, as above", { hint: "SERVICE", read: readService, names: "service" }),
-    follow: flag("Go on with every further event", { letter: "f" }),
-    limit: withDefault(number("How many of the last events", { letter: "n", max: 10_000 }), 100),
-    since: option("Only what happened since then, such as 2h or 2026-01-31T12:00:00Z", {
-      hint: "TIME",
-      read: readSince,
-    }),
-    kind: option("Only this kind, such as traffic, stop or refused", { hint: "KIND" }),
-    by: option("Only what this token or user did", { hint: "NAME" }),
+    ...eventsOptions("traffic, stop or refused"),
   },
   async run(context) {
     const { args, out, signal } = context;
@@ -47,33 +40,21 @@ export default command({
       ...(by !== undefined && { by }),
     };
     const client = connect(context);
-    const filters = Object.keys(query).length - 1;
-    if (!args.follow) {
-      const { events } = await client.events({ query }, { signal });
-      out.data({ events }, () => events.map((event) => format(out, event)).join(""));
-      if (events.length === 0)
-        out.info(`nothing ${filters > 0 ? "of that has happened" : "has happened yet"}`);
-      return 0;
-    }
-    for await (const event of client.followEvents({ query }, { signal }))
-      out.data({ ...event }, () => format(out, event));
-    return 0;
+    const source = {
+      last: () => client.events({ query }, { signal }),
+      follow: () => client.followEvents({ query }, { signal }),
+    };
+    return showEvents(context, args.follow, query, source, (event) => format(out, event));
   },
 });
 
-/** Checked here and kept as written: the server's clock is the one that counts. */
-function readSince(text: string): string {
-  parseSince(text);
-  return text;
-}
-
-function format({ paint }: Output, event: EventView): string {
-  const { at, kind, service, instance, detail, by, from, before, after } = event;
-  const who = by === null ? "" : paint("yellow", from === null ? by : `${by} (${from})`);
+function format(out: Output, event: EventView): string {
+  const { paint } = out;
+  const { at, kind, service, instance, detail, before, after } = event;
   const change = before && after ? weightsText(before, after) : "";
   // What was found out about a failure has many lines.
   const [first = "", ...more] = detail.split("\n");
-  const parts = [at, who, paint("cyan", kind), instance ?? service, first, change];
+  const parts = [at, actorText(out, event), paint("cyan", kind), instance ?? service, first, change];
   const line = parts.filter((part) => part !== "").join("  ");
   return `${[line, ...more.map((one) => `    ${paint("dim", one)}`)].join("\n")}\n`;
 }
