@@ -11,10 +11,9 @@ import { createTries, sendAway } from "../forward/tries.ts";
 import type { ClientConnection } from "../front/client-connection.ts";
 import { DEFAULT_LIMITS } from "../front/gate.ts";
 import { createDress, hostOf, isCounted, isSecure, remembered } from "../front/handler.ts";
-import { listenHttps } from "../front/https.ts";
 import type { HttpsRules } from "../front/https-rules.ts";
-import { createListener, type Listener } from "../front/listener.ts";
 import { garbageNotice, Notices } from "../front/notices.ts";
+import { closingOnFailure, openListeners } from "../front/open-listeners.ts";
 import { OwnHosts, openPrivateDoor } from "../front/own-hosts.ts";
 import type { Origin } from "../http-client.ts";
 import type { TargetTraffic } from "../traffic-counters.ts";
@@ -93,44 +92,19 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const forTrusted: RequestRules = { selector: undefined, passed, overwritten, claims: "ours" };
   const door = openPrivateDoor(options.directory, { own: hooks.own, onDefect });
   const own = new OwnHosts({ tries, clock, socket: door.socket });
-  const https = orClose(
-    () =>
-      options.https &&
-      listenHttps(options.https, {
-        host: options.host,
-        reusePort: options.listenerFd !== undefined,
-        clock,
-        listener: () => listener,
-        onDefect,
-      }),
-  );
-  const { host, port, listenerFd } = options;
-  const listening =
-    listenerFd === undefined ? { host, port, reusePort: false } : { host, port, fd: listenerFd };
-  const listener: Listener = orClose(() =>
-    createListener({
-      listening,
+  const { listener, https } = closingOnFailure(door, () =>
+    openListeners(options, {
       clock,
       limits: DEFAULT_LIMITS,
       notices,
       isTrusted,
-      rulesFor: ({ peerTrusted }) => (peerTrusted ? forTrusted : forStrangers),
-      handle,
       onDefect,
-      onStopAccepting: () => https?.stopAccepting(),
+      requests: () => ({
+        rulesFor: ({ peerTrusted }) => (peerTrusted ? forTrusted : forStrangers),
+        handle,
+      }),
     }),
   );
-
-  /** What opens after others have been opened: when it fails, they are closed again. */
-  function orClose<T>(open: () => T): T {
-    try {
-      return open();
-    } catch (thrown) {
-      void door.close();
-      https?.close();
-      throw thrown;
-    }
-  }
 
   function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
     client.answer(ownAnswer(name, head.field("accept"), fields.error), "");

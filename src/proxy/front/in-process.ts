@@ -15,9 +15,9 @@ import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { DEFAULT_LIMITS } from "./gate.ts";
 import { createRequestHandler, remembered } from "./handler.ts";
-import { listenHttps } from "./https.ts";
-import { createListener, type Listener } from "./listener.ts";
+import type { Listener } from "./listener.ts";
 import { garbageNotice, Notices } from "./notices.ts";
+import { closingOnFailure, openListeners } from "./open-listeners.ts";
 import { OwnHosts, openPrivateDoor } from "./own-hosts.ts";
 
 export interface InProcessPlane extends DataPlane {
@@ -66,56 +66,28 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const own = new OwnHosts({ tries, clock, socket: door?.socket ?? "", ...ownElsewhere });
   const viaName = options.viaName ?? `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const onDefect = (error: Error) => hooks.onDefect?.(error);
-  const https = orClose(
-    () =>
-      options.https &&
-      listenHttps(options.https, {
-        host: options.host,
-        // Who takes over from a server that runs listens beside it, until that has stopped accepting.
-        reusePort: options.reusePort ?? options.listenerFd !== undefined,
-        clock,
-        listener: () => listener,
-        onDefect,
-      }),
-  );
-  const { rulesFor, handle } = createRequestHandler({
-    options,
-    courier: forwarder,
-    own,
-    viaName,
-    https: https?.rules,
-    isTrusted,
-    maySelect: createTrust(options.selectorFrom ?? []),
-    maySee: createTrust(options.directFrom ?? []),
-    table: () => table,
-    notices,
-  });
-  const { host, port, listenerFd, reusePort = false } = options;
-  const listening = listenerFd === undefined ? { host, port, reusePort } : { host, port, fd: listenerFd };
-  const listener: Listener = orClose(() =>
-    createListener({
-      listening,
+  const { listener, https } = closingOnFailure(door, () =>
+    openListeners(options, {
       clock,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       notices,
       isTrusted,
-      rulesFor,
-      handle,
       onDefect,
-      onStopAccepting: () => https?.stopAccepting(),
+      requests: (rules) =>
+        createRequestHandler({
+          options,
+          courier: forwarder,
+          own,
+          viaName,
+          https: rules,
+          isTrusted,
+          maySelect: createTrust(options.selectorFrom ?? []),
+          maySee: createTrust(options.directFrom ?? []),
+          table: () => table,
+          notices,
+        }),
     }),
   );
-
-  /** What opens after others have been opened: when it fails, they are closed again. */
-  function orClose<T>(open: () => T): T {
-    try {
-      return open();
-    } catch (thrown) {
-      void door?.close();
-      https?.close();
-      throw thrown;
-    }
-  }
 
   async function close(deadlineMs: number): Promise<void> {
     waiting.close();

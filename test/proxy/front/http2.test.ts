@@ -181,3 +181,21 @@ describe("HTTP/2", () => {
     await front.counted({ inFlight: 0 });
   });
 });
+
+test("a port for https that is taken is told as what it is", async () => {
+  const holder = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const https = {
+    port: holder.port,
+    certificates,
+    ciphers: "",
+    http2: true,
+    placeholder: { chain: testCertificate, key: testKey },
+    onHandshake() {},
+  };
+  const opening = startPlane(
+    (options) => createInProcessPlane(options, createUpstream({ clock: systemClock })),
+    { https },
+  );
+  await expect(opening).rejects.toMatchObject({ code: "EADDRINUSE" });
+  holder.stop(true);
+});

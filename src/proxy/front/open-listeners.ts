@@ -1,0 +1,65 @@
+// What both planes listen with: the listener of visitors, and beside it the one for https that hands its connections over.
+import type { HttpsOptions } from "../data-plane.ts";
+import { type Https, listenHttps } from "./https.ts";
+import type { HttpsRules } from "./https-rules.ts";
+import { createListener, type Listener, type ListenerOptions, type Listening } from "./listener.ts";
+
+/** Where a program is told to listen. */
+export interface Where {
+  readonly host: string;
+  readonly port: number;
+  readonly reusePort?: boolean | undefined;
+  /** A listening socket that somebody has opened before and goes on owning. */
+  readonly listenerFd?: number | undefined;
+  readonly https?: HttpsOptions | undefined;
+}
+
+interface Parts extends Omit<ListenerOptions, "listening" | "rulesFor" | "handle" | "onStopAccepting"> {
+  /** How requests are read and answered, with what https asks for where it is served. */
+  requests(rules: HttpsRules | undefined): Pick<ListenerOptions, "rulesFor" | "handle">;
+}
+
+export interface Listeners {
+  readonly listener: Listener;
+  /** Undefined where https is not served. */
+  readonly https: Https | undefined;
+}
+
+/** Listens at once. Throws what listening throws, EADDRINUSE above all; nothing of these is open then. */
+export function openListeners(where: Where, { requests, ...parts }: Parts): Listeners {
+  const { host, listenerFd, reusePort } = where;
+  const { clock, onDefect } = parts;
+  const https: Https | undefined =
+    where.https &&
+    listenHttps(where.https, {
+      host,
+      // Who takes over from a server that runs listens beside it, until that has stopped accepting.
+      reusePort: reusePort ?? listenerFd !== undefined,
+      clock,
+      listener: () => listener,
+      onDefect,
+    });
+  const listener: Listener = closingOnFailure(https, () =>
+    createListener({
+      ...parts,
+      ...requests(https?.rules),
+      listening: listeningAt(where),
+      onStopAccepting: () => https?.stopAccepting(),
+    }),
+  );
+  return { listener, https };
+}
+
+/** What opens after something else has been opened: when it fails, that is closed again. */
+export function closingOnFailure<T>(opened: { close(): unknown } | undefined, open: () => T): T {
+  try {
+    return open();
+  } catch (thrown) {
+    opened?.close();
+    throw thrown;
+  }
+}
+
+function listeningAt({ host, port, reusePort = false, listenerFd }: Where): Listening {
+  return listenerFd === undefined ? { host, port, reusePort } : { host, port, fd: listenerFd };
+}
