@@ -103,7 +103,8 @@ interface AddressFlags {
 
 const USUAL_FLAGS: AddressFlags = { host: "--host", port: "--port" };
 
-function portFault(error: unknown, hostname: string, port: number, flags: AddressFlags): Fault {
+/** Why nobody can listen there, from what listening threw: who is in the way, and which of the `flags` to change. */
+export function portFault(error: unknown, hostname: string, port: number, flags: AddressFlags): Fault {
   const because = { cause: error };
   switch ((error as NodeJS.ErrnoException).code) {
     case "EADDRINUSE": {

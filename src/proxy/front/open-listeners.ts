@@ -25,7 +25,7 @@ export interface Listeners {
   readonly https: Https | undefined;
 }
 
-/** Listens at once. Throws what listening throws, EADDRINUSE above all; nothing of these is open then. */
+/** Listens at once. Throws what either listening throws; nothing of these is open then. */
 export function openListeners(where: Where, { requests, ...parts }: Parts): Listeners {
   const { host, listenerFd, reusePort } = where;
   const { clock, onDefect } = parts;

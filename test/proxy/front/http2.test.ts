@@ -196,6 +196,10 @@ test("a port for https that is taken is told as what it is", async () => {
     (options) => createInProcessPlane(options, createUpstream({ clock: systemClock })),
     { https },
   );
-  await expect(opening).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await expect(opening).rejects.toMatchObject({
+    code: "conflict",
+    message: expect.stringContaining(`port ${holder.port} is taken`),
+    hint: expect.stringContaining("--https-port"),
+  });
   holder.stop(true);
 });
