@@ -2,9 +2,10 @@
 import { BoundedMap } from "../core/bounded-map.ts";
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
+import type { Log } from "../platform/log.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { type Principal, SCOPES, type Scope } from "./principal.ts";
-import { hashToken, newToken } from "./token.ts";
+import { formOf, hashToken, newToken } from "./token.ts";
 
 /** Times are milliseconds since the epoch. */
 export interface TokenRow {
@@ -236,6 +237,46 @@ export function createTokens(
     },
   };
 }
+
+const OLD_ADMIN = "old-admin";
+/** Shorter ones that no program has made are guessed, and a file may hold anything. */
+const OLD_MIN_CHARS = 40;
+
+/**
+ * A token that an earlier version kept in `file` goes on to count, an admin's, under a name of its own. `whose` says whose
+ * token the file should hold, for the warning that it does not.
+ */
+export async function adoptOldToken(
+  table: TokenTable,
+  { token, file }: { readonly token: string; readonly file: string },
+  { program, whose }: { readonly program: string; readonly whose: string },
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<void> {
+  const hash = hashToken(token);
+  const row = table.rows().get(hash);
+  if (row !== undefined) {
+    if (row.name.startsWith("old-") && row.name !== OLD_ADMIN)
+      await table.write((writer) => writer.change(hash, { name: OLD_ADMIN }));
+    return;
+  }
+  if (formOf(token, program) !== "plain" || token.length < OLD_MIN_CHARS)
+    return log.warn(`${file} holds no token of ${whose}, and nothing is made of it`);
+  await table.write((writer) => {
+    writer.add({ ...ADMIN, hash, name: OLD_ADMIN, createdAt: clock.now() });
+    writer.event("token.created", `${OLD_ADMIN}: from ${file}`);
+  });
+}
+
+const ADMIN: Omit<TokenRow, "hash" | "name" | "createdAt"> = {
+  scope: "admin",
+  services: null,
+  tenant: null,
+  createdBy: null,
+  expiresAt: null,
+  revokedAt: null,
+  usedAt: null,
+  usedFrom: null,
+};
 
 /** What the row's holder is to those who ask whether it may. */
 export function principalOf({ name, scope, services, tenant }: TokenRow): Principal {

@@ -1,8 +1,7 @@
 // The tokens of one slum, or of all that share its registry.
 
-import { formOf, hashToken } from "../../api/token.ts";
 import type { NewToken, TokenRow, TokenTable } from "../../api/tokens.ts";
-import { createTokens } from "../../api/tokens.ts";
+import { adoptOldToken, createTokens } from "../../api/tokens.ts";
 import type { Log } from "../../platform/log.ts";
 import { readSecret } from "../../platform/storage/atomic-file.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
@@ -52,36 +51,14 @@ export async function createTokenAt(
   return await tokens.create(wanted, null);
 }
 
-const OLD_ADMIN = "old-admin";
-
-/** A token that an earlier version kept in a file goes on to count, under a name of its own. */
+/** A token that an earlier version kept in a file goes on to count. */
 export async function adoptTokenFile(
   table: TokenTable,
   { adminToken }: DataPaths,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  parts: { readonly clock: Clock; readonly log: Log },
 ): Promise<void> {
   const token = readSecret(adminToken);
   if (token === undefined) return;
-  const hash = hashToken(token);
-  const row = table.rows().get(hash);
-  if (row?.name === OLD_ADMIN || (row && !row.name.startsWith("old-"))) return;
-  if (row) return table.write((writer) => writer.change(hash, { name: OLD_ADMIN }));
-  if (formOf(token, "slum") !== "plain" || token.length < 40)
-    return log.warn(`${adminToken} holds no token of this registry, and nothing is made of it`);
-  const fresh = { hash, name: OLD_ADMIN, createdAt: clock.now(), ...ADMIN };
-  await table.write((writer) => {
-    writer.add(fresh);
-    writer.event("token.created", `${OLD_ADMIN}: from ${adminToken}`);
-  });
+  const whose = { program: "slum", whose: "this registry" };
+  await adoptOldToken(table, { token, file: adminToken }, whose, parts);
 }
-
-const ADMIN: Omit<TokenRow, "hash" | "name" | "createdAt"> = {
-  scope: "admin",
-  services: null,
-  tenant: null,
-  createdBy: null,
-  expiresAt: null,
-  revokedAt: null,
-  usedAt: null,
-  usedFrom: null,
-};

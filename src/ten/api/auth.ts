@@ -2,8 +2,14 @@
 import { chmodSync, rmSync } from "node:fs";
 import type { Operation, Received } from "../../api/operation.ts";
 import { type Principal, requireService } from "../../api/principal.ts";
-import { formOf, hashToken } from "../../api/token.ts";
-import { createTokens, type NewToken, type TokenRow, type TokenTable } from "../../api/tokens.ts";
+import { hashToken } from "../../api/token.ts";
+import {
+  adoptOldToken,
+  createTokens,
+  type NewToken,
+  type TokenRow,
+  type TokenTable,
+} from "../../api/tokens.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Log } from "../../platform/log.ts";
@@ -83,8 +89,6 @@ function refused(who: string): Fault {
   );
 }
 
-const OLD_ADMIN = "old-admin";
-
 /**
  * A token that an earlier version kept in a file goes on to count under a name of its own; not where an app may serve that
  * file: then it has been read by whoever wanted to.
@@ -93,15 +97,16 @@ export async function adoptTokenFile(
   table: TokenTable,
   { adminToken, root }: DataPaths,
   config: Config,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  parts: { readonly clock: Clock; readonly log: Log },
 ): Promise<void> {
+  const { clock, log } = parts;
   const token = readSecret(adminToken);
   if (token === undefined) return;
   chmodSync(adminToken, 0o600);
-  const hash = hashToken(token);
-  const row = table.rows().get(hash);
   const exposedBy = servingService(config.services.values(), config.directory, root);
   if (exposedBy !== undefined) {
+    const hash = hashToken(token);
+    const row = table.rows().get(hash);
     if (row && row.revokedAt === null)
       await table.write((writer) => {
         writer.change(hash, { revokedAt: clock.now() });
@@ -113,26 +118,8 @@ export async function adoptTokenFile(
     );
     return;
   }
-  if (row?.name.startsWith("old-") && row.name !== OLD_ADMIN)
-    await table.write((writer) => writer.change(hash, { name: OLD_ADMIN }));
-  else if (!row && formOf(token, "ten") === "plain" && token.length >= 40)
-    await table.write((writer) => {
-      writer.add({ ...ADMIN, hash, name: OLD_ADMIN, createdAt: clock.now() });
-      writer.event("token.created", `${OLD_ADMIN}: from ${adminToken}`);
-    });
-  else if (!row) log.warn(`${adminToken} holds no token of this server, and nothing is made of it`);
+  await adoptOldToken(table, { token, file: adminToken }, { program: "ten", whose: "this server" }, parts);
 }
-
-const ADMIN: Omit<TokenRow, "hash" | "name" | "createdAt"> = {
-  scope: "admin",
-  services: null,
-  tenant: null,
-  createdBy: null,
-  expiresAt: null,
-  revokedAt: null,
-  usedAt: null,
-  usedFrom: null,
-};
 
 /** What the person who makes a token ought to know. */
 export function warningsOf({ services }: Config, row: TokenRow): string[] {
