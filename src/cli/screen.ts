@@ -1,5 +1,7 @@
 // A command that has the whole terminal: its other buffer, keys as they are pressed, and everything given back at every end.
 // Tried for it: terminal-kit (pulls in 12 packages), blessed (not kept since 2017), ink (React and yoga, 3 MB); what is needed is this.
+import { Fault } from "../core/fault.ts";
+import { sleep, systemClock } from "../platform/time/clock.ts";
 import type { Output } from "./output.ts";
 import type { Control } from "./sink.ts";
 
@@ -107,6 +109,38 @@ export async function runScene(out: Output, signal: AbortSignal, scene: Scene): 
     process.stdout.off("resize", draw);
     for (const hangup of hangups) process.off(hangup, end);
   }
+}
+
+/** Runs a scene as `runScene` does, and `refresh` every `everyMs` meanwhile, which tells the scene what it has found and does not reject. */
+export async function runLive(
+  out: Output,
+  signal: AbortSignal,
+  scene: Scene,
+  everyMs: number,
+  refresh: (signal: AbortSignal) => Promise<unknown>,
+): Promise<void> {
+  const stop = new AbortController();
+  const reading = repeat(everyMs, refresh, AbortSignal.any([signal, stop.signal]));
+  await runScene(out, signal, scene);
+  stop.abort();
+  await reading;
+}
+
+async function repeat(
+  everyMs: number,
+  refresh: (signal: AbortSignal) => Promise<unknown>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(systemClock, everyMs, signal).catch(() => {});
+    if (!signal.aborted) await refresh(signal);
+  }
+}
+
+/** What went wrong and what to do, in one line. */
+export function faultLine(thrown: unknown): string {
+  if (!(thrown instanceof Fault)) return String(thrown);
+  return [thrown.message, thrown.hint].filter(Boolean).join("; ");
 }
 
 const BARS = "▁▂▃▄▅▆▇█";

@@ -2,9 +2,8 @@
 import { command } from "../../cli/command.ts";
 import { formatMillis, formatSeconds } from "../../cli/format.ts";
 import type { Output, Paint } from "../../cli/output.ts";
-import { fit, runScene, type Scene, type Size } from "../../cli/screen.ts";
-import { Fault } from "../../core/fault.ts";
-import { sleep, systemClock } from "../../platform/time/clock.ts";
+import { faultLine, fit, runLive, type Scene, type Size } from "../../cli/screen.ts";
+import { systemClock } from "../../platform/time/clock.ts";
 import type { SlumClient } from "../api/contract.ts";
 import { describeStatus, type SlumStatus } from "../api/describe-status.ts";
 import type { ServerView } from "../api/shapes.ts";
@@ -33,25 +32,15 @@ export default command({
     }
     const scene = new TopScene(out, client, signal);
     scene.show(status);
-    const stop = new AbortController();
-    const reading = keepReading(client, scene, AbortSignal.any([signal, stop.signal]));
-    await runScene(out, signal, scene);
-    stop.abort();
-    await reading;
+    await runLive(out, signal, scene, EVERY_MS, (until) =>
+      client.status({}, { signal: until }).then(
+        (read) => scene.show(read),
+        (thrown) => until.aborted || scene.say(`no answer: ${faultLine(thrown)}`),
+      ),
+    );
     return 0;
   },
 });
-
-async function keepReading(client: SlumClient, scene: TopScene, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await sleep(systemClock, EVERY_MS, signal).catch(() => {});
-    if (signal.aborted) return;
-    await client.status({}, { signal }).then(
-      (status) => scene.show(status),
-      (thrown) => signal.aborted || scene.say(`no answer: ${said(thrown)}`),
-    );
-  }
-}
 
 class TopScene implements Scene {
   readonly #out: Output;
@@ -140,7 +129,7 @@ class TopScene implements Scene {
     const change = { params: { id: server.id }, body: { drained: !server.drained } };
     this.#client.drainServer(change, { signal: this.#signal }).then(
       () => this.say(`done; undo: ${commandFor({ ...server, drained: !server.drained })}`),
-      (thrown) => this.say(said(thrown)),
+      (thrown) => this.say(faultLine(thrown)),
     );
   }
 
@@ -153,7 +142,7 @@ class TopScene implements Scene {
       },
       (thrown) => {
         this.#text = undefined;
-        this.say(said(thrown));
+        this.say(faultLine(thrown));
       },
     );
   }
@@ -186,9 +175,4 @@ function rowOf(paint: Paint, one: ServerView, isChosen: boolean, columns: number
 
 function nameWidth(columns: number): number {
   return Math.max(12, Math.min(40, columns - 16 - NUMBERS - 5));
-}
-
-function said(thrown: unknown): string {
-  if (!(thrown instanceof Fault)) return String(thrown);
-  return [thrown.message, thrown.hint].filter(Boolean).join("; ");
 }

@@ -1,7 +1,6 @@
 // What the keys of `ten top` do: choose, look closer, filter, and change; every change is a command that is shown and asked for once.
 import type { Paint } from "../../cli/output.ts";
-import type { Scene, Size } from "../../cli/screen.ts";
-import { Fault } from "../../core/fault.ts";
+import { faultLine, type Scene, type Size } from "../../cli/screen.ts";
 import { drawTable, notesOf, type Row, rowsOf, type Seen } from "./top-view.ts";
 
 /** A change: the command that does the same, and how it is done; what came of it, in a sentence. */
@@ -184,7 +183,7 @@ export class TopScene implements Scene {
       this.#mode = { kind: "ask", change: make() };
     } catch (thrown) {
       this.#mode = { kind: "list" };
-      this.say(this.#paint("red", said(thrown)));
+      this.say(this.#paint("red", faultLine(thrown)));
     }
   }
 
@@ -197,7 +196,7 @@ export class TopScene implements Scene {
     this.#note = "…";
     change.run().then(
       (text) => this.say(this.#paint("green", text)),
-      (thrown) => this.say(this.#paint("red", said(thrown))),
+      (thrown) => this.say(this.#paint("red", faultLine(thrown))),
     );
   }
 
@@ -226,7 +225,7 @@ export class TopScene implements Scene {
       (found) => this.#text(found),
       (thrown) => {
         this.#mode = { kind: "list" };
-        this.say(this.#paint("red", said(thrown)));
+        this.say(this.#paint("red", faultLine(thrown)));
       },
     );
   }
@@ -239,9 +238,4 @@ export class TopScene implements Scene {
 
 function padded(lines: readonly string[], count: number): string[] {
   return [...lines.slice(0, count), ...new Array<string>(Math.max(0, count - lines.length)).fill("")];
-}
-
-function said(thrown: unknown): string {
-  if (!(thrown instanceof Fault)) return String(thrown);
-  return [thrown.message, thrown.hint].filter(Boolean).join("; ");
 }

@@ -1,10 +1,10 @@
 // `ten top`: services and versions on a full screen, with what they do now, and the changes that an operator makes.
 import { maybeWord } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { runScene } from "../../cli/screen.ts";
+import { runLive } from "../../cli/screen.ts";
 import { Fault } from "../../core/fault.ts";
 import { parseWeight } from "../../core/weight.ts";
-import { sleep, systemClock } from "../../platform/time/clock.ts";
+import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
 import { readService } from "./arguments.ts";
 import { connect } from "./connect.ts";
@@ -44,11 +44,14 @@ export default command({
     }
     const scene = new TopScene(out.paint, actionsOf(client, signal, out));
     scene.show(seen, clockText());
-    const stop = new AbortController();
-    const reading = keepReading(client, args.service, scene, AbortSignal.any([signal, stop.signal]));
-    await runScene(out, signal, scene);
-    stop.abort();
-    await reading;
+    await runLive(out, signal, scene, EVERY_MS, (until) =>
+      read(client, args.service, until).then(
+        (found) => scene.show(found, clockText()),
+        (thrown) =>
+          until.aborted ||
+          scene.say(`no answer: ${thrown instanceof Fault ? thrown.message : String(thrown)}`),
+      ),
+    );
     return 0;
   },
 });
@@ -65,24 +68,6 @@ async function read(client: TenClient, service: string | undefined, signal: Abor
     traffic: new Map(traffic.map((one) => [one.service, one])),
     rollouts: new Map(rollouts.map((one) => [one.service, `${one.canary}: ${one.text}`])),
   };
-}
-
-async function keepReading(
-  client: TenClient,
-  service: string | undefined,
-  scene: TopScene,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    await sleep(systemClock, EVERY_MS, signal).catch(() => {});
-    if (signal.aborted) return;
-    await read(client, service, signal).then(
-      (seen) => scene.show(seen, clockText()),
-      (thrown) =>
-        signal.aborted ||
-        scene.say(`no answer: ${thrown instanceof Fault ? thrown.message : String(thrown)}`),
-    );
-  }
 }
 
 function asJson(seen: Seen) {
