@@ -7,6 +7,7 @@ import { FAULTS } from "../../core/fault.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, WhyView } from "../api/shapes.ts";
+import { differsText, listeningText, meansWell } from "../api/why-text.ts";
 import { readSubject, type Subject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 
@@ -20,7 +21,6 @@ const RANKS: readonly InstanceView["state"][] = [
   "sleeping",
   "stopped",
 ];
-const WELL: ReadonlySet<string> = new Set(["well", "no_traffic", "sleeping", "stopped"]);
 
 export default command({
   name: "why",
@@ -45,7 +45,7 @@ export default command({
     const instance = await worstOf(client, args.subject, signal);
     const why = await client.why({ params: { instance } }, { signal });
     out.data({ ...why }, () => whyPage(out, why));
-    return WELL.has(why.cause.kind) ? 0 : FAULTS.unhealthy.exit;
+    return meansWell(why) ? 0 : FAULTS.unhealthy.exit;
   },
 });
 
@@ -61,7 +61,7 @@ async function worstOf(client: TenClient, { service, id }: Subject, signal: Abor
 /** The whole of it as a screen. */
 export function whyPage(out: Pick<Output, "paint">, why: WhyView): string {
   const { paint } = out;
-  const isWell = WELL.has(why.cause.kind);
+  const isWell = meansWell(why);
   const first = `${paint("bold", why.id)}: ${paint(isWell ? "green" : "red", why.cause.text)}`;
   const rest = [
     why.cause.evidence === null ? "" : `  ${paint("yellow", why.cause.evidence)}`,
@@ -77,13 +77,7 @@ export function whyPage(out: Pick<Output, "paint">, why: WhyView): string {
 }
 
 function facts(why: WhyView): [string, string][] {
-  const { listening, port, memory_limit_bytes: limit, memory_bytes: memory, differs_from: differs } = why;
-  const where =
-    listening === null
-      ? ""
-      : listening.length === 0
-        ? ", listens on none"
-        : `, listens on ${listening.join(", ")}`;
+  const { port, memory_limit_bytes: limit, memory_bytes: memory } = why;
   const of = limit === null ? "" : ` of ${formatBytes(limit)}`;
   const all: [string, string | null][] = [
     ["state", `${why.state}: ${why.reason}, since ${timeOf(why.since)}`],
@@ -91,7 +85,7 @@ function facts(why: WhyView): [string, string][] {
     ["last check", why.last_check],
     ["answers", why.answer && `${why.answer.status} ${why.answer.body}`],
     ["last exit", why.last_exit],
-    ["port", port === null ? null : `given ${port}${where}`],
+    ["port", port === null ? null : `given ${port}${listeningText(why)}`],
     ["memory", memory === null ? null : `${formatBytes(memory)}${of}`],
     ["disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],
     [
@@ -99,7 +93,7 @@ function facts(why: WhyView): [string, string][] {
       why.error_percent === 0 ? null : `${why.error_percent} % in the last ${why.error_window_secs} s`,
     ],
     ["restarts", why.restarts === 0 ? null : String(why.restarts)],
-    ["differs", differs && differs.keys.length > 0 ? `from ${differs.id}: ${differs.keys.join(", ")}` : null],
+    ["differs", differsText(why)],
     [
       "file",
       why.differs_from_file.length > 0

@@ -5,6 +5,7 @@ import { usePoll } from "../../api/page/visible.ts";
 import { formatBytes } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { WhyView } from "../api/shapes.ts";
+import { differsText, listeningText, meansWell } from "../api/why-text.ts";
 
 interface WhyProps {
   readonly client: TenClient;
@@ -13,7 +14,6 @@ interface WhyProps {
 }
 
 const EVERY_MS = 5_000;
-const WELL: ReadonlySet<string> = new Set(["well", "no_traffic", "sleeping", "stopped"]);
 
 export function Why({ client, instance }: WhyProps) {
   const [why, setWhy] = useState<WhyView>();
@@ -26,7 +26,7 @@ export function Why({ client, instance }: WhyProps) {
     [instance],
   );
   if (!why) return null;
-  const isWell = WELL.has(why.cause.kind);
+  const isWell = meansWell(why);
   return (
     <section class={isWell ? "why" : "why bad"} aria-label="Why it is as it is">
       <p class="cause">{why.cause.text}</p>
@@ -55,20 +55,14 @@ export function Why({ client, instance }: WhyProps) {
 }
 
 function factsOf(why: WhyView): [string, string][] {
-  const { listening, port, memory_limit_bytes: limit, memory_bytes: memory, differs_from: differs } = why;
-  const where =
-    listening === null
-      ? ""
-      : listening.length === 0
-        ? ", listens on none"
-        : `, listens on ${listening.join(", ")}`;
+  const { port, memory_limit_bytes: limit, memory_bytes: memory } = why;
   const all: [string, string | null][] = [
     ["Last check", why.last_check],
     ["Answers", why.answer && `${why.answer.status} ${why.answer.body}`],
-    ["Port", port === null ? null : `${port}${where}`],
+    ["Port", port === null ? null : `${port}${listeningText(why)}`],
     ["Memory", memory === null || limit === null ? null : `${formatBytes(memory)} of ${formatBytes(limit)}`],
     ["Disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],
-    ["Differs", differs && differs.keys.length > 0 ? `from ${differs.id}: ${differs.keys.join(", ")}` : null],
+    ["Differs", differsText(why)],
     ["tenement.toml has changed", why.differs_from_file.length > 0 ? why.differs_from_file.join(", ") : null],
   ];
   return all.filter((one): one is [string, string] => one[1] !== null);
