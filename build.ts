@@ -1,6 +1,6 @@
 // Builds the one executable: `bun build.ts` for this machine, `--target=linux-arm64` for another, `--release` for all, with checksums and the installer.
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
-import { copyFile, link, mkdir, mkdtemp, rename, rm, stat, symlink } from "node:fs/promises";
+import { copyFile, link, mkdir, mkdtemp, open, readFile, rename, rm, stat, symlink } from "node:fs/promises";
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { version } from "./package.json";
@@ -18,6 +18,25 @@ type Target = keyof typeof TARGETS;
 
 /** Requests with up to 128 KB of headers reach our own 431. */
 const MAX_HEADER_BYTES = 131_072;
+
+/** By these whoever starts the executable would tell the Bun in it what to be, to load and to do, before any line of ours. */
+const DEAF_TO = ["BUN_OPTIONS", "BUN_BE_BUN", "BUN_INSPECT", "BUN_INSPECT_CONNECT_TO", "BUN_INSPECT_PRELOAD"];
+
+/**
+ * Gives those names in the executable a first character that no variable can have, so that they are never found. Only Linux: on
+ * macOS an executable is signed.
+ */
+async function deafen(path: string): Promise<void> {
+  const bytes = await readFile(path);
+  if (!bytes.subarray(0, 4).equals(Buffer.from("\x7fELF"))) return;
+  await using file = await open(path, "r+");
+  for (const name of DEAF_TO) {
+    const asText = Buffer.from(`\0${name}\0`);
+    let at = bytes.indexOf(asText);
+    if (at < 0) throw new Error(`Bun ${Bun.version} has no variable ${name}: look what it heeds instead`);
+    for (; at >= 0; at = bytes.indexOf(asText, at + 1)) await file.write("=", at + 1);
+  }
+}
 
 /** The executable appears whole or not at all, also where the one before it is running. */
 async function build(outfile: string, target?: Target): Promise<void> {
@@ -42,6 +61,7 @@ async function build(outfile: string, target?: Target): Promise<void> {
       execArgv: [`--max-http-header-size=${MAX_HEADER_BYTES}`],
     },
   });
+  await deafen(unfinished);
   await rename(unfinished, outfile);
   // The map is embedded; the copy beside the executable is of no use.
   await rm(draft, { recursive: true });

@@ -38,6 +38,21 @@ test("flags of Bun are not its flags", async () => {
   expect(await run("ten", ["--smol"])).toMatchObject({ code: 2, stdout: "" });
 });
 
+/** Who starts it with rights of its own must not thereby run code of theirs with them. */
+test.skipIf(process.platform !== "linux").each([
+  ["BUN_OPTIONS", "--help"],
+  ["BUN_OPTIONS", "--preload ./elsewhere.ts"],
+  ["BUN_BE_BUN", "1"],
+  ["BUN_INSPECT_PRELOAD", "./elsewhere.ts"],
+])("what Bun heeds in the environment it does not: %s=%s", async (name, value) => {
+  await Bun.write(join(dir, "elsewhere.ts"), 'console.log("elsewhere");\n');
+  expect(await run("ten", ["--version"], { [name]: value })).toEqual({
+    code: 0,
+    stdout: `ten ${version}\n`,
+    stderr: "",
+  });
+});
+
 test("it runs no code from where it is started", async () => {
   await Bun.write(join(dir, "bunfig.toml"), 'preload = ["./preload.ts"]\n');
   await Bun.write(join(dir, "preload.ts"), 'console.log("preloaded");\n');
