@@ -40,6 +40,8 @@ const SECURE_HEADERS = {
 };
 /** So long is either half of a session's id, at least. */
 const SECRET_CHARS = 20;
+/** Cookies of one name that are looked at. */
+const COOKIES_MAX = 10;
 const secret = z.union([
   z.strictObject({ token: z.string().min(1).max(200) }),
   z.strictObject({ code: z.string().min(1).max(200) }),
@@ -69,23 +71,28 @@ export function createBrowser(parts: {
     return `${cookieName(origin, half)}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`;
   }
 
-  /** The id of the session that a request claims: what the cookie says, and what the page says. */
-  function idOf(request: Request, peer: Peer): string | undefined {
+  /**
+   * The ids of sessions that a request claims: what cookies say, and what the page says. Several when somebody else has set
+   * a cookie of that name, for a path or a domain above: which one is ours the session tells.
+   */
+  function idsOf(request: Request, peer: Peer): string[] {
     const half = request.headers.get(PAGE_FIELD) ?? "";
-    if (half.length < SECRET_CHARS) return undefined;
+    if (half.length < SECRET_CHARS) return [];
     const start = `${cookieName(requireOrigin(request, peer), half)}=`;
-    const pair = (request.headers.get("cookie") ?? "").split(/; */).find((one) => one.startsWith(start));
-    return pair && joined({ half, value: pair.slice(start.length) });
+    const pairs = (request.headers.get("cookie") ?? "").split(/; */).filter((one) => one.startsWith(start));
+    return pairs.slice(0, COOKIES_MAX).map((pair) => joined({ half, value: pair.slice(start.length) }));
   }
 
   function find(request: Request, peer: Peer): Session | undefined {
-    const id = idOf(request, peer);
-    return id === undefined ? undefined : sessions.find(id);
+    for (const id of idsOf(request, peer)) {
+      const session = sessions.find(id);
+      if (session) return session;
+    }
+    return undefined;
   }
 
   function end(request: Request, peer: Peer): void {
-    const id = idOf(request, peer);
-    if (id !== undefined) sessions.end(id);
+    for (const id of idsOf(request, peer)) sessions.end(id);
   }
 
   return {

@@ -152,6 +152,13 @@ describe("a session", () => {
     const Cookie = [...tossed, own].join("; ");
     expect(await statusOf(page(server, "GET", "/api/things", { ...half, Cookie }))).toBe(200);
   });
+
+  test("counts though somebody has set a cookie of the very name before it", async () => {
+    await using server = await serveTcp();
+    const { Cookie: own, ...half } = await logIn(server);
+    const Cookie = `${own.split("=")[0]}=tossed; ${own}`;
+    expect(await statusOf(page(server, "GET", "/api/things", { ...half, Cookie }))).toBe(200);
+  });
 });
 
 describe("refused with a valid session are", () => {

@@ -77,3 +77,9 @@ test.skipIf(!found)(
   },
   60_000,
 );
+
+test("/health tells a stranger which slum it is, and nothing of how it is seen", async () => {
+  await using slum = await startSlumWith({ words: ["--trusted-proxies", "192.0.2.0/24"] });
+  const answer = await fetch(`http://127.0.0.1:${slum.port}/health`);
+  expect(await answer.json()).toEqual({ status: "ok", slum: expect.any(String) });
+});

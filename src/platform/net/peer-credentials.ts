@@ -31,13 +31,13 @@ export function createPeerCredentials(): (descriptor: number) => PeerCredentials
   };
 }
 
-/** The process that listens on a unix socket; undefined when none does, or where the system cannot tell. */
-export async function listenerOf(path: string): Promise<number | undefined> {
+/** Who listens on a unix socket; undefined when nobody does, or where the system cannot tell. */
+export async function listenerOf(path: string): Promise<PeerCredentials | undefined> {
   try {
     const socket = await Bun.connect({ unix: path, socket: { data() {} } });
     const found = createPeerCredentials()((socket as { readonly fd?: number }).fd ?? -1);
     socket.terminate();
-    return found?.pid;
+    return found;
   } catch {
     return undefined;
   }

@@ -4,6 +4,7 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import { type Clock, sleep } from "../time/clock.ts";
 import { isConnected, portHolder } from "./listening-ports.ts";
+import { listenerOf } from "./peer-credentials.ts";
 import { readEphemeral } from "./ports.ts";
 
 const CONNECT_TIMEOUT_MS = 1000;
@@ -80,16 +81,20 @@ const TURN_STEP_MS = 10;
 
 /**
  * Between a probe and a listener with `reusePort` another start would find the port free too, and share it. So such starts
- * take turns: a name that only one process of the network namespace can listen on, and that goes with it. Linux only.
+ * take turns: a name that only one process of the network namespace can listen on, and that goes with it. Ports are shared
+ * only by processes of one user, so another user who has taken that name is not waited for. Linux only.
  */
 export async function portTurn(port: number, clock: Clock): Promise<Disposable> {
   const deadline = clock.monotonic() + (port > 0 && process.platform === "linux" ? TURN_MS : 0);
   while (clock.monotonic() < deadline) {
+    const name = `\0ten-port-${port}`;
     try {
-      const held = Bun.listen({ unix: `\0ten-port-${port}`, socket: { data() {} } });
+      const held = Bun.listen({ unix: name, socket: { data() {} } });
       return { [Symbol.dispose]: () => held.stop(true) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") break;
+      const holder = await listenerOf(name);
+      if (holder && holder.uid !== process.geteuid?.()) break;
       await sleep(clock, TURN_STEP_MS);
     }
   }

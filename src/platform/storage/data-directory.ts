@@ -89,7 +89,7 @@ export async function takeOverDirectory(path: string, options: TakeOver): Promis
 }
 
 async function tellToLeave(socket: string, held: Fault): Promise<number> {
-  const pid = await listenerOf(socket);
+  const pid = (await listenerOf(socket))?.pid;
   if (pid === undefined)
     throw new Fault(
       "conflict",

@@ -47,8 +47,9 @@ export const contract = defineContract({
     answer: z.object({
       status: z.literal("ok"),
       slum: z.string(),
-      peer: z.string().nullable(),
-      trusted: z.boolean(),
+      /** Only to peers in --trusted-proxies: how they are seen. */
+      peer: z.string().nullable().optional(),
+      trusted: z.boolean().optional(),
     }),
   },
   status: {

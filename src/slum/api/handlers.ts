@@ -1,5 +1,6 @@
 // The handlers of slum's admin API: each takes checked input, asks the control, and answers in the contract's shapes.
 import type { z } from "zod";
+import { howSeen } from "../../api/access.ts";
 import { type CertificateDesk, certificateHandlers } from "../../api/certificate-operations.ts";
 import { followRows, map } from "../../api/follow.ts";
 import type { GiveLoginCode } from "../../api/login-link.ts";
@@ -51,12 +52,11 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
   }
 
   return {
-    health: ({ peer }) => ({
-      status: "ok",
-      slum: parts.slumId,
-      peer: peer.address || null,
-      trusted: peer.trusted,
-    }),
+    health: ({ peer }) => {
+      const { peer: address, trusted } = howSeen(peer);
+      // Which slum it is tells one that was added as its own server.
+      return { status: "ok", slum: parts.slumId, ...(trusted && { peer: address, trusted }) };
+    },
     status: () => view.status(),
     listServers: () => ({ servers: view.servers() }),
     addServer({ body: { health_path: healthPath, region, ...body } }) {

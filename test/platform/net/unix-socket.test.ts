@@ -3,9 +3,10 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { Fault } from "../../../src/core/fault.ts";
-import { claimSocket, probePort } from "../../../src/platform/net/unix-socket.ts";
+import { claimSocket, portTurn, probePort } from "../../../src/platform/net/unix-socket.ts";
 import { claimDirectory } from "../../../src/platform/storage/data-directory.ts";
 import { systemClock as clock } from "../../../src/platform/time/clock.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -206,5 +207,45 @@ describe("probePort", () => {
     cleanups.push(() => server.close());
     const { port } = server.address() as { port: number };
     expect((await faultOf(() => probePort("127.0.0.1", port))).code).toBe("conflict");
+  });
+});
+
+describe("a turn at a port", () => {
+  /** Somebody who has the name of the turn, as a user. */
+  async function squat(port: number, uid: number): Promise<void> {
+    const script = `
+      process.setgid(${uid}); process.setuid(${uid});
+      globalThis.held = Bun.listen({ unix: "\\0ten-port-${port}", socket: { data() {} } });
+      console.log("held");
+      await Bun.stdin.text();`;
+    const child = Bun.spawn([process.execPath, "-e", script], { stdin: "pipe", stdout: "pipe" });
+    cleanups.push(() => child.kill("SIGKILL"));
+    await child.stdout.getReader().read();
+  }
+
+  const isRoot = process.getuid?.() === 0 && process.platform === "linux";
+  const NOBODY = 65_534;
+
+  test.skipIf(!isRoot)(
+    "another user, with whom no port is shared, is not waited for (needs root)",
+    async () => {
+      const hand = createManualClock();
+      await squat(1, NOBODY);
+      // Nobody moves this clock: what waits by it waits for ever.
+      (await portTurn(1, hand))[Symbol.dispose]();
+    },
+  );
+
+  test.skipIf(process.platform !== "linux")("one of our own is waited for until it has ended", async () => {
+    const first = await portTurn(2, clock);
+    let isMine = false;
+    const second = portTurn(2, clock).then((turn) => {
+      isMine = true;
+      return turn;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(isMine).toBe(false);
+    first[Symbol.dispose]();
+    (await second)[Symbol.dispose]();
   });
 });
