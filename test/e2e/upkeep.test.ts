@@ -142,3 +142,31 @@ test("nothing of that is said where versions have files of their own", async () 
   await ten.ok("deploy", "api:v1");
   expect((await ten.ok("deploy", "api:v2")).stderr).not.toContain("the same files");
 });
+
+test("a rollback or a spawn of a stopped version says when its files have changed since it was deployed", async () => {
+  await using ten = await startTen();
+  mkdirSync(`${ten.dir}/src`);
+  writeFileSync(`${ten.dir}/src/app.js`, "1");
+  const old = new Date(Date.now() - 3_600_000);
+  for (const file of ["src/app.js", "tenement.toml"]) utimesSync(`${ten.dir}/${file}`, old, old);
+  const { stderr } = await ten.ok("deploy", "api:v1");
+  expect(stderr).not.toContain("since it was deployed");
+  await ten.ok("deploy", "api:v2", "--promote", "--stop-old");
+  // What was not touched is what it was.
+  expect((await ten.ok("rollback", "api")).stderr).not.toContain("since it was deployed");
+  await ten.ok("stop", "api:v2");
+  writeFileSync(`${ten.dir}/src/app.js`, "3");
+  await ten.ok("deploy", "api:v3", "--promote", "--stop-old");
+  const back = await ten.ok("rollback", "api");
+  expect(back.stderr).toContain(
+    "api:v1 runs the files that are there now, and src/app.js has changed since it was deployed: it may not be the v1 that it was",
+  );
+  expect(back.stderr).toContain('workdir = "releases/{version}"');
+  const spawned = JSON.parse((await ten.ok("spawn", "api:v2", "--weight", "0", "--json")).stdout);
+  expect(spawned.warnings).toEqual([expect.stringContaining("api:v2 runs the files that are there now")]);
+  // Deployed anew it is what is there now.
+  await ten.ok("stop", "api:v3");
+  await ten.ok("deploy", "api:v3", "--promote", "--stop-old");
+  await ten.ok("stop", "api:v3", "--force");
+  expect((await ten.ok("spawn", "api:v3")).stderr).not.toContain("since it was deployed");
+});

@@ -98,9 +98,9 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
   }
 
   /** Every change of traffic is answered with the split that it led to. */
-  async function withSplit<C extends TrafficChange>(change: Promise<C>): Promise<C & ServiceSplit> {
+  async function withSplit<C extends TrafficChange>(change: Promise<C>) {
     const done = await change;
-    return { ...done, ...splitOf(done.service) };
+    return { ...done, ...splitOf(done.service), warnings: [...(done.warnings ?? [])] };
   }
 
   /** What has failed is shown with the last that it wrote. */
@@ -247,7 +247,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         (step, message) => report({ step, message }),
         signal,
       );
-      const { healthyAfterMs, stopped, removed, warnings, ...change } = await withSplit(deploy);
+      const { healthyAfterMs, stopped, removed, ...change } = await withSplit(deploy);
       const rollout = body.canary === undefined ? null : rolloutOf(body.service);
       const link = await linkAfterDeploy(body.service, body.version);
       return {
@@ -255,7 +255,6 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         healthy_after_ms: Math.round(healthyAfterMs),
         stopped: [...stopped],
         removed: [...removed],
-        warnings: [...warnings],
         rollout,
         link,
       };
@@ -303,7 +302,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
           ? traffic.foreseeRollback(service, { last })
           : foreseeRollbackTo(control, service, to);
       const split = weights ? view.foreseen(service, weights) : view.split(service);
-      return { ...splitOf(service), split, message, changed: false, undo: null };
+      return { ...splitOf(service), split, message, changed: false, undo: null, warnings: [] };
     },
     async logs({ query, principal, signal }) {
       requireLogs(principal, query.service);

@@ -78,6 +78,8 @@ const change = {
   changed: z.boolean(),
   message: z.string(),
   undo: z.string().nullable(),
+  /** What to look at, though it was done. */
+  warnings: z.array(z.string()).default([]),
 };
 export const changeAnswer = z.object(change);
 
@@ -150,7 +152,6 @@ export const deployAnswer = z.object({
   stopped: z.array(z.string()),
   /** What older deploys had left, beyond what the service's `keep` says. */
   removed: z.array(z.string()),
-  warnings: z.array(z.string()),
   /** Where to look at a version that has no traffic yet, for an hour; null where everybody may. */
   link: z.string().nullable(),
   /** Where a canary begins. */

@@ -96,7 +96,6 @@ export default command({
     });
     progress.done();
     const done = { ...answer, ...(shipped && { shipped }) };
-    for (const warning of done.warnings) out.warn(warning);
     if (done.removed.length > 0)
       out.info(`removed what older deploys had left (keep, in tenement.toml): ${done.removed.join(", ")}`);
     const { rollout } = done;
@@ -107,6 +106,7 @@ export default command({
     }
     if (args.wait || (!out.stdout.isTty && !args.detach)) {
       out.success(done.message);
+      for (const warning of done.warnings) out.warn(warning);
       const end = await followRollout(client, rollout, out, systemClock, signal);
       out.data({ ...done, rollout: end }, () => rolloutText(out, end, systemClock.now()));
       return 0;

@@ -11,6 +11,7 @@ interface Change {
   readonly split: SplitView;
   readonly maintenance: string | null;
   readonly undo: string | null;
+  readonly warnings: readonly string[];
 }
 
 export function reportChange(out: Output, change: Change): void {
@@ -19,9 +20,10 @@ export function reportChange(out: Output, change: Change): void {
 
 /** One change is one object for scripts, several are a list in one. */
 export function reportChanges(out: Output, changes: readonly Change[]): void {
-  for (const { changed, message } of changes) {
+  for (const { changed, message, warnings } of changes) {
     if (changed) out.success(message);
     else out.info(message);
+    for (const warning of warnings) out.warn(warning);
   }
   const [only] = changes;
   const tables = () => changes.map((change) => splitText(out, change)).join("\n");

@@ -101,7 +101,7 @@ export class BringUp {
   async #enrol(id: string): Promise<void> {
     const { service, version, release, overlap } = this.#wanted;
     const { context, lifecycle } = this.#parts;
-    const { registry, supervisor } = context;
+    const { registry, supervisor, clock } = context;
     const existing = registry.find(service, id);
     if (existing && overlap && canBeReplaced(existing)) {
       this.#replaced.push(supervisor.of(existing));
@@ -111,7 +111,9 @@ export class BringUp {
       await supervisor.halt(existing, "replaced by a deploy");
       const weight = existing.desired === "running" ? existing.weight : 0;
       const fresh = { desired: "running", deploying: true, restarts: 0, lastExit: null } as const;
-      await registry.write((writer) => writer.update(existing, { ...fresh, version, release, weight }));
+      await registry.write((writer) =>
+        writer.update(existing, { ...fresh, version, release, weight, createdAt: clock.now() }),
+      );
     } else {
       const enrolment = { service, id, version, release, deploying: true, origin: "deploy" } as const;
       await registry.write((writer) => lifecycle.enrol(writer, enrolment));
@@ -138,10 +140,12 @@ export class BringUp {
   /** Its successor takes over when all of the deploy are healthy. */
   async #replace(instance: Instance): Promise<void> {
     const { version, release, timeoutMs } = this.#wanted;
+    const { registry, supervisor, clock } = this.#parts.context;
+    const createdAt = clock.now();
     const diagnose = this.#parts.diagnosisOf(instance);
     let diagnosis: Promise<Diagnosis> | undefined;
     try {
-      await this.#parts.context.supervisor.restart(instance.row, `deploy of ${version}`, {
+      await supervisor.restart(instance.row, `deploy of ${version}`, {
         build: { version, release },
         stopFirst: false,
         timeoutMs,
@@ -155,6 +159,7 @@ export class BringUp {
           return diagnosis;
         },
       });
+      registry.observe(instance.row, { createdAt });
     } catch (thrown) {
       this.#failed ??= { instance, diagnosis: diagnosis ?? Promise.resolve(NOT_STARTED) };
       throw thrown;

@@ -6,6 +6,7 @@ import { formatWeight } from "../../core/weight.ts";
 import type { Release } from "../config/release.ts";
 import type { InstanceRow, Writer } from "../registry/registry.ts";
 import { type Context, configured, rulesOf } from "./context.ts";
+import { changedFilesOf } from "./same-files.ts";
 import { runJob } from "./schedule.ts";
 import { requireShipped } from "./shipped.ts";
 import { serviceOf, type Traffic, type TrafficChange, undoWithStart } from "./traffic.ts";
@@ -87,6 +88,7 @@ async function spawn(
   const kept = known?.version === version && known.release ? known.release : release;
   requireShipped(context, service, version, kept);
   const isFirst = !registry.knows(service);
+  const warnings = known?.release === kept ? await changedFilesOf(context, [known]) : [];
   const change = await traffic.change(service, `spawn ${name}`, (now, writer) => {
     const given = weight ?? spawnWeight(now, id);
     if (known) {
@@ -106,7 +108,7 @@ async function spawn(
     await takeBack(context, registry.get(service, id), known !== undefined, isFirst);
     throw thrown;
   }
-  return change;
+  return { ...change, warnings };
 }
 
 /** Nothing came of a spawn: what there was before it is there again. */

@@ -80,6 +80,7 @@ function mayBeMade({ onDemandIds }: Service, id: string): boolean {
   return onDemandIds === undefined || new RegExp(`^(?:${onDemandIds})$`, "v").test(id);
 }
 
-function mayGo(row: InstanceRow): boolean {
-  return row.state === "sleeping" && row.weight === 0;
+/** For a stranger only what strangers have made goes; of rows of older versions it is not known who made them. */
+function mayGo({ state, weight, origin }: InstanceRow): boolean {
+  return state === "sleeping" && weight === 0 && (origin === "demand" || origin === null);
 }

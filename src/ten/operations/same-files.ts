@@ -37,8 +37,30 @@ export function createSameFilesWarning({ registry, paths, config }: Context) {
     if (changed === undefined) return undefined;
     told.add(service.name);
     const name = instanceName(service.name, first.id);
-    return `${name} and ${instanceName(service.name, version)} run the same files, and ${changed} has changed since ${name} was started: when ${name} restarts it is ${version}. Give each version files of its own: workdir = "releases/{version}", or {version} in command, in the service ${service.name} of tenement.toml`;
+    return `${name} and ${instanceName(service.name, version)} run the same files, and ${changed} has changed since ${name} was started: when ${name} restarts it is ${version}. ${howToTell(service.name)}`;
   };
+}
+
+/** What to say of stopped instances that are started again, of those whose files have changed since they were deployed. */
+export async function changedFilesOf(
+  { config, paths }: Pick<Context, "config" | "paths">,
+  rows: readonly InstanceRow[],
+): Promise<string[]> {
+  const warnings: string[] = [];
+  for (const { service, id, version, release, createdAt } of rows) {
+    if (release === null || isTold(release)) continue;
+    const changed = await changedSince(resolve(config().directory, release.workdir), createdAt, paths.root);
+    if (changed === undefined) continue;
+    const name = instanceName(service, id);
+    warnings.push(
+      `${name} runs the files that are there now, and ${changed} has changed since it was deployed: it may not be the ${version} that it was. ${howToTell(service)}`,
+    );
+  }
+  return warnings;
+}
+
+function howToTell(service: string): string {
+  return `Give each version files of its own: workdir = "releases/{version}", or {version} in command, in the service ${service} of tenement.toml`;
 }
 
 function isTold({ command, args, workdir, env, env_file: envFile, before_start: before }: Release): boolean {

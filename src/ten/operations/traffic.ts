@@ -19,6 +19,7 @@ import type { Hundredths } from "../../core/route.ts";
 import { formatWeight, positive, sameWeights, sum, type Weights } from "../../core/weight.ts";
 import type { InstanceRow, Registry, Writer } from "../registry/registry.ts";
 import { type Context, rulesOf } from "./context.ts";
+import { changedFilesOf } from "./same-files.ts";
 
 /** What a change of traffic did, and the command that undoes it when there is one. */
 export interface TrafficChange {
@@ -26,6 +27,8 @@ export interface TrafficChange {
   readonly changed: boolean;
   readonly message: string;
   readonly undo: string | null;
+  /** What to look at, though it was done. */
+  readonly warnings?: readonly string[];
 }
 
 export interface Traffic {
@@ -156,14 +159,15 @@ async function carryOutMove(
   signal: AbortSignal | undefined,
 ): Promise<TrafficChange> {
   const first = plan(serviceOf(context.registry.list(name), name));
-  await bringUp(context, name, first.start, signal);
-  return change(context, name, command, (service) => {
+  const warnings = await bringUp(context, name, first.start, signal);
+  const done = await change(context, name, command, (service) => {
     const { weights, start } = plan(service);
     const missing = start.find((id) => !first.start.includes(id));
     if (missing !== undefined)
       throw new Fault("conflict", `${name} changed meanwhile`, "run the command again");
     return { weights, message: message(weights), rollout: "ends" };
   });
+  return { ...done, warnings };
 }
 
 async function change(
@@ -209,13 +213,13 @@ function endRollout(
   return `; with that the rollout of ${rollout.canary} is over, nothing judges it any more`;
 }
 
-/** Starts what a change of traffic needs, stopped ones too, and waits for its health; stops those again when one fails. */
+/** Starts what a change of traffic needs, stopped ones too, and waits for its health; stops those again when one fails. Answers warnings. */
 async function bringUp(
   context: Context,
   name: string,
   ids: readonly string[],
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<readonly string[]> {
   const { registry, supervisor } = context;
   const rows = ids.map((id) => registry.get(name, id));
   const stopped = rows.filter((row) => row.desired === "stopped");
@@ -223,6 +227,7 @@ async function bringUp(
     registry.write((writer) => {
       for (const row of stopped) writer.update(row, { desired, weight: 0 });
     });
+  const warnings = await changedFilesOf(context, stopped);
   if (stopped.length > 0) await want("running");
   const { startupTimeoutMs: timeoutMs, stopGraceMs } = rulesOf(context, name);
   const starts = rows.map(async (row) => {
@@ -230,7 +235,7 @@ async function bringUp(
     await supervisor.untilHealthy(row, { timeoutMs, signal });
   });
   const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
-  if (!failed) return;
+  if (!failed) return warnings;
   if (stopped.length > 0) await want("stopped");
   const reason = "stopped again: the change it was started for failed";
   await Promise.all(stopped.map((row) => supervisor.of(row).end("stopped", reason, stopGraceMs)));
