@@ -74,6 +74,8 @@ export interface RoutePolicy {
   readonly onDemand?: boolean;
   /** The name of the cookie that keeps a visitor on the version it saw; undefined: none does. */
   readonly sticky?: string | undefined;
+  /** Trusted peers who ask for this path for themselves watch targets that may sleep: that is no use of them, and wakes none. */
+  readonly checkPath?: string | undefined;
   /** Whether who comes by http is sent to https, where there is a certificate. */
   readonly redirect?: boolean | undefined;
   /** The value of Strict-Transport-Security on answers over https; undefined: none is set. */

@@ -17,6 +17,7 @@ interface Answer {
 export type UntouchedCode = "unknown_instance" | "nothing_routable" | "start_failed";
 
 const ANSWERS = {
+  asleep: { status: 200, code: "asleep", message: "This service sleeps until it is used" },
   bad_host: { status: 400, code: "bad_host", message: "The Host header is missing or not a host name" },
   bad_request: {
     status: 400,
@@ -194,7 +195,8 @@ export function ownAnswer(
   if (allow !== undefined) fields.push(["Allow", allow]);
   const bodies = {
     html: () => page ?? "",
-    json: () => `${JSON.stringify({ error: { code, message } })}\n`,
+    json: () =>
+      `${JSON.stringify(status < 400 ? { status: code, message } : { error: { code, message } })}\n`,
     text: () => `${message}\n`,
   };
   return { status, fields, body: bodies[form](), endsConnection: endsConnection === true };

@@ -69,6 +69,29 @@ test("a start that fails while many requests ask for it is tried once, and then 
   expect((await ten.ps())["api:v1"]?.restarts).toBeLessThanOrEqual(2);
 });
 
+describe("its health path, asked by a trusted peer for itself", () => {
+  const PING = { "User-Agent": "a monitor" };
+
+  test("keeps it not awake, and does not wake it: the answer is that it sleeps", async () => {
+    await using ten = await startTen({ service: "idle_timeout = 1" });
+    await ten.ok("deploy", "api:v1");
+    let answered: Record<string, number> = {};
+    await until("it sleeps though it is asked all the time", async () => {
+      const { instance, body } = await ten.get(HOST, "/health", { headers: PING });
+      answered = { ...answered, [instance ?? body]: 1 };
+      return (await ten.ps())["api:v1"]?.state === "sleeping";
+    });
+    expect(Object.keys(answered)).toContain("api:v1");
+    const asleep = await ten.get(HOST, "/health?deep=1", { headers: PING });
+    expect([asleep.status, asleep.body]).toEqual([200, "This service sleeps until it is used\n"]);
+    expect((await ten.get("v1.api.localhost", "/health", { headers: PING })).body).toBe(asleep.body);
+    expect((await ten.ps())["api:v1"]?.state).toBe("sleeping");
+    // Anything else wakes it, and so does a visitor who comes by a proxy.
+    const visitor = { "X-Forwarded-For": "198.51.100.7" };
+    expect((await ten.get(HOST, "/health", { headers: visitor })).instance).toBe("api:v1");
+  });
+});
+
 describe("a service with on_demand", () => {
   const service = "on_demand = true\nmax_instances = 2\nidle_timeout = 1";
 
@@ -111,6 +134,17 @@ describe("a service with on_demand", () => {
     await ten.ok("rm", "api:b", "--yes");
     expect(existsSync(`${ten.dataDir}/api/b`)).toBe(false);
     expect((await ten.run("rm", "api:b")).exit).toBe(3);
+  });
+
+  test("drops none that an operator or a deploy has made", async () => {
+    await using ten = await startTen({ service });
+    await ten.ok("spawn", "api:mine", "--weight", "0");
+    await ten.ok("deploy", "api:v1", "--weight", "0");
+    await untilState(ten, "api:mine", "sleeping");
+    await untilState(ten, "api:v1", "sleeping");
+    const refused = await ten.get("stranger.api.localhost");
+    expect(refused.status).toBe(503);
+    expect(Object.keys(await ten.ps()).sort()).toEqual(["api:mine", "api:v1"]);
   });
 
   test("whose sleeper is evicted answers who asks for that one all the same", async () => {

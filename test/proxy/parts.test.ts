@@ -4,6 +4,7 @@ import { createRouteTable } from "../../src/core/route-table.ts";
 import { createInFlight } from "../../src/proxy/forward/in-flight.ts";
 import { RetryBudget, retryAfter } from "../../src/proxy/forward/retry.ts";
 import { createWaitingRoom } from "../../src/proxy/forward/waiting.ts";
+import { createRequestIds } from "../../src/proxy/front/request-id.ts";
 import { UpstreamFailure } from "../../src/proxy/http-client.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { route } from "../support/routes.ts";
@@ -67,6 +68,25 @@ test("a load counts what is open and since when there is nothing, and outlives i
   expect(load.traffic()).toMatchObject({ inFlight: 0, idleMs: 1_000 });
   inFlight.retain(new Map());
   expect([...inFlight.all()]).toEqual([]);
+});
+
+test("what only watches is no use of a target, also when it ends last", async () => {
+  const clock = createManualClock();
+  const inFlight = createInFlight(clock);
+  inFlight.retain(new Map([["api:v1", "127.0.0.1:1"]]));
+  const load = inFlight.of("api:v1");
+  await clock.advance(1_000);
+  load.begin(true);
+  await clock.advance(1_000);
+  load.end(true);
+  expect(load.traffic().idleMs).toBe(2_000);
+  load.begin(true);
+  load.begin();
+  await clock.advance(1_000);
+  load.end();
+  await clock.advance(1_000);
+  load.end(true);
+  expect(load.traffic().idleMs).toBe(1_000);
 });
 
 test("a reading of counters copies only what has answered since the last one, and stays as it was", () => {
@@ -148,4 +168,16 @@ test("a waiting room holds a thousand per route", async () => {
   room.close();
   expect(new Set(await Promise.all(waiting))).toEqual(new Set(["late"]));
   expect(await room.wait("a", () => "stay", 1_000, never)).toBe("late");
+});
+
+test("ids of requests are each their own, in the form of a UUID, and do not count", () => {
+  const newId = createRequestIds();
+  const ids = Array.from({ length: 20_000 }, newId);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const id of ids.slice(4_000, 4_200)) expect(id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  const steps = ids
+    .slice(1)
+    .map((id, at) => Number.parseInt(id.slice(-3), 16) - Number.parseInt(ids[at]?.slice(-3) ?? "", 16));
+  // In order all but a few would be one further.
+  expect(steps.filter((step) => step === 1).length).toBeLessThan(100);
 });

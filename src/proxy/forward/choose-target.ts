@@ -4,7 +4,7 @@ import { type Selection, usable } from "../../core/round-robin.ts";
 import type { Maintenance, Route, Target } from "../../core/route.ts";
 import type { RouteTable } from "../../core/route-table.ts";
 import type { AnswerName } from "../answers.ts";
-import type { RequestState } from "./request-state.ts";
+import { looksAt, type RequestState } from "./request-state.ts";
 import type { Verdict } from "./waiting.ts";
 
 /** A reason to wait, and how to tell from a table that it is over. */
@@ -53,6 +53,7 @@ function chooseByWeight(visit: RequestState, selection: Selection): Target | Pau
   if (target !== undefined) {
     if (isFirst && isSharing(route, target)) visit.turn = { target: target.id, isHome: home !== undefined };
     if (target.readiness !== "asleep") return target;
+    if (visit.isCheck) return "asleep";
     visit.picked = target.label;
     return untilTarget(route.name, target.label);
   }
@@ -67,10 +68,8 @@ function isSharing(route: Route, target: Target): boolean {
 }
 
 /** Whether a request is one that targets answer during maintenance too. */
-function isOpen({ head, method }: RequestState, { openPath }: Maintenance): boolean {
-  if (openPath === undefined || (method !== "GET" && method !== "HEAD")) return false;
-  const { path } = head;
-  return path === openPath || path.startsWith(`${openPath}?`);
+function isOpen({ head }: RequestState, { openPath }: Maintenance): boolean {
+  return openPath !== undefined && looksAt(head, openPath);
 }
 
 const NONE: ReadonlyMap<string, Target> = new Map();
@@ -102,6 +101,7 @@ function chooseNamed(visit: RequestState, target: Target | undefined): Target | 
   }
   if (visit.tried?.has(target.id)) return untilChanged(visit, visit.tried);
   if (serves(target)) return target;
+  if (visit.isCheck && target.readiness === "asleep") return "asleep";
   if (target.readiness !== "out") return untilTarget(route.name, target.label);
   return visit.failure ?? (visit.waitUntil === undefined ? "nothing_routable" : "start_failed");
 }

@@ -70,7 +70,7 @@ export class HttpTry implements Occupant, Attempt {
    */
   start(): void {
     const { body, expectsContinue } = this.#visit;
-    this.#load.begin();
+    this.#load.begin(this.#visit.isCheck);
     body.rewind();
     if (body.isTooLarge) this.fail("aborted", "the body is larger than the route allows");
     else if (body.isComplete || expectsContinue || !body.isSmall) this.#submit();
@@ -341,7 +341,7 @@ export class HttpTry implements Occupant, Attempt {
     const connection = this.#connection;
     this.#end();
     if (connection !== undefined) this.#pool?.leave(this, connection, true);
-    this.#load.end();
+    this.#load.end(this.#visit.isCheck);
     this.#owner.onDropped(visit, kept);
   }
 
@@ -353,7 +353,7 @@ export class HttpTry implements Occupant, Attempt {
     this.#end();
     if (isReusable) this.#pool?.release(connection, this.#body.keepAliveMs);
     else this.#pool?.leave(this, connection, false);
-    this.#load.end();
+    this.#load.end(this.#visit.isCheck);
     client.finish();
   }
 
@@ -436,7 +436,7 @@ export class HttpTry implements Occupant, Attempt {
     this.#end();
     this.#pool?.leave(this, connection, true);
     blame(this.#load, visit.attempts === 1 ? visit.trial : undefined, failure, this.#context.hooks);
-    this.#load.end();
+    this.#load.end(this.#visit.isCheck);
     if (hasPassed) visit.client.cut(visit);
     else this.#owner.onFailure(visit, this.#target, this.#load, failure);
   }

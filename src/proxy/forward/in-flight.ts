@@ -11,7 +11,9 @@ class Whole {
   readonly meter = new Meter();
   readonly unanswered: UnansweredCounter<RequestState>;
   open = 0;
-  /** When `open` last became 0, on the monotonic clock. */
+  /** Those of them that only watch. */
+  checks = 0;
+  /** When the last one that is no check ended, on the monotonic clock. */
   idleSince: number;
   /** What the next request is counted in. */
   current: Load;
@@ -72,19 +74,23 @@ export class Load {
     return this.#whole.unanswered;
   }
 
-  begin(): void {
+  /** `isCheck`: it is no use of the target, which is idle all along. */
+  begin(isCheck = false): void {
     this.open += 1;
     this.#whole.open += 1;
     this.#whole.meter.requests += 1;
+    if (isCheck) this.#whole.checks += 1;
   }
 
-  end(): void {
+  /** As it began. */
+  end(isCheck = false): void {
     const whole = this.#whole;
     this.open -= 1;
     whole.open -= 1;
+    if (isCheck) whole.checks -= 1;
+    else if (whole.open === whole.checks) whole.idleSince = whole.clock.monotonic();
     if (this.open > 0) return;
     whole.leaving.delete(this);
-    if (whole.open === 0) whole.idleSince = whole.clock.monotonic();
     for (const call of whole.onEnd) call();
   }
 

@@ -21,6 +21,13 @@ export interface RequestFacts {
   readonly isSecure: boolean;
   readonly asksUpgrade: boolean;
   readonly expectsContinue: boolean;
+  readonly isCheck?: boolean;
+}
+
+/** Whether a request only reads that path, with whatever query. */
+export function looksAt({ method, path }: RequestHead, wanted: string): boolean {
+  if (method !== "GET" && method !== "HEAD") return false;
+  return path === wanted || path.startsWith(`${wanted}?`);
 }
 
 /** A try, as the visitor's side sees it. */
@@ -55,6 +62,8 @@ export class RequestState {
   /** It asks for another protocol, and may have it. */
   readonly asksUpgrade: boolean;
   readonly expectsContinue: boolean;
+  /** It watches targets, and does not use them. */
+  readonly isCheck: boolean;
   route: Route;
   /** The target asked for by name, past the weights. */
   readonly label: string | undefined;
@@ -104,6 +113,7 @@ export class RequestState {
     this.isSecure = facts.isSecure;
     this.asksUpgrade = facts.asksUpgrade;
     this.expectsContinue = facts.expectsContinue;
+    this.isCheck = facts.isCheck === true;
     this.route = route;
     this.label = label;
     this.body = bodyOf(head, route.policy.maxBodyBytes);

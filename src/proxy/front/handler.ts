@@ -8,7 +8,7 @@ import { systemClock } from "../../platform/time/clock.ts";
 import { type AnswerName, type OwnAnswer, ownAnswer, serverOptions } from "../answers.ts";
 import type { DataPlaneOptions } from "../data-plane.ts";
 import { expectsContinue } from "../forward/request-body.ts";
-import { type Courier, RequestState } from "../forward/request-state.ts";
+import { type Courier, looksAt, RequestState } from "../forward/request-state.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { isLoopback } from "./gate.ts";
 import type { HttpsRules } from "./https-rules.ts";
@@ -62,7 +62,9 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     if (most > 0 && head.contentLength > most) return refuse(client, head, "too_large");
     const facts = dress(client, head, host, courier, route.policy.via === true);
     if (facts === undefined) return refuse(client, head, "loop");
-    return new RequestState(client, head, facts, route, label);
+    const { checkPath } = route.policy;
+    const isCheck = checkPath !== undefined && watches(client, head, checkPath);
+    return new RequestState(client, head, isCheck ? { ...facts, isCheck } : facts, route, label);
   }
 
   function mayPreview(peer: string): boolean {
@@ -188,6 +190,11 @@ export function isCounted(
   if (forwardedFor === undefined) return true;
   const real = clientAddress(client.peer, forwardedFor, isTrusted);
   return isLoopback(real) || isTrusted(real) || client.countAs(real);
+}
+
+/** Whether a peer that is trusted asks for the health of targets, and for nobody else. */
+function watches(client: ClientConnection, head: RequestHead, path: string): boolean {
+  return client.peerTrusted && head.forwardedFor.start < 0 && looksAt(head, path);
 }
 
 /** Whether the visitor came by https, as far as its peer may say so. */

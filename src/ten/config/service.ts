@@ -162,6 +162,7 @@ export function toService(
       streamIdleTimeoutMs: ms(document.stream_idle_timeout),
       waitMs: ms(document.startup_timeout),
       onDemand: document.on_demand,
+      checkPath: document.idle_timeout > 0 ? document.health : undefined,
       errorPage,
       redirect: document.redirect,
       hsts: document.hsts === undefined ? undefined : parseHsts(document.hsts),
