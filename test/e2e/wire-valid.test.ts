@@ -85,6 +85,7 @@ function checkGot(gets: Gets, answer: Message): void {
     expect(found.fields).toEqual(gets.fields.filter((field) => !FRAMING.has(nameOf(field))));
   }
   if (gets.body !== undefined) expect(answer.body).toMatch(gets.body);
+  if (gets.trailers) expect(answer.trailers).toEqual(gets.trailers);
 }
 
 /** The origin's answer as it came. */

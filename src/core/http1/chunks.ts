@@ -1,5 +1,6 @@
-// Follows a chunked body (RFC 9112 section 7.1) to its end without taking it apart: what it has seen travels on as it came.
+// Follows a chunked body (RFC 9112 section 7.1) to its end without taking it apart: what it has seen travels on as it came, trailers that may not apart.
 import { COLON, CR, LF, Malformed, SEMICOLON, SPACE, TAB, TEXT, TOKEN } from "./bytes.ts";
+import { trailersThatPass } from "./trailers.ts";
 
 const MOST_SIZE_DIGITS = 13;
 /** Of extensions and trailers in one body: no honest peer sends more than a few. */
@@ -19,27 +20,49 @@ const DONE = 10;
 const SIZE_BLANK = 11;
 const TRAILER_NAME = 12;
 
+const isNobodys = () => false;
+
 export class ChunkWalker {
+  readonly #isOurs: (name: string) => boolean;
   #state = SIZE;
   #size = 0;
   #digits = 0;
   #sideBytes = 0;
+  /** Where trailers begin in the bytes that are walked now; -1: nowhere. */
+  #trailersAt = -1;
+  /** Trailers that have come, while they are not whole. */
+  #trailers: Buffer | undefined;
+  /** The index behind what goes on as it came of the bytes that were walked last: trailers are held until they are whole. */
+  passedTo = 0;
+  /** What goes on in the place of the trailers, once the body is done; undefined: there were none. */
+  tail: Buffer | undefined;
   /** Bytes of the body itself so far, without its framing. */
   dataBytes = 0;
+
+  /** `isOurs` knows the lower-case names of fields that only we may set: they are no trailers of anybody's. */
+  constructor(isOurs: (name: string) => boolean = isNobodys) {
+    this.#isOurs = isOurs;
+  }
 
   get done(): boolean {
     return this.#state === DONE;
   }
 
   /**
-   * The index behind what belongs to the body in `bytes[from, to)`. `onData` is given each piece of the body itself. Throws
-   * Malformed for a size, a line's end, an extension or a trailer that could be read in two ways.
+   * The index behind what belongs to the body in `bytes[from, to)`; what goes on of it ends at `passedTo`, with `tail` behind it.
+   * `onData` is given each piece of the body itself. Throws Malformed for a size, a line's end, an extension or a trailer that
+   * could be read in two ways.
    */
   walk(bytes: Buffer, from: number, to: number, onData?: (start: number, end: number) => void): number {
     let at = from;
+    this.#trailersAt = this.#trailers === undefined ? -1 : from;
     while (at < to && this.#state !== DONE) {
       if (this.#state !== DATA) {
-        this.#state = this.#step(bytes[at++] as number);
+        const before = this.#state;
+        this.#state = this.#step(bytes[at] as number);
+        if (before === TRAILER_START && this.#state === TRAILER_NAME && this.#trailersAt < 0)
+          this.#trailersAt = at;
+        at++;
         continue;
       }
       const take = Math.min(this.#size, to - at);
@@ -49,7 +72,18 @@ export class ChunkWalker {
       this.#size -= take;
       if (this.#size === 0) this.#state = DATA_CR;
     }
+    this.passedTo = at;
+    if (this.#trailersAt >= 0) this.#hold(bytes, this.#trailersAt, at);
     return at;
+  }
+
+  #hold(bytes: Buffer, from: number, to: number): void {
+    const more = bytes.subarray(from, to);
+    this.passedTo = from;
+    this.#trailers = this.#trailers === undefined ? Buffer.from(more) : Buffer.concat([this.#trailers, more]);
+    if (this.#state !== DONE) return;
+    this.tail = trailersThatPass(this.#trailers, this.#isOurs);
+    this.#trailers = undefined;
   }
 
   /** The state behind one byte that is not data. */

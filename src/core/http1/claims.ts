@@ -39,21 +39,17 @@ const WRITTEN: ReadonlySet<string> = new Set([
   "transfer-encoding",
 ]);
 
+/** Names of fields that a program sets itself, in lower case. */
+interface RuledNames {
+  readonly selector: string | undefined;
+  readonly passed: string;
+  readonly overwritten: readonly string[];
+}
+
 /** Whether a name with an underscore is, to an app that reads it as `-`, one that is set, dropped or trusted here. */
-export function isOursWhenRead(
-  name: string,
-  {
-    selector,
-    passed,
-    overwritten,
-  }: {
-    readonly selector: string | undefined;
-    readonly passed: string;
-    readonly overwritten: readonly string[];
-  },
-): boolean {
+export function isOursWhenRead(name: string, rules: RuledNames | undefined): boolean {
   const read = name.toLowerCase().replaceAll("_", "-");
-  return (
-    isClaim(read) || WRITTEN.has(read) || read === selector || read === passed || overwritten.includes(read)
-  );
+  if (isClaim(read) || WRITTEN.has(read)) return true;
+  if (rules === undefined) return false;
+  return read === rules.selector || read === rules.passed || rules.overwritten.includes(read);
 }

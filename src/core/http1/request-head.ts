@@ -1,4 +1,5 @@
 // The head of a request, read in one pass over its bytes: what matters to a proxy by position, the rest as runs to copy.
+import { canonicalHost } from "../host.ts";
 import {
   COLON,
   CR,
@@ -57,6 +58,7 @@ export class RequestHead {
   readonly bytes: Buffer;
   /** Behind the empty line. */
   readonly end: number;
+  readonly rules: RequestRules | undefined;
   method = "";
   minor = 1;
   /** Where the target stands as it came, and the path in it: different in absolute form. */
@@ -92,13 +94,15 @@ export class RequestHead {
   /** Pairs of indices: what of the fields goes on. */
   readonly runs: number[] = [];
 
-  constructor(bytes: Buffer, end: number) {
+  constructor(bytes: Buffer, end: number, rules: RequestRules | undefined) {
     this.bytes = bytes;
     this.end = end;
+    this.rules = rules;
   }
 
-  /** Whether the whole server is asked (RFC 9112 section 3.2.4). */
+  /** Whether the whole server is asked: by `*`, or by a URL that has nothing behind its host (RFC 9112 section 3.2.4). */
   get isForServer(): boolean {
+    if (this.authority !== undefined) return this.method === "OPTIONS" && this.pathStart === this.targetEnd;
     return this.targetEnd === this.targetStart + 1 && this.bytes[this.targetStart] === 42;
   }
 
@@ -162,7 +166,7 @@ export { endOfHead };
 
 /** The head in `bytes[0, end)`, where `end` is that of `endOfHead`. Throws Malformed, with the status of the refusal. */
 export function readRequestHead(bytes: Buffer, end: number, rules: RequestRules): RequestHead {
-  const head = new RequestHead(bytes, end);
+  const head = new RequestHead(bytes, end, rules);
   head.fieldsStart = readRequestLine(head);
   readFields(head, rules);
   if (head.named !== undefined) dropNamed(bytes, head.runs, head.named);
@@ -258,6 +262,15 @@ function checkFraming(head: RequestHead): void {
     throw new Malformed("both Content-Length and Transfer-Encoding");
   if (head.isChunked && head.minor === 0) throw new Malformed("Transfer-Encoding in an HTTP/1.0 request");
   if (head.host.start < 0 && head.minor === 1) throw new Malformed("the Host header is missing");
+  if (head.authority !== undefined || head.isForServer) checkHost(head);
+}
+
+/** Where Host decides nothing it must be one all the same (RFC 9112 section 3.2); elsewhere whoever decides by it looks. */
+function checkHost({ bytes, authority, host }: RequestHead): void {
+  if (host.start >= 0 && canonicalHost(bytes.latin1Slice(host.start, host.end)) === undefined)
+    throw new Malformed("the Host header is no host");
+  if (authority !== undefined && canonicalHost(authority) === undefined)
+    throw new Malformed("the URL that is asked for has no host");
 }
 
 /** Notes what a field says; whether it stays behind. */

@@ -15,14 +15,14 @@ export class AnswerBody {
   #left = 0;
   #walker: ChunkWalker | undefined;
 
-  /** The answer to a request. */
-  begin(answer: AnswerHead, { isHead, minor }: RequestHead): void {
+  /** The answer to a request. `isOurs`: see `ChunkWalker`. */
+  begin(answer: AnswerHead, { isHead, minor }: RequestHead, isOurs: (name: string) => boolean): void {
     this.framing = answer.framing(isHead);
     this.isPersistent = answer.isPersistent(this.framing);
     this.keepAliveMs = answer.keepAliveMs;
     if (this.framing === "length") this.#left = answer.contentLength;
     if (this.framing !== "chunked") return;
-    this.#walker = new ChunkWalker();
+    this.#walker = new ChunkWalker(isOurs);
     this.isUnpacked = minor === 0;
   }
 
@@ -37,17 +37,29 @@ export class AnswerBody {
     return this.framing === "none";
   }
 
-  /** The index behind what belongs to it in `bytes[from...]`. Throws Malformed. `onData` is given what is in chunks. */
-  take(bytes: Buffer, from: number, onData?: (start: number, end: number) => void): number {
-    const end = this.#endIn(bytes, from, onData);
-    this.hasSurplus = end < bytes.length;
-    return end;
+  /** What follows as its end in the place of its trailers; undefined: it had none, or its visitor knows none. */
+  get tail(): Buffer | undefined {
+    return this.isUnpacked ? undefined : this.#walker?.tail;
   }
 
-  #endIn(bytes: Buffer, from: number, onData?: (start: number, end: number) => void): number {
+  /** The index behind what goes on of it in `bytes[from...]`. Throws Malformed. `onData` is given what is in chunks. */
+  take(bytes: Buffer, from: number, onData?: (start: number, end: number) => void): number {
+    const walker = this.#walker;
+    const end = walker?.walk(bytes, from, bytes.length, onData) ?? this.#endIn(bytes, from);
+    this.hasSurplus = end < bytes.length;
+    return walker?.passedTo ?? end;
+  }
+
+  /** The answer behind its head in one piece, if `bytes[from...]` has the rest of it. */
+  wholeAfter(head: Buffer, bytes: Buffer, from: number): Buffer | undefined {
+    const rest = bytes.subarray(from, this.take(bytes, from));
+    if (!this.isWhole) return undefined;
+    return Buffer.concat(this.tail === undefined ? [head, rest] : [head, rest, this.tail]);
+  }
+
+  #endIn(bytes: Buffer, from: number): number {
     if (this.framing === "close") return bytes.length;
     if (this.framing === "none") return from;
-    if (this.#walker !== undefined) return this.#walker.walk(bytes, from, bytes.length, onData);
     const take = Math.min(this.#left, bytes.length - from);
     this.#left -= take;
     return from + take;

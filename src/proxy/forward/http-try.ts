@@ -96,7 +96,8 @@ export class HttpTry implements Occupant, Attempt {
   }
 
   begin(connection: Connection): boolean {
-    const { visit, scratch } = { visit: this.#visit, scratch: this.#context.scratch };
+    const visit = this.#visit;
+    const { scratch } = this.#context;
     const { body } = visit;
     this.#connection = connection;
     let out = visit.head.write(scratch, 0);
@@ -268,7 +269,7 @@ export class HttpTry implements Occupant, Attempt {
   #answer(answer: AnswerHead, bytes: Buffer, end: number): void {
     const { visit, body } = { visit: this.#visit, body: this.#body };
     const { head, client } = visit;
-    body.begin(answer, head);
+    body.begin(answer, head, this.#context.isReserved);
     this.#isEventStream = answer.isEventStream;
     const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#headMs);
     if (fate === "drop") {
@@ -282,8 +283,7 @@ export class HttpTry implements Occupant, Attempt {
     scratch[out++] = CR;
     scratch[out++] = LF;
     if (fate === "keep") {
-      const kept = Buffer.concat([scratch.subarray(0, out), bytes.subarray(end, body.take(bytes, end))]);
-      this.#drop(body.isWhole ? kept : undefined);
+      this.#drop(body.wholeAfter(scratch.subarray(0, out), bytes, end));
       return;
     }
     if (body.isUnpacked) {
@@ -316,7 +316,9 @@ export class HttpTry implements Occupant, Attempt {
   }
 
   #passed(): void {
-    if (this.#body.isWhole) this.#finish();
+    const { isWhole, tail } = this.#body;
+    if (tail !== undefined) this.#visit.client.write(tail, 0, tail.length, false);
+    if (isWhole) this.#finish();
     else this.#armForBody();
   }
 

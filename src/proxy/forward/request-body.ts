@@ -1,6 +1,7 @@
 // The body of a request on its way through: counted and followed to its end, held whole when it is small, passed on as it comes otherwise.
 import { Malformed } from "../../core/http1/bytes.ts";
 import { ChunkWalker } from "../../core/http1/chunks.ts";
+import { isOursWhenRead } from "../../core/http1/claims.ts";
 import type { RequestHead } from "../../core/http1/request-head.ts";
 import type { Connection } from "../upstream/connection.ts";
 import { giveBack } from "../upstream/give-back.ts";
@@ -30,10 +31,10 @@ export class RequestBody {
 
   /** `mostBytes`: 0 is no limit. */
   constructor(
-    { isChunked, contentLength }: Pick<RequestHead, "isChunked" | "contentLength">,
+    { isChunked, contentLength, rules }: Pick<RequestHead, "isChunked" | "contentLength" | "rules">,
     mostBytes: number,
   ) {
-    this.#walker = isChunked ? new ChunkWalker() : undefined;
+    this.#walker = isChunked ? new ChunkWalker((name) => isOursWhenRead(name, rules)) : undefined;
     this.length = isChunked ? undefined : Math.max(contentLength, 0);
     this.#left = this.length ?? 0;
     this.#mostBytes = mostBytes;
@@ -80,11 +81,17 @@ export class RequestBody {
       this.isComplete = this.#walker.done;
       if (this.#mostBytes > 0 && this.#walker.dataBytes > this.#mostBytes) this.isTooLarge = true;
     }
-    if (end > from && !this.isTooLarge) {
-      this.#pieces.push(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end));
-      this.#heldBytes += end - from;
-    }
+    if (this.isTooLarge) return end;
+    const passed = this.#walker?.passedTo ?? end;
+    if (passed > from)
+      this.#keep(from === 0 && passed === bytes.length ? bytes : bytes.subarray(from, passed));
+    if (this.#walker?.tail !== undefined) this.#keep(this.#walker.tail);
     return end;
+  }
+
+  #keep(piece: Buffer): void {
+    this.#pieces.push(piece);
+    this.#heldBytes += piece.length;
   }
 
   /** Another target gets it from its beginning. Only while it is `held` or `unread`. */
@@ -125,7 +132,7 @@ export class RequestBody {
 }
 
 /** What most requests have: nothing about it ever changes. */
-const NO_BODY = new RequestBody({ isChunked: false, contentLength: 0 }, 0);
+const NO_BODY = new RequestBody({ isChunked: false, contentLength: 0, rules: undefined }, 0);
 
 export function bodyOf(head: RequestHead, mostBytes: number): RequestBody {
   return head.isChunked || head.contentLength > 0 ? new RequestBody(head, mostBytes) : NO_BODY;

@@ -49,6 +49,8 @@ export interface TryContext {
   /** Filled anew by each answer. */
   readonly answer: AnswerHead;
   readonly rules: AnswerRules;
+  /** Whether only we may set the field of this lower-case name on answers. */
+  isReserved(name: string): boolean;
   /** Upgraded connections. */
   readonly tunnels: Set<Tunnel>;
   /** An answer could not be read: why. */
@@ -71,14 +73,13 @@ interface TriesOptions {
 }
 
 export function createTries({ fields, marker, ...options }: TriesOptions): TryContext {
+  const reserved = [fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase());
   return {
     ...options,
     scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
     answer: new AnswerHead(),
-    rules: {
-      reserved: [fields.target, fields.attempts, fields.error].map((name) => name.toLowerCase()),
-      marker,
-    },
+    rules: { reserved, marker },
+    isReserved: (name) => reserved.includes(name) || name === marker,
     tunnels: new Set(),
   };
 }

@@ -170,6 +170,22 @@ const HOSTS = [
   host("userinfo in absolute-form", [OURS], `GET http://u:p@${HOST}/v HTTP/1.1`),
   host("no authority in absolute-form", [OURS], "GET http:///v HTTP/1.1"),
   host("a bad authority in absolute-form", [OURS], "GET http://a b/v HTTP/1.1"),
+  ...["a b", "", `u@${HOST}`, `${HOST}/x`, "a,b", "[::1"].map((value) =>
+    host(
+      `absolute-form does not excuse ${JSON.stringify(value)}`,
+      [`Host: ${value}`],
+      `GET http://${HOST}/v HTTP/1.1`,
+    ),
+  ),
+  ...["a,b", `${HOST}:80:81`, `${HOST}:a`, "[::1", "a..b", "caf\xe9.example", `"${HOST}"`].map((authority) =>
+    host(
+      `absolute-form with the authority ${JSON.stringify(authority)}`,
+      [OURS],
+      `GET http://${authority}/v HTTP/1.1`,
+    ),
+  ),
+  host("OPTIONS * does not excuse a bad one", ["Host: a b"], "OPTIONS * HTTP/1.1"),
+  host("OPTIONS * does not excuse a missing one", [], "OPTIONS * HTTP/1.1"),
   host("absolute-form does not excuse a missing one", [], `GET http://${HOST}/v HTTP/1.1`),
   host("absolute-form does not excuse two", [OURS, "Host: other.example"], `GET http://${HOST}/v HTTP/1.1`),
 ];

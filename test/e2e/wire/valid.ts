@@ -28,7 +28,16 @@ export interface Gets {
   readonly status: number;
   readonly fields?: readonly string[];
   readonly body?: string | RegExp;
+  readonly trailers?: readonly string[];
 }
+
+/** Of framing, routing, authentication, control and payload; and what only the proxy may say, however it is spelled. */
+const FORBIDDEN_TRAILERS = [
+  ...["Content-Length", "transfer-encoding", "Host", "TE", "Trailer", "Connection", "Upgrade", "Keep-Alive"],
+  ...["Authorization", "Cookie", "Proxy-Authorization", "Cache-Control", "Expect", "Range", "If-Match"],
+  ...["Content-Type", "Content-Encoding", "Content-Range", "X-Forwarded-For", "X_Forwarded_For", "Forwarded"],
+  ...["X-Real-IP", "X-Request-Id", "Via", "content_length", "X-Original-URL"],
+];
 
 interface Changes {
   readonly sees?: Partial<Sees> | "nothing";
@@ -402,6 +411,18 @@ const BODIES = [
   chunked("9112 7.1.2", "trailers, twice the same", "1\r\nh\r\n0\r\nX-A: 1\r\nX-A: 2\r\nx-b:\r\n\r\n", "h", {
     sees: { trailers: ["X-A: 1", "X-A: 2", "x-b: "] },
   }),
+  ...FORBIDDEN_TRAILERS.map((name) =>
+    chunked(
+      "9110 6.5.1",
+      `no trailer: ${name}`,
+      `1\r\nh\r\n0\r\nX-A: 1\r\n${name}: 5\r\nX-B: 2\r\n\r\n`,
+      "h",
+      {
+        sees: { trailers: ["X-A: 1", "X-B: 2"] },
+      },
+    ),
+  ),
+  chunked("9110 6.5.1", "no trailer at all is left", "1\r\nh\r\n0\r\nhost: a\r\nTE: b\r\n\r\n", "h"),
   row(
     "9112 7",
     "the name of the coding in any case",
@@ -516,6 +537,15 @@ const ANSWERS = [
     "9112 7.1.2",
     "trailers",
     "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n",
+  ),
+  ...["Content-Length", "Transfer-Encoding", "Set-Cookie", "Location", "Content-Type", "X-Ten-Instance"].map(
+    (name) =>
+      answered(
+        "9110 6.5.1",
+        `no trailer of an answer: ${name}`,
+        `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-A: 1\r\n${name}: 5\r\nX-B: 2\r\n\r\n`,
+        { status: 200, body: "ab", trailers: ["X-A: 1", "X-B: 2"] },
+      ),
   ),
   answered(
     "9110 9.3.2",
