@@ -41,17 +41,11 @@ export function referenceAnswer(text: string, method: string): ReferenceAnswer {
     fields.push([line.slice(0, colon).toLowerCase(), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "")]);
   }
   const status = Number(digits);
-  if (status === 101) return GARBAGE;
   const all = (name: string) =>
     fields.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
   const lengths = all("content-length").flatMap((value) => value.split(",").map((part) => part.trim()));
   const codings = all("transfer-encoding");
-  if (all("content-length").some((value) => new Set(value.split(",").map((part) => part.trim())).size > 1))
-    return GARBAGE;
-  if (lengths.some((length) => !/^\d{1,15}$/.test(length) || Number(length) !== Number(lengths[0])))
-    return GARBAGE;
-  if (codings.length > 1 || codings.some((coding) => coding.toLowerCase() !== "chunked")) return GARBAGE;
-  if (codings.length > 0 && (lengths.length > 0 || minor === "0")) return GARBAGE;
+  if (status === 101 || isAmbiguous(all("content-length"), codings, minor)) return GARBAGE;
   if (status < 200) return referenceAnswer(rest, method);
   const named = all("connection").flatMap((value) =>
     value
@@ -81,6 +75,19 @@ export function referenceAnswer(text: string, method: string): ReferenceAnswer {
   });
   const body = readBody(rest, method, status, codings.length > 0, lengths[0]);
   return { kind: "answer", status, fields: kept, ...body };
+}
+
+/** Whether two readers could find the end of the body in two places. */
+function isAmbiguous(lengthFields: readonly string[], codings: readonly string[], minor: string | undefined) {
+  const lists = lengthFields.map((value) => value.split(",").map((part) => part.trim()));
+  const lengths = lists.flat();
+  return (
+    lists.some((list) => new Set(list).size > 1) ||
+    lengths.some((length) => !/^\d{1,15}$/.test(length) || Number(length) !== Number(lengths[0])) ||
+    codings.length > 1 ||
+    codings.some((coding) => coding.toLowerCase() !== "chunked") ||
+    (codings.length > 0 && (lengths.length > 0 || minor === "0"))
+  );
 }
 
 function readBody(

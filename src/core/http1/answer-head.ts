@@ -15,6 +15,7 @@ import {
   trimEnd,
 } from "./bytes.ts";
 import { dropNamed, readConnection } from "./connection-field.ts";
+import { FieldNames, UNKNOWN } from "./field-names.ts";
 
 /** How the end of a body is found (RFC 9112 section 6.3). */
 export type Framing = "none" | "length" | "chunked" | "close";
@@ -24,13 +25,50 @@ const STATUS_LINE_MIN_BYTES = "HTTP/1.1 200".length;
 const EVENT_STREAM = /^text\/event-stream(?![\w.+-])/i;
 const KEEP_ALIVE_TIMEOUT = /(?:^|[,;\s])timeout=([0-9]{1,6})(?:$|[,;\s])/i;
 
-/** Names in lower case. */
-export interface AnswerRules {
-  /** What only we may set: it does not go on. */
-  readonly reserved: readonly string[];
-  /** A field that is looked for. */
-  readonly marker: string | undefined;
+const DROPPED = 1;
+const UPGRADE = 2;
+const CONNECTION = 3;
+const KEEP_ALIVE = 4;
+const TYPE = 5;
+const LENGTH = 6;
+const CODING = 7;
+const MARKER = 8;
+
+const ALWAYS: readonly (readonly [string, number])[] = [
+  ["upgrade", UPGRADE],
+  ["connection", CONNECTION],
+  ["keep-alive", KEEP_ALIVE],
+  ["content-type", TYPE],
+  ["content-length", LENGTH],
+  ["transfer-encoding", CODING],
+  ["te", DROPPED],
+  ["proxy-connection", DROPPED],
+  ["proxy-authenticate", DROPPED],
+];
+
+/** Which fields of an answer go on. */
+export class AnswerRules {
+  readonly names: FieldNames;
+  readonly #ours: readonly string[];
+
+  /** `reserved` is what only we may set: it does not go on. `marker` is a field that is looked for. Names in lower case. */
+  constructor(reserved: readonly string[] = [], marker?: string) {
+    this.#ours = marker === undefined ? reserved : [...reserved, marker];
+    this.names = new FieldNames([
+      ...ALWAYS,
+      ...reserved.map((name) => [name, DROPPED] as const),
+      ...(marker === undefined ? [] : [[marker, MARKER] as const]),
+    ]);
+  }
+
+  /** Whether nobody else may say it, by a lower-case name. */
+  isOurs(name: string): boolean {
+    return this.#ours.includes(name);
+  }
 }
+
+/** Where nothing is passed on. */
+export const NO_ANSWER_RULES = new AnswerRules();
 
 /** Filled anew by each `readAnswerHead`: one serves many answers. */
 export class AnswerHead {
@@ -54,6 +92,18 @@ export class AnswerHead {
   readonly runs: number[] = [];
   codingStart = -1;
   codingEnd = -1;
+
+  /** Forgets the answer before, and reads the status line of this one: `fieldsStart` is -1 when that is irregular in a way that does no harm. */
+  begin(bytes: Buffer, end: number): void {
+    this.bytes = bytes;
+    this.end = end;
+    this.contentLength = this.codingStart = this.codingEnd = -1;
+    this.isChunked = this.wantsClose = this.wantsKeepAlive = this.wantsUpgrade = false;
+    this.named = this.keepAliveMs = undefined;
+    this.isEventStream = this.hasMarker = false;
+    this.runs.length = 0;
+    this.fieldsStart = readStatusLine(this);
+  }
 
   /** How its body ends, for an answer to a `HEAD` request or another. */
   framing(isToHead: boolean): Framing {
@@ -179,45 +229,58 @@ function tryRead(
   maxFields: number,
   rules: AnswerRules,
 ): typeof BARE | undefined {
-  head.bytes = bytes;
-  head.end = end;
-  head.contentLength = -1;
-  head.isChunked = head.wantsClose = head.wantsKeepAlive = head.wantsUpgrade = false;
-  head.named = head.keepAliveMs = undefined;
-  head.isEventStream = head.hasMarker = false;
-  head.runs.length = 0;
-  head.codingStart = head.codingEnd = -1;
-  let at = readStatusLine(head);
-  if (at < 0) return BARE;
-  head.fieldsStart = at;
-  let run = at;
-  let count = 0;
-  while (bytes[at] !== CR) {
-    if (++count > maxFields) throw new Malformed(`the head has more than ${maxFields} fields`);
-    const name = at;
-    while (TOKEN[bytes[at] as number] !== 0) at++;
-    const colon = at++;
-    if (bytes[colon] === LF) return BARE;
-    if (bytes[colon] !== COLON || colon === name) throw new Malformed("a field name is malformed");
-    while (isBlank(bytes[at])) at++;
-    const value = at;
-    while (TEXT[bytes[at] as number] === 1) at++;
-    if (bytes[at] === LF) return BARE;
-    if (bytes[at] !== CR || bytes[at + 1] !== LF)
-      throw new Malformed("a control character in the head of the answer");
-    const stays = !isTaken(head, rules, name, colon, value, at);
-    at += 2;
-    if (stays) continue;
-    if (run < name) head.runs.push(run, name);
-    run = at;
-  }
-  if (at + 2 !== end || bytes[at + 1] !== LF) throw new Malformed("a bare carriage return in the head");
-  if (run < at) head.runs.push(run, at);
+  head.begin(bytes, end);
+  if (head.fieldsStart < 0 || readFields(head, maxFields, rules) === BARE) return BARE;
   if (head.isChunked && head.contentLength >= 0)
     throw new Malformed("both Content-Length and Transfer-Encoding");
   if (head.isChunked && head.minor === 0) throw new Malformed("Transfer-Encoding in an HTTP/1.0 answer");
   if (head.named !== undefined) dropNamed(head.bytes, head.runs, head.named);
   return undefined;
+}
+
+function readFields(head: AnswerHead, maxFields: number, rules: AnswerRules): typeof BARE | undefined {
+  const { bytes } = head;
+  let at = head.fieldsStart;
+  let run = at;
+  let count = 0;
+  while (bytes[at] !== CR) {
+    if (++count > maxFields) throw new Malformed(`the head has more than ${maxFields} fields`);
+    const name = at;
+    const colon = colonAt(bytes, at);
+    if (colon < 0) return BARE;
+    at = colon + 1;
+    while (isBlank(bytes[at])) at++;
+    const value = at;
+    at = textEnd(bytes, at);
+    if (at < 0) return BARE;
+    const known = rules.names.numberAt(bytes, name, colon - name);
+    const isDropped = known !== UNKNOWN && isTaken(head, known, name, value, at);
+    at += 2;
+    if (!isDropped) continue;
+    if (run < name) head.runs.push(run, name);
+    run = at;
+  }
+  if (at + 2 !== head.end || bytes[at + 1] !== LF) throw new Malformed("a bare carriage return in the head");
+  if (run < at) head.runs.push(run, at);
+  return undefined;
+}
+
+/** Where a name ends; -1 when its line does, with a bare line feed. */
+function colonAt(bytes: Buffer, from: number): number {
+  let at = from;
+  while (TOKEN[bytes[at] as number] !== 0) at++;
+  if (bytes[at] === COLON && at > from) return at;
+  if (bytes[at] === LF) return -1;
+  throw new Malformed("a field name is malformed");
+}
+
+/** Where a value's line ends, with CR LF; -1 when it does with a bare line feed. */
+function textEnd(bytes: Buffer, from: number): number {
+  let at = from;
+  while (TEXT[bytes[at] as number] === 1) at++;
+  if (bytes[at] === CR && bytes[at + 1] === LF) return at;
+  if (bytes[at] === LF) return -1;
+  throw new Malformed("a control character in the head of the answer");
 }
 
 /** The index behind the line; -1 when it is irregular in a way that does no harm. */
@@ -243,59 +306,43 @@ function readStatusLine(head: AnswerHead): number {
 }
 
 /** Notes what a field says; whether it stays behind. */
-function isTaken(
-  head: AnswerHead,
-  { reserved, marker }: AnswerRules,
-  name: number,
-  colon: number,
-  value: number,
-  lineEnd: number,
-): boolean {
+function isTaken(head: AnswerHead, known: number, name: number, value: number, lineEnd: number): boolean {
   const { bytes } = head;
-  const length = colon - name;
-  switch (length) {
-    case 2:
-      if (isAt(bytes, name, "te")) return true;
-      break;
-    case 7:
+  switch (known) {
+    case UPGRADE:
       // Of a 101 it is written anew.
-      if (isAt(bytes, name, "upgrade")) return head.status !== 426 && head.status !== 101;
-      break;
-    case 10:
-      if (isAt(bytes, name, "connection")) {
-        readConnection(head, value, trimEnd(bytes, value, lineEnd), KEPT);
-        return true;
-      }
-      if (!isAt(bytes, name, "keep-alive")) break;
+      return head.status !== 426 && head.status !== 101;
+    case CONNECTION:
+      readConnection(head, value, trimEnd(bytes, value, lineEnd), KEPT);
+      return true;
+    case KEEP_ALIVE:
       head.keepAliveMs = timeoutOf(bytes.latin1Slice(value, lineEnd));
       return true;
-    case 12:
-      if (!isAt(bytes, name, "content-type")) break;
+    case TYPE:
       // t or T: only then can it be the one type that matters.
       if (((bytes[value] as number) | 32) === 116)
         head.isEventStream = EVENT_STREAM.test(bytes.latin1Slice(value, lineEnd));
       return false;
-    case 14:
-      if (isAt(bytes, name, "content-length")) return readLength(head, value, lineEnd);
-      break;
-    case 16:
-      if (isAt(bytes, name, "proxy-connection")) return true;
-      break;
-    case 17:
-      if (!isAt(bytes, name, "transfer-encoding")) break;
-      if (head.isChunked || trimEnd(bytes, value, lineEnd) - value !== 7 || !isAt(bytes, value, "chunked"))
-        throw new Malformed("an unknown Transfer-Encoding");
-      head.isChunked = true;
-      head.codingStart = name;
-      head.codingEnd = lineEnd + 2;
+    case LENGTH:
+      return readLength(head, value, lineEnd);
+    case CODING:
+      readCoding(head, name, value, lineEnd);
       return true;
-    case 18:
-      if (isAt(bytes, name, "proxy-authenticate")) return true;
-      break;
+    case MARKER:
+      head.hasMarker = true;
+      return false;
+    default:
+      return true;
   }
-  for (const one of reserved) if (length === one.length && isAt(bytes, name, one)) return true;
-  if (marker !== undefined && length === marker.length && isAt(bytes, name, marker)) head.hasMarker = true;
-  return false;
+}
+
+function readCoding(head: AnswerHead, name: number, value: number, lineEnd: number): void {
+  const { bytes, isChunked } = head;
+  if (isChunked || trimEnd(bytes, value, lineEnd) - value !== 7 || !isAt(bytes, value, "chunked"))
+    throw new Malformed("an unknown Transfer-Encoding");
+  head.isChunked = true;
+  head.codingStart = name;
+  head.codingEnd = lineEnd + 2;
 }
 
 /** `5`, and also `5, 5`, which RFC 9110 section 8.6 lets a recipient read as one; a second field of the same length stays behind. */

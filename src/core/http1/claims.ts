@@ -1,12 +1,8 @@
 // Fields by which a request claims something about its client, scheme, host or path: worth what its peer is worth.
-
-/** c f t x: what the names below begin with. */
-export function mayClaim(first: number): boolean {
-  return first === 120 || first === 102 || first === 99 || first === 116;
-}
+import { isAt } from "./bytes.ts";
 
 /** What proxies and CDNs say about the client, the scheme, the host or the path: from a stranger it is a lie or means nothing. */
-const CLAIMS: ReadonlySet<string> = new Set([
+export const CLAIMS: ReadonlySet<string> = new Set([
   "forwarded",
   "x-real-ip",
   "x-client-ip",
@@ -27,29 +23,23 @@ const CLAIMS: ReadonlySet<string> = new Set([
   "fastly-client-ip",
 ]);
 
+/** All of a kind, whatever comes behind. */
+const FORWARDED = "x-forwarded-";
+
 export function isClaim(name: string): boolean {
-  return name.startsWith("x-forwarded-") || CLAIMS.has(name);
+  return name.startsWith(FORWARDED) || CLAIMS.has(name);
 }
 
-const WRITTEN: ReadonlySet<string> = new Set([
+/** Whether the name in `bytes[start, end)` is one of those that no list has all of. */
+export function isForwardedAt(bytes: Buffer, start: number, end: number): boolean {
+  return end - start > FORWARDED.length && isAt(bytes, start, FORWARDED);
+}
+
+/** What is said by us where it matters, or frames the body. */
+export const WRITTEN: ReadonlySet<string> = new Set([
   "host",
   "via",
   "x-request-id",
   "content-length",
   "transfer-encoding",
 ]);
-
-/** Names of fields that a program sets itself, in lower case. */
-interface RuledNames {
-  readonly selector: string | undefined;
-  readonly passed: string;
-  readonly overwritten: readonly string[];
-}
-
-/** Whether a name with an underscore is, to an app that reads it as `-`, one that is set, dropped or trusted here. */
-export function isOursWhenRead(name: string, rules: RuledNames | undefined): boolean {
-  const read = name.toLowerCase().replaceAll("_", "-");
-  if (isClaim(read) || WRITTEN.has(read)) return true;
-  if (rules === undefined) return false;
-  return read === rules.selector || read === rules.passed || rules.overwritten.includes(read);
-}

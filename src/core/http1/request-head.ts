@@ -17,27 +17,14 @@ import {
   trimEnd,
   UNDERSCORE_BIT,
 } from "./bytes.ts";
-import { isClaim, isOursWhenRead, mayClaim } from "./claims.ts";
+import { isForwardedAt } from "./claims.ts";
 import { dropNamed, readConnection } from "./connection-field.ts";
+import { UNKNOWN } from "./field-names.ts";
+import { FIELD, type RequestRules } from "./request-rules.ts";
 
 /** Beyond this a head is refused (431). */
 export const MOST_HEAD_BYTES = 65_536;
 export const MOST_FIELDS = 200;
-
-/** Which fields of a request go on. */
-export interface RequestRules {
-  /** In lower case, the name of the field that says for whom a request is: it never goes on. */
-  readonly selector: string | undefined;
-  /** In lower case, the name of the field that says whom a request has passed; it is written anew. */
-  readonly passed: string;
-  /** Fields that are set on the way, in lower case. */
-  readonly overwritten: readonly string[];
-  /**
-   * What the peer's claims about a client, a scheme or a host are worth: `none` of them goes on; `ours` are read, and written
-   * anew; `theirs` go on untouched, for a program's own hosts, which judge them themselves.
-   */
-  readonly claims: "none" | "ours" | "theirs";
-}
 
 /** Where a value stands; `start` is -1 when there is none. */
 export class Span {
@@ -58,7 +45,7 @@ export class RequestHead {
   readonly bytes: Buffer;
   /** Behind the empty line. */
   readonly end: number;
-  readonly rules: RequestRules | undefined;
+  readonly rules: RequestRules;
   method = "";
   minor = 1;
   /** Where the target stands as it came, and the path in it: different in absolute form. */
@@ -94,7 +81,7 @@ export class RequestHead {
   /** Pairs of indices: what of the fields goes on. */
   readonly runs: number[] = [];
 
-  constructor(bytes: Buffer, end: number, rules: RequestRules | undefined) {
+  constructor(bytes: Buffer, end: number, rules: RequestRules) {
     this.bytes = bytes;
     this.end = end;
     this.rules = rules;
@@ -244,17 +231,24 @@ function readFields(head: RequestHead, rules: RequestRules): void {
     if (bytes[colon] !== COLON || colon === name) throw new Malformed("a field name is malformed");
     while (isBlank(bytes[at])) at++;
     const value = at;
-    while (TEXT[bytes[at] as number] === 1) at++;
-    if (bytes[at] !== CR || bytes[at + 1] !== LF) throw new Malformed("a field value is malformed");
-    const stays = !isTaken(head, rules, name, colon, value, at, bits);
+    at = textEnd(bytes, at);
+    const isDropped = isTaken(head, rules, name, colon, value, at, bits);
     at += 2;
-    if (stays) continue;
+    if (!isDropped) continue;
     if (run < name) head.runs.push(run, name);
     run = at;
   }
   if (at + 2 !== head.end) throw new Malformed("a bare carriage return in the head");
   if (run < at) head.runs.push(run, at);
   checkFraming(head);
+}
+
+/** Where a value's line ends, with CR LF. */
+function textEnd(bytes: Buffer, from: number): number {
+  let at = from;
+  while (TEXT[bytes[at] as number] === 1) at++;
+  if (bytes[at] !== CR || bytes[at + 1] !== LF) throw new Malformed("a field value is malformed");
+  return at;
 }
 
 function checkFraming(head: RequestHead): void {
@@ -284,122 +278,89 @@ function isTaken(
   bits: number,
 ): boolean {
   const { bytes } = head;
-  switch (colon - name) {
-    case 2:
-      // Trailers pass whether they are asked for or not.
-      if (isAt(bytes, name, "te")) return true;
-      break;
-    case 3:
-      if (!isAt(bytes, name, "via")) break;
-      head.via = note(head, head.via, value, lineEnd);
-      return rules.claims !== "theirs";
-    case 4:
-      if (!isAt(bytes, name, "host")) break;
-      if (head.host.start >= 0) throw new Malformed("two Host headers");
-      head.host = note(head, head.host, value, lineEnd);
-      return head.authority !== undefined || rules.overwritten.includes("host");
-    case 6:
-      if (isAt(bytes, name, "expect")) head.expect = note(head, head.expect, value, lineEnd);
-      else if (isAt(bytes, name, "accept")) head.accept = note(head, head.accept, value, lineEnd);
-      break;
-    case 7:
-      if (isAt(bytes, name, "upgrade")) {
-        head.upgrade = note(head, head.upgrade, value, lineEnd);
-        return true;
-      }
-      break;
-    case 10:
-      if (isAt(bytes, name, "connection")) {
-        readConnection(head, value, trimEnd(bytes, value, lineEnd), KEPT);
-        return true;
-      }
-      if (isAt(bytes, name, "keep-alive")) return true;
-      break;
-    case 14:
-      if (!isAt(bytes, name, "content-length")) break;
-      if (head.contentLength >= 0) throw new Malformed("two Content-Length fields");
-      head.contentLength = lengthAt(bytes, value, trimEnd(bytes, value, lineEnd));
-      if (head.contentLength < 0) throw new Malformed("a malformed Content-Length");
-      return false;
-    case 17:
-      if (!isAt(bytes, name, "transfer-encoding")) break;
-      if (head.isChunked || trimEnd(bytes, value, lineEnd) - value !== 7 || !isAt(bytes, value, "chunked"))
-        throw new Malformed("an unknown Transfer-Encoding", 501);
-      head.isChunked = true;
-      return false;
-    case 16:
-      if (isAt(bytes, name, "proxy-connection")) return true;
-      break;
-    case 19:
-      if (isAt(bytes, name, "proxy-authorization")) return true;
-      break;
-  }
-  return isClaimTaken(head, rules, name, colon, value, lineEnd, bits);
+  const known = rules.names.numberAt(bytes, name, colon - name);
+  if (known !== UNKNOWN) return isKnownTaken(head, rules, known, value, lineEnd);
+  if (rules.claims === "theirs") return false;
+  if ((bits & UNDERSCORE_BIT) !== 0 && rules.isOurs(bytes.latin1Slice(name, colon))) return true;
+  return rules.claims === "none" && isForwardedAt(bytes, name, colon);
 }
 
-/** Claims about who asks, how, and for what; and the fields that a program names itself. */
-function isClaimTaken(
+function isKnownTaken(
   head: RequestHead,
   rules: RequestRules,
-  name: number,
-  colon: number,
+  known: number,
   value: number,
   lineEnd: number,
-  bits: number,
 ): boolean {
-  const { bytes } = head;
-  const length = colon - name;
-  const { selector } = rules;
-  if (selector !== undefined && length === selector.length && isAt(bytes, name, selector)) {
-    head.selector = note(head, head.selector, value, lineEnd);
-    return true;
+  switch (known) {
+    case FIELD.HOST:
+      if (head.host.start >= 0) throw new Malformed("two Host headers");
+      head.host = note(head, head.host, value, lineEnd);
+      return head.authority !== undefined || rules.dropsHost;
+    case FIELD.CONNECTION:
+      readConnection(head, value, trimEnd(head.bytes, value, lineEnd), KEPT);
+      return true;
+    case FIELD.LENGTH:
+      readLength(head, value, lineEnd);
+      return false;
+    case FIELD.CODING:
+      readCoding(head, value, lineEnd);
+      return false;
+    case FIELD.VIA:
+      head.via = note(head, head.via, value, lineEnd);
+      return rules.claims !== "theirs";
+    case FIELD.EXPECT:
+      head.expect = note(head, head.expect, value, lineEnd);
+      return false;
+    case FIELD.ACCEPT:
+      head.accept = note(head, head.accept, value, lineEnd);
+      return false;
+    default:
+      noteOurs(head, known, value, lineEnd);
+      return true;
   }
-  const { passed } = rules;
-  if (length === passed.length && isAt(bytes, name, passed)) {
-    head.passed = note(head, head.passed, value, lineEnd);
-    return true;
-  }
-  for (const set of rules.overwritten) if (length === set.length && isAt(bytes, name, set)) return true;
-  if (rules.claims === "theirs") return false;
-  if ((bits & UNDERSCORE_BIT) !== 0 && isOursWhenRead(bytes.latin1Slice(name, colon), rules)) return true;
-  const first = (bytes[name] as number) | 32;
-  // x
-  if (first === 120 && isClaimRead(head, name, length, value, lineEnd)) return true;
-  return rules.claims === "none" && mayClaim(first) && isClaim(bytes.latin1Slice(name, colon).toLowerCase());
 }
 
-/** The claims that are always written anew. */
-function isClaimRead(
-  head: RequestHead,
-  name: number,
-  length: number,
-  value: number,
-  lineEnd: number,
-): boolean {
-  const { bytes } = head;
-  switch (length) {
-    case 9:
-      if (!isAt(bytes, name, "x-real-ip")) return false;
+function readLength(head: RequestHead, value: number, lineEnd: number): void {
+  if (head.contentLength >= 0) throw new Malformed("two Content-Length fields");
+  head.contentLength = lengthAt(head.bytes, value, trimEnd(head.bytes, value, lineEnd));
+  if (head.contentLength < 0) throw new Malformed("a malformed Content-Length");
+}
+
+function readCoding(head: RequestHead, value: number, lineEnd: number): void {
+  const { bytes, isChunked } = head;
+  if (isChunked || trimEnd(bytes, value, lineEnd) - value !== 7 || !isAt(bytes, value, "chunked"))
+    throw new Malformed("an unknown Transfer-Encoding", 501);
+  head.isChunked = true;
+}
+
+/** Of what is written anew, or means only us. */
+function noteOurs(head: RequestHead, known: number, value: number, lineEnd: number): void {
+  switch (known) {
+    case FIELD.UPGRADE:
+      head.upgrade = note(head, head.upgrade, value, lineEnd);
+      break;
+    case FIELD.SELECTOR:
+      head.selector = note(head, head.selector, value, lineEnd);
+      break;
+    case FIELD.PASSED:
+      head.passed = note(head, head.passed, value, lineEnd);
+      break;
+    case FIELD.REAL_IP:
       head.realIp = note(head, head.realIp, value, lineEnd);
-      return true;
-    case 12:
-      if (!isAt(bytes, name, "x-request-id")) return false;
+      break;
+    case FIELD.REQUEST_ID:
       head.requestId = note(head, head.requestId, value, lineEnd);
-      return true;
-    case 15:
-      if (!isAt(bytes, name, "x-forwarded-for")) return false;
+      break;
+    case FIELD.FORWARDED_FOR:
       head.forwardedFor = note(head, head.forwardedFor, value, lineEnd);
-      return true;
-    case 16:
-      if (!isAt(bytes, name, "x-forwarded-host")) return false;
+      break;
+    case FIELD.FORWARDED_HOST:
       head.forwardedHost = note(head, head.forwardedHost, value, lineEnd);
-      return true;
-    case 17:
-      if (!isAt(bytes, name, "x-forwarded-proto")) return false;
+      break;
+    case FIELD.FORWARDED_PROTO:
       head.forwardedProto = note(head, head.forwardedProto, value, lineEnd);
-      return true;
-    default:
-      return false;
+      break;
   }
 }
 

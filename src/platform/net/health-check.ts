@@ -3,7 +3,12 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { messageOf } from "../../core/fault.ts";
-import { AnswerHead, endOfAnswerHead, readAnswerHead } from "../../core/http1/answer-head.ts";
+import {
+  AnswerHead,
+  endOfAnswerHead,
+  NO_ANSWER_RULES,
+  readAnswerHead,
+} from "../../core/http1/answer-head.ts";
 import { Malformed } from "../../core/http1/bytes.ts";
 import { isOutOfDescriptors } from "../process/spare-descriptors.ts";
 import type { Clock } from "../time/clock.ts";
@@ -171,7 +176,6 @@ export function statusOf(head: string): number | "garbage" | undefined {
 }
 
 const MOST_FIELDS = 512;
-const NO_RULES = { reserved: [], marker: undefined };
 
 /** What speaks against the head of an answer; `unfinished` while it is not whole, undefined when it can be passed on. */
 function objectionTo(text: string): string | undefined {
@@ -181,7 +185,7 @@ function objectionTo(text: string): string | undefined {
     for (;;) {
       const end = endOfAnswerHead(bytes, 0);
       if (end < 0) return "unfinished";
-      readAnswerHead(head, bytes, end, MOST_FIELDS, NO_RULES);
+      readAnswerHead(head, bytes, end, MOST_FIELDS, NO_ANSWER_RULES);
       if (head.status >= 200) return undefined;
       bytes = bytes.subarray(end);
     }

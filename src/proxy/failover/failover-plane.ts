@@ -1,5 +1,6 @@
 // The data plane of a program that sends whole domains to servers elsewhere: one listener, and no table to publish.
-import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts";
+import type { RequestHead } from "../../core/http1/request-head.ts";
+import { RequestRules } from "../../core/http1/request-rules.ts";
 import type { Route } from "../../core/route.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
 import type { Clock } from "../../platform/time/clock.ts";
@@ -88,8 +89,8 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const route = routeOf(options);
   const overwritten = [...options.overwritten];
   const passed = fields.passed.toLowerCase();
-  const forStrangers: RequestRules = { selector: undefined, passed, overwritten, claims: "none" };
-  const forTrusted: RequestRules = { selector: undefined, passed, overwritten, claims: "ours" };
+  const forStrangers = new RequestRules({ passed, overwritten, claims: "none" });
+  const forTrusted = new RequestRules({ passed, overwritten, claims: "ours" });
   const door = openPrivateDoor(options.directory, { own: hooks.own, onDefect });
   const own = new OwnHosts({ tries, clock, socket: door.socket });
   const { listener, https } = closingOnFailure(door, () =>
@@ -119,20 +120,23 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
       return undefined;
     }
     const found = hooks.find(host);
-    const byHttps =
-      https === undefined || isNobodys(found)
-        ? undefined
-        : answerOf(https.rules, client, head, host, found === "own");
+    if (found === "unknown") return refuse(client, head, "unknown_host");
+    if (found === "bad_host") return refuse(client, head, "bad_host");
+    const byHttps = https && answerOf(https.rules, client, head, host, found === "own");
     if (byHttps !== undefined) {
       client.answer(byHttps, "");
       return undefined;
     }
+    return found === "own" ? toOwn(client, head) : relayed(client, head, host, found);
+  }
+
+  function toOwn(client: ClientConnection, head: RequestHead): RequestState | undefined {
     // What has been relayed once is not for us: a server of ours leads here.
-    if (found === "own" && head.text(passed, head.passed)?.includes(viaName))
-      return refuse(client, head, "loop");
-    if (found === "own") return own.take(client, head);
-    if (found === "unknown") return refuse(client, head, "unknown_host");
-    if (found === "bad_host") return refuse(client, head, "bad_host");
+    if (head.text(passed, head.passed)?.includes(viaName)) return refuse(client, head, "loop");
+    return own.take(client, head);
+  }
+
+  function relayed(client: ClientConnection, head: RequestHead, host: string, found: FailoverRequest) {
     if (!isCounted(client, head, isTrusted)) return refuse(client, head, "too_many_requests");
     const facts = dress(client, head, host, relay, false);
     return facts === undefined ? refuse(client, head, "loop") : new Trip(client, head, facts, route, found);
@@ -183,10 +187,6 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     close,
     [Symbol.asyncDispose]: () => close(0),
   };
-}
-
-function isNobodys(found: Candidates): boolean {
-  return found === "unknown" || found === "bad_host";
 }
 
 /** How long things may take is all that a relay needs of a route. */

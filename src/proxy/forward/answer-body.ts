@@ -1,5 +1,5 @@
 // The body of an answer on its way to the visitor: followed to its end by its framing, and unpacked for who knows no chunks.
-import type { AnswerHead, Framing } from "../../core/http1/answer-head.ts";
+import type { AnswerHead, AnswerRules, Framing } from "../../core/http1/answer-head.ts";
 import { ChunkWalker } from "../../core/http1/chunks.ts";
 import type { RequestHead } from "../../core/http1/request-head.ts";
 
@@ -15,14 +15,14 @@ export class AnswerBody {
   #left = 0;
   #walker: ChunkWalker | undefined;
 
-  /** The answer to a request. `isOurs`: see `ChunkWalker`. */
-  begin(answer: AnswerHead, { isHead, minor }: RequestHead, isOurs: (name: string) => boolean): void {
+  /** The answer to a request. */
+  begin(answer: AnswerHead, { isHead, minor }: RequestHead, rules: AnswerRules): void {
     this.framing = answer.framing(isHead);
     this.isPersistent = answer.isPersistent(this.framing);
     this.keepAliveMs = answer.keepAliveMs;
     if (this.framing === "length") this.#left = answer.contentLength;
     if (this.framing !== "chunked") return;
-    this.#walker = new ChunkWalker(isOurs);
+    this.#walker = new ChunkWalker((name) => rules.isOurs(name));
     this.isUnpacked = minor === 0;
   }
 

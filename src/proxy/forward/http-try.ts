@@ -269,7 +269,7 @@ export class HttpTry implements Occupant, Attempt {
   #answer(answer: AnswerHead, bytes: Buffer, end: number): void {
     const { visit, body } = { visit: this.#visit, body: this.#body };
     const { head, client } = visit;
-    body.begin(answer, head, this.#context.isReserved);
+    body.begin(answer, head, this.#context.rules);
     this.#isEventStream = answer.isEventStream;
     const fate = this.#owner.onAnswer(visit, this.#target, this.#load, answer, this.#headMs);
     if (fate === "drop") {

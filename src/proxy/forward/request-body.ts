@@ -1,8 +1,8 @@
 // The body of a request on its way through: counted and followed to its end, held whole when it is small, passed on as it comes otherwise.
 import { Malformed } from "../../core/http1/bytes.ts";
 import { ChunkWalker } from "../../core/http1/chunks.ts";
-import { isOursWhenRead } from "../../core/http1/claims.ts";
 import type { RequestHead } from "../../core/http1/request-head.ts";
+import type { RequestRules } from "../../core/http1/request-rules.ts";
 import type { Connection } from "../upstream/connection.ts";
 import { giveBack } from "../upstream/give-back.ts";
 
@@ -11,6 +11,13 @@ export const HELD_MOST_BYTES = 65_536;
 
 /** How far a body can still be sent: it has none or is held; nobody has been sent any of it yet; or a part has gone. */
 export type BodyState = "held" | "unread" | "begun";
+
+interface Framed {
+  readonly isChunked: boolean;
+  readonly contentLength: number;
+  /** Whose fields are ours alone, in trailers too. */
+  readonly rules: RequestRules | undefined;
+}
 
 export class RequestBody {
   /** The announced one; undefined: chunked. */
@@ -30,11 +37,8 @@ export class RequestBody {
   isTooLarge = false;
 
   /** `mostBytes`: 0 is no limit. */
-  constructor(
-    { isChunked, contentLength, rules }: Pick<RequestHead, "isChunked" | "contentLength" | "rules">,
-    mostBytes: number,
-  ) {
-    this.#walker = isChunked ? new ChunkWalker((name) => isOursWhenRead(name, rules)) : undefined;
+  constructor({ isChunked, contentLength, rules }: Framed, mostBytes: number) {
+    this.#walker = isChunked ? new ChunkWalker((name) => rules?.isOurs(name) === true) : undefined;
     this.length = isChunked ? undefined : Math.max(contentLength, 0);
     this.#left = this.length ?? 0;
     this.#mostBytes = mostBytes;

@@ -1,5 +1,5 @@
 // What all tries of one plane share, who decides about them, and how upgraded connections are sent away.
-import { AnswerHead, type AnswerRules } from "../../core/http1/answer-head.ts";
+import { AnswerHead, AnswerRules } from "../../core/http1/answer-head.ts";
 import { copyRun } from "../../core/http1/bytes.ts";
 import type { Target } from "../../core/route.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
@@ -49,8 +49,6 @@ export interface TryContext {
   /** Filled anew by each answer. */
   readonly answer: AnswerHead;
   readonly rules: AnswerRules;
-  /** Whether only we may set the field of this lower-case name on answers. */
-  isReserved(name: string): boolean;
   /** Upgraded connections. */
   readonly tunnels: Set<Tunnel>;
   /** An answer could not be read: why. */
@@ -78,8 +76,7 @@ export function createTries({ fields, marker, ...options }: TriesOptions): TryCo
     ...options,
     scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
     answer: new AnswerHead(),
-    rules: { reserved, marker },
-    isReserved: (name) => reserved.includes(name) || name === marker,
+    rules: new AnswerRules(reserved, marker),
     tunnels: new Set(),
   };
 }

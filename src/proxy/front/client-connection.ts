@@ -5,9 +5,9 @@ import {
   emptyLinesAt,
   MOST_HEAD_BYTES,
   type RequestHead,
-  type RequestRules,
   readRequestHead,
 } from "../../core/http1/request-head.ts";
+import type { RequestRules } from "../../core/http1/request-rules.ts";
 import { type AnswerName, type OwnAnswer, ownAnswer, refusalOf } from "../answers.ts";
 import type { Accepted, Client, VisitorTunnel } from "../forward/client.ts";
 import { RequestBody } from "../forward/request-body.ts";

@@ -1,6 +1,12 @@
 // One request of HTTP/2 as a connection of HTTP/1.1 that has no socket: written as its bytes, and its answer read from bytes again.
 import type { Socket } from "bun";
-import { AnswerHead, endOfAnswerHead, type Framing, readAnswerHead } from "../../core/http1/answer-head.ts";
+import {
+  AnswerHead,
+  endOfAnswerHead,
+  type Framing,
+  NO_ANSWER_RULES,
+  readAnswerHead,
+} from "../../core/http1/answer-head.ts";
 import { TEXT, TOKEN } from "../../core/http1/bytes.ts";
 import { ChunkWalker } from "../../core/http1/chunks.ts";
 import { type AnswerName, ownResponse } from "../answers.ts";
@@ -9,7 +15,6 @@ import type { ClientConnection } from "./client-connection.ts";
 /** What a stream holds of an answer at most: the rest waits where it comes from. */
 const HELD_MOST_BYTES = 131_072;
 const MOST_FIELDS = 512;
-const RULES = { reserved: [], marker: undefined };
 /** Of the connection, or of framing that is another here (RFC 9113 section 8.2.2). */
 const NOT_OF_H2 = new Set([
   "connection",
@@ -114,7 +119,7 @@ export class StreamSocket {
     this.#bytes = all;
     const end = endOfAnswerHead(all, 0);
     if (end < 0) return;
-    readAnswerHead(this.#head, all, end, MOST_FIELDS, RULES);
+    readAnswerHead(this.#head, all, end, MOST_FIELDS, NO_ANSWER_RULES);
     const rest = all.subarray(end);
     this.#bytes = undefined;
     // What goes before an answer has no place in a Response.

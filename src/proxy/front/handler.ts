@@ -1,6 +1,7 @@
 // What a request meets first: its peer, its host, and the decision of the table in force at that moment.
 import { BoundedMap } from "../../core/bounded-map.ts";
-import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts";
+import type { RequestHead } from "../../core/http1/request-head.ts";
+import { RequestRules } from "../../core/http1/request-rules.ts";
 import type { Route } from "../../core/route.ts";
 import { type Decision, decide, type RouteTable } from "../../core/route-table.ts";
 import { clientAddress } from "../../core/trusted-proxies.ts";
@@ -49,8 +50,8 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   const passed = fields.passed.toLowerCase();
   const rights = { maySelect: remembered(parts.maySelect), maySee: remembered(parts.maySee) };
   const dress = createDress({ ...parts, passed: fields.passed });
-  const forStrangers: RequestRules = { selector, passed, overwritten: [], claims: "none" };
-  const forTrusted: RequestRules = { selector, passed, overwritten: [], claims: "ours" };
+  const forStrangers = new RequestRules({ selector, passed, overwritten: [], claims: "none" });
+  const forTrusted = new RequestRules({ selector, passed, overwritten: [], claims: "ours" });
 
   function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
     client.answer(ownAnswer(name, head.field("accept"), fields.error), "");

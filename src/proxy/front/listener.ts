@@ -1,7 +1,8 @@
 // The listening side of the proxy: accepts connections, sweeps over them once a second, and closes without cutting anybody off early.
 import type { Socket, SocketHandler } from "bun";
 import { bracketed } from "../../core/host.ts";
-import type { RequestHead, RequestRules } from "../../core/http1/request-head.ts";
+import type { RequestHead } from "../../core/http1/request-head.ts";
+import type { RequestRules } from "../../core/http1/request-rules.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { AnswerName } from "../answers.ts";
 import type { FrontLimits } from "../data-plane.ts";

@@ -3,7 +3,8 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AnswerHead } from "../../core/http1/answer-head.ts";
-import { type RequestHead, type RequestRules, readRequestHead } from "../../core/http1/request-head.ts";
+import { type RequestHead, readRequestHead } from "../../core/http1/request-head.ts";
+import { RequestRules } from "../../core/http1/request-rules.ts";
 import type { Route, Target } from "../../core/route.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { ownAnswer, ownResponse } from "../answers.ts";
@@ -24,12 +25,11 @@ const TLS = "x-own-tls";
 /** Nobody asks further on. */
 const PASSED = "x-own-passed";
 /** The program judges what a visitor claims itself. */
-const RULES: RequestRules = {
-  selector: undefined,
+const RULES = new RequestRules({
   passed: PASSED,
   overwritten: [PEER, TRUSTED, TLS],
   claims: "theirs",
-};
+});
 /** Commands may wait for a drain, for a start, and for each other. */
 const ANSWER_MS = 3_600_000;
 const POLICY = {

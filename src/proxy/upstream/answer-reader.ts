@@ -1,5 +1,11 @@
 // Turns the bytes of a connection into one answer as values: heads of 1xx skipped, then the final head, then pieces of its body. For what reads answers and does not pass them on.
-import { AnswerHead, endOfAnswerHead, type Framing, readAnswerHead } from "../../core/http1/answer-head.ts";
+import {
+  AnswerHead,
+  endOfAnswerHead,
+  type Framing,
+  NO_ANSWER_RULES,
+  readAnswerHead,
+} from "../../core/http1/answer-head.ts";
 import { Malformed } from "../../core/http1/bytes.ts";
 import { ChunkWalker } from "../../core/http1/chunks.ts";
 import type { Fields } from "../http-client.ts";
@@ -25,7 +31,6 @@ export interface Framed {
 /** Interim answers are skipped, but not without end. */
 const MAX_INTERIM = 32;
 const EMPTY = new Uint8Array(0);
-const NO_RULES = { reserved: [], marker: undefined };
 
 /** One connection's reader; `begin` prepares it for each answer. Pure: it knows bytes, neither sockets nor time. */
 export class AnswerReader {
@@ -86,7 +91,7 @@ export class AnswerReader {
       const end = endOfAnswerHead(rest, search);
       if (end < 0) return this.#keep(rest);
       if (end > this.#limits.maxHeadBytes) throw new Malformed("the head of the answer is too long");
-      readAnswerHead(this.#head, rest, end, this.#limits.maxFields, NO_RULES);
+      readAnswerHead(this.#head, rest, end, this.#limits.maxFields, NO_ANSWER_RULES);
       const { status } = this.#head;
       if (status >= 200) return this.#final(rest, end);
       if (status === 101) throw new Malformed("the target switched protocols without being asked");

@@ -1,9 +1,14 @@
 // The head of an answer: how its body ends, whether its connection goes on, what passes, and what is no HTTP.
 import { describe, expect, test } from "bun:test";
-import { AnswerHead, endOfAnswerHead, readAnswerHead } from "../../../src/core/http1/answer-head.ts";
+import {
+  AnswerHead,
+  AnswerRules,
+  endOfAnswerHead,
+  readAnswerHead,
+} from "../../../src/core/http1/answer-head.ts";
 import { Malformed } from "../../../src/core/http1/bytes.ts";
 
-const RULES = { reserved: ["x-ten-instance"], marker: "x-ten-error" };
+const RULES = new AnswerRules(["x-ten-instance"], "x-ten-error");
 
 function read(lines: readonly string[], first = "HTTP/1.1 200 OK", lineEnd = "\r\n"): AnswerHead {
   const bytes = Buffer.from([first, ...lines, "", ""].join(lineEnd), "latin1");

@@ -1,26 +1,18 @@
 // The head of a request: what is taken, what is refused with which status, and what goes on, byte for byte.
 import { describe, expect, test } from "bun:test";
 import { endOfHead, Malformed } from "../../../src/core/http1/bytes.ts";
-import {
-  type RequestHead,
-  type RequestRules,
-  readRequestHead,
-} from "../../../src/core/http1/request-head.ts";
+import { type RequestHead, readRequestHead } from "../../../src/core/http1/request-head.ts";
+import { RequestRules } from "../../../src/core/http1/request-rules.ts";
 import { fractionsFrom } from "../../support/random.ts";
 
-const STRANGER: RequestRules = {
-  selector: "x-tenement-instance",
-  passed: "x-passed",
-  overwritten: [],
-  claims: "none",
-};
-const TRUSTED: RequestRules = { ...STRANGER, claims: "ours" };
-const OWN: RequestRules = {
-  selector: undefined,
+const OPTIONS = { selector: "x-tenement-instance", passed: "x-passed", overwritten: [] };
+const STRANGER = new RequestRules({ ...OPTIONS, claims: "none" });
+const TRUSTED = new RequestRules({ ...OPTIONS, claims: "ours" });
+const OWN = new RequestRules({
   passed: "x-passed",
   overwritten: ["x-own-peer"],
   claims: "theirs",
-};
+});
 
 function read(text: string, rules = STRANGER): RequestHead {
   const bytes = Buffer.from(text, "latin1");
