@@ -48,6 +48,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "records",
     "files",
     "challenges",
+    "clock-text",
+    "holds",
     "authority",
     "orders",
     "manager",

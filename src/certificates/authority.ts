@@ -7,6 +7,7 @@ import { AcmeClient, thumbprint } from "./acme/client.ts";
 import { completeOrder, type OrderWish, type Prover, placeOrder } from "./acme/order.ts";
 import { AcmeProblem } from "./acme/problem.ts";
 import { fromPem } from "./der.ts";
+import { Holds, type NotNow } from "./holds.ts";
 import { base64url, keyPem, newKey, renewalId } from "./requests.ts";
 import type { CertificateStore } from "./store/store.ts";
 
@@ -35,6 +36,8 @@ export interface IssueWish {
   readonly name: string;
   /** The one that it replaces, and who has issued it. */
   readonly replaces?: { readonly chain: string; readonly authority: string } | undefined;
+  /** Also of an authority that is to be left alone. */
+  readonly isForced?: boolean | undefined;
   /** Called before an order is placed that was not placed already; what it throws ends the attempt. */
   beforeOrder(authority: string): Promise<void>;
 }
@@ -44,7 +47,7 @@ export interface Authorities {
   open(): Promise<{ readonly thumbprint: string }>;
   /**
    * Takes up the order that is stored for the name, or places one. What came of it can be had again until `settle`.
-   * Rejects with an AcmeProblem, or with what went wrong here.
+   * Rejects with an AcmeProblem, with a NotNow while all are to be left alone, or with what went wrong here.
    */
   issue(wish: IssueWish): Promise<Issued>;
   /** The certificate of the name is kept: its order is done with. */
@@ -54,6 +57,10 @@ export interface Authorities {
     chain: string,
     authority: string,
   ): Promise<{ readonly window: RenewalWindow; readonly askAgainMs: number } | undefined>;
+  /** Until when none of them is to be asked for anything; undefined when one may be. */
+  heldUntil(): number | undefined;
+  /** The authority that was spoken to last, and how far its clock is ahead of ours; undefined while none has said the time. */
+  clock(): { readonly host: string; readonly aheadMs: number } | undefined;
   /** Rejects where the authority does not take it back. `reason` as in RFC 5280 section 5.3.1. */
   revoke(chain: string, authority: string, reason: number): Promise<void>;
 }
@@ -73,6 +80,9 @@ const ASK_MOST_MS = 24 * 3_600_000;
 export function createAuthorities(options: AuthoritiesOptions): Authorities {
   const { store, clock, prover, email, profile } = options;
   const clients = new Map<string, Promise<AcmeClient>>();
+  const holds = new Holds(store, clock);
+  const urls = options.authorities.map(({ url }) => url);
+  let spokenTo: AcmeClient | undefined;
   let opening: Promise<KeyObject> | undefined;
 
   /** One key for all authorities, so that one answer serves the challenges of each. */
@@ -118,6 +128,7 @@ export function createAuthorities(options: AuthoritiesOptions): Authorities {
   async function openClient(url: string): Promise<AcmeClient> {
     const { userAgent, roots } = options;
     const client = new AcmeClient({ url, key: await accountKey(), clock, userAgent, roots });
+    spokenTo = client;
     const stored = await store.get("account", url);
     if (stored !== undefined) client.kid = stored;
     else await register(client, url);
@@ -132,6 +143,7 @@ export function createAuthorities(options: AuthoritiesOptions): Authorities {
   /** What asks with the account; an authority that has forgotten it is told of it anew, once. */
   async function withAccount<T>(url: string, work: (client: AcmeClient) => Promise<T>): Promise<T> {
     const client = await clientOf(url);
+    spokenTo = client;
     try {
       return await work(client);
     } catch (thrown) {
@@ -177,14 +189,16 @@ export function createAuthorities(options: AuthoritiesOptions): Authorities {
     const text = await store.get("order", name);
     if (text === undefined) return undefined;
     const order = JSON.parse(text) as StoredOrder;
-    const isKnown = options.authorities.some(({ url }) => url === order.authority);
+    const isKnown = urls.includes(order.authority) && holds.of(order.authority) === undefined;
     return isKnown ? complete(order, name).catch(() => undefined) : undefined;
   }
 
   async function issueAt(url: string, wish: IssueWish): Promise<Issued> {
     const order = await placed(url, wish);
     try {
-      return await complete(order, wish.name);
+      const issued = await complete(order, wish.name);
+      await holds.answered(url);
+      return issued;
     } catch (thrown) {
       // What failed for good is not taken up again; what the way to them has cut is.
       if (thrown instanceof AcmeProblem && !thrown.isTheirs) await store.delete("order", wish.name);
@@ -192,36 +206,58 @@ export function createAuthorities(options: AuthoritiesOptions): Authorities {
     }
   }
 
+  async function windowAt(url: string, chain: string) {
+    const client = await clientOf(url);
+    const { renewalInfo } = await client.directory();
+    const id = renewalId(chain);
+    if (renewalInfo === undefined || id === undefined) return undefined;
+    const answer = await client.get(`${renewalInfo.replace(/\/$/, "")}/${id}`);
+    const { start, end } = windowOf(answer?.body);
+    if (answer === undefined || !(start <= end)) return undefined;
+    const askAgainMs = Math.min(ASK_MOST_MS, client.retryAfter(answer) ?? ASK_AGAIN_MS);
+    return { window: { start, end }, askAgainMs };
+  }
+
   return {
-    open: async () => ({ thumbprint: thumbprint(await accountKey()) }),
+    async open() {
+      await holds.open(urls);
+      return { thumbprint: thumbprint(await accountKey()) };
+    },
+    heldUntil() {
+      const ends = urls.map((url) => holds.of(url)?.until);
+      return ends.includes(undefined) ? undefined : Math.min(...(ends as number[]));
+    },
+    clock() {
+      const { authority: host, clockAheadMs: aheadMs } = spokenTo ?? {};
+      return host === undefined || aheadMs === undefined ? undefined : { host, aheadMs };
+    },
     async issue(wish) {
       const before = await resumed(wish.name);
       if (before) return before;
+      const open = wish.isForced ? urls : urls.filter((url) => holds.of(url) === undefined);
+      if (open.length === 0) throw soonestEnd(urls.flatMap((url) => holds.of(url) ?? []));
       let failure: unknown;
-      for (const { url } of options.authorities) {
+      for (const url of open) {
         try {
           return await issueAt(url, wish);
         } catch (thrown) {
           failure = combined(failure, thrown);
-          if (!(thrown instanceof AcmeProblem) || !thrown.isTheirs) break;
+          if (!(thrown instanceof AcmeProblem)) break;
+          await holds.failed(url, wish.name, thrown);
+          if (!thrown.isTheirs) break;
         }
       }
       throw failure;
     },
     settle: (name) => store.delete("order", name),
     async renewalInfo(chain, authority) {
-      if (!options.authorities.some(({ url }) => url === authority)) return undefined;
-      const client = await clientOf(authority);
-      const { renewalInfo } = await client.directory();
-      const id = renewalId(chain);
-      if (renewalInfo === undefined || id === undefined) return undefined;
-      const answer = await client.get(`${renewalInfo.replace(/\/$/, "")}/${id}`);
-      const { start, end } = windowOf(answer?.body);
-      if (answer === undefined || !(start <= end)) return undefined;
-      return {
-        window: { start, end },
-        askAgainMs: Math.min(ASK_MOST_MS, client.retryAfter(answer) ?? ASK_AGAIN_MS),
-      };
+      if (!urls.includes(authority) || holds.of(authority) !== undefined) return undefined;
+      try {
+        return await windowAt(authority, chain);
+      } catch (thrown) {
+        if (thrown instanceof AcmeProblem) await holds.failed(authority, "", thrown);
+        throw thrown;
+      }
     },
     async revoke(chain, authority, reason) {
       const der = fromPem(chain, "CERTIFICATE");
@@ -234,6 +270,10 @@ export function createAuthorities(options: AuthoritiesOptions): Authorities {
       });
     },
   };
+}
+
+function soonestEnd(holds: readonly NotNow[]): unknown {
+  return holds.toSorted((a, b) => a.until - b.until)[0] ?? new Error("no authority is to be asked");
 }
 
 /** The first failure counts, with what others said after it. */

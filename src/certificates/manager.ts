@@ -1,7 +1,8 @@
 // Certificates by name: found for a handshake, ordered when they are missing, renewed in time, told of when that fails.
-import { alarmTime, type OrderReason, renewalTimeIn } from "../core/certificate-schedule.ts";
+import { alarmTime, type OrderReason, renewalTimeIn, roomFor } from "../core/certificate-schedule.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
+import { wildcardOver } from "../core/server-name.ts";
 import { sleep } from "../platform/time/clock.ts";
 import type { Authorities } from "./authority.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
@@ -17,7 +18,8 @@ export interface CertificateEvent {
   readonly detail: string;
 }
 
-export interface ManagerOptions extends Pick<OrdersOptions, "clock" | "random" | "explain" | "resolves"> {
+export interface ManagerOptions
+  extends Pick<OrdersOptions, "clock" | "random" | "explain" | "resolves" | "ownerOf"> {
   readonly store: CertificateStore;
   /** Undefined: nothing is ordered, only what operators give is served. */
   readonly authorities: Authorities | undefined;
@@ -127,15 +129,24 @@ class Manager implements CertificateManager {
     return record && this.#records.pair(record.name);
   }
 
-  async demand(name: string, waitMs: number): Promise<Pair | undefined> {
+  async demand(asked: string, waitMs: number): Promise<Pair | undefined> {
     const { clock, isOurs } = this.#options;
-    if (this.#orders === undefined || this.#isClosed || !isOurs(name)) return undefined;
+    if (this.#orders === undefined || this.#isClosed || !isOurs(asked)) return undefined;
+    const name = this.#wildcardFor(asked) ?? asked;
+    if (this.#heldUntil() !== undefined && !this.#orders.isUnderWay(name)) return undefined;
     const { lastTryAt, heldUntil } = this.#records.get(name) ?? newRecord(name);
     const now = clock.now();
     const isEarly = (lastTryAt !== undefined && now - lastTryAt < DEMAND_EVERY_MS) || (heldUntil ?? 0) > now;
     if (isEarly && !this.#orders.isUnderWay(name)) return undefined;
     const order = this.#orders.obtain(name, "demand").catch(() => undefined);
     return Promise.race([order, sleep(clock, waitMs).then(() => undefined)]);
+  }
+
+  /** The wildcard that is to serve a name, unless it cannot be had. */
+  #wildcardFor(name: string): string | undefined {
+    const wildcard = wildcardOver(name);
+    if (wildcard === undefined || !this.#wanted.has(wildcard)) return undefined;
+    return (this.#records.get(wildcard)?.failures ?? 0) === 0 ? wildcard : undefined;
   }
 
   list(): CertificateStatus[] {
@@ -247,11 +258,23 @@ class Manager implements CertificateManager {
   #startDue(now: number): void {
     const orders = this.#orders;
     if (orders === undefined) return;
+    const held = this.#heldUntil();
+    if (held !== undefined) {
+      this.#nextDueAt = held;
+      return;
+    }
     let next = Number.POSITIVE_INFINITY;
+    // Of ten thousand that are missing only those are tried for which there is room.
+    const room = roomFor("added", orders.placed(), now);
+    let left = room.count;
     const consider = (name: string, due: number | undefined, why: OrderReason) => {
       if (due === undefined || !this.#isWanted(name)) return;
-      next = Math.min(next, due > now ? due : now + TICK_MS);
-      if (due <= now && !orders.isUnderWay(name)) void orders.obtain(name, why).catch(() => {});
+      const isDue = due <= now && !orders.isUnderWay(name);
+      const hasRoom = why !== "added" || left > 0;
+      next = Math.min(next, due > now ? due : hasRoom ? now + TICK_MS : room.until);
+      if (!isDue || !hasRoom) return;
+      if (why === "added") left--;
+      void orders.obtain(name, why).catch(() => {});
     };
     for (const name of this.#wanted)
       if (!this.has(name)) consider(name, dueAt(this.#records.get(name) ?? newRecord(name)), "added");
@@ -261,9 +284,16 @@ class Manager implements CertificateManager {
       const isStale = this.#options.isStale?.(certificate.authority ?? "") === true;
       // What only visitors ask for and has expired waits for them.
       const isLeft = now > certificate.life.notAfter && !this.#wanted.has(name);
-      if (!isLeft) consider(name, isStale ? (record.nextTryAt ?? 0) : dueAt(record), "renewal");
+      if (isLeft) continue;
+      if (isStale) consider(name, record.nextTryAt ?? 0, "added");
+      else consider(name, dueAt(record), "renewal");
     }
     this.#nextDueAt = next;
+  }
+
+  /** Until when no authority is to be asked. */
+  #heldUntil(): number | undefined {
+    return this.#options.authorities?.heldUntil();
   }
 
   #isWanted(name: string): boolean {
@@ -289,18 +319,19 @@ class Manager implements CertificateManager {
     const info =
       pair && (await authorities?.renewalInfo(pair.chain, certificate.authority).catch(() => undefined));
     certificate.askAt = now + (info?.askAgainMs ?? ASK_AGAIN_MS);
-    if (info !== undefined) {
-      const { start, end } = info.window;
-      const known = certificate.renewAt ?? 0;
-      // A moment that was drawn from the same window stays.
-      if (known < start || known > end)
-        certificate.renewAt = Math.max(
-          renewalTimeIn(info.window, certificate.life, random()),
-          // An authority that wants even fresh ones replaced is not asked for one after the other.
-          certificate.life.notBefore + LEAST_LIFE_MS,
-        );
-      this.#dueBy(certificate.renewAt);
-    }
+    // Nothing was learned: it is asked again after a restart, and nothing has to be kept.
+    if (info === undefined) return;
+    const { start, end } = info.window;
+    const known = certificate.renewAt ?? 0;
+    certificate.isWindowed = true;
+    // A moment that was drawn from the same window stays.
+    if (known < start || known > end)
+      certificate.renewAt = Math.max(
+        renewalTimeIn(info.window, certificate.life, random()),
+        // An authority that wants even fresh ones replaced is not asked for one after the other.
+        certificate.life.notBefore + LEAST_LIFE_MS,
+      );
+    this.#dueBy(certificate.renewAt);
     await this.#records.save(record);
   }
 

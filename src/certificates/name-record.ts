@@ -29,6 +29,8 @@ const shape = object({
       authority: optional(string()),
       /** Undefined for one that only an operator renews. */
       renewAt: optional(number()),
+      /** Whether that is the authority's own word. */
+      isWindowed: optional(boolean()),
       /** When the authority is to be asked again when it wants it renewed. */
       askAt: optional(number()),
       /** Whether somebody was told that its end is near. */
@@ -42,7 +44,7 @@ const shape = object({
   /** Until when the authority wants to be left alone. */
   heldUntil: optional(number()),
   lastFailure: optional(object({ at: number(), reason: string() })),
-  placed: array(object({ at: number(), why: choice(reasons) })),
+  placed: array(object({ at: number(), why: choice(reasons), isExempt: optional(boolean()) })),
   /** Since when nobody wants it. */
   unwantedSince: optional(number()),
 });
@@ -70,15 +72,22 @@ export function recordText(record: NameRecord, now: number): string {
   return JSON.stringify({ ...record, placed });
 }
 
-/** All orders that limits count. */
-export function placedIn(records: Iterable<NameRecord>): Placed[] {
+/** All orders that limits count; `ownerOf` says whose a name is. */
+export function placedIn(
+  records: Iterable<NameRecord>,
+  ownerOf: (name: string) => string | undefined = () => undefined,
+): Placed[] {
   const all: Placed[] = [];
-  for (const { name, placed } of records) for (const { at, why } of placed) all.push({ name, at, why });
+  for (const { name, placed } of records) {
+    if (placed.length === 0) continue;
+    const owner = ownerOf(name);
+    for (const order of placed) all.push({ ...order, name, owner });
+  }
   return all;
 }
 
 /** When something is to be done for a name that is wanted; undefined when never. */
 export function dueAt({ certificate, failures, nextTryAt }: NameRecord): number | undefined {
   if (certificate === undefined || failures > 0) return nextTryAt ?? 0;
-  return certificate.renewAt;
+  return certificate.renewAt && Math.max(certificate.renewAt, nextTryAt ?? 0);
 }

@@ -40,6 +40,8 @@ export interface OpenOptions {
   wanted(): readonly string[];
   /** Whether a name may be ordered in a handshake. */
   isOurs(name: string): boolean;
+  /** Whose a name is that visitors can make up, one of a wildcard: what is ordered for each is bounded. */
+  ownerOf?(name: string): string | undefined;
   onEvent(event: CertificateEvent): void;
   onProblem(text: string): void;
 }
@@ -83,6 +85,7 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
     clock,
     random: Math.random,
     isOurs: options.isOurs,
+    ...(options.ownerOf && { ownerOf: options.ownerOf }),
     isStale: (url) => url === AUTHORITIES.staging && !acme?.authorities.some((one) => one.url === url),
     resolves,
     explain: (name) => explain(name, opened?.thumbprint ?? ""),

@@ -1,6 +1,7 @@
 // Orders certificates: one order a name whoever asks, few at once, within limits that we count ourselves.
 import {
   type OrderReason,
+  type Placed,
   refuseOrder,
   renewalTime,
   waitAfterFailure,
@@ -10,6 +11,8 @@ import { type Clock, sleep } from "../platform/time/clock.ts";
 import { AcmeProblem } from "./acme/problem.ts";
 import type { Authorities } from "./authority.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
+import { clockText } from "./clock-text.ts";
+import { NotNow } from "./holds.ts";
 import { type KnownCertificate, type NameRecord, placedIn } from "./name-record.ts";
 import type { Pair, Records } from "./records.ts";
 
@@ -23,6 +26,8 @@ export interface OrdersOptions {
   explain?: ((name: string) => Promise<string | undefined>) | undefined;
   /** Whether a name has an address at all; asked before it is tried again after a failure. True unless given. */
   resolves?: ((name: string) => Promise<boolean>) | undefined;
+  /** Whose a name is, where one can have any number of them: what visitors bring about by asking is bounded for each. */
+  ownerOf?: ((name: string) => string | undefined) | undefined;
   onIssued(record: NameRecord, isFirst: boolean): void;
   onFailed(record: NameRecord): void;
 }
@@ -41,6 +46,11 @@ export class Orders {
 
   constructor(options: OrdersOptions) {
     this.#options = options;
+  }
+
+  /** All orders that limits count. */
+  placed(): Placed[] {
+    return placedIn(this.#options.records.all(), this.#options.ownerOf);
   }
 
   isUnderWay(name: string): boolean {
@@ -95,7 +105,7 @@ export class Orders {
     try {
       await this.#checkFirst(record, why, isForced);
       record.lastTryAt = clock.now();
-      const issued = await this.#fromAuthority(record);
+      const issued = await this.#fromAuthority(record, isForced);
       const isFirst = record.certificate === undefined;
       const known = knownOf(issued.certificate, issued.authority, this.#options.random(), clock.now());
       const pair = { chain: issued.certificate.chain, key: issued.certificate.key };
@@ -111,24 +121,28 @@ export class Orders {
 
   /** What speaks against an order before an authority hears of it. */
   async #checkFirst(record: NameRecord, why: OrderReason, isForced: boolean): Promise<void> {
-    const { clock, resolves, records } = this.#options;
-    const refusal = refuseOrder(record.name, why, placedIn(records.all()), clock.now());
-    if (refusal) throw new OwnLimit(refusal.reason, refusal.until);
+    const { clock, resolves, ownerOf } = this.#options;
+    const { name } = record;
+    const isExempt = why === "renewal" && record.certificate?.isWindowed === true;
+    const order = { at: clock.now(), why, ...(isExempt && { isExempt }) };
+    const refusal = refuseOrder({ ...order, name, owner: ownerOf?.(name) }, this.placed());
+    if (refusal) throw new NotNow(refusal.reason, refusal.until);
     // Counted from here on, so that orders side by side do not pass the limit together.
-    record.placed.push({ at: clock.now(), why });
-    if (record.failures === 0 || isForced || record.name.startsWith("*.")) return;
-    if ((await resolves?.(record.name)) !== false) return;
+    record.placed.push(order);
+    if (record.failures === 0 || isForced || name.startsWith("*.")) return;
+    if ((await resolves?.(name)) !== false) return;
     record.placed.pop();
-    throw new Error(`${record.name} has no address in DNS: nothing was ordered`);
+    throw new Error(`${name} has no address in DNS: nothing was ordered`);
   }
 
-  async #fromAuthority(record: NameRecord) {
+  async #fromAuthority(record: NameRecord, isForced: boolean) {
     const { authorities, records, clock } = this.#options;
     const { name, certificate } = record;
     const authority = certificate?.authority;
     const before = authority === undefined ? undefined : await records.pair(name);
     const issued = await authorities.issue({
       name,
+      isForced,
       replaces: before && authority !== undefined ? { chain: before.chain, authority } : undefined,
       // An order is stored as a try first: who dies right after it begins with a count that is right.
       beforeOrder: () => records.save(record),
@@ -141,9 +155,9 @@ export class Orders {
   }
 
   async #fail(record: NameRecord, thrown: unknown): Promise<void> {
-    const { clock, random, explain, records } = this.#options;
+    const { clock, random, explain, records, authorities } = this.#options;
     const now = clock.now();
-    if (thrown instanceof OwnLimit) {
+    if (thrown instanceof NotNow) {
       record.nextTryAt = thrown.until;
       record.lastFailure = { at: now, reason: thrown.message };
     } else {
@@ -154,7 +168,8 @@ export class Orders {
       record.failures++;
       record.nextTryAt = now + waitAfterFailure(record.failures, retryAfterMs, random());
       record.heldUntil = retryAfterMs === undefined ? undefined : now + retryAfterMs;
-      record.lastFailure = { at: now, reason: [messageOf(thrown), hint].filter(Boolean).join("; ") };
+      const reasons = [messageOf(thrown), hint, clockText(authorities.clock())];
+      record.lastFailure = { at: now, reason: reasons.filter(Boolean).join("; ") };
     }
     await records.save(record).catch(() => {});
     this.#options.onFailed(record);
@@ -184,14 +199,4 @@ function knownOf(
   now: number,
 ): KnownCertificate {
   return { issuer, serial, life, authority, renewAt: renewalTime(life, chance), askAt: now };
-}
-
-/** Limits of our own, which say when they are over. */
-class OwnLimit extends Error {
-  readonly until: number;
-
-  constructor(reason: string, until: number) {
-    super(reason);
-    this.until = until;
-  }
 }

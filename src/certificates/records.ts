@@ -11,9 +11,11 @@ export interface Pair {
   readonly key: string;
 }
 
-/** Longer than any step of an order takes; prolonged while work goes on. */
-const LEASE_MS = 300_000;
-const LEASE_AGAIN_MS = 60_000;
+/** Prolonged while work goes on: who dies holds the others up for so long at most, and what it had ordered is taken up by them. */
+const LEASE_MS = 60_000;
+const LEASE_AGAIN_MS = 15_000;
+/** How long one here waits for another. */
+const TURN_MS = 300_000;
 
 export class Records {
   readonly #store: CertificateStore;
@@ -100,7 +102,7 @@ export class Records {
     name: string,
     work: (record: NameRecord) => Promise<T>,
   ): Promise<{ readonly value: T } | undefined> {
-    return this.#lock.run(name, { name: `the certificate of ${name}`, waitMs: LEASE_MS }, async () => {
+    return this.#lock.run(name, { name: `the certificate of ${name}`, waitMs: TURN_MS }, async () => {
       if (!(await this.#store.lease(name, LEASE_MS))) return undefined;
       const stop = this.#clock.every(
         LEASE_AGAIN_MS,

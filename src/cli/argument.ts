@@ -16,6 +16,8 @@ export interface Arg<T> {
   /** An option that may be repeated, or the last word that takes all the rest. */
   readonly many?: boolean;
   readonly required: boolean;
+  /** What a flag may have behind a `=`. */
+  readonly inline?: readonly string[];
   /** All values that there are: for help and completion. */
   readonly choices?: readonly string[];
   /** What a running server knows by name and belongs here, one of the keys of the program's `names`: for completion. */
@@ -47,6 +49,15 @@ const asText: Read<string> = (text) => text;
 export function flag(description: string, { letter }: Written = {}): Arg<boolean> {
   const read = (texts: readonly string[]) => texts.length > 0;
   return { type: "boolean", description, required: false, read, ...(letter && { letter }) };
+}
+
+/** `--https`, or with one of a few words behind it, `--https=staging`: `on`, that word, or undefined. */
+export function flagOr<const C extends string>(
+  description: string,
+  inline: readonly C[],
+): Arg<C | "on" | undefined> {
+  const read = ([text]: readonly string[]) => (text === undefined ? undefined : (text as C) || "on");
+  return { type: "boolean", description, inline, required: false, read };
 }
 
 /** `--version V`: a value, or undefined. */

@@ -68,7 +68,8 @@ export function flagWords(args: Args, values: Readonly<Record<string, unknown>>)
           "leave it out, and put the variable for it into the file behind EnvironmentFile= that --print shows",
         );
       const isFile = /\b(FILE|DIR|DB)\b/.test(arg.valueHint ?? "") && !text.includes("://");
-      return arg.type === "boolean" ? [label] : [label, isFile ? resolve(text) : text];
+      if (arg.type === "boolean") return [text === "" ? label : `${label}=${text}`];
+      return [label, isFile ? resolve(text) : text];
     });
   });
 }

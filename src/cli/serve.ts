@@ -8,7 +8,7 @@ import type { Log } from "../platform/log.ts";
 import { reapOrphans } from "../platform/process/orphans.ts";
 import { createNotifier, watchdogMs } from "../platform/systemd/notify.ts";
 import { systemClock } from "../platform/time/clock.ts";
-import { type Arg, flag, list, number, option, withDefault } from "./argument.ts";
+import { type Arg, flag, flagOr, list, number, option, withDefault } from "./argument.ts";
 import type { Context } from "./command.ts";
 
 interface Address {
@@ -51,7 +51,10 @@ export function listenArgs(domain: string) {
       hint: "H",
     }),
     port: number("Port to listen on, 0 for any; 8080 unless given, 80 with --https", { max: 65_535 }),
-    https: flag("Serve https too, with certificates that are ordered and renewed by themselves"),
+    https: flagOr(
+      "Serve https too, with certificates that are ordered and renewed by themselves; --https=staging orders test certificates, to try it out",
+      ["staging"],
+    ),
     httpsPort: withDefault(number("With --https: the port of https, 0 for any", { max: 65_535 }), 443),
     domain: withDefault(
       option(domain, { hint: "D", read: (text: string) => parseDomain(text) }),

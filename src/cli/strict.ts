@@ -123,8 +123,15 @@ function textOf(
   inline: boolean | undefined,
 ): string {
   if (arg.type === "boolean") {
-    if (inline) throw new Fault("usage", `${label} takes no value`, `write ${label} alone`);
-    return "";
+    if (!inline) return "";
+    const words = arg.inline ?? [];
+    if (words.includes(value ?? "")) return value ?? "";
+    const forms = words.map((word) => `${label}=${word}`);
+    throw new Fault(
+      "usage",
+      words.length === 0 ? `${label} takes no value` : `${label} is ${quote(value ?? "")}`,
+      ["write", [`${label}${words.length === 0 ? " alone" : ""}`, ...forms].join(" or ")].join(" "),
+    );
   }
   // The next word was taken for the value; one that looks like a flag is far more likely to be the next flag.
   const missing = !value || (!inline && /^-\D/.test(value));

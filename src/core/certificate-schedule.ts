@@ -51,18 +51,24 @@ export interface Placed {
   readonly name: string;
   readonly at: number;
   readonly why: OrderReason;
+  /** Within the authority's own window (RFC 9773 section 5): its limits do not count it. */
+  readonly isExempt?: boolean | undefined;
+  /** Whose name it is, where one can have many: the tenant of a wildcard. */
+  readonly owner?: string | undefined;
 }
 
 /** `added` by configuration or by an operator, `demand` in a handshake, `renewal` of what there was. */
 export type OrderReason = "added" | "demand" | "renewal";
 
-/** Let's Encrypt: 300 new orders in 3 hours an account, 50 a week a registered domain; renewals are not counted. */
+/** Let's Encrypt: 300 new orders in 3 hours an account, 50 a week a registered domain, 5 failures an hour a name. */
 const ORDERS_WITHIN = 3 * HOUR;
 const ORDERS = 300;
 const NAME_WITHIN = HOUR;
 const NAME_ORDERS = 5;
 const DOMAIN_WITHIN = 7 * 24 * HOUR;
 const DOMAIN_ORDERS = 50;
+/** What visitors bring about by asking for one name after the other below one tenant's wildcard. */
+const OWNER_ORDERS = 10;
 
 /** How long an order has to be remembered. */
 export const REMEMBERED_MS = DOMAIN_WITHIN;
@@ -73,39 +79,92 @@ export interface Refusal {
   readonly until: number;
 }
 
-export function refuseOrder(
-  name: string,
-  why: OrderReason,
-  placed: readonly Placed[],
-  now: number,
-): Refusal | undefined {
-  const since = (span: number, of: (order: Placed) => boolean) =>
-    placed.filter((order) => order.at > now - span && of(order));
-  const ofName = since(NAME_WITHIN, (order) => order.name === name);
-  if (ofName.length >= NAME_ORDERS)
-    return refusal(`${NAME_ORDERS} orders an hour for one name`, ofName, NAME_ORDERS, NAME_WITHIN);
-  if (why === "renewal") return undefined;
-  // Names of one kind leave room for the other: what is imported by the thousand, and what visitors ask for now.
-  const alike = since(ORDERS_WITHIN, (order) => order.why === why);
-  if (alike.length >= ORDERS / 2)
-    return refusal(`${ORDERS / 2} new certificates in 3 hours`, alike, ORDERS / 2, ORDERS_WITHIN);
-  const domain = registeredDomain(name);
-  const ofDomain = since(
-    DOMAIN_WITHIN,
-    (order) => order.why !== "renewal" && registeredDomain(order.name) === domain,
-  );
-  if (ofDomain.length >= DOMAIN_ORDERS)
-    return refusal(
-      `${DOMAIN_ORDERS} new certificates a week below ${domain}`,
-      ofDomain,
-      DOMAIN_ORDERS,
-      DOMAIN_WITHIN,
-    );
+interface Limit {
+  readonly text: string;
+  readonly most: number;
+  readonly withinMs: number;
+  counts(order: Placed): boolean;
+}
+
+/** `wish.at` is the moment for which it is asked. */
+export function refuseOrder(wish: Placed, placed: readonly Placed[]): Refusal | undefined {
+  for (const limit of limitsOf(wish)) {
+    const found = overrun(limit, placed, wish.at);
+    if (found !== undefined) return found;
+  }
   return undefined;
 }
 
-/** Over when enough of them are older than the span. */
-function refusal(limit: string, placed: readonly Placed[], most: number, span: number): Refusal {
-  const times = placed.map(({ at }) => at).sort((a, b) => a - b);
-  return { reason: `the limit of ${limit} is used up`, until: (times[times.length - most] ?? 0) + span };
+/** How many more new certificates of a kind may be ordered at `now`, and when there is room again where there is none. */
+export function roomFor(
+  why: "added" | "demand",
+  placed: readonly Placed[],
+  now: number,
+): { readonly count: number; readonly until: number } {
+  let count = Number.POSITIVE_INFINITY;
+  let until = now;
+  for (const limit of accountLimits(why)) {
+    const used = placed.filter((order) => order.at > now - limit.withinMs && limit.counts(order)).length;
+    count = Math.min(count, Math.max(0, limit.most - used));
+    until = Math.max(until, overrun(limit, placed, now)?.until ?? now);
+  }
+  return { count, until };
+}
+
+/** Those of one account: renewals outside of a window count, and half is left for the other kind of what is new. */
+function accountLimits(why: OrderReason): Limit[] {
+  const all: Limit = {
+    text: `${ORDERS} orders in 3 hours`,
+    most: ORDERS,
+    withinMs: ORDERS_WITHIN,
+    counts: ({ isExempt }) => isExempt !== true,
+  };
+  if (why === "renewal") return [all];
+  // Names of one kind leave room for the other: what is imported by the thousand, and what visitors ask for now.
+  const half: Limit = {
+    text: `${ORDERS / 2} new certificates in 3 hours`,
+    most: ORDERS / 2,
+    withinMs: ORDERS_WITHIN,
+    counts: (order) => order.why === why,
+  };
+  return [half, all];
+}
+
+function limitsOf({ name, why, isExempt, owner }: Placed): Limit[] {
+  const ofName: Limit = {
+    text: `${NAME_ORDERS} orders an hour for one name`,
+    most: NAME_ORDERS,
+    withinMs: NAME_WITHIN,
+    counts: (order) => order.name === name,
+  };
+  if (isExempt) return [ofName];
+  if (why === "renewal") return [ofName, ...accountLimits(why)];
+  const domain = registeredDomain(name);
+  const ofDomain: Limit = {
+    text: `${DOMAIN_ORDERS} new certificates a week below ${domain}`,
+    most: DOMAIN_ORDERS,
+    withinMs: DOMAIN_WITHIN,
+    counts: (order) => order.why !== "renewal" && registeredDomain(order.name) === domain,
+  };
+  const ofOwner: Limit = {
+    text: `${OWNER_ORDERS} new certificates a week for what visitors ask of ${owner}`,
+    most: OWNER_ORDERS,
+    withinMs: DOMAIN_WITHIN,
+    counts: (order) => order.why === "demand" && order.owner === owner,
+  };
+  const isCapped = why === "demand" && owner !== undefined;
+  return [ofName, ...accountLimits(why), ofDomain, ...(isCapped ? [ofOwner] : [])];
+}
+
+/** Over when enough of those that count are older than the span. */
+function overrun(limit: Limit, placed: readonly Placed[], now: number): Refusal | undefined {
+  const times = placed
+    .filter((order) => order.at > now - limit.withinMs && limit.counts(order))
+    .map(({ at }) => at);
+  if (times.length < limit.most) return undefined;
+  times.sort((a, b) => a - b);
+  return {
+    reason: `the limit of ${limit.text} is used up`,
+    until: (times[times.length - limit.most] ?? 0) + limit.withinMs,
+  };
 }

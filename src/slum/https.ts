@@ -7,6 +7,7 @@ import { parseAuthority, parseBindings } from "../core/certificate-authority.ts"
 import { isDomain, isLoopbackDomain } from "../core/domain.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
+import { definedIn, type Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import type { Clock } from "../platform/time/clock.ts";
 
@@ -22,6 +23,8 @@ export interface HttpsSettings {
   readonly profile: string | undefined;
   readonly rootsFile: string | undefined;
   readonly challenges: readonly ("http-01" | "tls-alpn-01")[];
+  /** The words of the command for DNS-01; undefined: wildcards are ordered name by name, when they are asked for. */
+  readonly dnsCommand: readonly string[] | undefined;
 }
 
 export interface HttpsParts {
@@ -30,27 +33,32 @@ export interface HttpsParts {
   readonly version: string;
   readonly clock: Clock;
   readonly log: Log;
-  readonly environment: Readonly<Record<string, string>>;
+  readonly environment: Environment;
   /** slum's own host and the domains of all tenants. */
   domains(): Iterable<string>;
   isOurs(host: string): boolean;
+  /** The tenant whose wildcard covers a host. */
+  wildcardTenant(host: string): string | undefined;
   note(kind: string, name: string, detail: string): void;
 }
 
 /** Opens what is kept and begins to order what is missing. Throws a usage fault for files that are not what they should be. */
 export function openHttps(parts: HttpsParts): Promise<Certificates> {
   const { settings, log } = parts;
+  const { dnsCommand } = settings;
   const isPublic = (name: string) => isDomain(name) && !isLoopbackDomain(name) && name.includes(".");
+  const isProvable = (name: string) =>
+    name.startsWith("*.") ? dnsCommand !== undefined && isPublic(name.slice(2)) : isPublic(name);
   return openCertificates({
     acme: acmeOptions(settings),
     paths: settings.certificates,
     store: parts.store,
     clock: parts.clock,
     userAgent: `slum/${parts.version}`,
-    environment: parts.environment,
-    // Wildcards are ordered name by name, when they are asked for.
-    wanted: () => [...parts.domains()].filter(isPublic),
-    isOurs: (name) => isPublic(name) && parts.isOurs(name),
+    environment: definedIn(parts.environment),
+    wanted: () => [...parts.domains()].filter(isProvable),
+    isOurs: (name) => isProvable(name) && parts.isOurs(name),
+    ownerOf: parts.wildcardTenant,
     onEvent({ kind, name, detail }) {
       parts.note(`certificate.${kind}`, name, detail);
       if (kind === "failed" || kind === "expiring") log.warn(`certificate of ${name}: ${detail}`);
@@ -68,7 +76,7 @@ function acmeOptions(settings: HttpsSettings): AcmeOptions | undefined {
       eabFile === undefined ? urls.map((url) => ({ url })) : parseBindings(readText(eabFile), urls, eabFile),
     email,
     profile,
-    dnsCommand: undefined,
+    dnsCommand: settings.dnsCommand,
     roots: rootsFile === undefined ? undefined : readRoots(rootsFile, "--acme-roots"),
     challenges: challenges.length === 0 ? ["http-01"] : challenges,
   };

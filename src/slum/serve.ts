@@ -9,6 +9,7 @@ import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
 import { readRoots } from "../certificates/certificate.ts";
+import type { Certificates } from "../certificates/open-certificates.ts";
 import { createDirectoryStore } from "../certificates/store/directory-store.ts";
 import type { CertificateStore } from "../certificates/store/store.ts";
 import { Fault, messageOf } from "../core/fault.ts";
@@ -96,6 +97,8 @@ const REFRESH_MS = 30_000;
 /** How long a start waits for the names of its servers; a name that is slower goes on in the background. */
 const LOOKUP_MS = 2_000;
 const CLOSE_MS = 30_000;
+/** How long certificates wait for more tenants to come. */
+const TOGETHER_MS = 1_000;
 /** How long a server that was told to leave waits for the next start. */
 const HAND_OVER_MS = 10_000;
 /** A server that hangs is found by its health; these only keep what nobody reads from staying for ever. */
@@ -220,9 +223,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
         version,
         clock,
         log,
-        environment: {},
+        environment: options.environment,
         domains: () => [domain, ...[...registry.tenants.values()].map((tenant) => tenant.domain)],
         isOurs,
+        wildcardTenant(host) {
+          const row = routes.tenant(host)?.row;
+          return row?.domain.startsWith("*.") ? row.id : undefined;
+        },
         note(kind, name, detail) {
           void tellOfCertificate({ registry, webhooks }, kind, name, detail).catch((thrown) =>
             log.warn(`${kind} of ${name} could not be noted: ${messageOf(thrown)}`),
@@ -230,6 +237,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
         },
       }),
     );
+
+  if (certificates !== undefined) opened.use(orderForTenants(registry, certificates, clock));
 
   const view = createView({
     control,
@@ -354,6 +363,19 @@ function claim({ root, socket }: DataPaths, { replace = false, clock, log }: Ser
   return replace
     ? takeOverDirectory(root, { ...claimant, socket, clock, log })
     : claimDirectory(root, claimant);
+}
+
+/** Has what tenants need ordered when they come, of many at once together. */
+function orderForTenants(registry: Registry, certificates: Certificates, clock: Clock): Disposable {
+  let cancel: (() => void) | undefined;
+  registry.onChange(({ tenants }) => {
+    if (tenants?.length === 0 || cancel !== undefined) return;
+    cancel = clock.after(TOGETHER_MS, () => {
+      cancel = undefined;
+      certificates.refresh();
+    });
+  });
+  return { [Symbol.dispose]: () => cancel?.() };
 }
 
 /** An event, and a webhook for what somebody has to see to. */

@@ -9,13 +9,15 @@ import { isDomain, isLoopbackDomain, isWithin } from "../core/domain.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
 import { splitWords } from "../core/shell-words.ts";
-import type { Environment } from "../platform/environment.ts";
+import { definedIn, type Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { Config } from "./config/config.ts";
 
 export interface HttpsParts {
   readonly config: Config;
+  /** Test certificates, whatever authority is configured. */
+  readonly isStaging: boolean;
   readonly domain: string;
   readonly dataDir: string;
   readonly version: string;
@@ -32,7 +34,7 @@ export interface HttpsParts {
 /** Opens what is kept and begins to order what is missing. Throws a usage fault for files that are not what they should be. */
 export async function openHttps(parts: HttpsParts): Promise<Certificates> {
   const { config, domain, log, clock } = parts;
-  const acme = acmeOptions(config);
+  const acme = acmeOptions(config, parts.isStaging);
   const isPublic = (name: string) => isDomain(name) && !isLoopbackDomain(name) && name.includes(".");
   if (!isPublic(domain) && config.settings.certificates.length === 0)
     log.warn(
@@ -62,8 +64,9 @@ export async function openHttps(parts: HttpsParts): Promise<Certificates> {
   });
 }
 
-function acmeOptions({ document, directory }: Config): AcmeOptions | undefined {
-  const { authorities, email, eab_file: eab, profile, dns_command: dns, roots, challenges } = document.acme;
+function acmeOptions({ document, directory }: Config, isStaging: boolean): AcmeOptions | undefined {
+  const { email, eab_file: eab, profile, dns_command: dns, roots, challenges } = document.acme;
+  const authorities = isStaging ? ["staging"] : document.acme.authorities;
   if (authorities.includes("none")) return undefined;
   const urls = authorities.map(parseAuthority);
   return {
@@ -89,10 +92,4 @@ function readText(file: string, key: string): string {
       "it has a line for each account: AUTHORITY KEY-ID HMAC-KEY",
     );
   }
-}
-
-function definedIn(environment: Environment): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  );
 }

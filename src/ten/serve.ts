@@ -48,7 +48,7 @@ export interface ServeOptions {
   readonly host: string;
   readonly port: number;
   /** Serves https too; undefined: http only. */
-  readonly httpsPort?: number | undefined;
+  readonly https?: { readonly port: number; readonly isStaging: boolean } | undefined;
   readonly domain: string;
   readonly admin: AdminAddress | undefined;
   /** Who reaches the admin side on the visitors' listener; as configured unless given. */
@@ -156,7 +156,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     urlOf: (service, id) => `${siteOf(`${id}.${service}.${domain}`)}/`,
   });
   const adminHost = `${ADMIN_LABEL}.${domain}`;
-  const certificates = options.httpsPort === undefined ? undefined : opened.use(await openCertificates());
+  const certificates = options.https === undefined ? undefined : opened.use(await openCertificates());
   const usualReach = certificates === undefined ? "loopback" : "public";
   const tokens = createTokens(ADMIN_LABEL, registry.tokens, clock);
   const admin = opened.use(
@@ -221,7 +221,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           say: log.warn,
           ...address,
           ...(certificates && {
-            https: { ...certificates.tls(), port: options.httpsPort ?? 0, http2: config.settings.http2 },
+            https: { ...certificates.tls(), port: options.https?.port ?? 0, http2: config.settings.http2 },
           }),
           domain,
           directHosts: true,
@@ -280,6 +280,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       );
     return openHttps({
       config,
+      isStaging: options.https?.isStaging ?? false,
       domain,
       dataDir: paths.root,
       version,

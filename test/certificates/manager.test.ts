@@ -20,6 +20,8 @@ async function open(
     isOurs?: (name: string) => boolean;
     at?: number;
     resolves?: () => Promise<boolean>;
+    isStale?: (authority: string) => boolean;
+    ownerOf?: (name: string) => string | undefined;
   } = {},
 ) {
   const clock = createManualClock(more.at);
@@ -35,6 +37,8 @@ async function open(
     isOurs: more.isOurs ?? ((name) => name.endsWith("a.test")),
     explain: async () => "it leads to 192.0.2.1",
     ...(more.resolves && { resolves: more.resolves }),
+    ...(more.isStale && { isStale: more.isStale }),
+    ...(more.ownerOf && { ownerOf: more.ownerOf }),
     onEvent: (event) => events.push(event),
     onChange: (name) => changed.push(name),
   });
@@ -273,6 +277,49 @@ describe("certificates", () => {
     }
     expect(one.authorities.asked.length).toBe(1_000);
     expect(new Set(one.authorities.asked).size).toBe(1_000);
+  });
+
+  test("of a test authority are replaced when the real ones are asked again, within their limits", async () => {
+    let isStale = false;
+    const one = await open({ isOurs: () => true, isStale: () => isStale });
+    const names = Array.from({ length: 200 }, (_, index) => `n${index}.d${index}.test`);
+    one.manager.want(names);
+    await one.clock.advance(4 * HOUR);
+    await until("all are there", () => names.every((name) => one.manager.has(name)));
+    await one.clock.advance(4 * HOUR);
+    one.authorities.asked.length = 0;
+    isStale = true;
+    one.manager.want(names);
+    await until("the first are replaced", () => one.authorities.asked.length >= 100);
+    isStale = false;
+    await one.clock.advance(4 * HOUR);
+    expect(one.authorities.asked.length).toBe(150);
+    expect(names.every((name) => one.manager.has(name))).toBe(true);
+  });
+
+  test("are not asked for while their authority is to be left alone, and then without a wait of their own", async () => {
+    const one = await open();
+    one.authorities.held = one.clock.now() + 20 * MINUTE;
+    one.manager.want(["a.test", "b.a.test"]);
+    await one.clock.advance(19 * MINUTE);
+    expect(await one.manager.demand("c.a.test", 1)).toBeUndefined();
+    expect(one.authorities.asked).toEqual([]);
+    await one.clock.advance(2 * MINUTE);
+    await until("both are there", () => one.manager.has("a.test") && one.manager.has("b.a.test"));
+    expect(one.record("a.test")).toMatchObject({ failures: 0 });
+  });
+
+  test("that visitors bring about below one tenant's wildcard are bounded, and others not held up by it", async () => {
+    const one = await open({
+      isOurs: () => true,
+      ownerOf: (name) => (name.endsWith(".wild.example") ? "wild" : undefined),
+    });
+    for (let at = 0; at < 30; at++) await one.manager.demand(`made-up-${at}.wild.example`, 10_000);
+    expect(one.authorities.asked.length).toBe(10);
+    expect(await one.manager.demand("www.example.org", 10_000)).toBeDefined();
+    expect(one.record("made-up-20.wild.example")?.lastFailure?.reason).toContain(
+      "10 new certificates a week for what visitors ask of wild",
+    );
   });
 
   test("that were stored by a newer version, or are garbage, are no reason not to start", async () => {

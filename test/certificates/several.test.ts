@@ -59,7 +59,7 @@ describe("three programs with one store", () => {
     const dead = shared("dead");
     expect(await dead.lease("a.test", 300_000)).toBe(true);
     const asked = managers[0]?.demand("a.test", 400_000);
-    await clock.advance(299_000);
+    await clock.advance(299_500);
     expect(authorities.asked).toEqual([]);
     await clock.advance(10_000);
     await asked;

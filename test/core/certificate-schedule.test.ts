@@ -6,6 +6,7 @@ import {
   refuseOrder,
   renewalTime,
   renewalTimeIn,
+  roomFor,
   waitAfterFailure,
 } from "../../src/core/certificate-schedule.ts";
 
@@ -46,29 +47,60 @@ test("failures wait longer each time, and at least as long as the authority asks
 describe("orders", () => {
   const placed = (count: number, why: OrderReason, name: (index: number) => string, every = 0): Placed[] =>
     Array.from({ length: count }, (_, index) => ({ name: name(index), at: NOW - 1000 - index * every, why }));
+  const refused = (name: string, why: OrderReason, before: readonly Placed[], at = NOW) =>
+    refuseOrder({ name, why, at }, before);
 
   test("of one name are five an hour, whatever for", () => {
     const before = placed(5, "renewal", () => "a.test", 60_000);
-    expect(refuseOrder("a.test", "renewal", before.slice(1), NOW)).toBeUndefined();
-    const refusal = refuseOrder("a.test", "renewal", before, NOW);
+    expect(refused("a.test", "renewal", before.slice(1))).toBeUndefined();
+    const refusal = refused("a.test", "renewal", before);
     expect(refusal?.reason).toContain("5 orders an hour");
-    expect(refuseOrder("a.test", "renewal", before, refusal?.until ?? 0)).toBeUndefined();
-    expect(refuseOrder("b.test", "renewal", before, NOW)).toBeUndefined();
+    expect(refused("a.test", "renewal", before, refusal?.until)).toBeUndefined();
+    expect(refused("b.test", "renewal", before)).toBeUndefined();
   });
 
-  test("that are new are at most half of an authority's in three hours, each kind; renewals are not counted", () => {
+  test("that are new are at most half of an authority's in three hours, each kind", () => {
     const many = placed(150, "demand", (index) => `n${index}.x${index}.test`, 10);
-    expect(refuseOrder("new.test", "demand", many, NOW)?.reason).toContain("150 new certificates in 3 hours");
-    expect(refuseOrder("new.test", "added", many, NOW)).toBeUndefined();
-    expect(refuseOrder("new.test", "renewal", many, NOW)).toBeUndefined();
-    expect(refuseOrder("new.test", "demand", many, NOW + 3 * HOUR)).toBeUndefined();
+    expect(refused("new.test", "demand", many)?.reason).toContain("150 new certificates in 3 hours");
+    expect(refused("new.test", "added", many)).toBeUndefined();
+    expect(refused("new.test", "renewal", many)).toBeUndefined();
+    expect(refused("new.test", "demand", many, NOW + 3 * HOUR)).toBeUndefined();
+    expect(roomFor("demand", many, NOW)).toEqual({ count: 0, until: NOW - 1000 - 149 * 10 + 3 * HOUR });
+    expect(roomFor("added", many, NOW)).toEqual({ count: 150, until: NOW });
+  });
+
+  test("are 300 in three hours in sum, renewals too unless the authority has asked for them", () => {
+    const many = [
+      ...placed(100, "demand", (index) => `d${index}.x${index}.test`, 10),
+      ...placed(100, "added", (index) => `a${index}.x${index}.test`, 10),
+      ...placed(100, "renewal", (index) => `r${index}.x${index}.test`, 10),
+    ];
+    expect(refused("new.test", "renewal", many.slice(1))).toBeUndefined();
+    for (const why of ["added", "demand", "renewal"] as const)
+      expect(refused("new.test", why, many)?.reason).toContain("300 orders in 3 hours");
+    expect(refuseOrder({ name: "new.test", why: "renewal", at: NOW, isExempt: true }, many)).toBeUndefined();
+    const exempt = many.map((order) => ({ ...order, isExempt: order.why === "renewal" }));
+    expect(refused("new.test", "added", exempt)).toBeUndefined();
+    expect(roomFor("added", exempt, NOW).count).toBe(50);
+    expect(roomFor("added", many, NOW).count).toBe(0);
   });
 
   test("below one registered domain are fifty a week", () => {
     const many = placed(50, "added", (index) => `n${index}.example.com`, HOUR);
-    expect(refuseOrder("more.example.com", "added", many, NOW)?.reason).toContain(
+    expect(refused("more.example.com", "added", many)?.reason).toContain(
       "50 new certificates a week below example.com",
     );
-    expect(refuseOrder("more.example.org", "added", many, NOW)).toBeUndefined();
+    expect(refused("more.example.org", "added", many)).toBeUndefined();
+  });
+
+  test("that visitors bring about below one tenant's wildcard are ten a week", () => {
+    const many = placed(10, "demand", (index) => `n${index}.acme.example.com`, HOUR).map((order) => ({
+      ...order,
+      owner: "acme",
+    }));
+    const wish = { name: "more.acme.example.com", why: "demand", at: NOW } as const;
+    expect(refuseOrder({ ...wish, owner: "acme" }, many)?.reason).toContain("10 new certificates a week");
+    expect(refuseOrder({ ...wish, owner: "other" }, many)).toBeUndefined();
+    expect(refuseOrder({ ...wish, why: "added", owner: "acme" }, many)).toBeUndefined();
   });
 });

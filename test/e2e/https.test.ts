@@ -295,6 +295,22 @@ describe("a server with certificates of its own", () => {
     ).not.toContain("AmbientCapabilities");
   });
 
+  test("asks the test authority with --https=staging, and what is no such word is refused", async () => {
+    await using ten = await startTen({
+      serve: ["--https=staging", "--https-port", "0", "--domain", "shop.test", "--host", "127.0.0.1"],
+      toml: tomlFor("bun"),
+    });
+    const { authorities } = await ten.json<{ authorities: string[] }>("cert", "list");
+    expect(authorities).toEqual(["https://acme-staging-v02.api.letsencrypt.org/directory"]);
+    const wrong = await ten.run("serve", "--https=production");
+    expect([wrong.exit, wrong.stderr]).toEqual([
+      2,
+      expect.stringContaining("write --https or --https=staging"),
+    ]);
+    const words = ["install", "--print", "--user", "nobody", "--domain", "shop.test", "--https=staging"];
+    expect((await ten.ok(...words)).stdout).toMatch(/ExecStart=.* serve .*--https=staging( |\n)/);
+  });
+
   test("does not take a directory that others can write to", async () => {
     const { ten } = await start((dir) => {
       putFile(join(dir, "certs/shop.pem"), made("shop.test"));

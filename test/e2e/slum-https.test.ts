@@ -17,6 +17,14 @@ interface Listed {
 const certificates = async (slum: Slum) =>
   (await slum.json<{ certificates: Listed[] }>("cert", "list")).certificates;
 
+/** Called as `dns.sh URL set|clear NAME VALUE`: writes into the zone of pebble's DNS. */
+const DNS_SCRIPT = `#!/bin/sh
+case $2 in
+set) exec curl -sf -d "{\\"host\\":\\"$3.\\",\\"value\\":\\"$4\\"}" $1/set-txt;;
+clear) exec curl -sf -d "{\\"host\\":\\"$3.\\"}" $1/clear-txt;;
+esac
+`;
+
 describe.if(hasPebble)(`a slum with an authority ${NEEDS_PEBBLE}`, () => {
   test("serves each tenant's domain by https, orders nothing for others, and forgets who is removed", async () => {
     using temp = createTempDir();
@@ -24,7 +32,10 @@ describe.if(hasPebble)(`a slum with an authority ${NEEDS_PEBBLE}`, () => {
     await using pebble: Pebble = await startPebble({ httpPort: port, tlsPort: httpsPort });
     await using origin = startOrigin(() => new Response("ok"));
     writeFileSync(temp.file("roots.pem"), pebble.roots);
-    const acme = ["--acme", pebble.directory, "--acme-roots", temp.file("roots.pem")];
+    const script = temp.file("dns.sh");
+    writeFileSync(script, DNS_SCRIPT, { mode: 0o700 });
+    const byDns = ["--acme-dns-command", `${script} ${pebble.dnsUrl}`];
+    const acme = ["--acme", pebble.directory, "--acme-roots", temp.file("roots.pem"), ...byDns];
     const https = [
       "--https",
       "--https-port",
@@ -54,6 +65,15 @@ describe.if(hasPebble)(`a slum with an authority ${NEEDS_PEBBLE}`, () => {
       `https://a.customer.test:${httpsPort}/x?y`,
     ]);
     expect((await slum.get("slum.test", "/health")).status).toBe(200);
+    // One for all that a tenant's wildcard covers, by a record in its zone.
+    await slum.ok("tenant", "add", "wild", "*.wild.test", "one", "api");
+    await until("the wildcard is there", async () =>
+      (await certificates(slum)).some(({ name, state }) => name === "*.wild.test" && state === "valid"),
+    );
+    const wild = await askByTls({ port: httpsPort, name: "any.wild.test", ca });
+    expect([wild.status, wild.certificate.subjectaltname]).toEqual([200, "DNS:*.wild.test"]);
+    expect((await askByTls({ port: httpsPort, name: "other.wild.test", ca })).status).toBe(200);
+    expect((await certificates(slum)).map(({ name }) => name)).not.toContain("any.wild.test");
     await slum.ok("tenant", "delete", "c");
     // Nobody's any more: its certificate is still there, and leads nowhere.
     const gone = await askByTls({ port: httpsPort, name: "c.customer.test" });

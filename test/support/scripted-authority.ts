@@ -17,6 +17,8 @@ export interface ScriptedAuthorities extends Authorities {
   failure: ProblemFacts | undefined;
   /** What it says of renewal; undefined: nothing. */
   window: RenewalWindow | undefined;
+  /** Until when none is to be asked. */
+  held: number | undefined;
   /** Orders wait for it. */
   gate: Promise<void>;
 }
@@ -31,7 +33,12 @@ export function createScriptedAuthorities(now: () => number): ScriptedAuthoritie
     lifeMs: 90 * DAY_MS,
     failure: undefined,
     window: undefined,
+    held: undefined,
     gate: Promise.resolve(),
+    heldUntil() {
+      return this.held !== undefined && this.held > now() ? this.held : undefined;
+    },
+    clock: () => undefined,
     open: async () => ({ thumbprint: "thumb" }),
     async issue({ name, beforeOrder, replaces }: IssueWish) {
       await beforeOrder(AUTHORITY);

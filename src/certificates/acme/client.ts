@@ -49,6 +49,8 @@ export class AcmeClient {
   #directory: { readonly value: Directory; readonly at: number } | undefined;
   /** The account's URL, once it is known. */
   kid: string | undefined;
+  /** How far its clock is ahead of ours, by its last answer; undefined where it does not say. */
+  clockAheadMs: number | undefined;
 
   constructor(options: AcmeClientOptions) {
     this.#options = options;
@@ -152,6 +154,8 @@ export class AcmeClient {
     } catch (thrown) {
       throw this.problem({ type: "unreachable", detail: reasonOf(thrown, url, this.#options.clock.now()) });
     }
+    const date = Date.parse(response.headers.get("date") ?? "");
+    if (!Number.isNaN(date)) this.clockAheadMs = date - this.#options.clock.now();
     const nonce = response.headers.get("replay-nonce");
     if (nonce !== null && this.#nonces.push(nonce) > NONCES_KEPT) this.#nonces.shift();
     return { status: response.status, headers: response.headers, body: parsed(text, response.headers) };

@@ -4,13 +4,7 @@ import { visible } from "../../core/visible.ts";
 const TYPE = /^urn:ietf:params:acme:error:(\w+)$/;
 const DETAIL_MOST_CHARS = 400;
 /** Errors of the authority's own, where another one may have what is wanted (RFC 8555 section 6.7). */
-const THEIRS = new Set([
-  "rateLimited",
-  "serverInternal",
-  "unreachable",
-  "externalAccountRequired",
-  "unsupportedIdentifier",
-]);
+const THEIRS = new Set(["rateLimited", "externalAccountRequired", "unsupportedIdentifier"]);
 
 export interface ProblemFacts {
   /** The last part of the type's URN, `unreachable` for what never answered, `garbage` for what is no ACME. */
@@ -36,9 +30,14 @@ export class AcmeProblem extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
+  /** Whether it is out of order as a whole, or the way to it is. */
+  get isDown(): boolean {
+    return this.type === "unreachable" || this.type === "serverInternal" || (this.status ?? 0) >= 500;
+  }
+
   /** Whether another authority may do what this one does not. */
   get isTheirs(): boolean {
-    return THEIRS.has(this.type) || (this.status ?? 0) >= 500;
+    return THEIRS.has(this.type) || this.isDown;
   }
 }
 

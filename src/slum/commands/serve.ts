@@ -3,7 +3,8 @@ import { flag, list, oneOf, option, seconds, withDefault } from "../../cli/argum
 import { command } from "../../cli/command.ts";
 import { listenArgs, listenHost, listenPort, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
 import { parseAuthority } from "../../core/certificate-authority.ts";
-import { Fault } from "../../core/fault.ts";
+import { Fault, messageOf } from "../../core/fault.ts";
+import { splitWords } from "../../core/shell-words.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
 import { reexecute } from "../../platform/executable.ts";
 import { createLog } from "../../platform/log.ts";
@@ -88,6 +89,10 @@ export default command({
       hint: "PROFILE",
     }),
     acmeRoots: option("Roots to trust them by instead of the public ones, in PEM", { hint: "FILE" }),
+    acmeDnsCommand: option(
+      "Proves wildcard domains of tenants: a command that is called with set or clear, the name of a TXT record, and its value",
+      { hint: "COMMAND", read: readCommand },
+    ),
     acmeChallenge: list("How names are proved, the best first: http-01 (unless given), tls-alpn-01", {
       hint: "KIND",
     }),
@@ -98,7 +103,7 @@ export default command({
   async run(context) {
     const { args, globals, env, program } = context;
     const { domain, https } = args;
-    const port = listenPort(args.port, https);
+    const port = listenPort(args.port, https !== undefined);
     const { reach, address: admin } = readAdmin(args.admin);
     hideSecrets({ db: args.db, webhook: args.webhook });
     const { serve } = await import("../serve.ts");
@@ -110,7 +115,7 @@ export default command({
       keyFile: args.keyFile ?? env.SLUM_KEY_FILE,
       host: listenHost(args.host, domain),
       port,
-      https: https ? httpsSettings(args) : undefined,
+      https: https && httpsSettings({ ...args, isStaging: https === "staging" }),
       domain,
       admin,
       reach,
@@ -143,20 +148,33 @@ function httpsSettings(args: {
   readonly acmeEab: string | undefined;
   readonly acmeProfile: string | undefined;
   readonly acmeRoots: string | undefined;
+  readonly acmeDnsCommand: readonly string[] | undefined;
   readonly acmeChallenge: readonly string[];
+  readonly isStaging: boolean;
 }): HttpsSettings {
   for (const authority of args.acme) if (authority !== "none") parseAuthority(authority);
   return {
     port: args.httpsPort,
     http2: !args.noHttp2,
     certificates: args.certificates,
-    authorities: args.acme,
+    authorities: args.isStaging ? ["staging"] : args.acme,
     email: args.acmeEmail,
     eabFile: args.acmeEab,
     profile: args.acmeProfile,
     rootsFile: args.acmeRoots,
+    dnsCommand: args.acmeDnsCommand,
     challenges: args.acmeChallenge.map((kind) => oneOf(["http-01", "tls-alpn-01"])(kind, "--acme-challenge")),
   };
+}
+
+function readCommand(text: string, label: string): readonly string[] {
+  try {
+    const words = splitWords(text);
+    if (words.length > 0) return words;
+  } catch (thrown) {
+    throw new Fault("usage", `${label}: ${messageOf(thrown)}`, "write the words as for a shell");
+  }
+  throw new Fault("usage", `${label} is empty`, "give a command, for example /etc/slum/dns.sh");
 }
 
 function readDatabase(text: string): string {
