@@ -1,44 +1,51 @@
 // Metrics in the text format of Prometheus, version 0.0.4.
 
-export interface Metric {
+interface Family {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
-  readonly samples: readonly Sample[];
 }
+
+/** `lines` are whole ones, for what has so many that an object for each costs more than what is said. */
+export type Metric = Family & ({ readonly samples: readonly Sample[] } | { readonly lines: string });
 
 type Labels = Readonly<Record<string, string>>;
 
-/** `suffix` is what a histogram's samples have behind the name. */
-export type Sample = readonly [labels: Labels, value: number | string, suffix?: string];
+export type Sample = readonly [labels: Labels, value: number];
 
 /** One page, each metric with its help; the names are what dashboards are built on, so they are stable. */
 export function prometheusPage(metrics: readonly Metric[]): string {
-  return `${metrics.flatMap(linesOf).join("\n")}\n`;
+  let page = "";
+  for (const metric of metrics) {
+    const { name, type, help } = metric;
+    page += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+    if ("lines" in metric) page += metric.lines;
+    else for (const [labels, value] of metric.samples) page += lineOf(name, labelText(labels), value);
+  }
+  return page;
 }
 
-function linesOf({ name, type, help, samples }: Metric): string[] {
-  const lines = samples.map(
-    ([labels, value, suffix = ""]) => `${name}${suffix}${labelText(labels)} ${value}`,
-  );
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines];
+/** One sample; `labels` as `labelText` makes them, "" for none. */
+export function lineOf(name: string, labels: string, value: number | string): string {
+  return labels === "" ? `${name} ${value}\n` : `${name}{${labels}} ${value}\n`;
 }
 
-function labelText(labels: Labels): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}=${JSON.stringify(text)}`);
-  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+/** What stands between the braces: made once for all samples that have them. */
+export function labelText(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([label, text]) => `${label}=${JSON.stringify(text)}`)
+    .join(",");
 }
 
 /** A histogram's samples: how many were at most each of `limits` (`below`, in their order), all of them, and their sum. */
-export function histogram(
-  labels: Labels,
+export function histogramLines(
+  name: string,
+  labels: string,
   limits: readonly number[],
   { below, total, sum }: { readonly below: readonly number[]; readonly total: number; readonly sum: number },
-): Sample[] {
-  return [
-    ...limits.map((limit, at): Sample => [{ ...labels, le: String(limit) }, below[at] ?? 0, "_bucket"]),
-    [{ ...labels, le: "+Inf" }, total, "_bucket"],
-    [labels, sum.toFixed(6), "_sum"],
-    [labels, total, "_count"],
-  ];
+): string {
+  let lines = "";
+  for (const [at, limit] of limits.entries())
+    lines += `${name}_bucket{${labels},le="${limit}"} ${below[at] ?? 0}\n`;
+  return `${lines}${name}_bucket{${labels},le="+Inf"} ${total}\n${name}_sum{${labels}} ${sum.toFixed(6)}\n${name}_count{${labels}} ${total}\n`;
 }

@@ -76,6 +76,17 @@ class Ring {
     this.#quantiles.set(quantiles, QUANTILES.length * place);
   }
 
+  /** Adds the counts of steps from `from` to before `to`. */
+  sum(from: number, to: number, sum: { requests: number; failed: number; rejected: number }): void {
+    for (let number = Math.max(from, 0); number < to; number++) {
+      const place = number % this.length;
+      if (this.#numbers[place] !== number) continue;
+      sum.requests += this.#counts[3 * place] ?? 0;
+      sum.failed += this.#counts[3 * place + 1] ?? 0;
+      sum.rejected += this.#counts[3 * place + 2] ?? 0;
+    }
+  }
+
   /** Undefined where nothing happened. */
   at(number: number): Step | undefined {
     const place = number % this.length;
@@ -200,23 +211,21 @@ export class TrafficSeries {
     }
   }
 
-  /** What came in the last `windowMs`, to the step; up to an hour. Whole steps, and what has come since. */
+  /** What came in the last `windowMs`, to the step; up to an hour. Whole steps, and what has come since. Its times are of when they are asked for first. */
   window(nowMs: number, windowMs: number): Window {
     this.#settle(nowMs);
-    const times = new Uint32Array(BUCKET_COUNT);
-    for (const [bucket, count] of this.#step.times.entries()) times[bucket] = count;
-    const sum = { ...this.#step };
-    const last = this.#step.number;
+    const { number: last, requests, failed, rejected } = this.#step;
     const steps = Math.min(HOUR_STEPS - 1, Math.round(windowMs / STEP_MS));
-    for (let number = last - steps; number < last; number++) {
-      const step = this.#hour.at(number);
-      sum.requests += step?.requests ?? 0;
-      sum.failed += step?.failed ?? 0;
-      sum.rejected += step?.rejected ?? 0;
-    }
-    this.#addTimes(times, last - steps, last);
-    const { requests, failed, rejected } = sum;
-    return { requests, failed, rejected, quantileMs: (part) => quantileMs(times, part) };
+    const sum = { requests, failed, rejected };
+    this.#hour.sum(last - steps, last, sum);
+    let times: Uint32Array | undefined;
+    return {
+      ...sum,
+      quantileMs: (part) => {
+        times ??= this.#times(last - steps, last);
+        return quantileMs(times, part);
+      },
+    };
   }
 
   /** The steps of a range that have ended, oldest first, and those in which nothing happened too. */
@@ -246,8 +255,10 @@ export class TrafficSeries {
     times.set(open.number, open.times);
   }
 
-  /** From minutes where the steps are not kept any more. */
-  #addTimes(times: Uint32Array, from: number, to: number): void {
+  /** Those of a range and of the step that is not over; from minutes where the steps are not kept any more. */
+  #times(from: number, to: number): Uint32Array {
+    const times = new Uint32Array(BUCKET_COUNT);
+    if (this.#step.number === to) times.set(this.#step.times);
     const perMinute = MINUTE_MS / STEP_MS;
     const oldest = to - STEP_TIMES;
     let number = from;
@@ -258,6 +269,7 @@ export class TrafficSeries {
       number = minutes * perMinute;
     }
     for (; number < to; number++) this.#stepTimes.addTo(times, number);
+    return times;
   }
 }
 

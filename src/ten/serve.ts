@@ -178,14 +178,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
             url: inForce.url?.href,
           }),
           metrics: (isShown, rollouts) =>
-            metricsPage(
-              view.list().filter(({ service }) => isShown(service)),
-              inForce.traffic(),
-              history,
-              rollouts,
-              version,
-              certificates,
-            ),
+            metricsPage(view.standing(isShown), inForce.traffic(), history, rollouts, version, certificates),
           loginCode,
           tokens,
           warningsOf: (row) => warningsOf(control.config(), row),

@@ -104,10 +104,12 @@ export function bootId(): string {
   return run("sysctl", "-n", "kern.boottime").match(/sec = (\d+)/)?.[1] ?? "unknown";
 }
 
+let ownStartTime: number | undefined;
+
 /** By how many milliseconds a process of this boot is older than this one; undefined where `startTime` is not a number of ticks. */
 export function olderByMs(startTime: string): number | undefined {
-  const own = Number(LINUX ? readProcess(process.pid)?.startTime : undefined);
-  const byMs = (own - Number(startTime)) * MS_PER_TICK;
+  ownStartTime ??= Number(LINUX ? readProcess(process.pid)?.startTime : undefined);
+  const byMs = (ownStartTime - Number(startTime)) * MS_PER_TICK;
   return startTime === "" || Number.isNaN(byMs) ? undefined : byMs;
 }
 

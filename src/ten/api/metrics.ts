@@ -1,17 +1,25 @@
 // The metrics of a tenement: instances and their traffic.
 import { type CertificateFigures, certificateMetrics } from "../../api/certificate-metrics.ts";
-import { histogram, type Metric, prometheusPage, type Sample } from "../../api/prometheus.ts";
-import { bucketLimitMs, bucketMiddleMs } from "../../core/latency-histogram.ts";
+import {
+  histogramLines,
+  labelText,
+  lineOf,
+  type Metric,
+  prometheusPage,
+  type Sample,
+} from "../../api/prometheus.ts";
+import { BUCKET_COUNT, bucketLimitMs, bucketMiddleMs } from "../../core/latency-histogram.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
-import type { InstanceView, RolloutView } from "./shapes.ts";
+import type { RolloutView } from "./shapes.ts";
+import type { Standing } from "./view.ts";
 
 /** Upper limits of the duration histogram, in seconds. */
 const LIMITS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** `rollouts` are those under way, `version` is the program's. */
 export function metricsPage(
-  views: readonly InstanceView[],
+  views: readonly Standing[],
   traffic: readonly TargetTraffic[],
   history: TrafficHistory,
   rollouts: readonly RolloutView[],
@@ -19,18 +27,19 @@ export function metricsPage(
   certificates?: CertificateFigures,
 ): string {
   const known = new Map(traffic.map((one) => [one.id, one]));
-  const each = (value: (view: InstanceView) => number | null) =>
-    views.flatMap((view): Sample[] => {
-      const found = value(view);
-      return found === null ? [] : [[labelsOf(view), found]];
-    });
-  const gauge = (name: string, help: string, value: (view: InstanceView) => number | null): Metric => ({
+  const shown = views.map((view) => ({ view, labels: labelsOf(view), counts: known.get(view.id) }));
+  const lines = (text: (one: (typeof shown)[number]) => string) =>
+    shown.reduce((all, one) => all + text(one), "");
+  const gauge = (name: string, help: string, value: (view: Standing) => number | null): Metric => ({
     name,
     type: "gauge",
     help,
-    samples: each(value),
+    lines: lines(({ view, labels }) => {
+      const found = value(view);
+      return found === null ? "" : lineOf(name, labels, found);
+    }),
   });
-  const counter = (name: string, help: string, value: (view: InstanceView) => number | null): Metric => ({
+  const counter = (name: string, help: string, value: (view: Standing) => number | null): Metric => ({
     ...gauge(name, help, value),
     type: "counter",
   });
@@ -38,7 +47,7 @@ export function metricsPage(
     name: "ten_request_duration_seconds",
     type: "histogram",
     help: "Time to the head of the answer.",
-    samples: views.flatMap((view) => durationsOf(view, known.get(view.id))),
+    lines: lines(({ labels, counts }) => durationsOf(labels, counts)),
   };
   return prometheusPage([
     { name: "ten_build_info", type: "gauge", help: "The running version.", samples: [[{ version }, 1]] },
@@ -47,11 +56,12 @@ export function metricsPage(
       name: "ten_requests_total",
       type: "counter",
       help: "Answers by instance and status class.",
-      samples: views.flatMap((view) =>
-        (known.get(view.id)?.statuses ?? []).map(
-          (count, at): Sample => [{ ...labelsOf(view), code: `${at + 1}xx` }, count],
-        ),
-      ),
+      lines: lines(({ labels, counts }) => {
+        let text = "";
+        for (const [at, count] of counts?.statuses.entries() ?? [])
+          text += lineOf("ten_requests_total", `${labels},code="${at + 1}xx"`, count);
+        return text;
+      }),
     },
     counter(
       "ten_request_errors_total",
@@ -81,7 +91,7 @@ export function metricsPage(
 }
 
 /** Of versions, those too whose instances are gone: what a canary is compared by. */
-function serviceMetrics(views: readonly InstanceView[], history: TrafficHistory): Metric[] {
+function serviceMetrics(views: readonly Standing[], history: TrafficHistory): Metric[] {
   const services = new Set(views.map(({ service }) => service));
   const versions = [...history.names()].flatMap((name) => {
     const at = name.indexOf("/");
@@ -140,22 +150,30 @@ function rolloutMetrics(rollouts: readonly RolloutView[]): Metric[] {
 }
 
 /** `instance` is Prometheus's own, of what it scrapes. */
-function labelsOf({ id, service, version }: InstanceView) {
-  return { service, ten_instance: id.slice(service.length + 1), version };
+function labelsOf({ id, service, version }: Standing): string {
+  return labelText({ service, ten_instance: id.slice(service.length + 1), version });
 }
 
-function durationsOf(view: InstanceView, traffic: TargetTraffic | undefined): Sample[] {
+/** The number of the first limit that all times of a bucket are below, by bucket. */
+const LIMIT_OF = Array.from({ length: BUCKET_COUNT }, (_, bucket) => {
+  const at = LIMITS.findIndex((limit) => bucketLimitMs(bucket) <= limit * 1000);
+  return at === -1 ? LIMITS.length : at;
+});
+/** The middle of a bucket stands for all in it: good to 2 %, and nothing is summed on the hot path. */
+const SECS_OF = Array.from({ length: BUCKET_COUNT }, (_, bucket) => bucketMiddleMs(bucket) / 1000);
+
+function durationsOf(labels: string, traffic: TargetTraffic | undefined): string {
   const buckets = traffic?.buckets ?? [];
-  const below = new Array<number>(LIMITS.length).fill(0);
-  let total = 0;
+  const below = new Array<number>(LIMITS.length + 1).fill(0);
   let sum = 0;
-  let limit = 0;
-  for (const [at, count] of buckets.entries()) {
-    while (limit < LIMITS.length && bucketLimitMs(at) > (LIMITS[limit] ?? 0) * 1000) below[limit++] = total;
+  for (let bucket = 0; bucket < buckets.length; bucket++) {
+    const count = buckets[bucket] ?? 0;
     if (count === 0) continue;
-    total += count;
-    // The middle of a bucket stands for all in it: good to 2 %, and nothing is summed on the hot path.
-    sum += (count * bucketMiddleMs(at)) / 1000;
+    const limit = LIMIT_OF[bucket] ?? 0;
+    below[limit] = (below[limit] ?? 0) + count;
+    sum += count * (SECS_OF[bucket] ?? 0);
   }
-  return histogram(labelsOf(view), LIMITS, { below: below.fill(total, limit), total, sum });
+  let total = 0;
+  for (let at = 0; at < below.length; at++) below[at] = total += below[at] ?? 0;
+  return histogramLines("ten_request_duration_seconds", labels, LIMITS, { below, total, sum });
 }

@@ -13,8 +13,24 @@ import type { Supervisor } from "../supervisor/supervisor.ts";
 import { errorsOf, rateOf } from "./rates.ts";
 import type { InstanceView, SplitView } from "./shapes.ts";
 
+/** What an instance is and has, without what happened over time: a thousand of these are asked for again and again. */
+export type Standing = Pick<
+  InstanceView,
+  | "id"
+  | "service"
+  | "version"
+  | "state"
+  | "weight"
+  | "share"
+  | "restarts"
+  | "in_flight"
+  | "cpu_secs"
+  | "memory_bytes"
+>;
+
 export interface View {
   list(service?: string): InstanceView[];
+  standing(isShown: (service: string) => boolean): Standing[];
   one(service: string, id: string): InstanceView;
   /** The instances of a service that should run, newest last. */
   split(service: string): SplitView;
@@ -42,6 +58,15 @@ export interface ViewParts {
   urlOf(service: string, id: string): string;
 }
 
+/** One row, and all that is known of it right now. */
+interface Seen {
+  readonly row: InstanceRow;
+  readonly instance: Instance | undefined;
+  readonly usage: Usage | undefined;
+  readonly traffic: TargetTraffic | undefined;
+  readonly standing: Standing;
+}
+
 export function createView(parts: ViewParts): View {
   const { registry, supervisor } = parts;
 
@@ -52,7 +77,7 @@ export function createView(parts: ViewParts): View {
     return targets.map(({ id, weight }) => [id, shareOf(weight, total)]);
   }
 
-  function show(rows: readonly InstanceRow[]): InstanceView[] {
+  function standingOf(rows: readonly InstanceRow[]): Seen[] {
     const services = new Set(rows.map((row) => row.service));
     const shares = new Map(
       parts
@@ -60,38 +85,50 @@ export function createView(parts: ViewParts): View {
         .filter(({ name }) => services.has(name))
         .flatMap(sharesOf),
     );
-    const traffic = new Map(parts.traffic().map((one) => [one.id, one]));
     parts.history.refresh();
-    return rows.map((row) => {
-      const name = instanceName(row.service, row.id);
-      return toView(row, shares.get(name) ?? 0, traffic.get(name));
+    const known = new Map(parts.traffic().map((one) => [one.id, one]));
+    return rows.map((row): Seen => {
+      const id = instanceName(row.service, row.id);
+      const instance = supervisor.find(row);
+      const usage = instance?.run && parts.usage().get(instance.run.process.pid);
+      const traffic = known.get(id);
+      const standing = {
+        id,
+        service: row.service,
+        version: row.version,
+        state: row.state,
+        weight: row.weight / 100,
+        share: shares.get(id) ?? 0,
+        restarts: row.restarts,
+        in_flight: traffic?.inFlight ?? 0,
+        cpu_secs: usage === undefined ? null : Math.round(usage.cpuSecs * 100) / 100,
+        memory_bytes: usage?.rssBytes ?? null,
+      };
+      return { row, instance, usage, traffic, standing };
     });
   }
 
-  function toView(row: InstanceRow, share: number, traffic: TargetTraffic | undefined): InstanceView {
-    const instance = supervisor.find(row);
-    const usage = instance?.run && parts.usage().get(instance.run.process.pid);
-    const rate = rateOf(parts.history, instanceName(row.service, row.id));
+  function show(rows: readonly InstanceRow[]): InstanceView[] {
+    return standingOf(rows).map(toView);
+  }
+
+  function toView({ row, instance, usage, traffic, standing }: Seen): InstanceView {
+    const rate = rateOf(parts.history, standing.id);
     const { nextTryMs } = supervisor.lifeOf(row) ?? {};
     return {
-      ...naming(row.service, row.id),
-      version: row.version,
-      state: row.state,
+      ...standing,
+      instance: standing.id,
       health: row.state === "healthy" || row.state === "unhealthy" ? row.state : "unknown",
       reason: counted(row.reason, nextTryMs),
-      weight: row.weight / 100,
-      share,
       port: row.port,
       pid: row.pid,
       uptime_secs: secs(instance && uptimeOf(instance)),
       idle_secs: traffic ? Math.round(traffic.idleMs / 100) / 10 : null,
-      restarts: row.restarts,
       last_exit: row.lastExit,
       differs: [...parts.differs(row)],
       next_run: isoOf(parts.nextRun(row)),
       exposed: instance?.run?.exposed ?? null,
       next_try_secs: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
-      in_flight: traffic?.inFlight ?? 0,
       requests: traffic?.requests ?? 0,
       errors: traffic ? errorsOf(traffic) : 0,
       requests_per_sec: rate.requestsPerSec,
@@ -99,8 +136,6 @@ export function createView(parts: ViewParts): View {
       error_window_secs: rate.windowSecs,
       p95_ms: rate.p95Ms,
       cpu_percent: usage?.cpuPercent === undefined ? null : Math.round(usage.cpuPercent * 10) / 10,
-      cpu_secs: usage === undefined ? null : Math.round(usage.cpuSecs * 100) / 100,
-      memory_bytes: usage?.rssBytes ?? null,
       url: parts.urlOf(row.service, row.id),
       created_at: new Date(row.createdAt).toISOString(),
       deployed: row.deployed,
@@ -118,6 +153,8 @@ export function createView(parts: ViewParts): View {
 
   return {
     list: (service) => show(registry.list(service)),
+    standing: (isShown) =>
+      standingOf(registry.list().filter(({ service }) => isShown(service))).map(({ standing }) => standing),
     one(service, id) {
       const [view] = show([registry.get(service, id)]);
       if (!view) throw new Error("a row that exists has a view");
@@ -141,9 +178,9 @@ export function createView(parts: ViewParts): View {
     },
     split(service) {
       const rows = registry.list(service).filter((row) => row.desired === "running");
-      return show(rows).map(({ id, instance, service, version, state, weight, share }) => ({
+      return standingOf(rows).map(({ standing: { id, service, version, state, weight, share } }) => ({
         id,
-        instance,
+        instance: id,
         service,
         version,
         state,

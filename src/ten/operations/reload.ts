@@ -2,7 +2,7 @@
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Config } from "../config/config.ts";
-import { differingKeys } from "../config/release.ts";
+import { differingKeys, type Release } from "../config/release.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 import type { Context } from "./context.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -96,10 +96,18 @@ function namesOf({ registry }: Context, isMeant: (row: InstanceRow) => boolean):
     .map((row) => instanceName(row.service, row.id));
 }
 
+/** Everybody who looks at the instances asks, and releases are never changed. */
+const compared = new WeakMap<object, { readonly to: Release; readonly keys: readonly string[] }>();
+
 /** In what an instance's release differs from what is configured now. */
 export function staleKeys({ config }: Pick<Context, "config">, row: InstanceRow): readonly string[] {
-  const service = config().services.get(row.service);
-  return service && row.release ? differingKeys(row.release, service.release) : [];
+  const release = config().services.get(row.service)?.release;
+  if (!release || !row.release) return [];
+  const known = compared.get(row.release);
+  if (known?.to === release) return known.keys;
+  const keys = differingKeys(row.release, release);
+  compared.set(row.release, { to: release, keys });
+  return keys;
 }
 
 async function restartAll(
