@@ -62,6 +62,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "traffic-history",
     "traffic-journal",
     "trial-counters",
+    "shadow-counters",
     "http-client",
     "answers",
     "data-plane",

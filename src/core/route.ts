@@ -108,6 +108,19 @@ export interface Rescue {
   readonly on500: boolean;
 }
 
+/** Some requests are copied, once their visitors have their answers: one copy to each of two versions. */
+export interface Shadow {
+  /** Names the run of copies: what one led to is counted apart from others. */
+  readonly run: string;
+  /** Labels of the version that takes traffic, and of the one that is looked at. */
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  /** How many of the requests, 0 to 1. */
+  readonly sample: number;
+  /** Whether copies have the visitor's Cookie and Authorization. */
+  readonly withCookies: boolean;
+}
+
 /** One service's traffic: its hosts, its targets, and how their shares are counted. */
 export interface Route {
   readonly name: string;
@@ -119,6 +132,7 @@ export interface Route {
   /** Visitors are sent away; direct hosts still reach targets. */
   readonly maintenance?: Maintenance | undefined;
   readonly trial?: Trial | undefined;
+  readonly shadow?: Shadow | undefined;
   /** Undefined: there are none. */
   readonly links?: readonly Link[] | undefined;
   readonly policy: RoutePolicy;

@@ -1,8 +1,10 @@
 // The data plane as a program sees it: routes go in, requests are served, numbers come out.
 import type { SecureContext } from "node:tls";
 import type { Route } from "../core/route.ts";
+import type { ShadowCounts } from "../core/shadow/shadow-counts.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { FailureKind } from "./http-client.ts";
+
 import type { TargetTraffic } from "./traffic-counters.ts";
 import type { TrialCounts } from "./trial-counters.ts";
 
@@ -27,6 +29,8 @@ export interface DataPlane extends AsyncDisposable {
   busy(): readonly TargetTraffic[];
   /** What first tries led to on routes with a trial since it was last taken: for one who judges. */
   takeTrials(): readonly TrialCounts[];
+  /** What copies of requests led to on routes with a shadow since it was last taken. */
+  takeShadows(): readonly ShadowCounts[];
   /**
    * Refuses those that wait for a target, sends WebSockets away, stops accepting, lets what is in flight finish for at
    * most `deadlineMs`, then cuts the rest. Disposal is `close(0)`.
@@ -63,6 +67,8 @@ export interface ProductFields {
   readonly passed: string;
   /** On a request: names a route or a target where the host does not. Undefined: no such field is obeyed. */
   readonly selector: string | undefined;
+  /** On a copy of a request that nobody waits for; what visitors send under this name is dropped. Undefined: nothing is copied. */
+  readonly shadow?: string | undefined;
 }
 
 /** Somebody wants a target that does not serve yet. */

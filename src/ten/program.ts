@@ -16,6 +16,7 @@ export const ten: Program = {
       releases: () => import("./commands/releases.ts"),
       rollback: () => import("./commands/rollback.ts"),
       rollout: () => import("./commands/rollout.ts"),
+      shadow: () => import("./commands/shadow.ts"),
       hold: () => import("./commands/hold.ts"),
       promote: () => import("./commands/promote.ts"),
       abort: () => import("./commands/abort.ts"),

@@ -229,6 +229,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
             error: "x-ten-error",
             passed: "X-Ten-Passed",
             selector: "X-Tenement-Instance",
+            shadow: "X-Ten-Shadow",
           },
           hooks: {
             own: (request, info) => answerTlsCheck(request, info.peer, serves) ?? admin.own(request, info),

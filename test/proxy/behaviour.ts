@@ -8,6 +8,7 @@ import { judges } from "./behaviour/judging.ts";
 import { keepsVisitors } from "./behaviour/keeping.ts";
 import { links } from "./behaviour/linking.ts";
 import { retries } from "./behaviour/retrying.ts";
+import { shadows } from "./behaviour/shadowing.ts";
 import { splits } from "./behaviour/splitting.ts";
 import { countsUnanswered } from "./behaviour/unanswered.ts";
 import { upgrades } from "./behaviour/upgrading.ts";
@@ -19,6 +20,7 @@ export function behavesAsDataPlane(name: string, create: PlaneFactory, takesCloc
     describe("forwards", () => forwards(create));
     describe("splits", () => splits(create));
     describe("judges", () => judges(create));
+    describe("copies requests:", () => shadows(create));
     describe("links", () => links(create));
     describe("keeps visitors", () => keepsVisitors(create));
     describe("answers itself", () => answersItself(create));

@@ -15,6 +15,8 @@ import { type Verdict, verdictOf } from "./verdict.ts";
 export interface Seen {
   /** What was answered under the split in force; undefined: nothing that could be compared. */
   readonly tick: Tick | undefined;
+  /** What copies of requests led to, one to each version: the share is a half. */
+  readonly shadow?: Tick | undefined;
   /** What has become of the canary's errors since the last tick; undefined: nothing. */
   readonly harm?: Harm | undefined;
   /** Whether there is something to go back to. */
@@ -60,8 +62,9 @@ function decided(rollout: Rollout, { failure }: Seen, now: number): Next {
   return rollout.phase === "bake" ? baking(rollout, now) : judged(rollout, now);
 }
 
-function counted(known: Rollout, { tick, harm }: Seen, now: number): Rollout {
+function counted(known: Rollout, { tick, shadow, harm }: Seen, now: number): Rollout {
   const before = harm === undefined ? known : withHarm(known, harm);
+  if (before.phase === "shadow") return shadowed(before, tick, shadow, now);
   if (tick === undefined) return before;
   const { canary, stable } = tick;
   const seconds = Math.max(0, (now - before.betsAt) / 1000);
@@ -85,6 +88,29 @@ function counted(known: Rollout, { tick, harm }: Seen, now: number): Rollout {
     past: plus(before.past, sample),
     stableBuckets: added(before.stableBuckets, stable.buckets),
     evidence: before.slow.until === undefined ? evidence : { ...evidence, slow: freshMoney(SLOWER) },
+  };
+}
+
+/** Visitors see only the stable: what it answers them is what later steps are compared with. Times of copies say little. */
+function shadowed(before: Rollout, tick: Tick | undefined, pairs: Tick | undefined, now: number): Rollout {
+  const rollout =
+    tick === undefined
+      ? before
+      : {
+          ...before,
+          minute: withTick(before.minute, now, tick.canary, tick.stable),
+          stableBuckets: added(before.stableBuckets, tick.stable.buckets),
+        };
+  if (pairs === undefined) return rollout;
+  const seconds = Math.max(0, (now - before.betsAt) / 1000);
+  return {
+    ...rollout,
+    step: {
+      ...before.step,
+      canary: plus(before.step.canary, [pairs.canary.answers, pairs.canary.errors]),
+      stable: plus(before.step.stable, [pairs.stable.answers, pairs.stable.errors]),
+    },
+    evidence: take(before.evidence, pairs, undefined, seconds),
   };
 }
 
@@ -116,11 +142,22 @@ function isRejecting({ evidence, plan }: Rollout): boolean {
 }
 
 function stepping(rollout: Rollout, verdict: Verdict, now: number): Next {
-  const isGood = verdict.is === "good" && rollout.slow.until === undefined;
+  if (rollout.phase === "shadow" && isShadowDone(rollout, verdict))
+    return moved(firstStep(rollout, now), "advanced", say.shadowDone(rollout));
+  const isGood = verdict.is === "good" && rollout.slow.until === undefined && rollout.phase === "step";
   if (isGood && now - rollout.phaseAt >= rollout.plan.everyMs) return forward(rollout, now);
   if (now - rollout.limitAt >= rollout.plan.limitMs) return hold(rollout, "limit", now, verdict);
   // The sample of an outage says nothing; the bets on it were fair and stay.
   return stay(verdict.is === "stable fails" ? withoutSample(rollout) : rollout);
+}
+
+function isShadowDone({ step, plan }: Rollout, { is }: Verdict): boolean {
+  return step.canary[0] >= plan.shadowFirst && (is === "good" || is === "more");
+}
+
+/** The bets on copies were fair and stay; visitors are a sample of their own. */
+function firstStep(rollout: Rollout, now: number): Rollout {
+  return withoutSample({ ...stepAt(rollout, 0, now), phase: "step", limitAt: now });
 }
 
 function withoutSample(rollout: Rollout): Rollout {

@@ -21,11 +21,17 @@ export interface Plan {
   readonly bakeMs: number;
   /** After this without a promotion it is held for the operator. */
   readonly limitMs: number;
+  /** Pairs of copies that both versions answer before any visitor gets there; 0: none. */
+  readonly shadowFirst: number;
   /** What a 4xx that the canary gives too often leads to. */
   readonly rejections: Rejections;
   /** What follows a failure: the weights go back at once in any case. */
   readonly onFail: OnFail;
 }
+
+/** Fewer copies would not find a version that always fails. */
+export const LEAST_COPIES = 20;
+export const MOST_COPIES = 100_000;
 
 export const REJECTIONS = ["hold", "count", "ignore"] as const;
 export type Rejections = (typeof REJECTIONS)[number];
@@ -48,6 +54,7 @@ export interface WishDocument {
   readonly within?: number | undefined;
   readonly limit?: number | undefined;
   readonly bake?: number | undefined;
+  readonly shadow_first?: number | undefined;
   readonly rejections?: Rejections | undefined;
   readonly on_fail?: OnFail | undefined;
 }
@@ -65,6 +72,7 @@ export function wishesOf(document: WishDocument): Wishes {
     withinMs: ms(document.within),
     limitMs: ms(document.limit),
     bakeMs: ms(document.bake),
+    shadowFirst: document.shadow_first,
     rejections,
     onFail,
   };
@@ -79,6 +87,7 @@ export interface Wishes {
   readonly withinMs?: number | undefined;
   readonly limitMs?: number | undefined;
   readonly bakeMs?: number | undefined;
+  readonly shadowFirst?: number | undefined;
   readonly rejections?: Rejections | undefined;
   readonly onFail?: OnFail | undefined;
 }
@@ -105,6 +114,7 @@ export function planFor(measured: Measured, wishes: Wishes): Plan {
     grace: wishes.grace ?? 1,
     bakeMs: wishes.bakeMs ?? BAKE_MS,
     limitMs: wishes.limitMs ?? LIMIT_TIMES * withinMs,
+    shadowFirst: wishes.shadowFirst ?? 0,
     rejections: wishes.rejections ?? "hold",
     onFail: wishes.onFail ?? "stop",
   };
@@ -189,6 +199,9 @@ export function foresee(plan: Plan, measured: Measured): Forecast {
         : { notice: finer, goodMs: durationMs({ ...plan, notice: finer }, perSecond) },
   };
 }
+
+/** Of pairs of copies, how many fail on the canary alone until a version that always fails is taken back. */
+export const PAIRS_UNTIL_BACK = failuresUntilBack(0.5);
 
 /** About the time until a fault of so many points more errors is taken back; somewhat above what is measured. */
 function unnoticedMs(points: number, share: number, { perSecond, errorShare }: Measured): number {

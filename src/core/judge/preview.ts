@@ -1,7 +1,7 @@
 // What a plan promises, in words, before anything starts.
 import { FULL, formatWeight } from "../weight.ts";
 import { SURE } from "./bet.ts";
-import { type Forecast, foresee, type Measured, type Plan } from "./plan.ts";
+import { type Forecast, foresee, type Measured, PAIRS_UNTIL_BACK, type Plan } from "./plan.ts";
 import { points, spanText, whole } from "./words.ts";
 
 /** `rescues`: what changes nothing is answered by the stable when the canary fails it. */
@@ -30,14 +30,15 @@ function planLines(
   const duration = Number.isFinite(goodMs) ? `${spanText(goodMs)} if ${canary} is good` : "";
   const needs = `it goes on after ${whole(answers)} answers of ${canary} without an error`;
   const lasting = duration === "" ? needs : duration;
+  const first = plan.shadowFirst > 0 ? `${whole(plan.shadowFirst)} copies, ` : "";
   const bake = plan.bakeMs > 0 ? `; then the old version stays warm for ${spanText(plan.bakeMs)}` : "";
   if (perSecond === 0)
     return [
-      `${service} had no request in the last 10 minutes. Plan: ${steps}, then all; ${lasting}${bake}.`,
+      `${service} had no request in the last 10 minutes. Plan: ${first}${steps}, then all; ${lasting}${bake}.`,
       `Without traffic it is held after ${spanText(plan.limitMs)}, and given up a day later.`,
     ];
   const errors = `${(errorShare * 100).toFixed(1)} % errors`;
-  return [`${service} answers ${rate}, ${errors}. Plan: ${steps}, then all; ${lasting}${bake}.`];
+  return [`${service} answers ${rate}, ${errors}. Plan: ${first}${steps}, then all; ${lasting}${bake}.`];
 }
 
 function promiseLines(
@@ -47,6 +48,11 @@ function promiseLines(
   rescued: string,
 ): string[] {
   const share = `${formatWeight(plan.steps[0] ?? FULL)} %`;
+  if (plan.shadowFirst > 0)
+    return [
+      `A version that always fails is taken back after ${PAIRS_UNTIL_BACK} copies that only it fails: no visitor sees it.`,
+      `It would let pass fewer than ${points(plan.notice)} more errors. Bar: ${whole(SURE)} to 1.`,
+    ];
   if (perSecond === 0)
     return [`A version that always fails is taken back after ${failure.answers} answers at ${share}.`];
   const found = notices.map(({ points: size, afterMs }, i) =>

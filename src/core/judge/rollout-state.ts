@@ -8,10 +8,10 @@ import type { Plan } from "./plan.ts";
 import { NO_SUSPICION, type Suspicion } from "./second-look.ts";
 
 /**
- * `step` is judged at a share of the plan; `bake` has everything, with the old version warm; `look` is a suspicion during
+ * `shadow` has no visitors, only copies of what they asked; `step` is judged at a share of the plan; `bake` has everything, with the old version warm; `look` is a suspicion during
  * the bake, for which both get half.
  */
-export type Phase = "step" | "bake" | "look";
+export type Phase = "shadow" | "step" | "bake" | "look";
 
 export type Outcome = "promoted" | "rolled_back";
 
@@ -94,7 +94,7 @@ export function beginRollout(
 ): Rollout {
   return {
     ...about,
-    phase: "step",
+    phase: about.plan.shadowFirst > 0 ? "shadow" : "step",
     at: 0,
     startedAt: now,
     phaseAt: now,
@@ -114,9 +114,9 @@ export function beginRollout(
   };
 }
 
-/** The canary's share by the plan; while it is held after a failure it has none. */
+/** The canary's share by the plan; before its first step, and while it is held after a failure, it has none. */
 export function shareNow({ phase, plan, at, held }: Rollout): Hundredths {
-  if (held?.for === "failure") return 0;
+  if (held?.for === "failure" || phase === "shadow") return 0;
   if (phase === "look") return FULL / 2;
   return phase === "bake" ? FULL : (plan.steps[at] ?? FULL);
 }

@@ -23,6 +23,8 @@ export function status(rollout: Rollout, now: number): string {
     return `${canary} has everything: ${counts(rollout.step.canary)}; ${stable} stays warm for ${spanText(Math.max(0, left))} more`;
   }
   if (phase === "look") return `${suspected(rollout)}; ${beside(rollout)}`;
+  if (phase === "shadow" && verdict.is !== "suspect")
+    return `shadow: ${beside(rollout)}; ${missingPairs(rollout)}`;
   if (slow.until !== undefined) return `staying at ${share(rollout)}: ${slowAtFirst(rollout)}`;
   switch (verdict.is) {
     case "bad":
@@ -40,6 +42,17 @@ export function advanced(rollout: Rollout, to: Hundredths): string {
   const from = `${share(rollout)} -> ${formatWeight(to)} %`;
   if (isBetter(rollout.evidence)) return `${from}: ${better(rollout)}: going on`;
   return `${from}: ${sampled(rollout)}; ${points(rollout.plan.notice)} more are ruled out`;
+}
+
+/** `shadow -> 5 %: v2 0 errors in 200 copies, v1 0 in 200`. */
+export function shadowDone(rollout: Rollout): string {
+  const [first] = rollout.plan.steps;
+  return `shadow -> ${formatWeight(first ?? FULL)} %: ${beside(rollout)} copies`;
+}
+
+function missingPairs({ step, plan }: Rollout): string {
+  const [pairs] = step.canary;
+  return `${whole(pairs)} of ${whole(plan.shadowFirst)} copies are answered, no visitor is on it`;
 }
 
 function better({ canary, stable, step }: Rollout): string {
@@ -84,6 +97,7 @@ function heldText(rollout: Rollout, verdict: Verdict, now: number): string {
     case "rejections":
       return `held: ${canary} answers 4xx more often than ${rollout.stable}: ${oddsText(oddsOf(rollout.evidence.rejections))}; is that meant? ${ways}`;
     default:
+      if (rollout.phase === "shadow") return `held: ${missingPairs(rollout)}; ${ways}`;
       return `held: ${limitReason(rollout, verdict, now)}; ${ways}`;
   }
 }
@@ -211,10 +225,13 @@ function missing(rollout: Rollout, now: number): string {
 }
 
 function share(rollout: Rollout): string {
+  if (rollout.phase === "shadow") return "0 % (copies only)";
   return `${formatWeight(rollout.held?.for === "failure" ? 0 : shareNow(rollout))} %`;
 }
 
 export function started(rollout: Rollout): string {
+  const { shadowFirst } = rollout.plan;
+  const first = shadowFirst > 0 ? `${whole(shadowFirst)} copies, ` : "";
   const steps = [...rollout.plan.steps, FULL].map((step) => `${formatWeight(step)} %`).join(", ");
-  return `${rollout.canary} starts beside ${rollout.stable}: ${steps}`;
+  return `${rollout.canary} starts beside ${rollout.stable}: ${first}${steps}`;
 }

@@ -16,6 +16,7 @@ import type { InFlight, Load } from "./in-flight.ts";
 import type { Courier, RequestState } from "./request-state.ts";
 import { isRescued, rescuerOf } from "./rescue.ts";
 import { answerTo, RetryBudgets, retryAfter } from "./retry.ts";
+import type { ShadowCopies } from "./shadow-copies.ts";
 import { mayCarryCookie } from "./sticky-cookie.ts";
 import { type Fate, type TryContext, type TryOwner, writeTarget } from "./tries.ts";
 import { isSilence } from "./unanswered.ts";
@@ -32,6 +33,8 @@ export interface ForwardParts {
   readonly selection: Selection;
   readonly inFlight: InFlight;
   readonly trials: TrialCounters;
+  /** Undefined where nothing is copied. */
+  readonly copies: ShadowCopies | undefined;
   readonly waiting: WaitingRoom;
   readonly clock: Clock;
   readonly hooks: ProgramHooks;
@@ -122,6 +125,11 @@ export class Forwarder implements Courier, TryOwner {
     if (hsts !== undefined && visit.isSecure)
       out += to.latin1Write(`Strict-Transport-Security: ${hsts}\r\n`, out);
     return out;
+  }
+
+  onDelivered(visit: RequestState): void {
+    const { shadow } = visit.route;
+    if (shadow !== undefined) this.#parts.copies?.offer(visit, shadow);
   }
 
   onDropped(visit: RequestState): void {

@@ -349,14 +349,14 @@ export class HttpTry implements Occupant, Attempt {
 
   #finish(): void {
     const connection = this.#connection as Connection;
-    const { client } = this.#visit;
     const isReusable =
       this.#requestDone && this.#body.isPersistent && !this.#body.hasSurplus && connection.state === "open";
     this.#end();
     if (isReusable) this.#pool?.release(connection, this.#body.keepAliveMs);
     else this.#pool?.leave(this, connection, false);
     this.#load.end(this.#visit.isCheck);
-    client.finish();
+    this.#owner.onDelivered?.(this.#visit);
+    this.#visit.client.finish();
   }
 
   #end(): void {

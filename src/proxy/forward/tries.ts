@@ -35,6 +35,8 @@ export interface TryOwner {
   onFailure(visit: RequestState, target: Target, load: Load, failure: UpstreamFailure): void;
   /** The answer was not for the visitor. `kept`: its bytes, when it was to be kept and was there whole. */
   onDropped(visit: RequestState, kept: Buffer | undefined): void;
+  /** All of the answer has been written to the visitor. */
+  onDelivered?(visit: RequestState): void;
   /** It has waited for an answer for a sweep of the deadlines. */
   onSlow?(visit: RequestState): void;
 }

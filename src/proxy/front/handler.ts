@@ -50,8 +50,9 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   const passed = fields.passed.toLowerCase();
   const rights = { maySelect: remembered(parts.maySelect), maySee: remembered(parts.maySee) };
   const dress = createDress({ ...parts, passed: fields.passed });
-  const forStrangers = new RequestRules({ selector, passed, overwritten: [], claims: "none" });
-  const forTrusted = new RequestRules({ selector, passed, overwritten: [], claims: "ours" });
+  const overwritten = fields.shadow === undefined ? [] : [fields.shadow.toLowerCase()];
+  const forStrangers = new RequestRules({ selector, passed, overwritten, claims: "none" });
+  const forTrusted = new RequestRules({ selector, passed, overwritten, claims: "ours" });
 
   function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
     client.answer(ownAnswer(name, head.field("accept"), fields.error), "");

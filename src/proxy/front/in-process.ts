@@ -9,8 +9,10 @@ import { type DataPlane, type DataPlaneOptions, NOTHING_LEFT } from "../data-pla
 import { Forwarder } from "../forward/forward.ts";
 import { createInFlight, type Load } from "../forward/in-flight.ts";
 import type { RequestState } from "../forward/request-state.ts";
+import { ShadowCopies } from "../forward/shadow-copies.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
+import { ShadowCounters } from "../shadow-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { DEFAULT_LIMITS } from "./gate.ts";
@@ -39,6 +41,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     clientAddress(client.peer, head.field("x-forwarded-for") ?? null, isTrusted);
   const inFlight = createInFlight(clock, clientOf);
   const trials = new TrialCounters();
+  const shadows = new ShadowCounters();
   const waiting = createWaitingRoom(clock);
   let table = tableOf([], undefined);
 
@@ -49,7 +52,12 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const notices = new Notices(clock, (text) => hooks.onNotice?.(text));
   const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why));
   const tries = createTries({ clock, upstream, hooks, fields, onGarbage });
+  const copies =
+    fields.shadow === undefined
+      ? undefined
+      : new ShadowCopies({ clock, upstream, counters: shadows, field: fields.shadow, table: () => table });
   const forwarder = new Forwarder({
+    copies,
     selection,
     inFlight,
     trials,
@@ -91,6 +99,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
 
   async function close(deadlineMs: number): Promise<void> {
     waiting.close();
+    copies?.close();
     inFlight.close();
     void sendAway(tries, undefined, deadlineMs);
     await listener.close(deadlineMs);
@@ -119,6 +128,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
     busy: () => Array.from(inFlight.busy(), (load) => load.traffic()),
     takeTrials: () => trials.take(),
+    takeShadows: () => shadows.take(),
     loads: inFlight.all,
     stopAccepting: () => listener.stopAccepting(),
     socketHandlers: (isTls) => listener.socketHandlers(isTls),

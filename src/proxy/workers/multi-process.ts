@@ -10,6 +10,7 @@ import {
   NOTHING_LEFT,
   type Wanted,
 } from "../data-plane.ts";
+import { ShadowCounters } from "../shadow-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import { claimPort, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
 import { type HeldSocket, holdSocket, type Inherited } from "./held-socket.ts";
@@ -71,6 +72,7 @@ class MultiProcessPlane implements DataPlane {
   readonly #book = createRouteUpdates();
   readonly #traffic;
   readonly #trials = new TrialCounters();
+  readonly #shadows = new ShadowCounters();
   /** The routes with a trial. */
   #judged: ReadonlySet<string> = new Set();
   readonly #seats: WorkerPool;
@@ -151,6 +153,7 @@ class MultiProcessPlane implements DataPlane {
       case "traffic":
         this.#traffic.take(link, message.targets);
         for (const counts of message.trials) if (this.#judged.has(counts.route)) this.#trials.add(counts);
+        for (const counts of message.shadows) this.#shadows.add(counts);
         break;
       case "trouble":
         hooks.onTrouble(message.target, message.failure);
@@ -216,6 +219,10 @@ class MultiProcessPlane implements DataPlane {
 
   takeTrials() {
     return this.#trials.take();
+  }
+
+  takeShadows() {
+    return this.#shadows.take();
   }
 
   async close(deadlineMs: number): Promise<void> {

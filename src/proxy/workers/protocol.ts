@@ -1,6 +1,7 @@
 // What a supervisor and its proxy workers say to each other, and how either tells a message from garbage.
 import { z } from "zod";
 import type { Route } from "../../core/route.ts";
+import type { ShadowCounts } from "../../core/shadow/shadow-counts.ts";
 import type { DataPlaneOptions, FrontLimits, Wanted } from "../data-plane.ts";
 import type { FailureKind } from "../http-client.ts";
 import type { TrialCounts } from "../trial-counters.ts";
@@ -79,6 +80,9 @@ const trial = z.object({
   visitors: z.array(whole).readonly(),
 }) satisfies z.ZodType<TrialCounts>;
 
+/** The same build wrote it: see `route`. */
+const shadow = z.custom<ShadowCounts>(isObject);
+
 const fromWorker = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("hello"),
@@ -100,7 +104,12 @@ const fromWorker = z.discriminatedUnion("kind", [
     error: z.string().optional(),
   }),
   /** What has changed; empty when nothing has, and then a sign of life. */
-  z.object({ kind: z.literal("traffic"), targets: z.array(report), trials: z.array(trial) }),
+  z.object({
+    kind: z.literal("traffic"),
+    targets: z.array(report),
+    trials: z.array(trial),
+    shadows: z.array(shadow).default([]),
+  }),
   z.object({ kind: z.literal("trouble"), target: z.string(), failure: z.custom<FailureKind>(isWord) }),
   z.object({ kind: z.literal("wanted"), id: whole, wanted: z.custom<Wanted>(isObject) }),
   z.object({ kind: z.literal("defect"), message: z.string() }),

@@ -74,6 +74,7 @@ class SingleProcessPlane implements DataPlane {
   readonly traffic;
   readonly busy;
   readonly takeTrials;
+  readonly takeShadows;
   readonly #options: SingleProcessOptions;
   readonly #plane: InProcessPlane;
   readonly #held: HeldSocket | undefined;
@@ -100,6 +101,7 @@ class SingleProcessPlane implements DataPlane {
     this.traffic = plane.traffic;
     this.busy = plane.busy;
     this.takeTrials = plane.takeTrials;
+    this.takeShadows = plane.takeShadows;
   }
 
   /** Those that served before finish, now that the first routes are in force here. */

@@ -255,11 +255,12 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     if (supervisor === undefined) return;
     const targets = report();
     const trials = plane === undefined ? [] : [...plane.takeTrials()];
-    const isQuiet = targets.length === 0 && trials.length === 0;
+    const shadows = plane === undefined ? [] : [...plane.takeShadows()];
+    const isQuiet = targets.length === 0 && trials.length === 0 && shadows.length === 0;
     quiet = isQuiet ? quiet + 1 : 0;
     if (isQuiet && quiet < QUIET_REPORTS) return;
     quiet = 0;
-    say({ kind: "traffic", targets, trials });
+    say({ kind: "traffic", targets, trials, shadows });
   }
 
   const stopTelling = clock.every(REPORT_EVERY_MS, () => {

@@ -6,6 +6,7 @@ import { count, flag, queryFlag } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
 import { defineContract, type OldNames } from "../../api/operation.ts";
 import { tokenOperations } from "../../api/token-operations.ts";
+import { rolloutOperations } from "./rollout-operations.ts";
 import {
   changeAnswer,
   checkAnswer,
@@ -22,7 +23,6 @@ import {
   logQuery,
   maintenanceAnswer,
   params,
-  planned,
   releasesAnswer,
   reloadAnswer,
   rolloutAnswer,
@@ -30,7 +30,6 @@ import {
   serviceSplit,
   shippedAnswer,
   TRAFFIC_RANGES,
-  toldAnswer,
   trafficAnswer,
   weight,
   whyAnswer,
@@ -286,50 +285,7 @@ export const contract = defineContract({
     params: z.strictObject({ service }),
     answer: releasesAnswer,
   },
-  planRollout: {
-    summary: "What a deploy with a canary would do and promise now; nothing is done",
-    method: "POST",
-    path: "/api/services/:service/rollout/plan",
-    scope: "read",
-    params: z.strictObject({ service }),
-    body: z.strictObject({ version: label, canary: wishes.default({}) }),
-    answer: planned,
-  },
-  rollout: {
-    summary: "The rollout of a service that is under way, or else its last",
-    method: "GET",
-    path: "/api/services/:service/rollout",
-    scope: "read",
-    params: z.strictObject({ service }),
-    answer: z.object({ rollout: rolloutAnswer.nullable() }),
-  },
-  holdRollout: {
-    summary: "Let a rollout stay where it is until told to go on; a bad version is taken back all the same",
-    method: "PUT",
-    path: "/api/services/:service/rollout/hold",
-    scope: "deploy",
-    params: z.strictObject({ service }),
-    body: z.strictObject({ on: z.boolean() }),
-    answer: toldAnswer,
-  },
-  promoteRollout: {
-    summary: "Give a canary everything now; when it has that, end its bake",
-    method: "POST",
-    path: "/api/services/:service/rollout/promote",
-    scope: "deploy",
-    params: z.strictObject({ service }),
-    body: z.strictObject({ force: flag }),
-    answer: toldAnswer,
-  },
-  abortRollout: {
-    summary: "Take a canary back now and stop it",
-    method: "POST",
-    path: "/api/services/:service/rollout/abort",
-    scope: "deploy",
-    params: z.strictObject({ service }),
-    body: z.strictObject({}),
-    answer: toldAnswer,
-  },
+  ...rolloutOperations,
   route: {
     summary: "Send a service's traffic, or one instance's part of it, to another instance",
     method: "POST",

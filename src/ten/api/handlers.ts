@@ -10,20 +10,19 @@ import type { Handlers } from "../../api/server.ts";
 import { tokenHandlers } from "../../api/token-operations.ts";
 import type { TokenRow, Tokens } from "../../api/tokens.ts";
 import { Fault } from "../../core/fault.ts";
-import { wishesOf } from "../../core/judge/plan.ts";
 import { type InstanceName, instanceName, parseInstance } from "../../core/name.ts";
 import { select } from "../../core/rollout.ts";
 import { startOf } from "../../core/since.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import type { Control } from "../operations/control.ts";
 import { foreseeRollbackTo, rollbackTo } from "../operations/rollback.ts";
-import type { Told } from "../operations/rollout/rollouts.ts";
 import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
 import type { EventRow } from "../registry/registry.ts";
 import type { TenContract } from "./contract.ts";
 import { toEvent, toHistory } from "./event-view.ts";
 import { createObservingHandlers } from "./observing-handlers.ts";
-import { showForeseen, showRollout } from "./rollout-view.ts";
+import { createRolloutHandlers } from "./rollout-handlers.ts";
+import { showRollout } from "./rollout-view.ts";
 import type { eventQuery, InstanceView, LastChange, RolloutView, ServiceSplit, SplitView } from "./shapes.ts";
 import { createShippingHandlers } from "./shipping-handlers.ts";
 import type { View } from "./view.ts";
@@ -51,7 +50,9 @@ const HOUR_MS = 3_600_000;
 
 export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
   const { control, view } = parts;
-  const { traffic, lifecycle, removal, deploys, rollouts, registry } = control;
+  const { traffic, lifecycle, removal, deploys, registry } = control;
+
+  const rolling = createRolloutHandlers(parts);
 
   /** The instance that a call names, of a service that there is, for a caller who may touch it. */
   function own(caller: Principal, name: InstanceName): InstanceName {
@@ -89,14 +90,6 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     return (await newLink(service, row.id, HOUR_MS)).url;
   }
 
-  function underWay(isShown: (service: string) => boolean) {
-    const services = [...registry.rollouts.keys()].filter(isShown);
-    return services.flatMap((service) => {
-      const view = rolloutOf(service);
-      return view === null ? [] : { service, canary: view.canary, text: view.text };
-    });
-  }
-
   /** Every change of traffic is answered with the split that it led to. */
   async function withSplit<C extends TrafficChange>(change: Promise<C>) {
     const done = await change;
@@ -115,24 +108,6 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     return services.flatMap((service) =>
       registry.history(service, 1).map((change) => ({ service, ...toHistory(change) })),
     );
-  }
-
-  /** The one under way as it stands now, or else the last. */
-  function rolloutOf(service: string): RolloutView | null {
-    const running = rollouts.find(service);
-    if (running) return showRollout(running.row, running.rollout, parts.now());
-    const [last] = registry.rolloutHistory(service, 1);
-    return last ? showRollout(last, last.state, parts.now()) : null;
-  }
-
-  function rolloutsFor(principal: Principal): RolloutView[] {
-    const services = [...registry.rollouts.keys()].filter((service) => mayUse(principal, service));
-    return services.flatMap((service) => rolloutOf(service) ?? []);
-  }
-
-  async function withRollout(told: Promise<Told>): Promise<Told & { rollout: RolloutView | null }> {
-    const done = await told;
-    return { ...done, rollout: rolloutOf(done.service) };
   }
 
   function splitOf(service: string): ServiceSplit {
@@ -156,7 +131,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         instances: shown,
         maintenance: view.underMaintenance().filter(({ service }) => isShown(service)),
         changes: principal.tenant === undefined ? lastChanges(instances) : [],
-        rollouts: principal.tenant === undefined ? underWay(isShown) : [],
+        rollouts: principal.tenant === undefined ? rolling.underWay(isShown) : [],
         links: principal.tenant === undefined ? shownLinks(isShown) : [],
       };
     },
@@ -248,7 +223,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         signal,
       );
       const { healthyAfterMs, stopped, removed, ...change } = await withSplit(deploy);
-      const rollout = body.canary === undefined ? null : rolloutOf(body.service);
+      const rollout = body.canary === undefined ? null : rolling.rolloutOf(body.service);
       const link = await linkAfterDeploy(body.service, body.version);
       return {
         ...change,
@@ -258,26 +233,6 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         rollout,
         link,
       };
-    },
-    planRollout({ params: { service }, body }) {
-      const wishes = wishesOf({ ...control.service(service).rollout, ...body.canary });
-      return showForeseen(service, body.version, deploys.foresee(service, body.version, wishes));
-    },
-    rollout({ params: { service } }) {
-      control.requireKnown(service);
-      return { rollout: rolloutOf(service) };
-    },
-    holdRollout({ params: { service }, body }) {
-      control.requireKnown(service);
-      return withRollout(rollouts.hold(service, body.on));
-    },
-    promoteRollout({ params: { service }, body }) {
-      control.requireKnown(service);
-      return withRollout(rollouts.promote(service, " by hand", body.force));
-    },
-    abortRollout({ params: { service } }) {
-      control.requireKnown(service);
-      return withRollout(rollouts.abort(service, " by hand"));
     },
     route({ body, signal }) {
       const { service, from, to, force, wait } = body;
@@ -347,8 +302,9 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
       };
     },
     metrics: ({ principal }) =>
-      parts.metrics((service) => mayUse(principal, service), rolloutsFor(principal)),
+      parts.metrics((service) => mayUse(principal, service), rolling.rolloutsFor(principal)),
     ...createShippingHandlers(control),
+    ...rolling.handlers,
     ...createObservingHandlers(parts, own),
     ...certificateHandlers(parts.certificates),
     ...tokenHandlers(parts.tokens, parts.warningsOf),

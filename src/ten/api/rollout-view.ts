@@ -6,14 +6,21 @@ import type { Sample } from "../../core/judge/confidence.ts";
 import type { Plan } from "../../core/judge/plan.ts";
 import { type Rollout, shareNow } from "../../core/judge/rollout-state.ts";
 import { status } from "../../core/judge/sentence.ts";
+import { differingOf, shadowText, worstPatterns } from "../../core/shadow/sentence.ts";
+import type { Both } from "../../core/shadow/shadow-counts.ts";
 import type { Foreseen } from "../operations/rollout/begin-rollout.ts";
-import type { RolloutRow } from "../registry/registry.ts";
-import type { planned, RolloutView } from "./shapes.ts";
+import type { RolloutRow, ShadowRow } from "../registry/registry.ts";
+import type { planned, RolloutView, ShadowView } from "./shapes.ts";
 
 type Planned = z.infer<typeof planned>;
 
 /** `rollout` is its state now; what has ended is as its row says. */
-export function showRollout(row: RolloutRow, rollout: Rollout, now: number): RolloutView {
+export function showRollout(
+  row: RolloutRow,
+  rollout: Rollout,
+  now: number,
+  shadow: ShadowRow | undefined = undefined,
+): RolloutView {
   const { evidence, step, plan, held } = rollout;
   const odds = (of: keyof typeof evidence & ("errors" | "slow" | "stalls" | "rejections")) =>
     rounded(oddsOf(evidence[of]));
@@ -27,7 +34,7 @@ export function showRollout(row: RolloutRow, rollout: Rollout, now: number): Rol
     outcome: row.outcome,
     phase: rollout.phase,
     share: isUnderWay ? shareNow(rollout) / 100 : row.outcome === "promoted" ? 100 : 0,
-    step: rollout.phase === "step" ? rollout.at + 1 : plan.steps.length + 1,
+    step: placeOf(rollout),
     held: held === undefined ? null : { reason: held.for, since: iso(held.since) },
     started_at: iso(row.startedAt),
     since: iso(rollout.phaseAt),
@@ -42,7 +49,13 @@ export function showRollout(row: RolloutRow, rollout: Rollout, now: number): Rol
     on_step: { canary: showSample(step.canary), stable: showSample(step.stable) },
     harm: rollout.harm,
     plan: showPlan(plan),
+    shadow: shadow === undefined ? null : shadowText(shadow.to, shadow.from, shadow.counts, shadow.evidence),
   };
+}
+
+function placeOf({ phase, at, plan }: Rollout): number {
+  if (phase === "shadow") return 0;
+  return phase === "step" ? at + 1 : plan.steps.length + 1;
 }
 
 function showSample([answers, errors]: Sample) {
@@ -56,6 +69,8 @@ function showPlan(plan: Plan) {
     notice_points: rounded(plan.notice * 100),
     max_slower: rounded(2 ** (plan.grace / 4)),
     bake_secs: plan.bakeMs / 1000,
+    // Plans of earlier versions have none.
+    shadow_first: plan.shadowFirst ?? 0,
     limit_secs: plan.limitMs / 1000,
     rejections: plan.rejections,
     on_fail: plan.onFail,
@@ -94,6 +109,42 @@ export function showForeseen(
     error_percent: rounded(measured.errorShare * 100),
     plan: showPlan(plan),
     text: [...lines],
+  };
+}
+
+export function showShadow(row: ShadowRow, isCopying: boolean): ShadowView {
+  const { service, to, from, counts, evidence } = row;
+  const mean = ({ canary, stable }: Both, pairs: number) => ({
+    canary: rounded(canary / Math.max(1, pairs)),
+    stable: rounded(stable / Math.max(1, pairs)),
+  });
+  const differing = worstPatterns(counts);
+  const alike = counts.patterns.filter((one) => one.differing === 0).sort((a, b) => b.pairs - a.pairs);
+  return {
+    service,
+    to,
+    from,
+    text: shadowText(to, from, counts, evidence),
+    sample: rounded(row.sample * 100),
+    started_at: iso(row.startedAt),
+    ended_at: isCopying ? null : iso(row.endedAt ?? row.startedAt),
+    rollout: row.rollout,
+    copies: counts.pairs,
+    skipped: counts.skipped,
+    differing: differingOf(counts),
+    failed: counts.failed,
+    rejected: counts.rejected,
+    odds: rounded(oddsOf(evidence.errors)),
+    patterns: [...differing, ...alike].map(
+      ({ pattern, pairs, differing: unlike, ms, bytes, differences }) => ({
+        pattern,
+        copies: pairs,
+        differing: unlike,
+        ms: mean(ms, pairs),
+        bytes: mean(bytes, pairs),
+        differences: differences.map(([difference, count]) => ({ difference, count })),
+      }),
+    ),
   };
 }
 

@@ -1,7 +1,7 @@
 // The shapes of ten's admin API: what a field may hold on the way in, and what an answer has.
 import { z } from "zod";
 import { checked, checkedNumber, count } from "../../api/fields.ts";
-import { ON_FAIL, REJECTIONS, type WishDocument } from "../../core/judge/plan.ts";
+import { LEAST_COPIES, MOST_COPIES, ON_FAIL, REJECTIONS, type WishDocument } from "../../core/judge/plan.ts";
 import { parseInstance, parseLabel, parseService } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import { parseWeight } from "../../core/weight.ts";
@@ -92,6 +92,7 @@ export const wishes = z.strictObject({
   within: z.number().min(1).max(86_400).optional(),
   limit: z.number().min(1).max(604_800).optional(),
   bake: z.number().min(0).max(604_800).optional(),
+  shadow_first: z.int().min(LEAST_COPIES).max(MOST_COPIES).optional(),
   rejections: z.enum(REJECTIONS).optional(),
   on_fail: z.enum(ON_FAIL).optional(),
 }) satisfies z.ZodType<WishDocument>;
@@ -102,6 +103,8 @@ const planAnswer = z.object({
   notice_points: z.number(),
   max_slower: z.number(),
   bake_secs: z.number(),
+  /** Copies that both versions answer before its first step; 0: none. */
+  shadow_first: z.number(),
   limit_secs: z.number(),
   rejections: z.enum(REJECTIONS),
   on_fail: z.enum(ON_FAIL),
@@ -119,9 +122,9 @@ export const rolloutAnswer = z.object({
   text: z.string(),
   /** Null while it is under way. */
   outcome: z.enum(["promoted", "rolled_back", "taken_over", "replaced"]).nullable(),
-  phase: z.enum(["step", "bake", "look"]),
+  phase: z.enum(["shadow", "step", "bake", "look"]),
   share: percent,
-  /** The place of the share among the steps, from 1; beyond the last when the canary has everything. */
+  /** The place of the share among the steps, from 1; 0 while only copies are answered; beyond the last when the canary has everything. */
   step: z.number(),
   held: z
     .object({ reason: z.enum(["operator", "limit", "rejections", "failure"]), since: z.string() })
@@ -142,8 +145,56 @@ export const rolloutAnswer = z.object({
   /** What became of the canary's errors: seen by visitors, or answered by somebody else. */
   harm: z.object({ seen: z.number(), rescued: z.number() }),
   plan: planAnswer,
+  /** What copies of requests say that are made now, or that it began with. */
+  shadow: z.string().nullable(),
 });
 export type RolloutView = z.infer<typeof rolloutAnswer>;
+
+const both = z.object({ canary: z.number(), stable: z.number() });
+
+/** Copies of a service's requests: those that go on, or the last that were made. */
+const shadowAnswer = z.object({
+  service: z.string(),
+  /** The version that is looked at, and those that take the traffic. */
+  to: z.string(),
+  from: z.string(),
+  text: z.string(),
+  sample: percent,
+  started_at: z.string(),
+  /** Null: they go on. */
+  ended_at: z.string().nullable(),
+  /** The rollout that they are the first of. */
+  rollout: z.number().nullable(),
+  /** Requests that both answered; those that were drawn and not copied, as too many were under way; those that differ. */
+  copies: z.number(),
+  skipped: z.number(),
+  differing: z.number(),
+  /** Copies that only this one failed (no answer, or a 5xx), or rejected (4xx). */
+  failed: both,
+  rejected: both,
+  /** What the bet on failures stands at, to 1. */
+  odds: z.number(),
+  /** By method and kind of path, those that differ most often first; means of milliseconds and bytes. */
+  patterns: z.array(
+    z.object({
+      pattern: z.string(),
+      copies: z.number(),
+      differing: z.number(),
+      ms: both,
+      bytes: both,
+      differences: z.array(z.object({ difference: z.string(), count: z.number() })),
+    }),
+  ),
+});
+export type ShadowView = z.infer<typeof shadowAnswer>;
+
+export const shadowOfService = z.object({ service: z.string(), shadow: shadowAnswer.nullable() });
+export const shadowTold = z.object({
+  service: z.string(),
+  changed: z.boolean(),
+  message: z.string(),
+  shadow: shadowAnswer.nullable(),
+});
 
 export const deployAnswer = z.object({
   ...change,

@@ -1,8 +1,15 @@
 // The flags of a judged canary: each a wish for its plan, and what of them goes to the server.
-import { choice, option, type Read, readNumber, type Values } from "../../cli/argument.ts";
+import { choice, number, option, type Read, readNumber, type Values } from "../../cli/argument.ts";
 import { durationMs } from "../../core/duration.ts";
 import { Fault } from "../../core/fault.ts";
-import { checkSteps, ON_FAIL, REJECTIONS, type WishDocument } from "../../core/judge/plan.ts";
+import {
+  checkSteps,
+  LEAST_COPIES,
+  MOST_COPIES,
+  ON_FAIL,
+  REJECTIONS,
+  type WishDocument,
+} from "../../core/judge/plan.ts";
 import { quote } from "../../core/quote.ts";
 import { parseWeight } from "../../core/weight.ts";
 
@@ -57,6 +64,10 @@ export const canaryFlags = {
     hint: "SPAN",
     read: readSpan,
   }),
+  shadowFirst: number("Before its first share, so many requests are copied to it, and no visitor is on it", {
+    min: LEAST_COPIES,
+    max: MOST_COPIES,
+  }),
   "4xx": choice("What a 4xx that it gives too often leads to; hold unless given", REJECTIONS),
   onFail: choice("What becomes of it when it is taken back; stop unless given", ON_FAIL),
 } as const;
@@ -73,6 +84,7 @@ export function wishesIn(args: CanaryValues): WishDocument {
     within: args.within,
     limit: args.limit,
     bake: args.bake,
+    shadow_first: args.shadowFirst,
     rejections: args["4xx"],
     on_fail: args.onFail,
   };

@@ -14,6 +14,7 @@ export function rolloutText(out: Output, view: RolloutView, now: number): string
   const head = `${service}: ${canary} beside ${stable}, ${outcome === null ? "for" : "took"} ${spanText(lasted)}`;
   const lines = [out.paint("bold", head), out.paint(COLOURS[moodOf(view)], text)];
   if (outcome === null) lines.push("", stepsLine(out, view), ...oddsLines(out, view));
+  if (view.shadow !== null) lines.push(`copies   ${view.shadow}`);
   return lines.map((line) => `${line}\n`).join("");
 }
 
@@ -27,12 +28,14 @@ function moodOf({ outcome, held }: RolloutView): Mood {
 
 /** `5 %   [25 %]   50 %   100 %`. */
 function stepsLine(out: Output, { plan, step, phase }: RolloutView): string {
+  const copies = `${plan.shadow_first} copies`;
+  const first = step === 0 ? out.paint("bold", `[${copies}]   `) : out.paint("green", `${copies}   `);
   const shares = [...plan.steps, 100];
   const shown = shares.map((share, i) => {
     if (i + 1 === step && phase !== "look") return out.paint("bold", `[${share} %]`);
     return out.paint(i + 1 < step ? "green" : "gray", `${share} %`);
   });
-  return `steps    ${shown.join("   ")}${phase === "look" ? out.paint("bold", "   [both 50 %]") : ""}`;
+  return `steps    ${plan.shadow_first > 0 ? first : ""}${shown.join("   ")}${phase === "look" ? out.paint("bold", "   [both 50 %]") : ""}`;
 }
 
 function oddsLines(out: Output, { odds, phase }: RolloutView): string[] {

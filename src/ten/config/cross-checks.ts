@@ -92,6 +92,7 @@ function* portlessProblems(path: string[], service: Table): Generator<Problem> {
     "address",
     "sticky",
     "rescue",
+    "shadow_cookies",
   ];
   for (const key of traffic.filter((one) => service[one] !== undefined))
     yield { path: [...path, key], message: 'does not go with port = "none": it gets no traffic' };

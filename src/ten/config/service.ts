@@ -59,6 +59,8 @@ export interface Service {
   /** What a canary fails is answered by the version before it, where that changes nothing; undefined: it is not. */
   readonly rescue: { readonly on500: boolean } | undefined;
   /** What a canary's plan is to be, as far as it is said. */
+  /** Whether copies of requests have their Cookie and Authorization. */
+  readonly shadowCookies: boolean;
   readonly rollout: WishDocument;
 }
 
@@ -155,6 +157,7 @@ export function toService(
     storagePersist: document.storage_persist,
     keep: document.keep,
     rescue: document.rescue ? { on500: document.rescue_errors } : undefined,
+    shadowCookies: document.shadow_cookies,
     rollout: document.rollout ?? {},
     policy: {
       direct: document.direct,

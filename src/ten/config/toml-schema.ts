@@ -6,7 +6,7 @@ import { REACHES } from "../../api/reach.ts";
 import { parseAuthority } from "../../core/certificate-authority.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { parseHsts } from "../../core/duration.ts";
-import { ON_FAIL, REJECTIONS, wishesOf } from "../../core/judge/plan.ts";
+import { LEAST_COPIES, MOST_COPIES, ON_FAIL, REJECTIONS, wishesOf } from "../../core/judge/plan.ts";
 import { parseLabel } from "../../core/name.ts";
 import { quote } from "../../core/quote.ts";
 import { checkTemplate } from "../../core/template.ts";
@@ -211,6 +211,7 @@ const rolloutShape = z
       within: seconds(1).exactOptional(),
       limit: seconds(1, 7 * DAY_SECS).exactOptional(),
       bake: seconds(0, 7 * DAY_SECS).exactOptional(),
+      shadow_first: whole("a number of copies", LEAST_COPIES, MOST_COPIES).exactOptional(),
       rejections: choice(...REJECTIONS).exactOptional(),
       on_fail: choice(...ON_FAIL).exactOptional(),
     },
@@ -284,6 +285,7 @@ const serviceShape = z.object(
     open_files: whole("a whole number", 16, 1_048_576).exactOptional(),
     rescue: yesOrNo.default(false),
     rescue_errors: yesOrNo.default(false),
+    shadow_cookies: yesOrNo.default(false),
     rollout: rolloutShape.exactOptional(),
     user: text("a user", given).exactOptional(),
     group: text("a group", given).exactOptional(),

@@ -28,6 +28,7 @@ import { createReload, differencesBetween, readWhole, staleKeys } from "./reload
 import { createRemoval, type Removal } from "./removal.ts";
 import { createRecentTraffic } from "./rollout/recent-traffic.ts";
 import { createRollouts, type Rollouts } from "./rollout/rollouts.ts";
+import { copiesOf, createShadows, type Shadows } from "./rollout/shadows.ts";
 import { createSchedule, nextRunOf } from "./schedule.ts";
 import { giveFiles } from "./shared-files.ts";
 import { createShipping, type Shipping } from "./shipping.ts";
@@ -42,6 +43,7 @@ export interface Control extends Disposable {
   readonly deploys: Deploys;
   readonly shipping: Shipping;
   readonly rollouts: Rollouts;
+  readonly shadows: Shadows;
   readonly logs: Logs;
   /** Where processes listen. */
   readonly listeners: ListeningPorts;
@@ -128,7 +130,8 @@ export function createControl(parts: ControlParts): Control {
   const lifecycle = createLifecycle(context, traffic);
   const removal = createRemoval(context);
   const recent = createRecentTraffic(clock, routes.traffic);
-  const rollouts = createRollouts(context, traffic, lifecycle);
+  const shadows = createShadows(context);
+  const rollouts = createRollouts(context, { traffic, lifecycle, shadows });
   const diagnosisOf = createDiagnosis(logs, supervisor.whereabouts.bind(supervisor));
   const idle = createIdle(context);
   const refresh = createRefresh(context);
@@ -146,6 +149,7 @@ export function createControl(parts: ControlParts): Control {
     deploys: createDeploys({ context, traffic, lifecycle, removal, recent, diagnosisOf }),
     shipping,
     rollouts,
+    shadows,
     logs,
     listeners,
     config,
@@ -175,6 +179,7 @@ export function createControl(parts: ControlParts): Control {
     wanted: (wanted) => onDemand(wanted) || idle.wake(wanted),
     [Symbol.dispose]() {
       rollouts[Symbol.dispose]();
+      shadows[Symbol.dispose]();
       recent[Symbol.dispose]();
       idle[Symbol.dispose]();
       refresh[Symbol.dispose]();
@@ -185,7 +190,8 @@ export function createControl(parts: ControlParts): Control {
   };
 }
 
-function routesOf({ config, registry, supervisor }: Context, domain: string): Route[] {
+function routesOf(context: Context, domain: string): Route[] {
+  const { config, registry, supervisor } = context;
   return toRoutes({
     domain,
     services: [...config().services.values()],
@@ -194,6 +200,7 @@ function routesOf({ config, registry, supervisor }: Context, domain: string): Ro
     epochOf: (service) => registry.epoch(service),
     maintenance: registry.maintenance,
     judged: registry.rollouts,
+    copiesOf: (service) => copiesOf(context, service),
     links: registry.links,
   });
 }

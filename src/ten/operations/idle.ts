@@ -7,6 +7,7 @@ import type { Service } from "../config/service.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 import type { Instance } from "../supervisor/instance.ts";
 import type { Context } from "./context.ts";
+import { isCopying } from "./rollout/shadows.ts";
 
 export interface Idle extends Disposable {
   /** A request waits for a sleeping instance: it is woken, once however many requests wait. */
@@ -30,6 +31,8 @@ export function createIdle(context: Context): Idle {
       const seen = traffic.get(instanceName(row.service, row.id));
       // Whoever is judged, and whoever it is judged by, stays awake.
       if (registry.rollouts.has(row.service)) continue;
+      // So do those that get copies, which are no use by themselves.
+      if (isCopying(registry.shadows.get(row.service), undefined)) continue;
       if (service && service.idleTimeoutMs > 0 && isIdle(row, seen, service.idleTimeoutMs))
         putToSleep(row, service);
     }

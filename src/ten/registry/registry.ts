@@ -21,6 +21,7 @@ import {
   type Observation,
   type RolloutRow,
   RowWriter,
+  type ShadowRow,
   type ShippedRow,
   type Writer,
 } from "./writer.ts";
@@ -32,6 +33,7 @@ export type {
   NewInstance,
   Observation,
   RolloutRow,
+  ShadowRow,
   ShippedRow,
   Writer,
 } from "./writer.ts";
@@ -92,6 +94,10 @@ export interface Registry {
   readonly links: ReadonlyMap<string, readonly LinkRow[]>;
   /** The builds that were shipped and may be started, oldest first; of one service when given. */
   shipped(service?: string): readonly ShippedRow[];
+  /** Copies of requests, by service: those that go on, or the last that were made. */
+  readonly shadows: ReadonlyMap<string, ShadowRow>;
+  /** What they have led to; like `observe`. */
+  observeShadow(row: ShadowRow): void;
   /** How a rollout goes on; like `observe`. */
   observeRollout(row: RolloutRow, state: Rollout): void;
   /** Those that have ended too, newest first. */
@@ -179,6 +185,18 @@ class SqliteRegistry implements Registry {
   shipped(service?: string): readonly ShippedRow[] {
     const all = [...this.#copy.shipped.values()];
     return service === undefined ? all : all.filter((row) => row.service === service);
+  }
+
+  get shadows(): ReadonlyMap<string, ShadowRow> {
+    return this.#copy.shadows;
+  }
+
+  observeShadow(row: ShadowRow): void {
+    if (this.#copy.shadows.get(row.service)?.run !== row.run) return;
+    this.#copy.shadows.set(row.service, row);
+    this.#bestEffort(`the shadow of ${row.service}`, () =>
+      this.#attempt("seen", (writer) => writer.setShadow(row)),
+    );
   }
 
   observeRollout(row: RolloutRow, state: Rollout): void {

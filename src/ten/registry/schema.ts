@@ -1,7 +1,9 @@
 // The registry's tables: what should run, with which weight, and what became of it.
 import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { SCOPES } from "../../api/principal.ts";
+import type { Evidence } from "../../core/judge/evidence.ts";
 import type { Rollout } from "../../core/judge/rollout-state.ts";
+import type { ShadowCounts } from "../../core/shadow/shadow-counts.ts";
 import type { Release } from "../config/release.ts";
 
 /** What names one run of an instance for ever, and its port; without a pid while it is being started. */
@@ -165,6 +167,25 @@ export const tokens = sqliteTable("tokens", {
   usedAt: integer(),
   usedFrom: text(),
 });
+
+/** Copies of a service's requests, as `meta` has it: those that go on, or the last that were made. */
+export interface ShadowRow {
+  readonly service: string;
+  /** Differs for each: what is counted of one is none of another's. */
+  readonly run: string;
+  /** The version that is looked at, and those that took the traffic when it began. */
+  readonly to: string;
+  readonly from: string;
+  /** 0 to 1. */
+  readonly sample: number;
+  readonly startedAt: number;
+  /** Null: they go on, unless they belong to a rollout that has passed that. */
+  readonly endedAt: number | null;
+  /** The rollout that they are the first of. */
+  readonly rollout: number | null;
+  readonly counts: ShadowCounts;
+  readonly evidence: Evidence;
+}
 
 export const meta = sqliteTable("meta", {
   key: text().primaryKey(),

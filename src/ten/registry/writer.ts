@@ -19,6 +19,7 @@ import { TokenCopy } from "./token-table.ts";
 
 export type InstanceRow = Readonly<typeof tables.instances.$inferSelect>;
 export type EventRow = Readonly<typeof tables.events.$inferSelect>;
+export type ShadowRow = tables.ShadowRow;
 export type RolloutRow = Readonly<typeof tables.rollouts.$inferSelect>;
 export type LinkRow = Readonly<typeof tables.links.$inferSelect>;
 export type ShippedRow = Readonly<typeof tables.shipped.$inferSelect>;
@@ -44,8 +45,10 @@ export interface Writer {
   setWeights(service: string, weights: Weights, command: string): void;
   /** Begins or ends a service's maintenance, and records it. */
   setMaintenance(service: string, isOn: boolean): void;
+  /** Begins copies of a service's requests, or says how they go on; in the place of those before. */
+  setShadow(row: ShadowRow): void;
   /** At most one of a service is under way. */
-  beginRollout(values: NewRollout): void;
+  beginRollout(values: NewRollout): RolloutRow;
   /** Goes on, or ends: see `endedAt`. */
   updateRollout(row: RolloutRow, change: Partial<Omit<RolloutRow, "seq" | "service">>): void;
   /** A build is there, whole and set up. */
@@ -66,6 +69,8 @@ interface WeightChange {
 
 /** Before the name of a service, in `meta`: it is under maintenance since then. */
 const MAINTENANCE = "maintenance:";
+/** The same, and its copies as JSON. */
+const SHADOW = "shadow:";
 
 /** All that is asked for often, as the database has it. */
 export class Copy {
@@ -81,6 +86,9 @@ export class Copy {
   /** Builds that were shipped, by service and version, oldest first. */
   readonly shipped = new Map<string, ShippedRow>();
 
+  /** Those that have ended too, by service. */
+  readonly shadows = new Map<string, ShadowRow>();
+
   /** Links by service, those that are over included. */
   readonly links = new Map<string, readonly LinkRow[]>();
 
@@ -95,6 +103,7 @@ export class Copy {
     for (const row of db.select().from(tables.services).all()) this.epochs.set(row.name, row.epoch);
     for (const { key, value } of db.select().from(tables.meta).all())
       if (key.startsWith(MAINTENANCE)) this.maintenance.set(key.slice(MAINTENANCE.length), Number(value));
+      else if (key.startsWith(SHADOW)) this.shadows.set(key.slice(SHADOW.length), JSON.parse(value));
     for (const row of db.select().from(tables.rollouts).where(isNull(tables.rollouts.endedAt)).all())
       this.rollouts.set(row.service, row);
   }
@@ -221,9 +230,22 @@ export class RowWriter implements Writer {
     this.#effects.push(() => (isOn ? maintenance.set(service, since) : maintenance.delete(service)));
   }
 
-  beginRollout(values: NewRollout): void {
+  setShadow(row: ShadowRow): void {
+    if (this.#actor) requireWholeService(this.#actor.principal, row.service);
+    const key = `${SHADOW}${row.service}`;
+    const value = JSON.stringify(row);
+    this.#db
+      .insert(tables.meta)
+      .values({ key, value })
+      .onConflictDoUpdate({ target: tables.meta.key, set: { value } })
+      .run();
+    this.#effects.push(() => this.#copy.shadows.set(row.service, row));
+  }
+
+  beginRollout(values: NewRollout): RolloutRow {
     const row = this.#db.insert(tables.rollouts).values(values).returning().get();
     this.#effects.push(() => this.#copy.rollouts.set(row.service, row));
+    return row;
   }
 
   updateRollout(row: RolloutRow, change: Partial<RolloutRow>): void {

@@ -1,6 +1,7 @@
 // The routes in force: derived anew whenever something changes, and put into the one data plane that there is.
 import { messageOf } from "../../core/fault.ts";
 import type { Route } from "../../core/route.ts";
+import type { ShadowCounts } from "../../core/shadow/shadow-counts.ts";
 import type { DataPlane } from "../../proxy/data-plane.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { TrialCounts } from "../../proxy/trial-counters.ts";
@@ -19,6 +20,7 @@ export interface RoutesInForce {
   traffic(): readonly TargetTraffic[];
   busy(): readonly TargetTraffic[];
   takeTrials(): readonly TrialCounts[];
+  takeShadows(): readonly ShadowCounts[];
   /** A route as it was last published. */
   routeOf(name: string): Route | undefined;
   /** Undefined before the plane is open. */
@@ -58,6 +60,7 @@ export function createRoutesInForce(onTrouble: (text: string) => void): RoutesIn
     traffic: () => open?.plane.traffic() ?? [],
     busy: () => open?.plane.busy() ?? [],
     takeTrials: () => open?.plane.takeTrials() ?? [],
+    takeShadows: () => open?.plane.takeShadows() ?? [],
     routeOf: (name) => published.find((route) => route.name === name),
     get httpsUrl() {
       return open?.plane.httpsUrl;

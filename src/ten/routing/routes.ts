@@ -9,6 +9,7 @@ import type {
   Readiness,
   Route,
   RoutePolicy,
+  Shadow,
   Target,
   Trial,
 } from "../../core/route.ts";
@@ -50,6 +51,15 @@ export interface Judged {
   readonly before: Readonly<Record<string, unknown>>;
 }
 
+/** Requests that are copied to a version. */
+export interface Copies {
+  readonly run: string;
+  readonly to: string;
+  /** 0 to 1. */
+  readonly sample: number;
+  readonly withCookies: boolean;
+}
+
 export interface RoutesInput {
   /** The server's own domain, in canonical form. */
   readonly domain: string;
@@ -61,6 +71,8 @@ export interface RoutesInput {
   readonly maintenance: Pick<ReadonlySet<string>, "has">;
   /** The services with a version that is judged, each with the instances of it and of what it is judged by. */
   readonly judged: Pick<ReadonlyMap<string, Judged>, "get">;
+  /** By service; undefined: none are copied. */
+  copiesOf(service: string): Copies | undefined;
   /** The links in force, by service. */
   readonly links: Pick<ReadonlyMap<string, readonly Link[]>, "get">;
 }
@@ -82,6 +94,7 @@ export function toRoutes(input: RoutesInput): Route[] {
         maintenance: input.maintenance.has(service.name) ? { openPath: service.health.path } : undefined,
         links: input.links.get(service.name),
         trial: judged && trialOf(epoch, targets, judged, service.rescue),
+        shadow: shadowOf(rows, input.copiesOf(service.name)),
         policy: policyOf(service, rows, input.domain),
       };
     });
@@ -108,6 +121,16 @@ function trialOf(
   const split = `${epoch} ${sharing.join(" ")}`;
   if (rescue === undefined) return { split };
   return { split, rescue: { ...rescue, from: Object.keys(instances), to: Object.keys(before) } };
+}
+
+/** One copy goes to the version, one to those that take the traffic beside it. */
+function shadowOf(rows: readonly InstanceRow[], copies: Copies | undefined): Shadow | undefined {
+  if (copies === undefined) return undefined;
+  const { to: version, ...rest } = copies;
+  const labels = (isMeant: (row: InstanceRow) => boolean) => rows.filter(isMeant).map(({ id }) => id);
+  const to = labels((row) => row.version === version);
+  const from = labels((row) => row.version !== version && row.weight > 0);
+  return to.length === 0 || from.length === 0 ? undefined : { ...rest, from, to };
 }
 
 function targetsOf(rows: readonly InstanceRow[], policy: RoutePolicy, { lifeOf }: RoutesInput): Target[] {

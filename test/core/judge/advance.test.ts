@@ -1,8 +1,10 @@
 // A rollout from its start to its end: when it goes on, when it stays, when it takes a version back, and what it says.
 import { describe, expect, test } from "bun:test";
 import { abort, advance, holdByHand, promote, resume } from "../../../src/core/judge/advance.ts";
+import type { Tick } from "../../../src/core/judge/evidence.ts";
 import { type Rollout, shareNow, shifted } from "../../../src/core/judge/rollout-state.ts";
 import { status } from "../../../src/core/judge/sentence.ts";
+import { FULL } from "../../../src/core/weight.ts";
 import { type Behaviour, failing, fine, SECOND, type Story, story } from "./story.ts";
 
 const at = (perSecond: number, errorShare = 0) => ({ perSecond, errorShare });
@@ -293,5 +295,59 @@ describe("a restart", () => {
     const hour = 3_600_000;
     const set = shifted(told.rollout, hour);
     expect(status(set, told.second * SECOND + hour)).toBe(status(told.rollout, told.second * SECOND));
+  });
+});
+
+describe("a rollout that begins with copies", () => {
+  const pair = (errors: number, pairs: number): Tick => {
+    const tally = (own: number) => ({ answers: pairs, errors: own, rejections: 0, buckets: [] });
+    return { canary: tally(errors), stable: tally(0), share: 0.5 };
+  };
+  const WISHES = { shadowFirst: 200, bakeMs: 0 };
+
+  test("has no visitors until so many are answered alike, then takes its first step with a sample of its own", () => {
+    const told = story(at(10), WISHES);
+    expect([told.rollout.phase, shareNow(told.rollout)]).toEqual(["shadow", 0]);
+    told.run(19, fine, fine, { shadow: pair(0, 10) });
+    expect(told.moves).toEqual([]);
+    expect(status(told.rollout, told.second * SECOND)).toBe(
+      "shadow: v2 0 errors in 190, v1 0 in 190; 190 of 200 copies are answered, no visitor is on it",
+    );
+    told.run(1, fine, fine, { shadow: pair(0, 10) });
+    expect(told.moves.map(({ kind, share, text }) => [kind, share, text])).toEqual([
+      ["advanced", 5_00, "shadow -> 5 %: v2 0 errors in 200, v1 0 in 200 copies"],
+    ]);
+    expect(told.rollout.evidence.canary).toEqual([0, 0]);
+    told.run(2_000);
+    expect(told.moves.at(-1)?.outcome).toBe("promoted");
+  });
+
+  test("takes back one that always fails after fourteen, and no visitor was on it", () => {
+    const told = story(at(10), WISHES);
+    told.run(30, fine, fine, { shadow: pair(1, 1) });
+    expect([told.second, told.moves.length]).toEqual([14, 1]);
+    expect(told.moves[0]).toMatchObject({ kind: "rolled_back", share: 0, outcome: "rolled_back" });
+    expect(told.moves[0]?.text).toBe(
+      "rolled back: v2 100 % errors (14 of 14) against v1 0 % (0 of 14) at 0 % (copies only): 1,800 to 1, after 14 s",
+    );
+  });
+
+  test("holds when there is nothing to copy, and is promoted or taken back by hand all the same", () => {
+    const told = story(at(10), { ...WISHES, limitMs: 60_000 });
+    told.run(61);
+    expect(told.moves.map(({ kind, text }) => [kind, text])).toEqual([
+      ["held", "held: 0 of 200 copies are answered, no visitor is on it; ten promote api | ten abort api"],
+    ]);
+    expect(promote(told.rollout, 62_000, "promoted").move).toMatchObject({
+      share: FULL,
+      outcome: "promoted",
+    });
+    expect(abort(told.rollout, 62_000, "aborted").move).toMatchObject({ share: 0, outcome: "rolled_back" });
+  });
+
+  test("one that crashes meanwhile is taken back at once", () => {
+    const told = story(at(10), WISHES);
+    told.run(1, fine, fine, { failure: "exited with code 1" });
+    expect(told.moves[0]).toMatchObject({ kind: "rolled_back", share: 0 });
   });
 });

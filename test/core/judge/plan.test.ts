@@ -54,6 +54,7 @@ describe("the plan", () => {
       notice: 0.1,
       grace: 2,
       bakeMs: 0,
+      shadowFirst: 0,
       limitMs: 1_000,
       rejections: "count",
       onFail: "hold",

@@ -1,10 +1,20 @@
-// An app whose version says how it does: `good`, `fails`, `unavailable`, `slow`, `leaks-20` (percent of errors), `rejects`, `mute`, `crashes`.
+// An app whose version says how it does: `good`, `fails`, `unavailable`, `slow`, `leaks-20` (percent of errors), `rejects`, `mute`, `crashes`,
+// `strings` (JSON of another shape). At /copies it tells what copies of requests it has had.
 export {};
 
 const { env } = process;
 const version = env.TEN_VERSION ?? "";
 const share = Number(/leaks-(\d+)/.exec(version)?.[1] ?? 0) / 100;
 let owed = 0;
+
+const copies = { all: 0, withCookie: 0, withAuthorization: 0 };
+
+function count(headers: Headers): void {
+  if (headers.get("x-ten-shadow") !== "1") return;
+  copies.all += 1;
+  if (headers.has("cookie")) copies.withCookie += 1;
+  if (headers.has("authorization")) copies.withAuthorization += 1;
+}
 
 async function answer(): Promise<Response> {
   if (version.startsWith("fails")) return new Response("no", { status: 500 });
@@ -24,9 +34,13 @@ Bun.serve({
   reusePort: false,
   development: false,
   idleTimeout: 0,
-  fetch({ url }) {
+  fetch({ url, headers }) {
     const { pathname } = new URL(url);
     if (pathname === "/health") return new Response("ok");
+    if (pathname === "/copies") return Response.json(copies);
+    count(headers);
+    if (pathname.startsWith("/orders/"))
+      return Response.json({ total: version.startsWith("strings") ? "1" : 1 });
     if (pathname === "/crash" && version.startsWith("crashes")) process.exit(3);
     return answer();
   },

@@ -108,6 +108,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
       group: undefined,
     },
     rescue: undefined,
+    shadowCookies: false,
     rollout: {},
     policy: {
       direct: "preview",

@@ -56,6 +56,7 @@ test("a service has its own host, its domains and its instances as targets", () 
     maintenance: new Set(["web"]),
     judged: new Map(),
     links: new Map(),
+    copiesOf: () => undefined,
   });
   expect(routes).toEqual([
     {
@@ -122,6 +123,7 @@ test("a version's weight is divided among those of its instances that serve", ()
       maintenance: new Set(),
       judged: new Map(),
       links: new Map(),
+      copiesOf: () => undefined,
     })[0]?.targets.map(({ label, weight }) => [label, weight]);
   const v2 = (id: string, state: InstanceRow["state"]) => row(id, { version: "v2", weight: 1000, state });
   expect(
@@ -150,6 +152,7 @@ test("who waits for an instance that is ended before it is started again has the
       maintenance: new Set(),
       judged: new Map(),
       links: new Map(),
+      copiesOf: () => undefined,
     })[0]?.policy.waitMs;
   expect(waitOf({ state: "draining" })).toBe(60_000);
   expect(waitOf({ state: "draining", desired: "stopped" })).toBe(30_000);
@@ -167,6 +170,7 @@ test("a service with a version that is judged says how it splits, and says it an
       maintenance: new Set(),
       judged: new Map([["api", { instances: { v2: 0 }, before: { v1: 100 } }]]),
       links: new Map(),
+      copiesOf: () => undefined,
     })[0]?.trial?.split;
   const [v1, v2] = [row("v1", { weight: 7500 }), row("v2", { weight: 2500, port: 20002 })];
   expect(splitOf([v1, v2])).toBe("3 v1=7500 v2=2500");
@@ -187,6 +191,7 @@ test("what a canary fails is answered by the version before it, where that is wi
     maintenance: new Set(),
     judged: new Map([["api", { instances: { v2: 0 }, before: { v1: 100 } }]]),
     links: new Map(),
+    copiesOf: () => undefined,
   });
   expect(api?.trial?.rescue).toEqual({ from: ["v2"], to: ["v1"], on500: true });
 });

@@ -9,7 +9,7 @@ import {
   wishesOf,
 } from "../../../core/judge/plan.ts";
 import { preview } from "../../../core/judge/preview.ts";
-import { beginRollout } from "../../../core/judge/rollout-state.ts";
+import { beginRollout, shareNow } from "../../../core/judge/rollout-state.ts";
 import { started } from "../../../core/judge/sentence.ts";
 import { instanceName } from "../../../core/name.ts";
 import type { Service } from "../../config/service.ts";
@@ -18,6 +18,7 @@ import { type Context, rulesOf } from "../context.ts";
 import type { Traffic, TrafficChange } from "../traffic.ts";
 import type { RecentTraffic } from "./recent-traffic.ts";
 import { weightsAt } from "./rollouts.ts";
+import { firstCopies } from "./shadows.ts";
 
 /** What a canary is compared with. */
 export interface Beside {
@@ -178,9 +179,10 @@ export async function giveFirstShare(
       stopOld,
       startedAt: at,
     };
-    writer.beginRollout(fresh);
+    const row = writer.beginRollout(fresh);
+    if (plan.shadowFirst > 0) writer.setShadow(firstCopies(service, row, at));
     writer.event(service, null, "rollout.started", text);
-    const weights = weightsAt({ before, instances }, now, plan.steps[0] ?? 0);
+    const weights = weightsAt({ before, instances }, now, shareNow(state));
     return { weights, message: text, acted: true, rollout: "own", stoppedAs: version };
   });
   for (const id of Object.keys(replaced?.instances ?? {})) {

@@ -22,6 +22,7 @@ import type { RolloutRow, Writer } from "../../registry/registry.ts";
 import type { Context } from "../context.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import type { Traffic } from "../traffic.ts";
+import type { Shadows } from "./shadows.ts";
 import { TrialTallies } from "./trial-tallies.ts";
 
 export interface Rollouts extends Disposable {
@@ -47,8 +48,14 @@ const JUDGE_EVERY_MS = 1_000;
 const JUMP_MS = 2_000;
 const PATIENCE_MS = 60_000;
 
-export function createRollouts(context: Context, traffic: Traffic, lifecycle: Lifecycle): Rollouts {
-  return new RolloutRunner(context, traffic, lifecycle);
+interface RolloutParts {
+  readonly traffic: Traffic;
+  readonly lifecycle: Lifecycle;
+  readonly shadows: Pick<Shadows, "takeTick">;
+}
+
+export function createRollouts(context: Context, parts: RolloutParts): Rollouts {
+  return new RolloutRunner(context, parts);
 }
 
 /** What is remembered of one rollout beside its row: lost with the process, and harmless. */
@@ -66,16 +73,18 @@ class RolloutRunner implements Rollouts {
   readonly #context: Context;
   readonly #traffic: Traffic;
   readonly #lifecycle: Lifecycle;
+  readonly #shadows: RolloutParts["shadows"];
   readonly #running = new Map<string, Running>();
   readonly #lock: KeyedLock;
   readonly #stop: () => void;
   #clocks: { readonly now: number; readonly monotonic: number };
 
-  constructor(context: Context, traffic: Traffic, lifecycle: Lifecycle) {
+  constructor(context: Context, { traffic, lifecycle, shadows }: RolloutParts) {
     const { clock } = context;
     this.#context = context;
     this.#traffic = traffic;
     this.#lifecycle = lifecycle;
+    this.#shadows = shadows;
     this.#lock = createKeyedLock(clock);
     this.#clocks = { now: clock.now(), monotonic: clock.monotonic() };
     this.#stop = clock.every(LOOK_EVERY_MS, () => this.#look());
@@ -181,9 +190,10 @@ class RolloutRunner implements Rollouts {
     running.judgedAtMs = nowMs;
     const stableServes = serves(row, route);
     const ticks = tallies.take();
+    const shadow = this.#shadows.takeTick(row.service);
     for (const [i, tick] of (ticks.length > 0 ? ticks : [undefined]).entries()) {
       const harm = i === 0 ? tallies.takeHarm() : undefined;
-      const seen: Seen = { tick, harm, stableServes, failure };
+      const seen: Seen = { tick, shadow: i === 0 ? shadow : undefined, harm, stableServes, failure };
       const next = advance(running.rollout, seen, clock.now());
       if (next.move !== undefined) {
         this.#start(row, running, next.rollout, next.move);
@@ -191,7 +201,8 @@ class RolloutRunner implements Rollouts {
       }
       running.rollout = next.rollout;
     }
-    if (ticks.length > 0 && nowMs - running.writtenAtMs >= JUDGE_EVERY_MS) this.#write(row, running);
+    if ((ticks.length > 0 || shadow !== undefined) && nowMs - running.writtenAtMs >= JUDGE_EVERY_MS)
+      this.#write(row, running);
   }
 
   #write(row: RolloutRow, running: Running): void {
