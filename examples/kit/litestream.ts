@@ -65,7 +65,7 @@ workdir = "${RELEASES}/v1"
 before_start = """/bin/sh -ec '
   find "$(dirname "$DATABASE_PATH")" -name "copy-*" -mmin +60 -delete
   rm -f "$DATABASE_PATH"*
-  ${BINARY} restore -config ${config} -o "$DATABASE_PATH" ${databaseOf(machine)}
+  "${BINARY}" restore -config "${config}" -o "$DATABASE_PATH" "${databaseOf(machine)}"
   test -s "$DATABASE_PATH"'"""
 refresh = ${REFRESH_SECS}
 health = "/health"`;

@@ -5,6 +5,7 @@ import { withVariables } from "../core/environment-file.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { parseLabel } from "../core/name.ts";
 import { quote } from "../core/quote.ts";
+import { shellWord } from "../core/shell-words.ts";
 import { dataDirOfUnit, type UnitSpec, unitText } from "../core/unit-file.ts";
 import { executableWords } from "../platform/executable.ts";
 import { userEntry } from "../platform/process/account.ts";
@@ -221,10 +222,6 @@ function demandRoot({ scope }: Place, { program, argv }: Context, command: strin
     "a unit of this machine is root's to write",
     `sudo ${[...own, ...argv].map(shellWord).join(" ")}; or one of your own: ${program.name} ${command} --user-unit`,
   );
-}
-
-function shellWord(word: string): string {
-  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** systemd reads lines, and no quoting keeps a line break in one. */

@@ -1,4 +1,4 @@
-// Splits a command line into words as a POSIX shell does, and refuses what only a shell could carry out.
+// Splits a command line into words as a POSIX shell does, and refuses what only a shell could carry out; and writes words for one.
 import { Fault } from "./fault.ts";
 
 /**
@@ -89,4 +89,9 @@ function refuseStart(plain: string, first: boolean): void {
       "set it in env",
     );
   }
+}
+
+/** `word` so that a shell, and splitWords, read it as that one word: as it is where nothing in it is special, else in single quotes. */
+export function shellWord(word: string): string {
+  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Fault } from "../../src/core/fault.ts";
-import { splitWords } from "../../src/core/shell-words.ts";
+import { shellWord, splitWords } from "../../src/core/shell-words.ts";
 
 /** What `sh` itself makes of the line: the words of `set -- line`, told apart by NUL. */
 function wordsOfSh(line: string): string[] {
@@ -75,3 +75,11 @@ describe("what only a shell could carry out is refused with a hint", () => {
     }
   });
 });
+
+test.each(["plain", "/a b/ten", "it's", "", 'a"b\\c', "$HOME", "é", "{port}", "a\nb"])(
+  "%j is written as one word, for a shell and for us",
+  (word) => {
+    expect(wordsOfSh(shellWord(word))).toEqual([word]);
+    expect(splitWords(shellWord(word))).toEqual([word]);
+  },
+);

@@ -61,7 +61,7 @@ describe("an app on node", () => {
   let ten: Ten;
   let url: string;
   beforeAll(async () => {
-    ten = await serving(`node ${APP}`, 'health = "/health"');
+    ten = await serving(`node '${APP}'`, 'health = "/health"');
     url = `http://127.0.0.1:${ten.port}`;
   });
   afterAll(() => ten[Symbol.asyncDispose]());

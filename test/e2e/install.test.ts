@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { shellWord } from "../../src/core/shell-words.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { isAlive, type Result, runTen, tomlFor } from "./ten.ts";
@@ -336,7 +337,7 @@ describe("install is refused", () => {
         stderr: "pipe",
       });
       expect(await child.stderr.text()).toContain(
-        `hint: sudo ${BINARY} install; or one of your own: ten install --user-unit`,
+        `hint: sudo ${shellWord(BINARY)} install; or one of your own: ten install --user-unit`,
       );
       expect(await child.exited).toBe(8);
     },

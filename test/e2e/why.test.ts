@@ -53,7 +53,7 @@ const taken = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data() {} }
 
 beforeAll(async () => {
   secure = await startSecure(testCertificate);
-  const command = JSON.stringify(`${process.execPath} app.ts`);
+  const command = JSON.stringify(`'${process.execPath}' app.ts`);
   ten = await startTen({
     toml: `[settings]\nhealth_check_interval = 1\nmax_restarts = 1\nfailed_retry_secs = 0\nbackoff_base_ms = 50\n[service.api]\ncommand = ${command}\nworkdir = "releases/{version}"\nhealth = "/health"\nhealth_check_timeout = 1\nstartup_timeout = 600\nstop_grace_period_secs = 1\n[service.api.env]\nTAKEN = "${taken.port}"\nSECURE = "https://127.0.0.1:${secure.port}/"\n`,
     prepare(dir) {

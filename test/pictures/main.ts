@@ -42,7 +42,7 @@ const VIEWS: Readonly<Record<string, View>> = {
 };
 
 async function startShop(): Promise<Ten> {
-  const command = JSON.stringify(`${process.execPath} app.ts`);
+  const command = JSON.stringify(`'${process.execPath}' app.ts`);
   const service = (name: string) =>
     `[service.${name}]\ncommand = ${command}\nworkdir = "releases/{version}"\nhealth = "/health"\n`;
   const ten = await startTen({

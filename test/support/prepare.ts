@@ -1,6 +1,6 @@
 // Before the first test: the locked dependencies, and a binary built from these very sources, so that a fresh clone needs no step before `bun test`.
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Glob } from "bun";
 
@@ -16,7 +16,7 @@ const TEST_TIMEOUT_MS = 60_000;
 if (process.env.BUN_TEST_WORKER_ID === undefined) {
   run("setup.mjs");
   if (isStale()) run("build.ts");
-  becomeTheRun();
+  await runInWorkers();
 }
 
 function isStale(): boolean {
@@ -36,16 +36,24 @@ function run(script: string): void {
 
 /**
  * The same command line in workers: a process that began without packages finds none later, files do not depend on each
- * other, and only there does every file get the timeout.
+ * other, and only there does every file get the timeout. What its processes leave among temporary files, also those that
+ * tests kill, lies in one directory and goes with the run.
  */
-function becomeTheRun(): void {
+async function runInWorkers(): Promise<never> {
   const [program = process.execPath, ...words] = commandLine();
   const workers = Math.min(MOST_WORKERS, availableParallelism());
   const at = words.indexOf("test") + 1;
   const flags = [`--parallel=${workers}`, `--timeout=${TEST_TIMEOUT_MS}`];
-  process.execve?.(process.execPath, [program, ...words.slice(0, at), ...flags, ...words.slice(at)], {
-    ...process.env,
+  const temporary = mkdtempSync(join(tmpdir(), "ten-"));
+  const run = Bun.spawn([process.execPath, ...words.slice(0, at), ...flags, ...words.slice(at)], {
+    argv0: program,
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ["inherit", "inherit", "inherit"],
   });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => run.kill(signal));
+  const code = await run.exited;
+  rmSync(temporary, { recursive: true, force: true });
+  process.exit(code);
 }
 
 /** As it was typed: `process.argv` has no flags here. */

@@ -8,8 +8,9 @@ export interface TempDir extends Disposable {
   file(name: string): string;
 }
 
+/** Named briefly: a path of a unix socket has 107 bytes. */
 export function createTempDir(): TempDir {
-  const path = mkdtempSync(join(tmpdir(), "ten-test-"));
+  const path = mkdtempSync(join(tmpdir(), "t"));
   return {
     path,
     file: (name) => join(path, name),

@@ -5,6 +5,7 @@ import { maybeWord, number, option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { executableWords } from "../../platform/executable.ts";
 import { scaffold, type Written } from "../init/scaffold.ts";
+import { commandWord } from "../init/survey.ts";
 import { readService } from "./arguments.ts";
 
 export default command({
@@ -79,7 +80,7 @@ function ownName(path: string): string {
   const [program, ...more] = executableWords();
   const found = Bun.which("ten", { PATH: path });
   const isSame = found !== null && more.length === 0 && realpathSync(found) === realpathSync(program);
-  return isSame ? "ten" : [program, ...more].join(" ");
+  return isSame ? "ten" : [program, ...more].map(commandWord).join(" ");
 }
 
 function isOpen(file: string): boolean {

@@ -1,5 +1,5 @@
 // Apps in Ruby, PHP, Go, Rust, on the JVM and .NET, sites of plain files, and single executables.
-import { type Found, healthIn, type Survey } from "./survey.ts";
+import { commandWord, type Found, healthIn, type Survey } from "./survey.ts";
 
 /** Where what was built for visitors usually lies. */
 const SITES = [".", "public", "dist", "build", "_site", "site", "www", "htdocs", "html"];
@@ -46,18 +46,18 @@ export function findGo(survey: Survey): readonly Found[] {
     (path) => path !== "" && survey.isExecutable(path),
   );
   const what = "a Go app (go.mod)";
-  if (built !== undefined) return [{ what, command: `./${built}` }];
+  if (built !== undefined) return [{ what, command: commandWord(`./${built}`) }];
   const commands = survey.list("cmd").filter(({ isDirectory }) => isDirectory);
   const main = survey.exists("main.go") || commands.length === 0 ? "." : `./cmd/${commands[0]?.name}`;
   const health = healthIn(survey.read(main === "." ? "main.go" : `${main}/main.go`));
   return [
     {
       what,
-      command: `go run ${main}`,
+      command: `go run ${commandWord(main)}`,
       startupTimeout: COMPILE_SECS,
       ...(health && { health }),
       notes: [
-        `go run compiles at each start: for visitors, go build -o server ${main} and command = "./server"`,
+        `go run compiles at each start: for visitors, go build -o server ${commandWord(main)} and command = "./server"`,
       ],
     },
   ];
@@ -109,7 +109,7 @@ export function findJvm(survey: Survey): readonly Found[] {
     {
       what:
         jar === undefined ? `an app on the JVM (${maven ? "pom.xml" : "build.gradle"})` : `a jar (${jar})`,
-      command: `java -jar ${path}`,
+      command: `java -jar ${commandWord(path)}`,
       env,
       startupTimeout: 120,
       ...(build.includes("actuator") && { health: "/actuator/health" }),
@@ -142,5 +142,5 @@ export function findSite(survey: Survey): readonly Found[] {
 export function findExecutable(survey: Survey): readonly Found[] {
   const [one, ...others] = survey.list(".").filter(({ name }) => survey.isExecutable(name));
   if (one === undefined || others.length > 0 || !/^[\w.-]+$/.test(one.name)) return [];
-  return [{ what: `an executable (${one.name})`, command: `./${one.name}` }];
+  return [{ what: `an executable (${one.name})`, command: commandWord(`./${one.name}`) }];
 }

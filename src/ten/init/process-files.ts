@@ -1,7 +1,7 @@
 // Files that say how an app is run: a Procfile, a pm2 ecosystem, a Dockerfile.
 import { isService } from "../../core/name.ts";
 import { splitWords } from "../../core/shell-words.ts";
-import type { Found, Survey } from "./survey.ts";
+import { type Found, type Survey, withoutPlaceholders } from "./survey.ts";
 
 /** Heroku, foreman, Dokku: `web` is the app, `release` runs before it, others have no port: workers. */
 export function findProcfile(survey: Survey): readonly Found[] {
@@ -116,8 +116,7 @@ function quoted(word: string): string {
 /** A line that a shell would run: by itself where it needs none, else by one. It listens for the proxy alone. */
 function commandOf(line: string): Pick<Found, "command" | "args"> {
   const loopback = line.replace(/\b0\.0\.0\.0\b/g, "127.0.0.1");
-  // A word in braces of its own is text, not a placeholder.
-  const literal = loopback.replace(/(?<!\$)\{([A-Za-z_][\w-]*)\}/g, "{{$1}}");
+  const literal = withoutPlaceholders(loopback);
   const command = literal.replace(/\$PORT\b|\$\{PORT(?::-?\d+)?\}/g, "{port}");
   try {
     splitWords(command);

@@ -1,6 +1,7 @@
 // What `ten init` looks at in a directory, and what it may find there.
 import { accessSync, constants, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { shellWord } from "../../core/shell-words.ts";
 
 /** What there is in the directory and on the machine. Paths are relative to the directory. */
 export interface Survey {
@@ -47,6 +48,16 @@ export interface Found {
 export type Kind = (survey: Survey) => readonly Found[];
 
 const MAX_BYTES = 1_048_576;
+
+/** A path as one word of a command: quoted where a shell would split it, and its braces are no placeholder. */
+export function commandWord(path: string): string {
+  return withoutPlaceholders(shellWord(path));
+}
+
+/** A word in braces of its own is text, not a placeholder; one behind a `$` is the shell's. */
+export function withoutPlaceholders(line: string): string {
+  return line.replace(/(?<!\$)\{([A-Za-z_][\w-]*)\}/g, "{{$1}}");
+}
 
 /** `path` is PATH; `own` as in Survey. */
 export function surveyOf(directory: string, path: string, own: string): Survey {

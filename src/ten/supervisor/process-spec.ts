@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { instanceName } from "../../core/name.ts";
+import { shellWord } from "../../core/shell-words.ts";
 import { fill, type PlaceholderValues } from "../../core/template.ts";
 import type { Config } from "../config/config.ts";
 import { dataPaths } from "../config/paths.ts";
@@ -89,7 +90,7 @@ function placeOf(
  * output in the instance's log.
  */
 function afterwards(first: readonly string[], then: readonly string[]): [string, ...string[]] {
-  const words = first.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const words = first.map(shellWord).join(" ");
   const failed = '{ code=$?; echo "before_start failed: exit code $code" >&2; exit "$code"; }';
   return ["/bin/sh", "-c", `${words} || ${failed}\nexec "$@"`, "before_start", ...then];
 }

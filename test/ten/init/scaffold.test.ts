@@ -180,6 +180,11 @@ describe("what a directory holds decides what is run", () => {
       { "ecosystem.config.js": 'module.exports = { apps: [{ name: "api", script: "src/api.js" }] }' },
       "node src/api.js",
     ],
+    [
+      "a jar with blanks and braces in its name",
+      { "target/my {port} app.jar": "" },
+      "java -jar 'target/my {{port}} app.jar'",
+    ],
     ["one executable", { "x:shop": "" }, "./shop"],
   ])("%s", (_, files, command) => {
     const plan = planScaffold(survey(files));
