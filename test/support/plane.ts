@@ -9,6 +9,8 @@ export interface TestPlane extends AsyncDisposable {
   readonly plane: DataPlane;
   /** What was reported, `api:v1 refused`. */
   readonly trouble: string[];
+  /** Resolves with it when so much has been reported: workers tell theirs a moment after the answer. */
+  troubled(count: number): Promise<string[]>;
   readonly wanted: Wanted[];
   /** A request for a host, whatever the listener's address; redirects are not followed. */
   get(host: string, path?: string, init?: RequestInit): Promise<Response>;
@@ -51,6 +53,8 @@ export async function startPlane(
   return {
     plane,
     trouble,
+    troubled: (count) =>
+      until(`${count} troubles are reported`, () => (trouble.length >= count ? trouble : undefined)),
     wanted,
     get: (host, path = "/", init = {}) =>
       fetch(new URL(path, plane.url), {

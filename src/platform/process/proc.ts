@@ -180,7 +180,7 @@ function run(...argv: string[]): string {
 /** Throws when there is no descriptor to read with: that says nothing about the process. */
 function read(path: string): string | undefined {
   try {
-    return withSpareDescriptors(() => readFileSync(path, "latin1"));
+    return withSpareDescriptors(() => readFileSync(path, "utf8"));
   } catch (thrown) {
     if (isShortage(thrown)) throw thrown;
     return undefined;

@@ -5,6 +5,8 @@ import type { Environment } from "../../platform/environment.ts";
 import { writeAtomic } from "../../platform/storage/atomic-file.ts";
 
 const SYSTEM_RUNTIME = "/run";
+/** The names of notes (keyOf), and of their unfinished copies. */
+const NOTE = /^\d+-\d+\.json/;
 
 /** Notes it until disposed. Where there is no runtime directory nothing is noted, and commands look at the usual places. */
 export function recordServer(config: string, dataDir: string, env: Environment): Disposable {
@@ -40,9 +42,10 @@ export function recordedDataDir(config: string, env: Environment): string | unde
   return undefined;
 }
 
-/** Takes away what servers that were killed have left, where the file is gone since. */
+/** Takes away what servers that were killed have left, where the file is gone since. What else lies there is not ours. */
 function sweep(directory: string): void {
   for (const name of readdirSync(directory)) {
+    if (!NOTE.test(name)) continue;
     const path = join(directory, name);
     const stats = statOf(parse(read(path)).config ?? "");
     if (stats === undefined || keyOf(stats) !== name) rmSync(path, { force: true });

@@ -1,9 +1,16 @@
 // What a session uses is the sum over all of its processes.
 import { describe, expect, test } from "bun:test";
-import { type ProcessInfo, parsePs, parseStat, readProcess } from "../../../src/platform/process/proc.ts";
+import {
+  type ProcessInfo,
+  parsePs,
+  parseStat,
+  readProcess,
+  readWords,
+} from "../../../src/platform/process/proc.ts";
 import { createUsageMeter } from "../../../src/platform/process/usage.ts";
 import { systemClock } from "../../../src/platform/time/clock.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
+import { until } from "../../support/until.ts";
 
 const info = (pid: number, session: number, more: Partial<ProcessInfo> = {}): ProcessInfo => ({
   pid,
@@ -97,3 +104,13 @@ describe("what the kernel says", () => {
     ]);
   });
 });
+
+test.skipIf(process.platform !== "linux")(
+  "words of a command line are read as they were written",
+  async () => {
+    await using child = Bun.spawn(["sleep", "60"], { argv0: "/srv/wälk er/sleep" });
+    await until("it runs", () => readWords(child.pid)?.[1] === "60");
+    expect(readWords(child.pid)).toEqual(["/srv/wälk er/sleep", "60"]);
+    child.kill();
+  },
+);

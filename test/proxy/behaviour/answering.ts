@@ -116,7 +116,7 @@ export function answersItself(create: PlaneFactory): void {
     const answer = await front.get("api.example.com");
     expect(answer.status).toBe(504);
     expect(answer.headers.get("x-ten-error")).toBeNull();
-    expect(front.trouble).toEqual(["api:v1 request_timeout"]);
+    expect(await front.troubled(1)).toEqual(["api:v1 request_timeout"]);
   });
 
   test.each([["SSH-2.0-OpenSSH_9.6\r\n\r\n"], ["HTTP/1.1 999999 no\r\n\r\n"], ["HTTP/1.1 099 no\r\n\r\n"]])(

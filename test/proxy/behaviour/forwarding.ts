@@ -215,7 +215,7 @@ export function forwards(create: PlaneFactory): void {
     expect(await client.closed).toBe("reset");
     expect(client.text()).not.toContain("\r\n0\r\n\r\n");
     await front.counted({ inFlight: 0, failures: 1 });
-    expect(front.trouble).toEqual(["api:v1 reset"]);
+    expect(await front.troubled(1)).toEqual(["api:v1 reset"]);
   });
 
   test("the visitor's leaving cancels the upstream request, before the answer and in its middle", async () => {

@@ -30,7 +30,7 @@ export function retries(create: PlaneFactory): void {
     reply(seen, "ok");
     expect((await answer).headers.get("x-ten-instance")).toBe("api:v1");
     expect((await answer).headers.get("x-ten-attempts")).toBe("2");
-    expect(front.trouble).toEqual(["api:dead refused"]);
+    expect(await front.troubled(1)).toEqual(["api:dead refused"]);
     expect(origin.seen).toHaveLength(1);
   });
 
@@ -49,7 +49,7 @@ export function retries(create: PlaneFactory): void {
     const answer = await front.get("api.example.com", "/", { method: "POST", body: "x" });
     expect(answer.headers.get("x-ten-instance")).toBe("api:good");
     expect(performance.now() - begun).toBeWithin(1_000, 3_000);
-    expect(front.trouble).toEqual(["api:deaf connect_timeout"]);
+    expect(await front.troubled(1)).toEqual(["api:deaf connect_timeout"]);
   });
 
   test("refused everywhere: 502 after at most three tries, marked as untouched", async () => {
@@ -62,7 +62,7 @@ export function retries(create: PlaneFactory): void {
     expect(answer.status).toBe(502);
     expect(answer.headers.get("x-ten-error")).toBe("nothing_routable");
     expect(answer.headers.get("x-ten-attempts")).toBe("3");
-    expect(front.trouble).toHaveLength(3);
+    expect(await front.troubled(3)).toHaveLength(3);
   });
 
   test.each(["GET", "OPTIONS", "PUT", "DELETE"])("reset: a %s goes to another target", async (method) => {
@@ -100,7 +100,7 @@ export function retries(create: PlaneFactory): void {
     expect(answer.status).toBe(502);
     expect(answer.headers.get("x-ten-error")).toBeNull();
     expect([bad.seen.length, good.seen.length]).toEqual([1, 0]);
-    expect(front.trouble).toEqual(["api:bad reset"]);
+    expect(await front.troubled(1)).toEqual(["api:bad reset"]);
   });
 
   test("reset after the answer began: never sent again", async () => {
@@ -168,7 +168,7 @@ export function retries(create: PlaneFactory): void {
     const cutDown = front.get("api.example.com", "/again");
     await until("it is there", () => origin.seen.length === 1);
     origin.seen[0]?.socket.terminate();
-    await until("the plane has noticed", () => front.trouble.length === 1);
+    await front.troubled(1);
     await front.plane.publish([route("api", [{ ...v1, readiness: "coming" }], HOSTS)]);
     await until("it waits", () => front.wanted.length === 1);
     await front.plane.publish([route("api", [v1], HOSTS)]);

@@ -205,7 +205,7 @@ export function upgrades(create: PlaneFactory, takesClock: boolean): void {
     await front.put(dead, front.v1);
     using visitor = await front.connect();
     await until("the greeting is there", () => visitor.messages.length === 1);
-    expect(front.trouble).toContain("api:dead refused");
+    expect(await front.troubled(1)).toContain("api:dead refused");
     await until("nothing is left of the failed try", () =>
       front.plane.traffic().every(({ id, inFlight }) => id !== "api:dead" || inFlight === 0),
     );
@@ -218,7 +218,7 @@ export function upgrades(create: PlaneFactory, takesClock: boolean): void {
     const begun = performance.now();
     using visitor = await front.connect();
     await until("the greeting is there", () => visitor.messages.length === 1);
-    expect(front.trouble).toEqual(["api:deaf connect_timeout"]);
+    expect(await front.troubled(1)).toEqual(["api:deaf connect_timeout"]);
     expect(performance.now() - begun).toBeWithin(1_000, 3_000);
   });
 
@@ -231,7 +231,7 @@ export function upgrades(create: PlaneFactory, takesClock: boolean): void {
     await front.counted({ inFlight: 1 });
     expect(await patient.until((received) => received.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 504 ");
     await front.counted({ inFlight: 0, failures: 1 });
-    expect(front.trouble).toEqual(["api:v1 request_timeout"]);
+    expect(await front.troubled(1)).toEqual(["api:v1 request_timeout"]);
   });
 
   test("a visitor who does not read slows the target down, and loses nothing", async () => {

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { shellWord } from "../../../src/core/shell-words.ts";
 import { listenForChannels } from "../../../src/platform/net/channel.ts";
 import { readVariable } from "../../../src/platform/process/proc.ts";
 import { findByNonce, type ManagedProcess } from "../../../src/platform/process/process.ts";
@@ -104,7 +105,7 @@ describe("a worker that is about to start", () => {
     const path = directory();
     const gate = join(path, "gate");
     writeFileSync(gate, "");
-    const script = `while [ ! -e ${gate} ]; do sleep 0.02; done; exec ${BINARY} "$@"`;
+    const script = `while [ ! -e ${gate} ]; do sleep 0.02; done; exec ${shellWord(BINARY)} "$@"`;
     const front = await begin({ directory: path, program: ["/bin/sh", "-c", script, "sh"] });
     rmSync(gate);
     const [victim = 0, other = 0] = workersOf(path);
