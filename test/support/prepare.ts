@@ -1,5 +1,5 @@
 // Before the first test: the locked dependencies, and a binary built from these very sources, so that a fresh clone needs no step before `bun test`.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Glob } from "bun";
@@ -45,6 +45,8 @@ async function runInWorkers(): Promise<never> {
   const at = words.indexOf("test") + 1;
   const flags = [`--parallel=${workers}`, `--timeout=${TEST_TIMEOUT_MS}`];
   const temporary = mkdtempSync(join(tmpdir(), "ten-"));
+  // Apps of other users have their directories in it.
+  chmodSync(temporary, 0o711);
   const run = Bun.spawn([process.execPath, ...words.slice(0, at), ...flags, ...words.slice(at)], {
     argv0: program,
     env: { ...process.env, TMPDIR: temporary },
