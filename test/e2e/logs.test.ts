@@ -1,6 +1,6 @@
 // Logs seen from outside: streams and instances in the order of time, followed over restarts, and kept within their size.
 import { describe, expect, test } from "bun:test";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startInTerminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
@@ -139,6 +139,47 @@ describe("ten logs", () => {
     const first = lines - 10_000;
     expect(found.map(({ text }) => Number(text.slice(5, 15)))).toEqual(found.map((_, i) => first + i));
   });
+
+  test.skipIf(process.platform !== "linux")(
+    "a log that is removed, or moved, while its instance runs is read on, bounded and told of",
+    async () => {
+      const count = 'i=0; while :; do echo "line $i"; i=$((i+1)); sleep 0.05; done';
+      const flood = `echo begun; while [ ! -e "$GO" ]; do sleep 0.1; done; yes ${"x".repeat(99)} | head -c 90000000; echo over; exec sleep 600`;
+      const toml = `${script("count", count)}${script("flood", flood)}[service.flood.env]\nGO = "{instance_dir}/go"\n`;
+      await using ten = await startTen({ toml: tomlFor("bun", toml) });
+      for (const name of ["count:a", "flood:a"]) await ten.ok("spawn", name);
+      await untilLogged(ten, "line 3");
+      await untilLogged(ten, "begun");
+      const logOf = (service: string) => `${ten.dataDir}/${service}/_logs/a/stdout.log`;
+      const follow = ten.begin("logs", "count:a", "-f", "--json");
+      await follow.said("line 3");
+      renameSync(logOf("count"), `${logOf("count")}.old`);
+      rmSync(logOf("flood"));
+      const events = async () =>
+        (await ten.json<{ events: { kind: string; instance: string; detail: string }[] }>("events")).events
+          .filter(({ kind }) => kind === "log.moved")
+          .map(({ instance }) => instance);
+      await until("both are told of", async () => (await events()).length === 2);
+      // What is behind the move: the count goes on for who follows and for who asks.
+      const last = Number((await logs(ten, "count:a", "--limit", "1"))[0]?.text.split(" ")[1]);
+      await follow.said(`line ${last + 5}`);
+      await untilLogged(ten, `line ${last + 6}`);
+      follow.kill("SIGINT");
+      await follow.done;
+      // A file without a name is trimmed as one with: 90 MB were written, and at most 50 and what comes between two looks are held.
+      const { pid } = (await ten.ps())["flood:a"] ?? {};
+      writeFileSync(`${ten.dataDir}/flood/a/go`, "");
+      await untilLogged(ten, "over");
+      await until("it is trimmed", () => statSync(`/proc/${pid}/fd/1`).blocks * 512 < 60 * 1024 * 1024);
+      // Once each, and the next start writes where it should.
+      expect((await events()).sort()).toEqual(["count:a", "flood:a"]);
+      await ten.ok("stop", "count:a", "--force");
+      await ten.ok("spawn", "count:a");
+      await until("there is a file again", () => existsSync(logOf("count")));
+      await untilLogged(ten, "line 0");
+    },
+    120_000,
+  );
 
   test("tells instances apart by colour and column on a terminal, where nothing that they write acts", async () => {
     const talk = "printf '\\033]0;owned\\007\\rtalk:b | forged\\n\\033[31mred\\n'; exec sleep 600";

@@ -120,8 +120,8 @@ async function* linesFromEnd(
   }
 }
 
-/** Follows a file from an offset on: 0, or the `end` of a tail. */
-export function createLineFollower(path: string, from: number): LineFollower {
+/** Follows a file from an offset on: 0, or the `end` of a tail. `path` is asked each time, as the file may move. */
+export function createLineFollower(path: string | (() => string), from: number): LineFollower {
   let offset = from;
   let inode: number | undefined;
   let rest: Buffer = Buffer.alloc(0);
@@ -149,7 +149,8 @@ export function createLineFollower(path: string, from: number): LineFollower {
     return linesOf({ bytes: bytes.subarray(0, cut), start });
   }
 
-  return { next: async () => (await withFile(path, read)) ?? [] };
+  const pathNow = typeof path === "string" ? () => path : path;
+  return { next: async () => (await withFile(pathNow(), read)) ?? [] };
 }
 
 /** Undefined when there is no such file. */

@@ -14,8 +14,8 @@ import { LOG_LIMITS } from "./log-trim.ts";
 
 /** Looks at logs and notes how far they had grown and when. Never throws: what cannot be noted is noted with the next look. */
 export interface LogIndexer {
-  /** The size of the log now, 0 when there is none. Costs one stat, and one small write when it grew. */
-  look(path: string): number;
+  /** The size of the log now, 0 when there is none. Costs one stat, and one small write when it grew. `source`: where its file is now. */
+  look(path: string, source?: string): number;
 }
 
 /** What an index knows of a log. */
@@ -64,9 +64,9 @@ export function createLogIndexer(clock: Clock, maxMarks = MAX_MARKS): LogIndexer
   }
 
   return {
-    look(path) {
+    look(path, source = path) {
       try {
-        const stats = statSync(path, { throwIfNoEntry: false });
+        const stats = statSync(source, { throwIfNoEntry: false });
         if (!stats) {
           known.delete(path);
           return 0;

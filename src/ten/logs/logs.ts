@@ -13,7 +13,7 @@ import { createLogSearch, type LogSearch, type SearchedFile } from "../../platfo
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { type DataPaths, STREAMS, type Stream } from "../config/paths.ts";
 import type { InstanceRow, Registry } from "../registry/registry.ts";
-import { createLogKeeper } from "./log-keeper.ts";
+import { createLogKeeper, type LogKeeper } from "./log-keeper.ts";
 
 /** A line of an instance's log. */
 export interface LogLine {
@@ -109,7 +109,7 @@ export function createLogs(parts: LogsParts): Logs {
 class InstanceLogs implements Logs {
   readonly #parts: LogsParts;
   readonly #indexer: LogIndexer;
-  readonly #keeper: Disposable;
+  readonly #keeper: LogKeeper;
   readonly #search: LogSearch;
 
   constructor(parts: LogsParts) {
@@ -136,7 +136,7 @@ class InstanceLogs implements Logs {
     const cursors = new Map<string, Cursor>();
     const begun: Dated[] = [];
     for await (const { file, lines, end } of this.#lastOf(this.#filesOf(query), query, signal)) {
-      cursors.set(file.path, { follower: createLineFollower(file.path, end), size: -1 });
+      cursors.set(file.path, { follower: this.#followerOf(file.path, end), size: -1 });
       begun.push(...lines);
     }
     yield* last(inOrder(begun), query.limit);
@@ -150,7 +150,7 @@ class InstanceLogs implements Logs {
 
   written({ service, id }: InstanceName): Written {
     const files = this.#filesOf({ service, id, limit: 0 });
-    return new Map(files.map(({ path }) => [path, this.#indexer.look(path)]));
+    return new Map(files.map(({ path }) => [path, this.#look(path)]));
   }
 
   async lastOutput(
@@ -213,11 +213,23 @@ class InstanceLogs implements Logs {
     }
   }
 
+  #look(path: string): number {
+    return this.#indexer.look(path, this.#keeper.sourceOf(path));
+  }
+
+  #followerOf(path: string, from: number): LineFollower {
+    return createLineFollower(() => this.#keeper.sourceOf(path), from);
+  }
+
   #rangeOf({ path }: LogFile, { since, until, after }: Query): SearchedFile {
-    this.#indexer.look(path);
+    this.#look(path);
     const times = since || until ? readLogTimes(path) : undefined;
     const from = since && times ? times.since(this.#momentOf(since)) : (after?.get(path) ?? 0);
-    return { path, from, ...(until && times && { to: times.until(this.#momentOf(until)) }) };
+    return {
+      path: this.#keeper.sourceOf(path),
+      from,
+      ...(until && times && { to: times.until(this.#momentOf(until)) }),
+    };
   }
 
   #lastLines(file: LogFile, tail: Tail): LastOf {
@@ -242,7 +254,7 @@ class InstanceLogs implements Logs {
     for (const file of this.#filesOf(query)) {
       // What instances that come meanwhile have written since we began; their file may be of an earlier life.
       const cursor = cursors.get(file.path) ?? {
-        follower: createLineFollower(file.path, readLogTimes(file.path).since(startedAt)),
+        follower: this.#followerOf(file.path, readLogTimes(file.path).since(startedAt)),
         size: -1,
       };
       cursors.set(file.path, cursor);
@@ -254,7 +266,7 @@ class InstanceLogs implements Logs {
   }
 
   async #advance(file: LogFile, cursor: Cursor): Promise<Dated[]> {
-    const size = this.#indexer.look(file.path);
+    const size = this.#look(file.path);
     if (size === cursor.size) return [];
     const lines = await cursor.follower.next();
     if (lines.length === 0) cursor.size = size;
@@ -265,7 +277,7 @@ class InstanceLogs implements Logs {
   #date({ path, instance, stream }: LogFile, lines: readonly Line[]): Dated[] {
     if (lines.length === 0) return [];
     // What came since the last look was read too.
-    this.#indexer.look(path);
+    this.#look(path);
     const times = readLogTimes(path);
     let latest = Number.NEGATIVE_INFINITY;
     return lines.map(({ text, bytes, end }) => {
