@@ -70,6 +70,7 @@ test("an error of a server that has recovered is shown with how long ago it was"
   iad.restart();
   await until("it is online", async () => (await slum.status("iad")) === "online");
   expect((await slum.ok("server", "list")).stdout).toMatch(/connection refused, \d+s ago/);
+  expect((await slum.run("why", "iad")).stdout).toMatch(/last error +connection refused, \d+s ago/);
   const { servers } = await slum.json<{ servers: { last_error_at: string }[] }>("ps");
   const ageMs = Date.now() - Date.parse(servers[0]?.last_error_at ?? "");
   expect(ageMs).toBeGreaterThanOrEqual(0);

@@ -74,8 +74,11 @@ export class Attempt implements Occupant, EventListenerObject {
     this.#deadlineMs = context.activeMs() + options.connectTimeoutMs;
   }
 
+  /** Whoever waits for the answer does not any more. */
   handleEvent(): void {
-    this.fail("aborted", "the visitor has left");
+    const reason: unknown = this.#signal?.reason;
+    const isSaid = reason instanceof Error && reason.name !== "AbortError";
+    this.fail("aborted", isSaid ? reason.message : "it was no longer wanted");
   }
 
   awaits(connection: Connection | undefined): void {
@@ -83,7 +86,7 @@ export class Attempt implements Occupant, EventListenerObject {
     this.#watch();
   }
 
-  /** From now on the visitor's leaving is noticed. */
+  /** From now on the end of that waiting is noticed. */
   #watch(): void {
     if (this.#signal !== undefined || this.#ended) return;
     this.#signal = this.#options.signal();

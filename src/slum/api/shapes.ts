@@ -190,6 +190,7 @@ export const whyAnswer = z.object({
       since: z.string(),
       last_check: z.string().nullable(),
       last_error: z.string().nullable(),
+      last_error_at: z.string().nullable(),
       latency_ms: z.number().nullable(),
       dns: z.object({ addresses: z.array(z.string()), error: z.string().nullable() }),
       /** Null where it speaks no TLS. */

@@ -97,6 +97,7 @@ async function lookAt({ clock }: WhyParts, server: ServerView): Promise<Looked> 
     since: server.since,
     last_check: server.last_check,
     last_error: server.last_error,
+    last_error_at: server.last_error_at,
     latency_ms: server.latency_ms,
     dns,
     tls,

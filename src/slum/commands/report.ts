@@ -74,6 +74,6 @@ function errorOf({ last_error: error, last_error_at: at }: ServerView): string {
 }
 
 /** `2m 5s`: how long ago a date was. */
-function ago(date: string): string {
+export function ago(date: string): string {
   return formatSeconds((systemClock.now() - Date.parse(date)) / 1000);
 }

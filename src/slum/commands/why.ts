@@ -6,6 +6,7 @@ import type { Output } from "../../cli/output.ts";
 import { FAULTS } from "../../core/fault.ts";
 import type { WhyView } from "../api/shapes.ts";
 import { connect } from "./connect.ts";
+import { ago } from "./report.ts";
 
 /** A mistake in it is told by the server, which knows both. */
 const readSubject: Read<string> = (text) => text;
@@ -61,7 +62,10 @@ function serverFacts(one: WhyView["servers"][number]): [string, string][] {
   const days = tls === null || tls.days_left === null ? "" : `, good for ${tls.days_left} days`;
   const all: [string, string | null][] = [
     ["last check", one.last_check],
-    ["last error", one.last_error],
+    [
+      "last error",
+      one.last_error_at === null ? one.last_error : `${one.last_error}, ${ago(one.last_error_at)} ago`,
+    ],
     ["latency", one.latency_ms === null ? null : formatMillis(one.latency_ms)],
     ["DNS", dns.error === null ? dns.addresses.join(", ") : dns.error],
     [

@@ -10,7 +10,10 @@ import { createManualClock, type ManualClock } from "../../support/manual-clock.
 import { createTempDir } from "../../support/temp-dir.ts";
 import { until } from "../../support/until.ts";
 
-async function start(answer: (body: { type: string }) => number, more: Record<string, string> = {}) {
+async function start(
+  answer: (body: { type: string }) => number | Promise<number>,
+  more: Record<string, string> = {},
+) {
   const temp = createTempDir();
   const clock = createManualClock();
   const path = temp.file("slum.db");
@@ -23,7 +26,7 @@ async function start(answer: (body: { type: string }) => number, more: Record<st
     development: false,
     async fetch(request) {
       const body = (await request.json()) as { type: string };
-      const status = answer(body);
+      const status = await answer(body);
       taken.push(`${body.type} ${status}`);
       return new Response(null, { status, headers: { Location: "http://127.0.0.1:1/", ...more } });
     },
@@ -99,6 +102,15 @@ describe("the outbox of a receiver", () => {
     expect([...hook.registry.deliveries.values()]).toMatchObject([
       { webhook: "pager", type: "server.offline" },
     ]);
+  });
+
+  test("that is not answered in time says so, as no visitor waits for it", async () => {
+    await using hook = await start(() => new Promise<never>(() => {}));
+    await hook.put("server.offline");
+    hook.webhooks.kick();
+    const lastError = () => [...hook.registry.deliveries.values()][0]?.lastError ?? undefined;
+    await secondsUntil(hook.clock, () => lastError() !== undefined, 60);
+    expect(lastError()).toMatch(/^no answer from 127\.0\.0\.1:\d+: no end within \d+ s$/);
   });
 
   test("is dropped, and the receiver disabled, when that answers 410", async () => {
