@@ -126,6 +126,8 @@ export class RequestBody {
 
   #letGo(): void {
     if (this.isSmall || this.#sentPieces === 0) return;
+    // In chunks, and whole before anything of it was sent: an empty one comes with its head.
+    if (this.isComplete && !this.#hasGone && this.#heldBytes <= HELD_MOST_BYTES) return;
     this.#hasGone = true;
     // A part of a longer piece of memory may have others beside it.
     for (const piece of this.#pieces.splice(0, this.#sentPieces))

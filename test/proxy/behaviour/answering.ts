@@ -5,6 +5,7 @@ import type { Route } from "../../../src/core/route.ts";
 import type { DataPlaneOptions } from "../../../src/proxy/data-plane.ts";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
+import { until } from "../../support/until.ts";
 import { fieldOf, reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts";
 
 export function answersItself(create: PlaneFactory): void {
@@ -286,6 +287,30 @@ export function answersItself(create: PlaneFactory): void {
       expect(front.origin.seen).toHaveLength(0);
       await front.put(undefined);
       expect((await front.get("api.example.com", "/any")).status).toBe(200);
+    });
+
+    test("an upload that goes on for a while gets its answer, and then comes to an end", async () => {
+      await using front = await closed();
+      const head = "POST /any HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 100000000\r\n\r\n";
+      using client = await wireClient(front.plane.url, head);
+      // Writing on behind the answer must not reset it; a reset would reject here.
+      for (let n = 0; n < 10; n += 1) {
+        client.write("x".repeat(5_000));
+        await Bun.sleep(20);
+      }
+      const answer = await client.until((text) => text.endsWith("for maintenance\n"));
+      expect(answer).toStartWith("HTTP/1.1 503 ");
+      expect(answer).toContain("\r\nConnection: close\r\n");
+      // Nobody reads it without end.
+      let isOver = false;
+      void client.closed.then(() => {
+        isOver = true;
+      });
+      await until("it is closed", () => {
+        if (!isOver) client.write("x".repeat(50_000));
+        return isOver;
+      });
+      expect(front.origin.seen).toHaveLength(0);
     });
 
     test("the health path and direct hosts still reach the targets", async () => {

@@ -5,7 +5,7 @@ import { freePort } from "../../support/free-port.ts";
 import { type PlaneFactory, startPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
 import { until } from "../../support/until.ts";
-import { reply, type Seen, wireOrigin } from "../../support/wire.ts";
+import { reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts";
 
 const HOSTS = { hosts: ["api.example.com"] };
 
@@ -84,6 +84,31 @@ export function retries(create: PlaneFactory): void {
     if (method === "PUT") expect(good.seen[0]?.body()).toBe("abc");
     expect([bad.seen.length, good.seen.length]).toEqual([1, 1]);
   });
+
+  test.each([
+    ["empty", "0\r\n\r\n"],
+    ["small", "3\r\nabc\r\n0\r\n\r\n"],
+  ])(
+    "reset: a PUT goes to another target with a body in chunks that came with its head, %s",
+    async (_, body) => {
+      using bad = wireOrigin(cut);
+      using good = wireOrigin((request) => reply(request, "ok"));
+      await using front = await startPlane(create);
+      await front.plane.publish([
+        route(
+          "api",
+          [target("api:bad", { address: bad.address }), target("api:good", { address: good.address })],
+          HOSTS,
+        ),
+      ]);
+      const head = "PUT / HTTP/1.1\r\nHost: api.example.com\r\nTransfer-Encoding: chunked\r\n\r\n";
+      using client = await wireClient(front.plane.url, head + body);
+      const answer = await client.until((text) => text.endsWith("\r\n\r\nok"));
+      expect(answer).toContain("X-Ten-Attempts: 2\r\n");
+      await until("it is whole", () => good.seen[0]?.body() === body);
+      expect([bad.seen.length, good.seen.length]).toEqual([1, 1]);
+    },
+  );
 
   test("reset: a POST is sent once and is 502", async () => {
     using bad = wireOrigin(cut);
