@@ -32,6 +32,8 @@ export interface AdminOptions<C extends Contract> {
   readonly guard?: (principal: Principal, received: Received<Operation>) => void;
   /** Notes what a right token was refused, and bursts of wrong ones. */
   readonly note: (kind: string, detail: string) => void;
+  /** Whether the failure of an operation is noted by the operation itself, which knows more of it. */
+  readonly isToldOtherwise?: (fault: Fault, operation: string) => boolean;
   readonly files: readonly PageFile[];
   /** The names on which the API answers, besides addresses. */
   readonly ownNames: ReadonlySet<string>;
@@ -97,6 +99,7 @@ export function openAdmin<const C extends Contract>(options: AdminOptions<C>): A
     onFailed(fault, operation) {
       // What was never understood, or leads nowhere, has not been refused to anybody.
       if (fault.code === "usage" || fault.code === "not_found") return;
+      if (options.isToldOtherwise?.(fault, operation)) return;
       note(fault.code === "forbidden" ? "refused" : "failed", `${operation}: ${fault.message}`);
     },
     onDefect: (error, operation) =>

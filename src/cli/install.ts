@@ -17,6 +17,7 @@ import { createSystemd, lingers, type Scope, type Systemd } from "../platform/sy
 import { type Args, flag, option, type Values } from "./argument.ts";
 import { type Context, labelOf } from "./command.ts";
 import type { Output } from "./output.ts";
+import { refuseIdleFlags } from "./serve.ts";
 
 const FIRST_FREE_PORT = 1024;
 
@@ -110,6 +111,7 @@ export async function install(
   plan: Plan,
 ): Promise<number> {
   const { args, out, program } = context;
+  refuseIdleFlags(args);
   const place = placeOf(context, args);
   const { scope, systemd, unit, path } = place;
   const { secrets = {}, prepare, ...more } = plan;

@@ -35,11 +35,14 @@ export function createProgress(first: string, { sink, silent, moving, clock }: P
   let drawn = false;
   let cancelTimer = () => {};
   let ended = false;
+  const beganMs = clock.monotonic();
 
   function draw(): void {
     const width = (sink.size()?.columns ?? 80) - 1;
     // An end of a line in it would be a second line, which no redraw takes away.
-    sink.write(CLEAR_LINE, Bun.sliceAnsi(`${FRAMES[frame++ % FRAMES.length]} ${visible(text)}`, 0, width));
+    const seconds = Math.floor((clock.monotonic() - beganMs) / 1000);
+    const line = `${FRAMES[frame++ % FRAMES.length]} ${seconds} s  ${visible(text)}`;
+    sink.write(CLEAR_LINE, Bun.sliceAnsi(line, 0, width));
     drawn = true;
     cancelTimer = clock.after(FRAME_MS, draw);
   }

@@ -9,7 +9,7 @@ import { reapOrphans } from "../platform/process/orphans.ts";
 import { createNotifier, watchdogMs } from "../platform/systemd/notify.ts";
 import { systemClock } from "../platform/time/clock.ts";
 import { type Arg, flag, flagOr, list, number, option, withDefault } from "./argument.ts";
-import type { Context } from "./command.ts";
+import { type Context, labelOf } from "./command.ts";
 
 interface Address {
   readonly host: string;
@@ -55,7 +55,7 @@ export function listenArgs(domain: string) {
       "Serve https too, with certificates that are ordered and renewed by themselves; --https=staging orders test certificates, to try it out",
       ["staging"],
     ),
-    httpsPort: withDefault(number("With --https: the port of https, 0 for any", { max: 65_535 }), 443),
+    httpsPort: number("With --https: the port of https, 0 for any; 443 unless given", { max: 65_535 }),
     domain: withDefault(
       option(domain, { hint: "D", read: (text: string) => parseDomain(text) }),
       "localhost",
@@ -69,11 +69,31 @@ export function listenArgs(domain: string) {
 }
 
 const HTTP_PORT = 80;
+/** Where https is served unless another is said. */
+export const HTTPS_PORT = 443;
 const USUAL_PORT = 8080;
 
 /** Where plain http is served. */
 export function listenPort(port: number | undefined, https: boolean): number {
   return port ?? (https ? HTTP_PORT : USUAL_PORT);
+}
+
+/** Flags that say how https is served. */
+const OF_HTTPS = /^(?:httpsPort|certificates|acme\w*|noHttp2)$/;
+const isGiven = (value: unknown) =>
+  Array.isArray(value) ? value.length > 0 : Boolean(value ?? false) || value === 0;
+
+/** Refuses those of the flags that would do nothing: without --https none of them does. */
+export function refuseIdleFlags(args: Readonly<Record<string, unknown>>): void {
+  if (isGiven(args.https)) return;
+  const idle = Object.entries(args).find(([name, value]) => OF_HTTPS.test(name) && isGiven(value));
+  if (idle === undefined) return;
+  const label = labelOf(idle[0], { type: "string" });
+  throw new Fault(
+    "usage",
+    `${label} says how https is served, and it is not`,
+    "add --https, or leave it out",
+  );
 }
 
 /** The same where a configuration says what flags leave out. */

@@ -188,6 +188,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
       acting,
       guard,
       note: (kind, detail) => registry.audit(kind, detail),
+      // With all that was found out: deploy.failed.
+      isToldOtherwise: ({ code }, operation) => code === "unhealthy" && operation === "deploy",
       files: dashboard,
       ownNames: new Set(["localhost", domain, adminHost]),
       reach: () => options.reach ?? control.config().settings.admin ?? usualReach,

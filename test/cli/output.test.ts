@@ -75,7 +75,7 @@ test("a slow task spins, makes room for talk, and leaves nothing behind", async 
   progress.done();
   await clock.advance(10_000);
   expect(stderr.text().replaceAll("\r\x1b[2K", "|")).toBe(
-    "|⠋ starting|⠙ starting|warning: careful\n|⠹ checking|",
+    "|⠋ 1 s  starting|⠙ 1 s  starting|warning: careful\n|⠹ 1 s  checking|",
   );
 });
 

@@ -203,8 +203,19 @@ describe("who did it", () => {
   test("is told of what failed and was refused", async () => {
     const { exit } = await ten.run("deploy", "api:crash");
     expect(exit).toBe(5);
+    // Once: what its processes went through is told besides, by nobody.
+    const told = (await events("--limit", "1000")).filter(
+      ({ kind, by }) => by !== null && kind.endsWith("failed"),
+    );
+    expect(told).toMatchObject([
+      {
+        ...{ kind: "deploy.failed", by: me, operation: "deploy", instance: "api:crash" },
+        detail: expect.stringContaining("the deploy failed: "),
+      },
+    ]);
+    expect((await ten.run("deploy", "api:v9", "--if-current", "v7")).exit).toBe(4);
     expect((await events("--kind", "failed", "--limit", "1"))[0]).toMatchObject({
-      ...{ by: me, operation: "deploy", detail: expect.stringContaining("api:crash") },
+      ...{ by: me, operation: "deploy", detail: expect.stringContaining("not v7") },
     });
   });
 

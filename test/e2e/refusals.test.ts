@@ -173,6 +173,13 @@ describe("a line that cannot be read", () => {
     ["kill api:v1", 2, "no command", "ten stop api:v1"],
     ["logs api --tail 5", 2, "no flag", "-n 50"],
     ["serve -d", 2, "no flag", "ten install"],
+    ["serve --https-port 8443", 2, "--https-port says how https is served, and it is not", "add --https"],
+    [
+      "install --print --https-port 0",
+      2,
+      "--https-port says how https is served, and it is not",
+      "add --https",
+    ],
     ["deploy api:v2 --weight", 2, "--weight needs a value", "write --weight N"],
     ["deploy api:v2 --promote=yes", 2, "--promote takes no value", "alone"],
     ["deploy api:v2 --version v2 --version v3", 2, "given twice", "once"],

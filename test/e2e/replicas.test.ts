@@ -8,7 +8,8 @@ describe("a version with several instances", () => {
   test("is deployed, weighted, routed, rolled back and stopped as one", async () => {
     await using ten = await startTen();
     await ten.ok("deploy", "api", "--version", "v1");
-    await ten.ok("deploy", "api", "--version", "v2", "--instances", "2", "--weight", "20");
+    const { stderr } = await ten.ok("deploy", "api", "--version", "v2", "--instances", "2", "--weight", "20");
+    expect(stderr).toContain("1 of 2 healthy\n2 of 2 healthy\n");
     expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v1": 80, "api:v2-1": 10, "api:v2-2": 10 });
     await ten.ok("weight", "api:v2", "50");
     expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v1": 50, "api:v2-1": 25, "api:v2-2": 25 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { startOrigin } from "../support/origin.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
-import { startSlum } from "./slum.ts";
+import { failToServe, startSlum } from "./slum.ts";
 
 const BINARY = join(import.meta.dir, "../../dist/slum");
 
@@ -106,3 +106,13 @@ test("an instance that is a server's name, and a word behind a list, are refused
   const twice = await slum.run("tenant", "add", "b", "b.example.com", "iad", "api:one", "two");
   expect([twice.exit, twice.stderr]).toEqual([2, expect.stringContaining("api:one")]);
 }, 120_000);
+
+test.each([
+  ["--https-port", "8443"],
+  ["--certificates", "."],
+  ["--acme-email", "ops@example.com"],
+])("serve refuses what says how https is served where it is not: %s", async (flag, value) => {
+  const { exit, stderr } = await failToServe({}, flag, value);
+  expect(exit).toBe(2);
+  expect(stderr).toContain(`${flag} says how https is served, and it is not\nhint: add --https`);
+});

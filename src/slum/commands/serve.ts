@@ -1,7 +1,15 @@
 // `slum serve`: the registry, the health loop and the domain proxy, until a signal ends them.
 import { flag, list, oneOf, option, seconds, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { listenArgs, listenHost, listenPort, readAdmin, serveUntilSignal } from "../../cli/serve.ts";
+import {
+  HTTPS_PORT,
+  listenArgs,
+  listenHost,
+  listenPort,
+  readAdmin,
+  refuseIdleFlags,
+  serveUntilSignal,
+} from "../../cli/serve.ts";
 import { parseAuthority } from "../../core/certificate-authority.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { splitWords } from "../../core/shell-words.ts";
@@ -102,6 +110,7 @@ export default command({
   ownSignals: true,
   async run(context) {
     const { args, globals, env, program } = context;
+    refuseIdleFlags(args);
     const { domain, https } = args;
     const port = listenPort(args.port, https !== undefined);
     const { reach, address: admin } = readAdmin(args.admin);
@@ -140,7 +149,7 @@ export default command({
 });
 
 function httpsSettings(args: {
-  readonly httpsPort: number;
+  readonly httpsPort: number | undefined;
   readonly noHttp2: boolean;
   readonly certificates: readonly string[];
   readonly acme: readonly string[];
@@ -154,7 +163,7 @@ function httpsSettings(args: {
 }): HttpsSettings {
   for (const authority of args.acme) if (authority !== "none") parseAuthority(authority);
   return {
-    port: args.httpsPort,
+    port: args.httpsPort ?? HTTPS_PORT,
     http2: !args.noHttp2,
     certificates: args.certificates,
     authorities: args.isStaging ? ["staging"] : args.acme,

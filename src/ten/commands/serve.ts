@@ -4,9 +4,11 @@ import { flag } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import {
   configuredListenArgs,
+  HTTPS_PORT,
   listenHost,
   listenPort,
   readAdmin,
+  refuseIdleFlags,
   serveUntilSignal,
 } from "../../cli/serve.ts";
 import { inheritedEnvironment } from "../../platform/environment.ts";
@@ -43,6 +45,7 @@ export default command({
   ownSignals: true,
   async run(context) {
     const { args, globals, out, program, env } = context;
+    refuseIdleFlags(args);
     const { https } = args;
     const { reach, address: admin } = readAdmin(args.admin);
     const options = {
@@ -57,6 +60,8 @@ export default command({
     const config = readConfig();
     const { domain } = config.settings;
     for (const warning of config.warnings) out.warn(warning);
+    if (!https && config.settings.certificates.length > 0)
+      out.warn("certificates in [settings] are not served: that takes --https");
     const other = forgottenDataDir(config.path, config.settings.dataDir, env);
     if (other !== undefined)
       out.warn(
@@ -69,7 +74,7 @@ export default command({
       readConfig,
       host: listenHost(args.host ?? config.settings.host, domain),
       port: listenPort(args.port ?? config.settings.port, https !== undefined),
-      https: https && { port: args.httpsPort, isStaging: https === "staging" },
+      https: https && { port: args.httpsPort ?? HTTPS_PORT, isStaging: https === "staging" },
       domain,
       admin,
       reach,

@@ -172,6 +172,8 @@ export class BringUp {
 
   #oneIsHealthy(): void {
     this.#notYetHealthy -= 1;
+    const all = this.#fresh.length + this.#replaced.length;
+    if (all > 1) this.#progress("waiting", `${all - this.#notYetHealthy} of ${all} healthy`);
     if (this.#notYetHealthy === 0) this.#allHealthy.resolve();
   }
 
