@@ -205,7 +205,7 @@ describe("who did it", () => {
     expect(exit).toBe(5);
     // Once: what its processes went through is told besides, by nobody.
     const told = (await events("--limit", "1000")).filter(
-      ({ kind, by }) => by !== null && kind.endsWith("failed"),
+      ({ kind, operation }) => operation === "deploy" && kind.endsWith("failed"),
     );
     expect(told).toMatchObject([
       {
