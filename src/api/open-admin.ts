@@ -32,6 +32,8 @@ export interface AdminOptions<C extends Contract> {
   readonly guard?: (principal: Principal, received: Received<Operation>) => void;
   /** Notes what a right token was refused, and bursts of wrong ones. */
   readonly note: (kind: string, detail: string) => void;
+  /** What has to come before a change is answered as done. */
+  readonly kept?: () => Promise<void>;
   /** Whether the failure of an operation is noted by the operation itself, which knows more of it. */
   readonly isToldOtherwise?: (fault: Fault, operation: string) => boolean;
   readonly files: readonly PageFile[];
@@ -102,6 +104,7 @@ export function openAdmin<const C extends Contract>(options: AdminOptions<C>): A
       if (options.isToldOtherwise?.(fault, operation)) return;
       note(fault.code === "forbidden" ? "refused" : "failed", `${operation}: ${fault.message}`);
     },
+    kept: options.kept,
     onDefect: (error, operation) =>
       log.error(`internal error in ${operation}: ${error instanceof Error ? error.stack : error}`),
     clock,

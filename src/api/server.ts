@@ -60,6 +60,8 @@ interface ApiOptions<C extends Contract> {
   /** Told of everything thrown that is not a Fault: a defect, which the caller sees as `internal`. */
   readonly onDefect: (error: unknown, operation: string) => void;
   readonly clock: Clock;
+  /** What has to come before a change is answered as done. */
+  readonly kept?: (() => Promise<void>) | undefined;
 }
 
 export interface Api {
@@ -145,12 +147,13 @@ async function answer<C extends Contract>(
   const { peer, limits } = env;
   const caller = operation.scope === "open" ? undefined : callerOf(req.raw, peer, options);
   const as = <T>(work: () => T) => (caller ? acting.as({ ...caller, operation: name }, work) : work());
+  const isChange = operation.method !== "GET";
   const span = openSpan(req.raw, caller, limits);
   const faultOf = (error: unknown) => {
     const fault = error instanceof Fault ? error : defect(error, peer);
     // Who has left in the middle of a request is no defect of ours.
     if (fault !== error && !req.raw.signal.aborted) options.onDefect(error, name);
-    if (caller && operation.method !== "GET") as(() => options.onFailed?.(fault, name));
+    if (caller && isChange) as(() => options.onFailed?.(fault, name));
     return fault;
   };
   try {
@@ -161,7 +164,12 @@ async function answer<C extends Contract>(
     // Only now is it known that the caller may ask, and for what: a stranger's connection keeps its limits.
     span.hold();
     const call = { ...received, principal: caller?.principal, peer, signal: span.signal };
-    return await respond(operation, (report) => as(() => handler(call, report)), faultOf, {
+    const work = async (report?: (progress: Progress) => void) => {
+      const result = await as(() => handler(call, report));
+      if (isChange) await options.kept?.();
+      return result;
+    };
+    return await respond(operation, work, faultOf, {
       clock,
       onGone: span.onGone,
       onEnd: span.end,

@@ -24,6 +24,7 @@ import { writeSecret } from "../platform/storage/atomic-file.ts";
 import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
 import { createPostgres } from "../platform/storage/postgres.ts";
 import { isPostgresUrl, shownDatabase } from "../platform/storage/postgres-url.ts";
+import { onDisk } from "../platform/storage/turns.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
@@ -268,6 +269,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       tokens,
       acting,
       note: (kind, detail) => void registry.audit(kind, detail),
+      ...(!isPostgresUrl(database) && { kept: () => onDisk(database) }),
       files: dashboard,
       ownNames: ownHosts,
       reach: () => options.reach ?? (certificates === undefined ? "loopback" : "public"),

@@ -16,6 +16,7 @@ import { createUsageMeter } from "../platform/process/usage.ts";
 import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import { stampLog } from "../platform/storage/log-stamp.ts";
+import { onDisk } from "../platform/storage/turns.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import type { Clock } from "../platform/time/clock.ts";
@@ -105,7 +106,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const database = opened.use(openDatabase(paths.database, migrations));
   stampLog(database);
   const acting = createActing();
-  const registry = createRegistry(database, clock, log.warn, acting);
+  const registry = createRegistry(database, clock, log.warn, acting, true);
   await adoptTokenFile(registry.tokens, paths, config, { clock, log });
   opened.use(keepGoodCopy(database, clock, log.warn));
   const processes = opened.use(createProcesses(clock));
@@ -188,6 +189,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       acting,
       guard,
       note: (kind, detail) => registry.audit(kind, detail),
+      kept: () => onDisk(paths.database),
       // With all that was found out: deploy.failed.
       isToldOtherwise: ({ code }, operation) => code === "unhealthy" && operation === "deploy",
       files: dashboard,

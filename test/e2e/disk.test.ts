@@ -28,6 +28,63 @@ describe("a registry that another process holds", () => {
   });
 });
 
+const DELAY_MS = 3_000;
+
+/** Makes every wait of a process for its disk last `DELAY_MS`, until it is disposed. */
+async function slowDisk(pid: number) {
+  const what = `inject=fsync,fdatasync:delay_enter=${DELAY_MS * 1000}`;
+  const words = [
+    "strace",
+    "-f",
+    "-p",
+    String(pid),
+    "-o",
+    "/dev/null",
+    "-e",
+    "trace=fsync,fdatasync",
+    "-e",
+    what,
+  ];
+  const tracer = Bun.spawn(words, { stdout: "ignore", stderr: "pipe" });
+  // It says when it is there; without the right to trace it ends.
+  const { value } = await tracer.stderr.getReader().read();
+  return {
+    isThere: new TextDecoder().decode(value).includes("attached"),
+    async [Symbol.asyncDispose]() {
+      tracer.kill("SIGINT");
+      await tracer.exited;
+    },
+  };
+}
+
+test.skipIf(!Bun.which("strace"))(
+  "a disk that takes seconds holds up who changes something, and no visitor (needs strace)",
+  async () => {
+    await using ten = await startTen();
+    await ten.ok("deploy", "api:v1");
+    await ten.ok("deploy", "api:v2");
+    const { pid } = ten;
+    await using slow = await slowDisk(pid);
+    if (!slow.isThere) return;
+    let longestMs = 0;
+    let isDone = false;
+    const begunMs = performance.now();
+    const command = ten.ok("weight", "api:v2", "50").finally(() => {
+      isDone = true;
+    });
+    while (!isDone) {
+      const sentMs = performance.now();
+      expect((await ten.get(HOST)).status).toBe(200);
+      longestMs = Math.max(longestMs, performance.now() - sentMs);
+    }
+    await command;
+    expect(performance.now() - begunMs).toBeGreaterThanOrEqual(DELAY_MS);
+    // It would be all of it, and more, if the event loop waited.
+    expect(longestMs).toBeLessThan(DELAY_MS);
+  },
+  60_000,
+);
+
 test.skipIf(!canMountDisk())(
   "a full disk (needs root) stops no traffic and no restart; writes fail clearly, and work again when there is room",
   async () => {

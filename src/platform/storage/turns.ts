@@ -1,5 +1,8 @@
 // Writing to a SQLite database that other processes write to as well, without holding up the event loop that carries the traffic.
 import type { Database } from "bun:sqlite";
+import { open } from "node:fs/promises";
+import { Fault, messageOf } from "../../core/fault.ts";
+import { quote } from "../../core/quote.ts";
 import { type Clock, sleep } from "../time/clock.ts";
 import { sqliteCode } from "./database.ts";
 
@@ -27,4 +30,32 @@ export async function whileLocked<T>(clock: Clock, patienceMs: number, attempt: 
 
 function isLocked(thrown: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(thrown));
+}
+
+/**
+ * From now on a commit only writes to the log of the database (WAL), which a kill of this process outlives and a power failure may
+ * not; `onDisk` says when it does. A checkpoint, after every thousand pages of the log, still waits for the disk.
+ */
+export function syncBeside(database: Database): void {
+  database.run("PRAGMA synchronous = NORMAL");
+}
+
+/**
+ * Resolves when all that was committed so far would outlive a power failure. Throws a Fault when the disk refuses: what was
+ * committed is in force nevertheless.
+ */
+export async function onDisk(path: string): Promise<void> {
+  try {
+    await using log = await open(`${path}-wal`, "r");
+    await log.datasync();
+  } catch (thrown) {
+    // Nothing was ever written to it.
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw new Fault(
+      "internal",
+      `it was done, and the disk does not take it: a power failure would undo it (${quote(path)}: ${messageOf(thrown)})`,
+      "look at the disk",
+      { cause: thrown },
+    );
+  }
 }

@@ -9,6 +9,7 @@ import { stampLog } from "../../platform/storage/log-stamp.ts";
 import { createPostgres } from "../../platform/storage/postgres.ts";
 import { isPostgresUrl } from "../../platform/storage/postgres-url.ts";
 import { openSecretBox, type SecretBox } from "../../platform/storage/secret-box.ts";
+import { syncBeside } from "../../platform/storage/turns.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { DataPaths } from "./paths.ts";
 import { PostgresStore } from "./postgres/postgres-store.ts";
@@ -47,7 +48,10 @@ export function openRegistryAt({ database, slumId, isServer, ...more }: Whereabo
     const patienceMs = isFirst ? undefined : REOPEN_PATIENCE_MS;
     isFirst = false;
     const opened = openDatabase(database, migrations, patienceMs);
-    if (isServer) stampLog(opened);
+    if (isServer) {
+      stampLog(opened);
+      syncBeside(opened);
+    }
     return opened;
   };
   return openRegistry({

@@ -9,7 +9,7 @@ import type { Rollout } from "../../core/judge/rollout-state.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Change } from "../../core/rollout.ts";
 import { databaseFault, sqliteCode } from "../../platform/storage/database.ts";
-import { waitBriefly, whileLocked } from "../../platform/storage/turns.ts";
+import { onDisk, syncBeside, waitBriefly, whileLocked } from "../../platform/storage/turns.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import * as tables from "./schema.ts";
 import {
@@ -116,15 +116,17 @@ const PRUNE_AT_ONCE = 500;
 
 /**
  * `database` is open and migrated; it stays the caller's to close. `onTrouble` hears of writes that failed. What is written
- * counts as written by whom `acting` names at that moment.
+ * counts as written by whom `acting` names at that moment. `syncsBeside`: no commit waits for the disk, and who answers that
+ * something was done waits for that himself.
  */
 export function createRegistry(
   database: Database,
   clock: Clock,
   onTrouble: (text: string) => void,
   acting: Pick<Acting, "current"> = { current: () => undefined },
+  syncsBeside = false,
 ): Registry {
-  return new SqliteRegistry(database, clock, onTrouble, acting);
+  return new SqliteRegistry(database, clock, onTrouble, acting, syncsBeside);
 }
 
 class SqliteRegistry implements Registry {
@@ -140,6 +142,7 @@ class SqliteRegistry implements Registry {
   readonly #acting: Pick<Acting, "current">;
   readonly #listeners = new Set<(event: EventRow) => void>();
   readonly tokens: TokenTable;
+  readonly #syncsBeside: boolean;
   #syncedFor: "decided" | "seen" | undefined;
   #eventsWritten = 0;
 
@@ -148,8 +151,11 @@ class SqliteRegistry implements Registry {
     clock: Clock,
     onTrouble: (text: string) => void,
     acting: Pick<Acting, "current">,
+    syncsBeside: boolean,
   ) {
     waitBriefly(database);
+    if (syncsBeside) syncBeside(database);
+    this.#syncsBeside = syncsBeside;
     this.#database = database;
     this.#db = drizzle(database, { casing: "snake_case" });
     this.#clock = clock;
@@ -263,6 +269,8 @@ class SqliteRegistry implements Registry {
     // That the restart policy leaves it stopped is decided: after a power failure it must not run once more.
     const kind = seen.desired === undefined ? "seen" : "decided";
     this.#bestEffort(`the state of ${keyOf(row)}`, () => this.#flush(kind));
+    if (kind === "decided" && this.#syncsBeside)
+      onDisk(this.#database.filename).catch((thrown) => this.#onTrouble(messageOf(thrown)));
   }
 
   note(service: string, instance: string | null, kind: string, detail: string): void {
@@ -355,7 +363,7 @@ class SqliteRegistry implements Registry {
   #attempt<T>(kind: "decided" | "seen", work: (writer: Writer) => T, actor?: Actor): T {
     const tell = (event: EventRow) => this.#tell(event);
     const writer = new RowWriter(this.#db, this.#copy, this.#clock, actor, tell);
-    if (kind !== this.#syncedFor)
+    if (kind !== this.#syncedFor && !this.#syncsBeside)
       this.#database.run(`PRAGMA synchronous = ${kind === "seen" ? "NORMAL" : "FULL"}`);
     this.#syncedFor = kind;
     try {

@@ -1,6 +1,7 @@
 // What the registry waits for the disk with: decisions, but not what was merely seen.
 import { expect, test } from "bun:test";
 import { openDatabase } from "../../../src/platform/storage/database.ts";
+import { onDisk } from "../../../src/platform/storage/turns.ts";
 import { systemClock } from "../../../src/platform/time/clock.ts";
 import { migrations } from "../../../src/ten/registry/migrations.ts";
 import { createRegistry } from "../../../src/ten/registry/registry.ts";
@@ -61,4 +62,17 @@ test("who asks with a token, right or wrong, costs no read of the table of token
   expect(registry.tokens.rows()).toBe(before);
   await add("two");
   expect([...registry.tokens.rows().keys()]).toEqual(["one", "two"]);
+});
+
+test("where the disk is waited for beside it, no commit does", async () => {
+  using directory = createTempDir();
+  using database = openDatabase(directory.file("ten.db"), migrations);
+  const quiet = (text: string) => expect(text).toBe("");
+  const registry = createRegistry(database, systemClock, quiet, undefined, true);
+  const row = await registry.write((writer) => writer.create(NEW));
+  registry.observe(row, { state: "stopped", desired: "stopped" });
+  expect(database.query("PRAGMA synchronous").get()).toEqual({ synchronous: NORMAL });
+  await onDisk(directory.file("ten.db"));
+  // What was never written to has no log.
+  await onDisk(directory.file("none.db"));
 });
