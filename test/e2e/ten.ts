@@ -92,6 +92,8 @@ export interface TenOptions {
   readonly serve?: readonly string[];
   /** More of the environment, for the server and the commands; an empty TENEMENT_DATA_DIR leaves the directory to `ten`. */
   readonly env?: Record<string, string>;
+  /** Another executable for the first start. */
+  readonly binary?: string;
   /** What `serve` is started by, `nsenter` and its words. */
   readonly within?: readonly string[];
   /** Writes what else has to be in the directory before the server starts. */
@@ -128,13 +130,15 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
   options.prepare?.(temp.path);
   const env = environment(temp.path, options.env);
   const begun = new Set<Running>();
+  let binary = options.binary ?? BINARY;
   let server = await serve();
+  binary = BINARY;
 
   async function serve(...more: string[]) {
     const logFile = join(temp.path, "serve.log");
     const port = String(options.port ?? 0);
     const words = ["serve", "--port", port, "--json", ...(options.serve ?? []), ...more];
-    const child = Bun.spawn([...(options.within ?? []), BINARY, ...words], {
+    const child = Bun.spawn([...(options.within ?? []), binary, ...words], {
       cwd: temp.path,
       env,
       stdin: "ignore",
