@@ -7,11 +7,6 @@ import type { Pair } from "./records.ts";
 import { base64url, challengeCertificate, keyPem, newKey } from "./requests.ts";
 import type { CertificateStore } from "./store/store.ts";
 
-export const CHALLENGE_PATH = "/.well-known/acme-challenge/";
-/** The protocol in the handshake of an authority that validates (RFC 8737 section 4). */
-export const CHALLENGE_PROTOCOL = "acme-tls/1";
-const TOKEN = /^[\w-]{16,128}$/;
-
 export interface ChallengeOptions {
   readonly clock: Clock;
   readonly store: CertificateStore;
@@ -20,11 +15,13 @@ export interface ChallengeOptions {
   /** The words of the command for DNS-01. */
   readonly dnsCommand: readonly string[] | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  /** What answers by TLS is something else: waited for before an authority is told to look. */
+  onPending?(): Promise<void>;
 }
 
 export interface Challenges extends Prover {
-  /** The certificate that answers for a name now, if one does here or at another program that shares the store. */
-  pending(name: string): Pair | undefined;
+  /** The certificates that answer by TLS now, by name, here or at another program that shares the store. */
+  readonly pending: ReadonlyMap<string, Pair>;
   /** What others have begun or ended to prove. */
   refresh(): Promise<void>;
 }
@@ -38,8 +35,10 @@ export function createChallenges(options: ChallengeOptions): Challenges {
     const pair = { chain: challengeCertificate(key, name, keyAuthorization, clock.now()), key: keyPem(key) };
     await store.put("challenge", name, JSON.stringify(pair));
     pending.set(name, pair);
+    await options.onPending?.();
     return async () => {
       pending.delete(name);
+      await options.onPending?.();
       await store.delete("challenge", name);
     };
   }
@@ -63,7 +62,7 @@ export function createChallenges(options: ChallengeOptions): Challenges {
       // Whatever is asked for is answered with the thumbprint of our key.
       return async () => {};
     },
-    pending: (name) => pending.get(name),
+    pending,
     async refresh() {
       for (const [name, text] of (await store.changes?.("challenge")) ?? []) {
         if (text === undefined) pending.delete(name);
@@ -71,11 +70,4 @@ export function createChallenges(options: ChallengeOptions): Challenges {
       }
     },
   };
-}
-
-/** The answer to HTTP-01 at a path, or undefined when the path is none of it: any token is answered, the thumbprint is what counts (RFC 8555 section 8.3). */
-export function answerHttpChallenge(path: string, accountThumbprint: string): string | undefined {
-  if (!path.startsWith(CHALLENGE_PATH)) return undefined;
-  const token = path.slice(CHALLENGE_PATH.length);
-  return TOKEN.test(token) ? `${token}.${accountThumbprint}` : undefined;
 }

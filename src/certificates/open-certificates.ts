@@ -2,10 +2,11 @@
 import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { AUTHORITIES, type AuthorityOptions } from "../core/certificate-authority.ts";
+import { CHALLENGE_PATH } from "../core/http-challenge.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { ChallengeKind } from "./acme/order.ts";
 import { createAuthorities } from "./authority.ts";
-import { CHALLENGE_PATH, createChallenges } from "./challenges.ts";
+import { createChallenges } from "./challenges.ts";
 import { createDesk } from "./desk.ts";
 import { openCertificateFiles } from "./files.ts";
 import { type CertificateEvent, createCertificateManager } from "./manager.ts";
@@ -56,7 +57,7 @@ export interface Certificates extends Disposable {
     readonly certificates: ServedCertificates;
     readonly ciphers: string;
     readonly placeholder: Pair;
-    onHandshake(result: string): void;
+    onHandshake(result: string, count?: number): void;
   };
   /** How handshakes have ended, by their result. */
   readonly handshakes: ReadonlyMap<string, number>;
@@ -74,6 +75,7 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
     kinds: acme?.challenges ?? [],
     dnsCommand: acme?.dnsCommand,
     environment: options.environment,
+    onPending: async () => opening?.changed(),
   });
   const authorities =
     acme && createAuthorities({ ...acme, store, clock, prover: challenges, userAgent: options.userAgent });
@@ -108,6 +110,7 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
     challenges,
     manager,
     thumbprint: opened?.thumbprint,
+    clock,
   });
   opening = served;
   const refresh = () => {
@@ -126,7 +129,7 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
       certificates: served,
       ciphers: CIPHERS,
       placeholder: placeholder(clock.now()),
-      onHandshake: (result) => void handshakes.set(result, (handshakes.get(result) ?? 0) + 1),
+      onHandshake: (result, count = 1) => void handshakes.set(result, (handshakes.get(result) ?? 0) + count),
     }),
     desk: createDesk(manager, files, true, acme?.authorities.map(({ url }) => url) ?? [], clock),
     refresh,

@@ -18,6 +18,15 @@ export function isIpAddress(text: string): boolean {
   return parse(text) !== undefined;
 }
 
+/**
+ * The address as a socket would say it: short, in lower case, and IPv4 as such also where it comes as a part of IPv6. Undefined for
+ * what is none, or of another version than asked for.
+ */
+export function socketAddress(text: string, version: 4 | 6): string | undefined {
+  const ip = text.includes(":") === (version === 6) ? parse(text) : undefined;
+  return ip?.toString();
+}
+
 /** Whether somebody on the internet may have the address: it is in no private, special or reserved network. */
 export function isGlobalUnicast(text: string): boolean {
   const ip = parse(text);

@@ -134,18 +134,42 @@ export type HandshakeResult =
   | "crowded"
   | "plain_http";
 
+/** A chain and its key in PEM. */
+export interface ServedPair {
+  readonly chain: string;
+  readonly key: string;
+}
+
+/** All that answers handshakes at a moment, as it is told to listeners in other processes. */
+export interface CertificateNews {
+  readonly certificates: readonly (ServedPair & { readonly names: readonly string[] })[];
+  readonly fallback: ServedPair | undefined;
+  /** By name, while an authority validates it by TLS-ALPN-01. */
+  readonly challenges: readonly (ServedPair & { readonly name: string })[];
+  /** Of the account's key, by which HTTP-01 is answered; undefined where nothing is ordered. */
+  readonly thumbprint: string | undefined;
+}
+
 /** Where certificates are found. Nothing of it may throw. */
 export interface CertificateSource {
   /** For the name in a handshake: at once, later, or never (undefined). A promise never rejects. */
   contextFor(serverName: string): SecureContext | Promise<SecureContext | undefined> | undefined;
   /** For who names no host, or a foreign one. */
-  fallback(): { readonly chain: string; readonly key: string } | undefined;
+  fallback(): ServedPair | undefined;
+  /** Whether some name is being validated by TLS-ALPN-01: only then is a handshake looked into before it is answered. */
+  readonly hasChallenges: boolean;
+  /** The certificate that an authority which validates this name is to see (RFC 8737). */
+  challengeFor(serverName: string): SecureContext | undefined;
   /** Whether there is one for a host, so that its visitors can be sent to https. */
   has(host: string): boolean;
   /** Whether the certificate that answers for a server name is good for a host as well. */
   covers(serverName: string, host: string): boolean;
   /** The answer to an authority that asks at this path whether the host is ours. */
   challengeAnswer(path: string): string | undefined;
+  /** All of it, for listeners in other processes. */
+  news(): Promise<CertificateNews>;
+  /** Calls `changed` whenever `news` would be others, and waits for it before an authority is told to look; the answer ends that. */
+  follow(changed: () => Promise<void>): () => void;
 }
 
 export interface HttpsOptions {
@@ -155,9 +179,11 @@ export interface HttpsOptions {
   /** Ciphers of TLS 1.2, as OpenSSL lists them. */
   readonly ciphers: string;
   readonly http2: boolean;
-  /** A self-signed pair, which who names no host sees before being cut off. */
-  readonly placeholder: { readonly chain: string; readonly key: string };
-  onHandshake(result: HandshakeResult): void;
+  /** A self-signed pair that nobody is shown: a listener cannot be without one. */
+  readonly placeholder: ServedPair;
+  /** A listening socket that is open already and stays its owner's: instead of listening at the port, which it has. */
+  readonly listenerFd?: number;
+  onHandshake(result: HandshakeResult, count?: number): void;
 }
 
 export interface DataPlaneOptions {
@@ -176,6 +202,8 @@ export interface DataPlaneOptions {
   readonly adminHost?: string;
   /** Networks whose peers may say for whom they ask. */
   readonly trustedProxies: readonly string[];
+  /** Whether their connections may begin with a PROXY header that says whose they are. */
+  readonly proxyProtocol?: boolean;
   /** A private directory, for the socket where `own` is asked; one is made for it unless given. */
   readonly directory?: string;
   /** Where another process answers for the own hosts, and who does while that is away: instead of `hooks.own`. */

@@ -30,7 +30,7 @@ import { createNotifier } from "../platform/systemd/notify.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
-import { holdSocket } from "../proxy/workers/held-socket.ts";
+import { holdSockets, listeningOn } from "../proxy/workers/held-socket.ts";
 import { adoptTokenFile, SLUM_SCOPES, tokenTable } from "./api/auth.ts";
 import { contract } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
@@ -68,6 +68,7 @@ export interface ServeOptions {
   readonly offlineAfterMs: number;
   readonly webhook: string | undefined;
   readonly trustedProxies: readonly string[];
+  readonly proxyProtocol: boolean;
   /** A file of roots to trust instead of the system's, for servers with certificates of one's own. */
   readonly caFile: string | undefined;
   readonly version: string;
@@ -117,7 +118,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const ca = options.caFile === undefined ? undefined : readRoots(options.caFile, "--ca");
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
   const manager = createNotifier(options.environment.NOTIFY_SOCKET);
-  const sockets = passedSockets(options.environment);
+  const sockets = passedSockets(options.environment, { httpsPort: options.https?.port });
   const address = sockets.unit?.address ?? { host: options.host, port: options.port };
   // What goes on for a while after the rest has been given to the next start.
   await using lasting = new AsyncDisposableStack();
@@ -127,13 +128,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const acting = createActing();
   opened.use(guardAccepting(clock, log.warn));
   const served = Promise.withResolvers<void>();
-  const held = await holdSocket({
+  const httpsPort = options.https && (sockets.httpsUnit?.address.port ?? options.https.port);
+  const held = await holdSockets({
     ...address,
+    httpsPort,
     directory: paths.root,
     clock,
     inherited: sockets,
-    async claim() {
-      probePort(address.host, address.port);
+    async claim(port, flags) {
+      probePort(address.host, port, flags);
       return { isShared: false, [Symbol.dispose]() {} };
     },
     onServed: served.resolve,
@@ -141,7 +144,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   if (held === undefined) probePort(address.host, address.port);
   else {
     lasting.use(held);
-    keepInStore(manager, held.socket, sockets);
+    keepInStore(manager, [held.http.socket, ...(held.https ? [held.https.socket] : [])], sockets);
   }
   const last = readSnapshot(paths.snapshot, log.warn);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
@@ -281,16 +284,18 @@ export async function serve(options: ServeOptions): Promise<Server> {
     }),
   );
   let isLeft = false;
+  const secured =
+    options.https && certificates
+      ? { ...certificates.tls(), port: httpsPort ?? 0, http2: options.https.http2 }
+      : undefined;
   const plane = lasting.use(
     createFailoverPlane(
       {
         ...address,
-        ...(held && { port: held.socket.address.port, listenerFd: held.socket.duplicate() }),
-        https:
-          options.https && certificates
-            ? { ...certificates.tls(), port: options.https.port, http2: options.https.http2 }
-            : undefined,
+        https: secured,
+        ...(held && listeningOn(held, secured)),
         trustedProxies: options.trustedProxies,
+        proxyProtocol: options.proxyProtocol,
         fields: {
           target: "x-slum-server",
           attempts: "x-slum-attempts",

@@ -5,7 +5,7 @@ import { openAdmin } from "../api/open-admin.ts";
 import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
-import { Fault, messageOf } from "../core/fault.ts";
+import { messageOf } from "../core/fault.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
 import { sameBuildWords } from "../platform/executable.ts";
@@ -93,7 +93,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const paths = dataPaths(config.settings.dataDir);
   const { NOTIFY_SOCKET } = options.environment;
   const manager = createNotifier(NOTIFY_SOCKET);
-  const sockets = passedSockets(options.environment);
+  const sockets = passedSockets(options.environment, { httpsPort: options.https?.port });
   const address = sockets.unit?.address ?? { host: options.host, port: options.port };
   await using opened = new AsyncDisposableStack();
   const claimant = { program: "ten", note: log.warn };
@@ -210,7 +210,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
         {
           workers,
           inherited: sockets,
-          onHeld: ({ socket }) => keepInStore(manager, socket, sockets),
+          onHeld: ({ http, https }) =>
+            keepInStore(manager, [http.socket, ...(https ? [https.socket] : [])], sockets),
           viaName: `ten-${Bun.hash(registry.id).toString(36)}`,
           directory: paths.root,
           processes,
@@ -218,12 +219,17 @@ export async function serve(options: ServeOptions): Promise<Server> {
           say: log.warn,
           ...address,
           ...(certificates && {
-            https: { ...certificates.tls(), port: options.https?.port ?? 0, http2: config.settings.http2 },
+            https: {
+              ...certificates.tls(),
+              port: sockets.httpsUnit?.address.port ?? options.https?.port ?? 0,
+              http2: config.settings.http2,
+            },
           }),
           domain,
           directHosts: true,
           adminHost,
           trustedProxies: config.settings.trustedProxies,
+          proxyProtocol: config.settings.proxyProtocol,
           selectorFrom,
           directFrom,
           limits: limitsOf(config.settings),
@@ -270,12 +276,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
   }
 
   function openCertificates() {
-    if (workers > 1)
-      throw new Fault(
-        "usage",
-        "https is served by the server's own process, and workers are configured",
-        "set workers = 1 in [settings]",
-      );
     return openHttps({
       config,
       isStaging: options.https?.isStaging ?? false,

@@ -3,14 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { chmodSync, writeFileSync } from "node:fs";
 import { createAuthorities } from "../../src/certificates/authority.ts";
-import {
-  answerHttpChallenge,
-  CHALLENGE_PROTOCOL,
-  type ChallengeOptions,
-  createChallenges,
-} from "../../src/certificates/challenges.ts";
+import { type ChallengeOptions, createChallenges } from "../../src/certificates/challenges.ts";
 import { renewalId } from "../../src/certificates/requests.ts";
 import { createDirectoryStore } from "../../src/certificates/store/directory-store.ts";
+import { answerHttpChallenge } from "../../src/core/http-challenge.ts";
 import { systemClock } from "../../src/platform/time/clock.ts";
 import { freePort } from "../support/free-port.ts";
 import { hasPebble, NEEDS_PEBBLE, type Pebble, startPebble } from "../support/pebble.ts";
@@ -97,13 +93,13 @@ run(`an authority ${NEEDS_PEBBLE}`, () => {
     const { prove } = one.challenges;
     one.challenges.prove = async (kind, name, authorization) => {
       const clear = await prove(kind, name, authorization);
-      const pair = one.challenges.pending(name);
+      const pair = one.challenges.pending.get(name);
       const listener = Bun.listen({
         hostname: "127.0.0.1",
         port: tlsPort,
         tls: { cert: pair?.chain ?? "", key: pair?.key ?? "" },
         // Bun's types do not know the callback; the option in its place takes no list.
-        socket: { data() {}, open() {}, error() {}, ...{ alpnCallback: () => CHALLENGE_PROTOCOL } },
+        socket: { data() {}, open() {}, error() {}, ...{ alpnCallback: () => "acme-tls/1" } },
       });
       return async () => {
         listener.stop(true);
@@ -112,7 +108,7 @@ run(`an authority ${NEEDS_PEBBLE}`, () => {
     };
     const issued = await issue(one, "tls.test");
     expect(new X509Certificate(issued.chain).subjectAltName).toBe("DNS:tls.test");
-    expect(one.challenges.pending("tls.test")).toBeUndefined();
+    expect(one.challenges.pending.get("tls.test")).toBeUndefined();
     expect(await one.store.list("challenge")).toEqual(new Map());
   });
 

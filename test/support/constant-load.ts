@@ -12,12 +12,19 @@ export interface ConstantLoad extends AsyncDisposable {
 /** Connections that send one request after the other, or, with `each`, one for each request. `counted` is what the server has counted so far. */
 export async function startLoad(
   port: number,
-  how: { host: string; connections: number; method: "GET" | "POST"; each?: boolean },
+  how: { host: string; connections: number; method: "GET" | "POST"; each?: boolean; tls?: boolean },
   counted: () => Promise<number>,
 ): Promise<ConstantLoad> {
   const script = join(import.meta.dir, "load.ts");
-  const { host, connections, method, each = false } = how;
-  const words = [String(port), host, String(connections), method, ...(each ? ["each"] : [])];
+  const { host, connections, method, each = false, tls = false } = how;
+  const words = [
+    String(port),
+    host,
+    String(connections),
+    method,
+    ...(each ? ["each"] : []),
+    ...(tls ? ["tls"] : []),
+  ];
   const child = Bun.spawn([process.execPath, script, ...words], { stdin: "ignore", stdout: "pipe" });
   return {
     async more(count) {

@@ -1,7 +1,8 @@
-// Constant load over raw keep-alive connections, in a process of its own: `bun load.ts PORT HOST CONNECTIONS METHOD [each]`,
-// with `each` a connection for each request.
+// Constant load over raw keep-alive connections, in a process of its own: `bun load.ts PORT HOST CONNECTIONS METHOD [each] [tls]`,
+// with `each` a connection for each request, with `tls` by https, whatever the certificate.
 // No client library, so that nothing is tried again behind our back. SIGTERM ends it; it then prints what it saw as JSON.
 import { connect, type Socket } from "node:net";
+import { connect as connectByTls } from "node:tls";
 
 export interface LoadReport {
   readonly ok: number;
@@ -15,8 +16,8 @@ export interface LoadReport {
   readonly lastFailedAt: number;
 }
 
-const [port = "", host = "", connections = "1", method = "GET", how] = Bun.argv.slice(2);
-const closing = how === "each" ? "Connection: close\r\n" : "";
+const [port = "", host = "", connections = "1", method = "GET", ...how] = Bun.argv.slice(2);
+const closing = how.includes("each") ? "Connection: close\r\n" : "";
 const failed: Record<string, number> = {};
 const instances: Record<string, number> = {};
 const answered: string[] = [];
@@ -63,7 +64,10 @@ function exchange(
 
 function open(): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), "127.0.0.1", () => resolve(socket.off("error", reject)));
+    const opened = () => resolve(socket.off("error", reject));
+    const where = { host: "127.0.0.1", port: Number(port) };
+    const secure = { ...where, servername: host, rejectUnauthorized: false };
+    const socket = how.includes("tls") ? connectByTls(secure, opened) : connect(where, opened);
     socket.setNoDelay(true).once("error", reject);
   });
 }

@@ -93,6 +93,13 @@ function hold(descriptor: number): ListeningSocket {
   };
 }
 
+/** Another descriptor of a socket that Bun listens on, for another listener in its place; undefined where there is no such thing. */
+export function duplicateOf(listener: object): number | undefined {
+  const { fd = -1 } = listener as { readonly fd?: number };
+  const copy = canShareSockets() && fd >= 0 ? libc().fcntl(fd, F_DUPFD_CLOEXEC, LOWEST) : -1;
+  return copy < 0 ? undefined : copy;
+}
+
 const opened: { libc?: ReturnType<typeof openLibc<typeof FUNCTIONS>> } = {};
 
 function loaded() {

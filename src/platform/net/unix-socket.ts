@@ -101,7 +101,8 @@ export async function portTurn(port: number, clock: Clock): Promise<Disposable> 
   return { [Symbol.dispose]() {} };
 }
 
-interface AddressFlags {
+/** As the command line names them. */
+export interface AddressFlags {
   readonly host: string;
   readonly port: string;
 }

@@ -31,6 +31,8 @@ export interface FailoverPlaneOptions {
   /** Serves https too. */
   readonly https?: HttpsOptions | undefined;
   readonly trustedProxies: readonly string[];
+  /** Whether their connections may begin with a PROXY header that says whose they are. */
+  readonly proxyProtocol?: boolean;
   readonly fields: ProductFields;
   /** The field of an answer, in lower case, by which a server says that no byte reached an app. */
   readonly refusalField: string;
@@ -162,7 +164,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   async function close(deadlineMs: number): Promise<void> {
     void sendAway(tries, undefined, deadlineMs);
     await listener.close(deadlineMs);
-    https?.close();
+    await https?.close();
     relay[Symbol.dispose]();
     await upstream[Symbol.asyncDispose]();
     await door.close();

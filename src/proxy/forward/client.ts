@@ -5,6 +5,8 @@ export interface Client {
   /** The address of the peer, and whether what it says about its own visitors counts. */
   readonly peer: string;
   readonly peerTrusted: boolean;
+  /** The peer, or whom a proxy that passes bytes on has named: good for being counted and told on, for no right. */
+  readonly visitor: string;
   readonly isTls: boolean;
   /** Nothing can be written any more. */
   readonly isGone: boolean;
@@ -42,6 +44,7 @@ export interface VisitorTunnel {
 export interface Accepted {
   readonly peer: string;
   readonly peerTrusted: boolean;
+  readonly visitor: string;
   readonly isTls: boolean;
   /** The host that its handshake named. */
   readonly serverName: string | undefined;

@@ -145,7 +145,7 @@ export interface InFlight {
 /** `clientOf` says who a request is from, as far as that can be trusted. */
 export function createInFlight(
   clock: Clock,
-  clientOf: (visit: RequestState) => string = ({ client }) => client.peer,
+  clientOf: (visit: RequestState) => string = ({ client }) => client.visitor,
 ): InFlight {
   const wholes = new Map<string, Whole>();
   let addresses: ReadonlyMap<string, string | undefined> = new Map();

@@ -54,14 +54,13 @@ export interface Front {
 export class ClientConnection implements Client {
   readonly peer: string;
   readonly peerTrusted: boolean;
+  readonly visitor: string;
   readonly isTls: boolean;
   readonly serverName: string | undefined;
   readonly localHost: string;
   readonly share: string | undefined;
-  /** What is added to each of its requests, while its peer's claims count for nothing: made once. */
-  claims: string | undefined;
-  /** The Host of the request before. */
-  lastHost = "";
+  claims: string | undefined; // What is added to each of its requests while its peer's claims count for nothing: made once.
+  lastHost = ""; // The Host of the request before.
   isGone = false;
   readonly #front: Front;
   readonly #socket: Socket<ClientConnection>;
@@ -100,6 +99,7 @@ export class ClientConnection implements Client {
     this.#outlet = new Outlet(socket);
     this.peer = accepted.peer;
     this.peerTrusted = accepted.peerTrusted;
+    this.visitor = accepted.visitor;
     this.isTls = accepted.isTls;
     this.serverName = accepted.serverName;
     this.localHost = accepted.localHost;

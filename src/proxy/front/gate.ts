@@ -49,6 +49,13 @@ export function shareOf(address: string): string {
     .join(":")}::/64`;
 }
 
+const IPV4_MAPPED = "::ffff:";
+
+/** On a socket for both families IPv4 comes as a part of IPv6. */
+export function plain(address: string): string {
+  return address.startsWith(IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
+}
+
 /** Of this machine: tools, checks and proxies that name no client are not held to a client's share. */
 export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.") || address === "";

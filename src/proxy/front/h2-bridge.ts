@@ -1,10 +1,11 @@
 // HTTP/2 after its handshake: its bytes go to a server of Bun's on this machine, and each of its requests comes back to our own listener.
 import type { Socket } from "bun";
-import type { Clock } from "../../platform/time/clock.ts";
+import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { ownResponse } from "../answers.ts";
 import { giveBack } from "../upstream/give-back.ts";
 import { asSocket, feed, StreamSocket } from "./h2-stream.ts";
 import type { Listener } from "./listener.ts";
+import type { Proxied } from "./proxy-headers.ts";
 import type { SocketOwner } from "./tls-listener.ts";
 
 export interface Http2Options {
@@ -16,22 +17,34 @@ export interface Http2Options {
 
 export interface Http2Bridge {
   /** Takes over a socket whose handshake is done. */
-  begin(socket: Socket<SocketOwner>, peer: string, serverName: string | undefined): void;
-  /** Tells clients that no further requests are taken on their connections. */
-  stopAccepting(): void;
-  close(): void;
+  begin(socket: Socket<SocketOwner>, from: From): void;
+  /** Whether there are connections that have only just begun: their requests are on their way. */
+  readonly isBusy: boolean;
+  /** Tells clients that no further requests are taken on their connections, as soon as none `begins` any more. */
+  stopAccepting(begins: () => boolean): Promise<void>;
+  /** Connections end as they have what was answered, but after a second at most. */
+  close(): Promise<void>;
+}
+
+/** Whose a connection is. */
+interface From {
+  readonly peer: string;
+  readonly proxied: Proxied | undefined;
+  readonly serverName: string | undefined;
 }
 
 /** Whose a connection to Bun's server is: nobody else gets an answer there. */
-interface Visitor {
-  readonly peer: string;
-  readonly serverName: string | undefined;
+interface Visitor extends From {
   streams: number;
 }
 
 /** What a visitor may send before Bun's server has been reached, which takes no time. */
 const EARLY_MOST_BYTES = 1_048_576;
 const SWEEP_MS = 10_000;
+/** How long the last bytes of answers may take to their visitors when everything has been answered, and when none are left. */
+const CLOSE_MS = 1_000;
+const QUIET_MS = 100;
+const STEP_MS = 20;
 /** How long a connection without a request may say nothing. */
 const IDLE_SECS = 180;
 
@@ -67,26 +80,32 @@ class Bridge implements Http2Bridge {
     this.#stopSweeping = options.clock.every(SWEEP_MS, () => this.#sweep());
   }
 
-  begin(socket: Socket<SocketOwner>, peer: string, serverName: string | undefined): void {
+  begin(socket: Socket<SocketOwner>, from: From): void {
+    const leave = this.#options.listener().admit(from.peer, from.proxied);
+    if (leave === undefined) {
+      socket.terminate();
+      return;
+    }
     const pipe = new Pipe(socket, this.#options.clock.monotonic, (over, port) => {
+      leave();
       this.#pipes.delete(over);
       if (port !== undefined) this.#visitors.delete(port);
     });
     socket.data = pipe;
     this.#pipes.add(pipe);
-    pipe.connect(this.#server.port ?? 0, (port) =>
-      this.#visitors.set(port, { peer, serverName, streams: 0 }),
-    );
+    pipe.connect(this.#server.port ?? 0, (port) => this.#visitors.set(port, { ...from, streams: 0 }));
   }
 
   async #answer(request: Request, server: Bun.Server<undefined>): Promise<Response> {
     const visitor = this.#visitors.get(server.requestIP(request)?.port ?? -1);
     // Somebody on this machine has found the port.
     if (visitor === undefined) return new Response(null, { status: 403 });
-    const { peer, serverName } = visitor;
+    const { peer, proxied, serverName } = visitor;
     const socket = new StreamSocket(peer, request.method === "HEAD");
     request.signal.addEventListener("abort", () => socket.left(), { once: true });
-    this.#options.listener().adopt(asSocket(socket), { isTls: true, serverName, peer, isCounted: false });
+    this.#options
+      .listener()
+      .adopt(asSocket(socket), { isTls: true, serverName, peer, proxied, isCounted: false });
     visitor.streams += 1;
     try {
       // An answer may come before its request is whole.
@@ -97,12 +116,25 @@ class Bridge implements Http2Bridge {
     }
   }
 
-  stopAccepting(): void {
+  get isBusy(): boolean {
+    const now = this.#options.clock.monotonic();
+    for (const pipe of this.#pipes) if (!pipe.hasBegun && now - pipe.movedAt < CLOSE_MS) return true;
+    return false;
+  }
+
+  async stopAccepting(begins: () => boolean): Promise<void> {
+    while (begins() || this.isBusy) await sleep(this.#options.clock, STEP_MS);
     void this.#server.stop(false);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#stopSweeping();
+    const { clock } = this.#options;
+    const until = clock.monotonic() + CLOSE_MS;
+    while (this.#pipes.size > 0 && clock.monotonic() < until) {
+      for (const pipe of this.#pipes) if (clock.monotonic() - pipe.movedAt > QUIET_MS) pipe.end();
+      await sleep(clock, STEP_MS);
+    }
     for (const pipe of this.#pipes) pipe.end();
     void this.#server.stop(true);
   }
@@ -119,6 +151,8 @@ class Bridge implements Http2Bridge {
 /** Bytes both ways, each side read only as fast as the other takes. */
 class Pipe implements SocketOwner {
   movedAt: number;
+  /** Bun's server has spoken. */
+  hasBegun = false;
   port: number | undefined;
   readonly #visitor: Socket<SocketOwner>;
   readonly #now: () => number;
@@ -128,6 +162,7 @@ class Pipe implements SocketOwner {
   #toServer: Buffer | undefined;
   #toVisitor: Buffer | undefined;
   #isOver = false;
+  #hasServerEnded = false;
 
   constructor(
     visitor: Socket<SocketOwner>,
@@ -159,8 +194,8 @@ class Pipe implements SocketOwner {
         },
         data: (_, bytes) => this.#fromServer(bytes),
         drain: () => this.#serverDrained(),
-        end: () => this.end(),
-        close: () => this.end(),
+        end: () => this.#serverEnded(),
+        close: () => this.#serverEnded(),
         error: () => this.end(),
       },
     }).catch(() => this.end());
@@ -189,6 +224,7 @@ class Pipe implements SocketOwner {
   }
 
   #fromServer(bytes: Buffer): void {
+    this.hasBegun = true;
     this.movedAt = this.#now();
     const taken = this.#toVisitor === undefined ? this.#visitor.write(bytes) : 0;
     if (taken >= bytes.length || taken < 0) {
@@ -209,7 +245,14 @@ class Pipe implements SocketOwner {
       return;
     }
     this.#toVisitor = undefined;
-    this.#server?.resume();
+    if (this.#hasServerEnded) this.end();
+    else this.#server?.resume();
+  }
+
+  /** What its visitor has not taken yet still goes out. */
+  #serverEnded(): void {
+    this.#hasServerEnded = true;
+    if (this.#toVisitor === undefined) this.end();
   }
 
   ended(): void {

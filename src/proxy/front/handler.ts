@@ -97,14 +97,13 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     client: ClientConnection,
     head: RequestHead,
     host: string,
-    named: string | undefined,
     decision: Decision,
   ): boolean {
     if (decision.kind === "unknown" || decision.kind === "bad_host") return false;
     const toAuthority = rules.challenge(head);
     if (toAuthority !== undefined) return answered(client, toAuthority);
-    // Who names a route in a field, as a slum does, means no host.
-    if (named !== undefined && client.peerTrusted) return false;
+    // Who may name a route in a field, as a slum does, means no host, and speaks for visitors that are not here.
+    if (rights.maySelect(client.peer)) return false;
     if (rules.isMisdirected(client, host))
       return answered(client, ownAnswer("misdirected", head.field("accept"), fields.error));
     if (isSecure(client, head) || !isRedirected(decision, head)) return false;
@@ -124,7 +123,7 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
         client.answer(serverOptions, "");
         return undefined;
       }
-      if (https !== undefined && byHttps(https, client, head, host, named, decision)) return undefined;
+      if (https !== undefined && byHttps(https, client, head, host, decision)) return undefined;
       switch (decision.kind) {
         case "weighted": {
           const found = linked(client, head, host, decision.route);
@@ -187,7 +186,7 @@ export function isCounted(
   head: RequestHead,
   isTrusted: (address: string) => boolean,
 ): boolean {
-  if (!client.peerTrusted) return client.share === undefined || client.countAs(client.peer);
+  if (!client.peerTrusted) return client.share === undefined || client.countAs(client.visitor);
   const forwardedFor = head.text("x-forwarded-for", head.forwardedFor);
   if (forwardedFor === undefined) return true;
   const real = clientAddress(client.peer, forwardedFor, isTrusted);
@@ -222,9 +221,9 @@ export function createDress({ viaName, passed, isTrusted, isRelay = false }: Dre
 
   /** Of what a peer whose word counts for nothing asks. */
   function strangersClaims(client: ClientConnection): string {
-    const { peer, isTls } = client;
+    const { visitor, isTls } = client;
     const scheme = isTls ? "https" : "http";
-    return `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: `;
+    return `X-Forwarded-For: ${visitor}\r\nX-Real-IP: ${visitor}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: `;
   }
 
   function trustedClaims({ peer, isTls }: ClientConnection, head: RequestHead, host: string): string {

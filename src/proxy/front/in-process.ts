@@ -38,7 +38,9 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const selection = createSelection(Math.random, options.phase);
   const clientOf = ({ client, head }: RequestState) =>
-    clientAddress(client.peer, head.field("x-forwarded-for") ?? null, isTrusted);
+    client.peerTrusted
+      ? clientAddress(client.peer, head.field("x-forwarded-for") ?? null, isTrusted)
+      : client.visitor;
   const inFlight = createInFlight(clock, clientOf);
   const trials = new TrialCounters();
   const shadows = new ShadowCounters();
@@ -103,7 +105,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     inFlight.close();
     void sendAway(tries, undefined, deadlineMs);
     await listener.close(deadlineMs);
-    https?.close();
+    await https?.close();
     await upstream[Symbol.asyncDispose]();
     await door?.close();
   }

@@ -8,14 +8,14 @@ import type { AnswerName } from "../answers.ts";
 import type { FrontLimits } from "../data-plane.ts";
 import type { RequestState } from "../forward/request-state.ts";
 import { ClientConnection, type Front } from "./client-connection.ts";
-import { isLoopback, Shares, shareOf } from "./gate.ts";
+import { isLoopback, plain, Shares, shareOf } from "./gate.ts";
 import type { Notices } from "./notices.ts";
+import type { Proxied, ProxyHeaders } from "./proxy-headers.ts";
 
 /** On closing: for how long connections are told to close before the listener goes, while requests still come. */
 const FAREWELL_MS = 1_000;
 const STEP_MS = 50;
 const SWEEP_MS = 1_000;
-const IPV4_MAPPED = "::ffff:";
 
 /** Where to listen: an address, or a listening socket that somebody has opened before and goes on owning. */
 export type Listening =
@@ -29,6 +29,8 @@ export interface Adopted {
   readonly serverName?: string | undefined;
   /** Whose it is, where another's passes it on. */
   readonly peer?: string;
+  /** What a proxy said of it. */
+  readonly proxied?: Proxied | undefined;
   /** Whether it is one of its peer's connections; a request of HTTP/2 is not. */
   readonly isCounted?: boolean;
 }
@@ -37,6 +39,8 @@ export interface ListenerOptions {
   readonly listening: Listening;
   readonly clock: Clock;
   readonly limits: FrontLimits;
+  /** Who may say whose a connection is; undefined: nobody. */
+  readonly proxyHeaders?: ProxyHeaders | undefined;
   /** Told of what was refused or closed, for the operator. */
   readonly notices: Notices;
   isTrusted(address: string): boolean;
@@ -44,6 +48,8 @@ export interface ListenerOptions {
   /** The request as it goes on; undefined when it has been answered. */
   handle(client: ClientConnection, head: RequestHead): RequestState | undefined;
   onDefect(error: Error): void;
+  /** Whether there are connections elsewhere that are about to become this listener's. */
+  isAwaiting?(): boolean;
   /** Nobody is accepted any more: other listeners that hand over to this one do the same. */
   onStopAccepting?(): void;
 }
@@ -54,6 +60,8 @@ export interface Listener {
   socketHandlers(isTls: boolean): SocketHandler<ClientConnection>;
   /** Begins a connection on a socket that was accepted elsewhere, as after a TLS handshake; what happens to the socket then is its `data`'s. */
   adopt(socket: Socket<ClientConnection>, from: Adopted): void;
+  /** Counts one more connection of a peer that is none of this listener's, until the answer is called; undefined: the peer has too many. */
+  admit(peer: string, proxied: Proxied | undefined): (() => void) | undefined;
   /** Connections that are open. */
   readonly connections: number;
   /** Accepts no more; the socket itself lives on where others hold it. */
@@ -75,9 +83,8 @@ class TcpListener implements Listener, Front {
   isClosing = false;
   readonly minBodyRate: number;
   readonly #options: ListenerOptions;
-  readonly #clients = new Set<ClientConnection>();
-  /** Those that count as one of their peer's connections. */
-  readonly #counted = new Set<ClientConnection>();
+  /** With what to call when each is gone. */
+  readonly #clients = new Map<ClientConnection, () => void>();
   /** Connections by peer, and requests by client. */
   readonly #connections: Shares;
   readonly #requests: Shares;
@@ -95,13 +102,9 @@ class TcpListener implements Listener, Front {
     // Who has ended his half may still read; each handler is told, and ends the other (Bun 1.4.5 keeps it else).
     const common = { allowHalfOpen: true, socket: this.socketHandlers(false) };
     const { host: hostname, port: asked } = listening;
-    // Without `reusePort: false`, two servers on one port would share its connections unnoticed.
-    const reusePort = "fd" in listening ? false : listening.reusePort;
-    // Its type knows nothing of descriptors.
-    const where = "fd" in listening ? { fd: listening.fd } : { hostname, port: asked, reusePort };
     this.#server = Bun.listen<ClientConnection>({
       ...common,
-      ...where,
+      ...whereOf(listening),
     } as Bun.TCPSocketListenOptions<ClientConnection>);
     const port = "fd" in listening ? asked : this.#server.port;
     this.url = new URL(`http://${bracketed(hostname)}:${port}`);
@@ -117,7 +120,7 @@ class TcpListener implements Listener, Front {
 
   socketHandlers(isTls: boolean): SocketHandler<ClientConnection> {
     return {
-      open: (socket) => this.adopt(socket, { isTls }),
+      open: (socket) => this.#accept(socket, isTls),
       data: (socket, bytes) => socket.data.data(bytes),
       drain: (socket) => socket.data.drained(),
       end: (socket) => socket.data.ended(),
@@ -129,32 +132,56 @@ class TcpListener implements Listener, Front {
     };
   }
 
+  #accept(socket: Socket<ClientConnection>, isTls: boolean): void {
+    const { proxyHeaders } = this.#options;
+    if (proxyHeaders === undefined) {
+      this.adopt(socket, { isTls });
+      return;
+    }
+    // Who leaves before it is known whose the connection is.
+    const unknown = { data() {}, drained() {}, ended() {}, closed: () => proxyHeaders.forget(socket) };
+    socket.data = unknown as unknown as ClientConnection;
+    proxyHeaders.expect(socket, (proxied) => this.adopt(socket, { isTls, proxied }));
+  }
+
+  admit(peer: string, proxied: Proxied | undefined): (() => void) | undefined {
+    const share = this.#shareFor(peer, proxied);
+    if (share === undefined) return () => {};
+    if (this.#connections.enter(share)) return () => this.#connections.leave(share);
+    this.#options.notices.tell(
+      `connections ${share}`,
+      `${share} has too many connections: new ones are closed`,
+    );
+    return undefined;
+  }
+
+  /** As whose a connection counts; undefined: as nobody's. What a proxy says never makes it one of our own. */
+  #shareFor(peer: string, proxied: Proxied | undefined): string | undefined {
+    if (proxied?.source !== undefined) return shareOf(proxied.source);
+    return isLoopback(peer) || this.#options.isTrusted(peer) ? undefined : shareOf(peer);
+  }
+
   adopt(
     socket: Socket<ClientConnection>,
-    { isTls, serverName, peer = plain(socket.remoteAddress ?? ""), isCounted = true }: Adopted,
+    { isTls, serverName, peer = plain(socket.remoteAddress ?? ""), proxied, isCounted = true }: Adopted,
   ): void {
-    const isExempt = isLoopback(peer) || this.#options.isTrusted(peer);
-    const share = isExempt ? undefined : shareOf(peer);
-    const counts = isCounted && share !== undefined;
-    if (counts && !this.#connections.enter(share)) {
-      this.#options.notices.tell(
-        `connections ${share}`,
-        `${share} has too many connections: new ones are closed`,
-      );
+    const leave = isCounted ? this.admit(peer, proxied) : () => {};
+    if (leave === undefined) {
       socket.terminate();
       return;
     }
     const client = new ClientConnection(this, socket, {
       peer,
-      peerTrusted: this.#options.isTrusted(peer),
+      // What comes through a proxy that only passes bytes on is its visitor's own word.
+      peerTrusted: proxied === undefined && this.#options.isTrusted(peer),
+      visitor: proxied?.source ?? peer,
       isTls,
-      share,
+      share: this.#shareFor(peer, proxied),
       serverName,
       localHost: bracketed(plain(socket.localAddress ?? "127.0.0.1")),
     });
     socket.data = client;
-    this.#clients.add(client);
-    if (counts) this.#counted.add(client);
+    this.#clients.set(client, leave);
   }
 
   rulesFor(client: ClientConnection): RequestRules {
@@ -187,7 +214,7 @@ class TcpListener implements Listener, Front {
 
   #sweep(): void {
     let held = 0;
-    for (const client of this.#clients) {
+    for (const client of this.#clients.keys()) {
       client.sweep(this.tick);
       held += client.heldBytes;
     }
@@ -197,7 +224,7 @@ class TcpListener implements Listener, Front {
   /** Those that hold the most go first: few of them hold what all others need. */
   #relieve(heldBytes: number): void {
     let held = heldBytes;
-    const largest = [...this.#clients].sort((a, b) => b.heldBytes - a.heldBytes);
+    const largest = [...this.#clients.keys()].sort((a, b) => b.heldBytes - a.heldBytes);
     for (const client of largest) {
       if (held <= this.#options.limits.heldBytes) return;
       held -= client.heldBytes;
@@ -214,8 +241,8 @@ class TcpListener implements Listener, Front {
   }
 
   gone(client: ClientConnection): void {
+    this.#clients.get(client)?.();
     this.#clients.delete(client);
-    if (this.#counted.delete(client) && client.share !== undefined) this.#connections.leave(client.share);
   }
 
   stopAccepting(): void {
@@ -226,7 +253,7 @@ class TcpListener implements Listener, Front {
   }
 
   closeIdle(): void {
-    for (const client of this.#clients) client.closeIdle();
+    for (const client of this.#clients.keys()) client.closeIdle();
   }
 
   async close(deadlineMs: number): Promise<void> {
@@ -237,12 +264,12 @@ class TcpListener implements Listener, Front {
     for (this.closeIdle(); this.#isBusy() && clock.monotonic() < deadline; this.closeIdle())
       await sleep(clock, STEP_MS);
     this.#stopSweeping();
-    for (const client of this.#clients) client.release();
+    for (const client of this.#clients.keys()) client.release();
   }
 
   #isBusy(): boolean {
-    for (const client of this.#clients) if (client.isBusy || client.isFresh) return true;
-    return false;
+    for (const client of this.#clients.keys()) if (client.isBusy || client.isFresh) return true;
+    return this.#options.isAwaiting?.() === true;
   }
 
   /** Tells clients that keep connections to close them, for as long as requests still come on them. */
@@ -257,7 +284,10 @@ class TcpListener implements Listener, Front {
   }
 }
 
-/** On a socket for both families IPv4 comes as a part of IPv6. */
-export function plain(address: string): string {
-  return address.startsWith(IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
+/** As Bun.listen wants it; its type knows nothing of descriptors. */
+export function whereOf(listening: Listening): object {
+  if ("fd" in listening) return { fd: listening.fd };
+  const { host: hostname, port, reusePort } = listening;
+  // Without `reusePort: false`, two servers on one port would share its connections unnoticed.
+  return { hostname, port, reusePort };
 }

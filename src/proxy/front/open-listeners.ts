@@ -1,8 +1,11 @@
 // What both planes listen with: the listener of visitors, and beside it the one for https that hands its connections over.
+import { Fault } from "../../core/fault.ts";
+import { openFirstBytes } from "../../platform/net/first-bytes.ts";
 import type { HttpsOptions } from "../data-plane.ts";
 import { type Https, listenHttps } from "./https.ts";
 import type { HttpsRules } from "./https-rules.ts";
 import { createListener, type Listener, type ListenerOptions, type Listening } from "./listener.ts";
+import { ProxyHeaders } from "./proxy-headers.ts";
 
 /** Where a program is told to listen. */
 export interface Where {
@@ -12,9 +15,15 @@ export interface Where {
   /** A listening socket that somebody has opened before and goes on owning. */
   readonly listenerFd?: number | undefined;
   readonly https?: HttpsOptions | undefined;
+  /** Whether trusted peers may begin a connection with a header that says whose it is. */
+  readonly proxyProtocol?: boolean | undefined;
 }
 
-interface Parts extends Omit<ListenerOptions, "listening" | "rulesFor" | "handle" | "onStopAccepting"> {
+interface Parts
+  extends Omit<
+    ListenerOptions,
+    "listening" | "proxyHeaders" | "rulesFor" | "handle" | "isAwaiting" | "onStopAccepting"
+  > {
   /** How requests are read and answered, with what https asks for where it is served. */
   requests(rules: HttpsRules | undefined): Pick<ListenerOptions, "rulesFor" | "handle">;
 }
@@ -27,15 +36,21 @@ export interface Listeners {
 
 /** Listens at once. Throws what either listening throws; nothing of these is open then. */
 export function openListeners(where: Where, { requests, ...parts }: Parts): Listeners {
-  const { host, listenerFd, reusePort } = where;
-  const { clock, onDefect } = parts;
+  const { host, reusePort = false } = where;
+  const { clock, notices, isTrusted, onDefect } = parts;
+  const firstBytes = openFirstBytes(clock);
+  if (where.proxyProtocol && firstBytes === undefined)
+    throw new Fault("usage", "the PROXY protocol cannot be read on this system", "leave proxy_protocol out");
+  const proxyHeaders =
+    where.proxyProtocol && firstBytes ? new ProxyHeaders({ firstBytes, notices, isTrusted }) : undefined;
   const https: Https | undefined =
     where.https &&
     listenHttps(where.https, {
       host,
-      // Who takes over from a server that runs listens beside it, until that has stopped accepting.
-      reusePort: reusePort ?? listenerFd !== undefined,
+      reusePort,
       clock,
+      firstBytes,
+      proxyHeaders,
       listener: () => listener,
       onDefect,
     });
@@ -43,7 +58,9 @@ export function openListeners(where: Where, { requests, ...parts }: Parts): List
     createListener({
       ...parts,
       ...requests(https?.rules),
+      proxyHeaders,
       listening: listeningAt(where),
+      isAwaiting: () => https?.isBusy === true,
       onStopAccepting: () => https?.stopAccepting(),
     }),
   );

@@ -30,6 +30,12 @@ const RULES = new RequestRules({
   overwritten: [PEER, TRUSTED, TLS],
   claims: "theirs",
 });
+/** Of a visitor whom a proxy that only passes bytes on has named: what he says of himself is nobody's word. */
+const PROXIED_RULES = new RequestRules({
+  passed: PASSED,
+  overwritten: [PEER, TRUSTED, TLS],
+  claims: "none",
+});
 /** Commands may wait for a drain, for a start, and for each other. */
 const ANSWER_MS = 3_600_000;
 const POLICY = {
@@ -70,10 +76,13 @@ export class OwnHosts implements Courier, TryOwner {
 
   /** The request as it goes on: its fields as they came, with who asks. */
   take(client: ClientConnection, head: RequestHead): RequestState {
-    const own = readRequestHead(head.bytes, head.end, RULES);
+    // The proxy's address is what has rights here, and the visitor's is what it asks for: he is not on this machine because it is.
+    const isProxied = client.visitor !== client.peer;
+    const own = readRequestHead(head.bytes, head.end, isProxied ? PROXIED_RULES : RULES);
     const host = own.authority ?? (own.host.start < 0 ? client.localHost : undefined);
     const added =
       (host === undefined ? "" : `Host: ${host}\r\n`) +
+      (isProxied ? `X-Forwarded-For: ${client.visitor}\r\n` : "") +
       `${PEER}: ${client.peer}\r\n${TRUSTED}: ${client.peerTrusted}\r\n${TLS}: ${client.isTls}\r\n\r\n`;
     const facts = {
       courier: this,

@@ -3,9 +3,14 @@
 import type { FFIFunction } from "bun:ffi";
 import type { SecureContext } from "node:tls";
 import type { Socket } from "bun";
+import { offeredProtocols, protocolNames } from "../../core/client-hello.ts";
 import { openLibc } from "../../platform/libc.ts";
+import type { FirstBytes } from "../../platform/net/first-bytes.ts";
+import { duplicateOf } from "../../platform/net/listening-socket.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { HandshakeResult, HttpsOptions } from "../data-plane.ts";
+import { type Listening, whereOf } from "./listener.ts";
+import type { Proxied, ProxyHeaders } from "./proxy-headers.ts";
 
 /** What a connection becomes when its handshake is done: told what happens to its socket. */
 export interface SocketOwner {
@@ -15,23 +20,33 @@ export interface SocketOwner {
   closed(isReset: boolean): void;
 }
 
-export interface TlsListenerOptions extends HttpsOptions {
-  readonly host: string;
-  readonly reusePort: boolean;
+export interface TlsListenerOptions extends Omit<HttpsOptions, "port" | "listenerFd"> {
+  readonly listening: Listening;
   readonly clock: Clock;
-  /** Begins the connection of a protocol: `h2`, or else HTTP/1.1. The socket's `data` is set by it. */
-  begin(socket: Socket<SocketOwner>, protocol: "h2" | "http/1.1"): void;
+  /** Undefined where the system has no such thing: TLS-ALPN-01 cannot be answered then. */
+  readonly firstBytes: FirstBytes | undefined;
+  /** Who may say whose a connection is; undefined: nobody. */
+  readonly proxyHeaders: ProxyHeaders | undefined;
+  /**
+   * Begins the connection of a protocol: `h2`, or else HTTP/1.1. The socket's `data` is set by it. `proxied`: whose it is, as the proxy
+   * said that it came by.
+   */
+  begin(socket: Socket<SocketOwner>, protocol: "h2" | "http/1.1", proxied: Proxied | undefined): void;
   onDefect(error: Error): void;
 }
 
 export interface TlsListener {
   readonly port: number;
+  /** Whether handshakes are under way that have only just begun: their clients send their requests nowhere else. */
+  readonly isBusy: boolean;
   stopAccepting(): void;
   /** Ends handshakes that are not done; what has become a connection is its listener's. */
   close(): void;
 }
 
 const HANDSHAKE_SECS = 10;
+/** What takes longer does so because of its client. */
+const FRESH_SECS = 3;
 const SWEEP_MS = 1_000;
 /** Of handshakes that are not done: beyond it the oldest ends. */
 const HANDSHAKES_MOST = 4_096;
@@ -53,6 +68,11 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
   return new Handshakes(options);
 }
 
+interface Server {
+  readonly port: number;
+  stop(closeActive?: boolean): void;
+}
+
 /** Bun's socket as it is during a handshake: what its types leave out. */
 interface HandshakeSocket extends Socket<SocketOwner> {
   resumeSNI(context: unknown, isRefused: boolean): void;
@@ -63,6 +83,9 @@ class Handshake implements SocketOwner {
   readonly socket: HandshakeSocket;
   readonly beganAt: number;
   isOver = false;
+  /** By an authority that validates a name, which offers this one protocol and no other (RFC 8737 section 3). */
+  isForAuthority = false;
+  proxied: Proxied | undefined;
   readonly #done: (handshake: Handshake) => void;
 
   constructor(socket: HandshakeSocket, beganAt: number, done: (handshake: Handshake) => void) {
@@ -87,7 +110,10 @@ class Handshakes implements TlsListener {
   readonly #options: TlsListenerOptions;
   /** In the order in which they began. */
   readonly #pending = new Set<Handshake>();
-  readonly #server: { readonly port: number; stop(closeActive?: boolean): void };
+  #server: Server;
+  /** What who names no host is shown: a listener has it from its start. */
+  #shown: string | undefined;
+  readonly #stopFollowing: () => void;
   readonly #stopSweeping: () => void;
   readonly #libc = openLibc(LIBC);
   /** In memory of its own, as the C library needs it. */
@@ -97,17 +123,47 @@ class Handshakes implements TlsListener {
 
   constructor(options: TlsListenerOptions) {
     this.#options = options;
-    const { host, port, reusePort, certificates, placeholder, ciphers, clock } = options;
-    const { chain, key } = certificates.fallback() ?? placeholder;
+    const { listening, certificates, clock } = options;
+    this.#server = this.#listen(whereOf(listening));
+    this.port = "fd" in listening ? listening.port : this.#server.port;
+    this.#stopFollowing = certificates.follow(async () => this.#showFallback());
+    this.#stopSweeping = clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  #listen(where: object): Server {
+    const { placeholder, certificates, ciphers } = this.#options;
+    const fallback = certificates.fallback();
+    const { chain, key } = fallback ?? placeholder;
+    this.#shown = fallback?.chain;
     const tls = { cert: chain, key, ciphers, minVersion: TLS_1_2 };
-    const where = { hostname: host, port, reusePort, allowHalfOpen: true };
-    this.#server = Bun.listen<SocketOwner>({
+    return Bun.listen<SocketOwner>({
       ...where,
+      allowHalfOpen: true,
       tls: tls as Bun.TLSOptions,
       socket: this.#handlers() as Bun.SocketHandler<SocketOwner>,
-    });
-    this.port = this.#server.port;
-    this.#stopSweeping = clock.every(SWEEP_MS, () => this.#sweep());
+    } as Bun.TCPSocketListenOptions<SocketOwner>);
+  }
+
+  /**
+   * The certificate for who names no host is that of the listener itself: another one takes its place on the same socket, and nobody is
+   * refused meanwhile.
+   */
+  #showFallback(): void {
+    if (!this.#isAccepting || this.#options.certificates.fallback()?.chain === this.#shown) return;
+    const fd = duplicateOf(this.#server);
+    if (fd === undefined) return;
+    const before = this.#server;
+    try {
+      this.#server = this.#listen({ fd });
+      before.stop(false);
+    } catch (thrown) {
+      this.#options.onDefect(thrown as Error);
+    }
+  }
+
+  get isBusy(): boolean {
+    for (const { beganAt } of this.#pending) if (this.#tick - beganAt <= FRESH_SECS) return true;
+    return false;
   }
 
   stopAccepting(): void {
@@ -118,6 +174,7 @@ class Handshakes implements TlsListener {
 
   close(): void {
     this.stopAccepting();
+    this.#stopFollowing();
     this.#stopSweeping();
     for (const { socket } of this.#pending) socket.terminate();
   }
@@ -125,6 +182,7 @@ class Handshakes implements TlsListener {
   #handlers() {
     return {
       open: (socket: HandshakeSocket) => this.#open(socket),
+      // Not called without a name.
       serverName: (_: unknown, name: string, socket: HandshakeSocket) => this.#choose(name, socket),
       alpnCallback: (socket: HandshakeSocket, name: string | undefined, wire: Uint8Array) =>
         this.#protocol(socket, name, wire),
@@ -143,19 +201,45 @@ class Handshakes implements TlsListener {
   }
 
   #open(socket: HandshakeSocket): void {
-    const handshake = new Handshake(socket, this.#tick, (over) => this.#pending.delete(over));
+    const handshake = new Handshake(socket, this.#tick, (over) => {
+      this.#pending.delete(over);
+      this.#options.firstBytes?.forget(socket);
+    });
     socket.data = handshake;
     this.#pending.add(handshake);
-    if (this.#pending.size <= HANDSHAKES_MOST) return;
-    const [oldest] = this.#pending;
-    if (oldest !== undefined) this.#end(oldest, "crowded");
+    if (this.#pending.size > HANDSHAKES_MOST) {
+      const [oldest] = this.#pending;
+      if (oldest !== undefined) this.#end(oldest, "crowded");
+    }
+    const { proxyHeaders } = this.#options;
+    if (proxyHeaders === undefined) this.#look(handshake);
+    else
+      proxyHeaders.expect(socket, (proxied) => {
+        handshake.proxied = proxied;
+        this.#look(handshake);
+      });
+  }
+
+  /** Only while a name is being validated: whether it is its authority who asks has to be known before a certificate is chosen. */
+  #look(handshake: Handshake): void {
+    if (!this.#options.certificates.hasChallenges) return;
+    this.#options.firstBytes?.expect(handshake.socket, {
+      look: offeredProtocols,
+      found(offered) {
+        handshake.isForAuthority = offered.length === 1 && offered[0] === CHALLENGE_PROTOCOL;
+      },
+      deadlineMs: HANDSHAKE_SECS * 1_000,
+    });
   }
 
   /** The context of a name; `true`: it comes later; an error refuses the handshake. */
   #choose(name: string, socket: HandshakeSocket): unknown {
     try {
-      const found = this.#options.certificates.contextFor(name);
-      if (!(found instanceof Promise)) return found?.context ?? this.#unknown(socket);
+      const { certificates } = this.#options;
+      if ((socket.data as Handshake).isForAuthority)
+        return certificates.challengeFor(name)?.context ?? this.#refuse(socket, "unknown_name");
+      const found = certificates.contextFor(name);
+      if (!(found instanceof Promise)) return found?.context ?? this.#orFallback(socket, "unknown_name");
       void found.then(
         (context) => this.#resume(socket, context),
         () => this.#resume(socket, undefined),
@@ -167,49 +251,43 @@ class Handshakes implements TlsListener {
     }
   }
 
-  /** A name without a certificate gets the operator's own default, where there is one. */
-  #unknown(socket: HandshakeSocket): undefined | Error {
-    if (this.#options.certificates.fallback() !== undefined) return undefined;
-    this.#note(socket, "unknown_name");
+  /** Who names no host, or a foreign one, gets the operator's own default, which is the listener's (undefined), where there is one. */
+  #orFallback(socket: HandshakeSocket, result: HandshakeResult): Error | undefined {
+    return this.#shown === undefined ? this.#refuse(socket, result) : undefined;
+  }
+
+  #refuse(socket: HandshakeSocket, result: HandshakeResult): Error {
+    this.#note(socket, result);
     return new Error("no certificate");
   }
 
   #resume(socket: HandshakeSocket, context: SecureContext | undefined): void {
     const handshake = socket.data;
     if (!(handshake instanceof Handshake) || handshake.isOver) return;
-    if (context !== undefined) {
-      socket.resumeSNI(context.context, false);
-      return;
-    }
-    const isRefused = this.#unknown(socket) !== undefined;
-    socket.resumeSNI(undefined, isRefused);
+    const isRefused = context === undefined && this.#orFallback(socket, "unknown_name") !== undefined;
+    socket.resumeSNI(context?.context, isRefused);
   }
 
   /** The protocol of those that are offered; undefined refuses the handshake. */
   #protocol(socket: HandshakeSocket, name: string | undefined, wire: Uint8Array): string | undefined {
-    const { http2, certificates } = this.#options;
-    const offered = protocolsIn(wire);
-    if (offered.includes(CHALLENGE_PROTOCOL)) return CHALLENGE_PROTOCOL;
-    if (!name && certificates.fallback() === undefined) {
-      this.#note(socket, "no_name");
-      return undefined;
-    }
-    if (http2 && offered.includes("h2")) return "h2";
+    if (!name && this.#orFallback(socket, "no_name") !== undefined) return undefined;
+    if ((socket.data as Handshake).isForAuthority) return name ? CHALLENGE_PROTOCOL : undefined;
+    const offered = protocolNames(wire);
+    if (this.#options.http2 && offered.includes("h2")) return "h2";
     return offered.includes("http/1.1") ? "http/1.1" : undefined;
   }
 
   #begin(socket: HandshakeSocket): void {
     const handshake = socket.data as Handshake;
     this.#pending.delete(handshake);
-    if (socket.alpnProtocol === CHALLENGE_PROTOCOL) return void socket.end();
-    if (!socket.getServername() && this.#options.certificates.fallback() === undefined) {
-      this.#note(socket, "no_name");
-      socket.terminate();
-      return;
-    }
+    // Who offers no protocol is asked for a name only now (Bun 1.4.5).
+    const isRefused = !socket.getServername() && this.#orFallback(socket, "no_name") !== undefined;
+    if (isRefused) return void socket.terminate();
     this.#options.onHandshake("done");
+    // Its certificate is all that an authority wants to see.
+    if (handshake.isForAuthority) return void socket.end();
     try {
-      this.#options.begin(socket, socket.alpnProtocol === "h2" ? "h2" : "http/1.1");
+      this.#options.begin(socket, socket.alpnProtocol === "h2" ? "h2" : "http/1.1", handshake.proxied);
     } catch (thrown) {
       this.#options.onDefect(thrown as Error);
       socket.terminate();
@@ -250,13 +328,4 @@ class Handshakes implements TlsListener {
       this.#end(handshake, "late");
     }
   }
-}
-
-/** The names in the list of ALPN (RFC 7301 section 3.1): each behind one byte with its length. */
-function protocolsIn(wire: Uint8Array): string[] {
-  const bytes = Buffer.from(wire);
-  const names: string[] = [];
-  for (let at = 0; at < bytes.length; at += 1 + (bytes[at] as number))
-    names.push(bytes.latin1Slice(at + 1, at + 1 + (bytes[at] as number)));
-  return names;
 }

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { messageOf } from "../../core/fault.ts";
 import type { Address } from "../../core/route.ts";
 import { WORKER_WORD } from "../../platform/executable.ts";
-import { portTurn, probePort, removeSocket } from "../../platform/net/unix-socket.ts";
+import { type AddressFlags, portTurn, probePort, removeSocket } from "../../platform/net/unix-socket.ts";
 import { bootId, readProcess } from "../../platform/process/proc.ts";
 import { findByNonce, type ManagedProcess, type Processes } from "../../platform/process/process.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
+import { PORT_FLAGS } from "./held-socket.ts";
 import type { FromWorker, Hello } from "./protocol.ts";
 import { linkWorker, type WorkerLink } from "./worker-link.ts";
 
@@ -96,11 +97,14 @@ export async function claimPort(
   { host, port }: Address,
   found: readonly WorkerLink[],
   clock: Clock,
+  flags?: AddressFlags,
 ): Promise<PortClaim> {
   const claim = await portTurn(port, clock);
   try {
-    const isShared = found.some(({ hello }) => portOf(hello.url) === port);
-    if (!isShared) probePort(host, port);
+    const isShared = found.some(
+      ({ hello: { url, httpsUrl } }) => portOf(url) === port || portOf(httpsUrl ?? null) === port,
+    );
+    if (!isShared) probePort(host, port, flags);
     return Object.assign(claim, { isShared });
   } catch (thrown) {
     claim[Symbol.dispose]();
@@ -108,10 +112,23 @@ export async function claimPort(
   }
 }
 
+/** The same for http, and for https where that is served: `isShared` when one of them is. */
+export async function claimPorts(
+  { port, https }: { readonly port: number; readonly https?: { readonly port: number } | undefined },
+  claim: (port: number, flags: AddressFlags) => Promise<PortClaim>,
+): Promise<PortClaim> {
+  using claims = new DisposableStack();
+  const http = claims.use(await claim(port, PORT_FLAGS.http));
+  const secure = https && claims.use(await claim(https.port, PORT_FLAGS.https));
+  const owned = claims.move();
+  return Object.assign(owned, { isShared: http.isShared || secure?.isShared === true });
+}
+
 function portOf(url: string | null): number | undefined {
   if (url === null) return undefined;
-  const { port } = new URL(url);
-  return port === "" ? 80 : Number(port);
+  const { port, protocol } = new URL(url);
+  if (port !== "") return Number(port);
+  return protocol === "https:" ? 443 : 80;
 }
 
 /** Starts one, which waits to be told what to do. Rejects when it does not get that far, or is not wanted any more. */

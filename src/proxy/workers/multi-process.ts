@@ -1,6 +1,7 @@
 // The data plane in worker processes beside the program: they are found or started, told the routes, and their counters added up.
 import { join } from "node:path";
 import type { Route } from "../../core/route.ts";
+import type { AddressFlags } from "../../platform/net/unix-socket.ts";
 import type { Processes } from "../../platform/process/process.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
 import {
@@ -12,12 +13,13 @@ import {
 } from "../data-plane.ts";
 import { ShadowCounters } from "../shadow-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
-import { claimPort, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
-import { type HeldSocket, holdSocket, type Inherited } from "./held-socket.ts";
+import { claimPort, claimPorts, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
+import { type HeldSockets, holdSockets, type Inherited } from "./held-socket.ts";
 import { createMergedTraffic } from "./merged-traffic.ts";
 import { openOwnDoor } from "./own-door.ts";
 import type { FromWorker, WorkerSettings } from "./protocol.ts";
 import { createRouteUpdates } from "./route-updates.ts";
+import { CertificateTelling } from "./tell-certificates.ts";
 import type { WorkerLink } from "./worker-link.ts";
 import { PUBLISH_MS, WorkerPool } from "./worker-pool.ts";
 
@@ -35,10 +37,10 @@ export interface MultiProcessOptions extends DataPlaneOptions {
   readonly sharesSocket?: boolean;
   /** What came with the start of this process. */
   readonly inherited?: Inherited | undefined;
-  /** Told of the socket once it is held. */
-  onHeld?(held: HeldSocket): void;
-  /** A socket that is held already, and goes on being held. */
-  readonly held?: HeldSocket | undefined;
+  /** Told of the sockets once they are held. */
+  onHeld?(held: HeldSockets): void;
+  /** Sockets that are held already, and go on being held. */
+  readonly held?: HeldSockets | undefined;
   /** Told what went wrong with workers. */
   say(text: string): void;
 }
@@ -78,7 +80,8 @@ class MultiProcessPlane implements DataPlane {
   readonly #seats: WorkerPool;
   readonly #ownSocket: string;
   #door: AsyncDisposable | undefined;
-  #held: HeldSocket | undefined;
+  #held: HeldSockets | undefined;
+  readonly #certificates: CertificateTelling | undefined;
 
   constructor(options: MultiProcessOptions) {
     const { build, workers, directory } = options;
@@ -87,6 +90,8 @@ class MultiProcessPlane implements DataPlane {
     this.#ownSocket = join(directory, "own.sock");
     this.#crew = { ...options, clock: this.#clock, heard: (link, message) => this.#hear(link, message) };
     this.#traffic = createMergedTraffic(this.#clock);
+    const { https } = options;
+    this.#certificates = https && new CertificateTelling({ https, links: () => this.#seats.speaking() });
     this.#seats = new WorkerPool({
       settings: Array.from({ length: workers }, (_, index) => this.#settingsOf(index / workers)),
       crew: this.#crew,
@@ -94,12 +99,18 @@ class MultiProcessPlane implements DataPlane {
       book: this.#book,
       held: () => this.#held ?? options.held,
       left: this.#traffic.leave,
+      https: async (held, port) => this.#certificates?.beginning(held, port),
+      certify: async (link) => this.#certificates?.tell([link]),
     });
   }
 
   get url(): URL {
     if (this.#seats.url === undefined) throw new Error("no worker listens yet");
     return this.#seats.url;
+  }
+
+  get httpsUrl(): URL | undefined {
+    return this.#seats.httpsUrl;
   }
 
   async open({ routes, defaultRoute }: FirstRoutes): Promise<void> {
@@ -116,19 +127,25 @@ class MultiProcessPlane implements DataPlane {
     }
   }
 
-  /** The socket that workers share, or, where they cannot, the port for as long as it takes them all to listen. */
+  /** The sockets that workers share, or, where they cannot, the ports for as long as it takes them all to listen. */
   async #claim(found: readonly WorkerLink[]): Promise<Disposable> {
-    const claim = () => claimPort(this.#options, found, this.#clock);
-    const { held, sharesSocket = false } = this.#options;
+    const { held, sharesSocket = false, https, host } = this.#options;
+    const claim = (port: number, flags: AddressFlags) => claimPort({ host, port }, found, this.#clock, flags);
     if (held === undefined && sharesSocket)
-      this.#held = await holdSocket({ ...this.#options, clock: this.#clock, claim });
+      this.#held = await holdSockets({
+        ...this.#options,
+        httpsPort: https?.port,
+        clock: this.#clock,
+        claim,
+      });
     if (this.#held !== undefined) this.#options.onHeld?.(this.#held);
-    return held === undefined && this.#held === undefined ? claim() : { [Symbol.dispose]() {} };
+    const isHeld = held !== undefined || this.#held !== undefined;
+    return isHeld ? { [Symbol.dispose]() {} } : claimPorts(this.#options, claim);
   }
 
   #settingsOf(phase: number): WorkerSettings {
     const { host, port, domain, directHosts, adminHost, trustedProxies, fields, viaName } = this.#options;
-    const { directFrom = [], limits = {}, selectorFrom = [] } = this.#options;
+    const { directFrom = [], limits = {}, selectorFrom = [], proxyProtocol = false } = this.#options;
     const ownSocket = this.#ownSocket;
     return {
       host,
@@ -136,6 +153,8 @@ class MultiProcessPlane implements DataPlane {
       domain,
       directHosts,
       adminHost,
+      proxyProtocol,
+      https: this.#certificates?.settings,
       trustedProxies,
       directFrom,
       limits,
@@ -152,6 +171,7 @@ class MultiProcessPlane implements DataPlane {
     switch (message.kind) {
       case "traffic":
         this.#traffic.take(link, message.targets);
+        for (const [result, count] of message.handshakes) this.#options.https?.onHandshake(result, count);
         for (const counts of message.trials) if (this.#judged.has(counts.route)) this.#trials.add(counts);
         for (const counts of message.shadows) this.#shadows.add(counts);
         break;
@@ -160,6 +180,9 @@ class MultiProcessPlane implements DataPlane {
         break;
       case "wanted":
         void this.#grant(link, message.id, message.wanted);
+        break;
+      case "named":
+        void this.#certificates?.look(link, message.id, message.name);
         break;
       case "defect":
         hooks.onDefect?.(new Error(message.message));
@@ -240,6 +263,7 @@ class MultiProcessPlane implements DataPlane {
   }
 
   async #end(): Promise<void> {
+    this.#certificates?.[Symbol.dispose]();
     await this.#door?.[Symbol.asyncDispose]();
     await this.#held?.[Symbol.asyncDispose]();
   }

@@ -2,12 +2,19 @@
 import { z } from "zod";
 import type { Route } from "../../core/route.ts";
 import type { ShadowCounts } from "../../core/shadow/shadow-counts.ts";
-import type { DataPlaneOptions, FrontLimits, Wanted } from "../data-plane.ts";
+import type {
+  CertificateNews,
+  DataPlaneOptions,
+  FrontLimits,
+  HandshakeResult,
+  ServedPair,
+  Wanted,
+} from "../data-plane.ts";
 import type { FailureKind } from "../http-client.ts";
 import type { TrialCounts } from "../trial-counters.ts";
 
 /** Counted up when a message changes its meaning. `hello` and `close` never do: any two versions understand those. */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 /** All that a worker is told once: it is replaced, not told anew, when any of it changes. */
 export interface WorkerSettings
@@ -18,10 +25,20 @@ export interface WorkerSettings
   /** As asked for: 0 is any free one. */
   readonly port: number;
   readonly adminHost: string | undefined;
+  readonly proxyProtocol: boolean;
+  /** Undefined where https is not served. */
+  readonly https: WorkerHttps | undefined;
   readonly phase: number;
   readonly viaName: string;
   /** The socket where the supervisor answers for its own hosts. */
   readonly ownSocket: string;
+}
+
+export interface WorkerHttps {
+  /** As asked for: 0 is any free one. */
+  readonly port: number;
+  readonly ciphers: string;
+  readonly http2: boolean;
 }
 
 const whole = z.int().nonnegative();
@@ -30,21 +47,31 @@ const isWord = (value: unknown) => typeof value === "string";
 /** Both ends are the same build (`hello` says so), so what was typed on one side is not taken apart again on the other. */
 const route = z.custom<Route>(isObject);
 const settings = z.custom<WorkerSettings>(isObject);
+const news = z.custom<CertificateNews>(isObject);
+const pair = z.custom<ServedPair>(isObject);
 /** The routes in order, and those of them that differ from what was told before. */
 const routes = { names: z.array(z.string()), changed: z.array(route), defaultRoute: z.string().optional() };
 
 const toWorker = z.discriminatedUnion("kind", [
-  /** The first of all: listen, at `port`, with these routes; on the socket that is offered at `offer`, where there is one. */
+  /**
+   * The first of all: listen, at `port`, with these routes; on the socket that is offered at `offer`, where there is one. `https` is the
+   * same for https, with all its certificates.
+   */
   z.object({
     kind: z.literal("open"),
     seq: whole,
     port: whole,
     settings,
     offer: z.string().optional(),
+    https: z.object({ port: whole, offer: z.string().optional(), placeholder: pair, news }).optional(),
     ...routes,
   }),
   z.object({ kind: z.literal("publish"), seq: whole, ...routes }),
   z.object({ kind: z.literal("drain"), seq: whole, target: z.string(), deadlineMs: z.number() }),
+  /** The certificates are these now, whatever they were. */
+  z.object({ kind: z.literal("certificates"), seq: whole, news }),
+  /** What there is to know of the name of a `named` has been told. */
+  z.object({ kind: z.literal("looked"), named: whole }),
   /** Finish what is in flight, and end. */
   z.object({ kind: z.literal("close"), seq: whole, deadlineMs: z.number() }),
   /** What became of a `wanted`. */
@@ -93,6 +120,8 @@ const fromWorker = z.discriminatedUnion("kind", [
     /** `settingsKey` of what it was opened with; null: it has not been. */
     settings: z.string().nullable(),
     url: z.string().nullable(),
+    /** Missing where https is not served. */
+    httpsUrl: z.string().optional(),
     isClosing: z.boolean(),
   }),
   /** The message of that number has been obeyed, or cannot be. */
@@ -101,6 +130,7 @@ const fromWorker = z.discriminatedUnion("kind", [
     seq: whole,
     left: whole.optional(),
     url: z.string().optional(),
+    httpsUrl: z.string().optional(),
     error: z.string().optional(),
   }),
   /** What has changed; empty when nothing has, and then a sign of life. */
@@ -109,9 +139,13 @@ const fromWorker = z.discriminatedUnion("kind", [
     targets: z.array(report),
     trials: z.array(trial),
     shadows: z.array(shadow).default([]),
+    /** Handshakes by their result, since the last one. */
+    handshakes: z.array(z.tuple([z.custom<HandshakeResult>(isWord), whole])).default([]),
   }),
   z.object({ kind: z.literal("trouble"), target: z.string(), failure: z.custom<FailureKind>(isWord) }),
   z.object({ kind: z.literal("wanted"), id: whole, wanted: z.custom<Wanted>(isObject) }),
+  /** A handshake waits for a certificate of this name. */
+  z.object({ kind: z.literal("named"), id: whole, name: z.string() }),
   z.object({ kind: z.literal("defect"), message: z.string() }),
   z.object({ kind: z.literal("warning"), message: z.string() }),
 ]);

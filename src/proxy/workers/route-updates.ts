@@ -1,6 +1,11 @@
 // The routes as workers are told them: whole to one that is new, and afterwards only those that have changed.
 import type { Route } from "../../core/route.ts";
-import type { WorkerSettings } from "./protocol.ts";
+import type { ToWorker, WorkerSettings } from "./protocol.ts";
+
+/** What a worker begins with besides its routes. */
+export interface Beginning extends Pick<Extract<ToWorker, { kind: "open" }>, "port" | "offer" | "https"> {
+  readonly settings: WorkerSettings;
+}
 
 export interface RouteUpdates {
   /** Takes the routes that are to be in force. */
@@ -9,8 +14,8 @@ export interface RouteUpdates {
   news(): string;
   /** The same to somebody else. */
   whole(): string;
-  /** To a worker that begins with them, at `port`, on the socket that is offered at `offer`. */
-  opening(settings: WorkerSettings, port: number, offer: string | undefined): string;
+  /** To a worker that begins with them. */
+  opening(beginning: Beginning): string;
 }
 
 export function createRouteUpdates(): RouteUpdates {
@@ -33,6 +38,6 @@ export function createRouteUpdates(): RouteUpdates {
     },
     news: () => message(changed, { kind: "publish" }),
     whole: () => message(known.values(), { kind: "publish" }),
-    opening: (settings, port, offer) => message(known.values(), { kind: "open", settings, port, offer }),
+    opening: (beginning) => message(known.values(), { kind: "open", ...beginning }),
   };
 }

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { messageOf } from "../../core/fault.ts";
 import type { Route } from "../../core/route.ts";
 import { listenForChannels } from "../../platform/net/channel.ts";
-import { claimSocket, removeSocket } from "../../platform/net/unix-socket.ts";
+import { type AddressFlags, claimSocket, removeSocket } from "../../platform/net/unix-socket.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { type DataPlane, type Left, NOTHING_LEFT, type ProgramHooks } from "../data-plane.ts";
 import { createInProcessPlane, type InProcessPlane } from "../front/in-process.ts";
 import { createUpstream } from "../upstream/upstream.ts";
-import { claimPort, findWorkers } from "./find-workers.ts";
-import { type HeldSocket, holdSocket } from "./held-socket.ts";
+import { claimPort, claimPorts, findWorkers } from "./find-workers.ts";
+import { type HeldSockets, holdSockets, listeningOn } from "./held-socket.ts";
 import {
   createMultiProcessPlane,
   DRAIN_GRACE_MS,
@@ -34,15 +34,14 @@ export async function createSingleProcessPlane(
 ): Promise<DataPlane> {
   const clock = options.clock ?? systemClock;
   const found = await findWorkers({ ...options, clock, heard() {} });
-  const claim = () => claimPort(options, found, clock);
+  const { host, https } = options;
+  const claim = (port: number, flags: AddressFlags) => claimPort({ host, port }, found, clock, flags);
   try {
-    const held = options.sharesSocket ? await holdSocket({ ...options, clock, claim }) : undefined;
+    const holding = { ...options, httpsPort: https?.port, clock, claim };
+    const held = options.sharesSocket ? await holdSockets(holding) : undefined;
     if (held !== undefined) options.onHeld?.(held);
-    using claimed = held === undefined ? await claim() : undefined;
-    const where =
-      held === undefined
-        ? { reusePort: claimed?.isShared ?? false }
-        : { listenerFd: held.socket.duplicate(), port: held.socket.address.port };
+    using claimed = held === undefined ? await claimPorts(options, claim) : undefined;
+    const where = held === undefined ? { reusePort: claimed?.isShared ?? false } : listeningOn(held, https);
     const state = { isLeft: false };
     const hooks = hooksWhile(() => !state.isLeft, options);
     const plane = createInProcessPlane({ ...options, ...where, hooks }, createUpstream({ clock }));
@@ -71,13 +70,14 @@ function hooksWhile(isServing: () => boolean, { hooks, away }: SingleProcessOpti
 
 class SingleProcessPlane implements DataPlane {
   readonly url: URL;
+  readonly httpsUrl: URL | undefined;
   readonly traffic;
   readonly busy;
   readonly takeTrials;
   readonly takeShadows;
   readonly #options: SingleProcessOptions;
   readonly #plane: InProcessPlane;
-  readonly #held: HeldSocket | undefined;
+  readonly #held: HeldSockets | undefined;
   /** Those that served before, as long as they have something in flight. */
   readonly #former: Set<WorkerLink>;
   readonly #book = createRouteUpdates();
@@ -88,7 +88,7 @@ class SingleProcessPlane implements DataPlane {
   constructor(
     options: SingleProcessOptions,
     plane: InProcessPlane,
-    held: HeldSocket | undefined,
+    held: HeldSockets | undefined,
     found: readonly WorkerLink[],
     state: { isLeft: boolean },
   ) {
@@ -98,6 +98,7 @@ class SingleProcessPlane implements DataPlane {
     this.#held = held;
     this.#former = new Set(found);
     this.url = plane.url;
+    this.httpsUrl = plane.httpsUrl;
     this.traffic = plane.traffic;
     this.busy = plane.busy;
     this.takeTrials = plane.takeTrials;
@@ -166,7 +167,7 @@ class SingleProcessPlane implements DataPlane {
   }
 
   /** A worker serves on with the routes of this moment, until the next start takes its place; whether that worked. */
-  async #appoint(held: HeldSocket): Promise<boolean> {
+  async #appoint(held: HeldSockets): Promise<boolean> {
     try {
       const successor = await createMultiProcessPlane({ ...this.#options, workers: 1, held }, this.#last);
       await successor.leave(0);

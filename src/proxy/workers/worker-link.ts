@@ -3,7 +3,7 @@ import { type Channel, openChannel } from "../../platform/net/channel.ts";
 import { removeSocket } from "../../platform/net/unix-socket.ts";
 import type { ManagedProcess } from "../../platform/process/process.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
-import { OFFER_SUFFIX } from "./held-socket.ts";
+import { OFFER_SUFFIXES } from "./held-socket.ts";
 import { type Done, type FromWorker, type Hello, PROTOCOL, readFromWorker } from "./protocol.ts";
 
 export interface WorkerLink {
@@ -178,7 +178,7 @@ class Link implements WorkerLink {
       await sleep(this.#clock, STEP_MS);
     }
     await this.process.stop(0).catch(() => {});
-    for (const path of [this.socket, `${this.socket}${OFFER_SUFFIX}`]) removeSocket(path);
+    for (const suffix of ["", ...Object.values(OFFER_SUFFIXES)]) removeSocket(`${this.socket}${suffix}`);
     this.#gone.resolve();
   }
 

@@ -3,9 +3,9 @@ import { backoff } from "../../core/backoff.ts";
 import { messageOf } from "../../core/fault.ts";
 import { sleep } from "../../platform/time/clock.ts";
 import { type FindWorkersOptions, startWorker } from "./find-workers.ts";
-import type { HeldSocket } from "./held-socket.ts";
+import type { HeldSocket, HeldSockets } from "./held-socket.ts";
 import { PROTOCOL, settingsKey, type WorkerSettings } from "./protocol.ts";
-import type { RouteUpdates } from "./route-updates.ts";
+import type { Beginning, RouteUpdates } from "./route-updates.ts";
 import type { WorkerLink } from "./worker-link.ts";
 
 export interface WorkerPoolOptions {
@@ -14,8 +14,12 @@ export interface WorkerPoolOptions {
   readonly crew: FindWorkersOptions;
   readonly build: string;
   readonly book: RouteUpdates;
-  /** The socket that all of them share; undefined where each has one of its own. */
-  held(): HeldSocket | undefined;
+  /** The sockets that all of them share; undefined where each has its own. */
+  held(): HeldSockets | undefined;
+  /** Where https is served, on a held socket or at a port, and the certificates of this moment; undefined where it is not. */
+  https(held: HeldSocket | undefined, port: number): Promise<Beginning["https"]>;
+  /** Tells a worker the certificates, whatever it has heard of them. */
+  certify(link: WorkerLink): Promise<void>;
   /** A worker is gone. */
   left(link: WorkerLink): void;
 }
@@ -45,6 +49,7 @@ export class WorkerPool {
   readonly links = new Set<WorkerLink>();
   /** Where they listen; undefined before the first one does. */
   url: URL | undefined;
+  httpsUrl: URL | undefined;
   readonly #options: WorkerPoolOptions;
   readonly #seats: readonly Seat[];
   #isClosed = false;
@@ -126,15 +131,17 @@ export class WorkerPool {
     const isFor = ({ worker, settings }: Seat) =>
       worker === undefined && hello.settings === settingsKey(settings);
     const seat = hello.isClosing ? undefined : this.#seats.find(isFor);
-    if (seat !== undefined) this.#seat(seat, link, hello.url);
+    if (seat !== undefined) this.#seat(seat, link, hello.url, hello.httpsUrl);
     // Also one that is to finish. One that does not obey is killed for it, and its seat filled as any other.
     await link.ask(this.#options.book.whole(), PUBLISH_MS).catch(() => {});
+    await this.#options.certify(link);
   }
 
-  #seat(seat: Seat, link: WorkerLink, url: string | null): void {
+  #seat(seat: Seat, link: WorkerLink, url: string | null, httpsUrl: string | undefined): void {
     seat.worker = link;
     seat.filledAtMs = this.#nowMs();
     if (url !== null) this.url ??= new URL(url);
+    if (httpsUrl !== undefined) this.httpsUrl ??= new URL(httpsUrl);
   }
 
   #fill(seat: Seat): Promise<void> {
@@ -150,14 +157,19 @@ export class WorkerPool {
     const link = await startWorker(crew, () => !this.#isClosed);
     this.#admit(link);
     const held = this.#options.held();
-    const port = held?.socket.address.port ?? Number(this.url?.port || seat.settings.port);
-    const opening = book.opening(seat.settings, port, held?.offeredAt);
-    const { url = null, error } = await link.ask(opening, OPEN_MS);
+    const { settings } = seat;
+    const port = held?.http.socket.address.port ?? Number(this.url?.port || settings.port);
+    const httpsPort = Number(this.httpsUrl?.port || (settings.https?.port ?? 0));
+    const https = await this.#options.https(held?.https, httpsPort);
+    const opening = book.opening({ settings, port, offer: held?.http.offeredAt, https });
+    const { url = null, httpsUrl, error } = await link.ask(opening, OPEN_MS);
     if (error !== undefined || this.#isClosed) {
       await link.kill();
       throw new Error(error ?? "it is not wanted any more");
     }
-    this.#seat(seat, link, url);
+    // They may have become others between the question and the answer.
+    await this.#options.certify(link);
+    this.#seat(seat, link, url, httpsUrl);
   }
 
   async #refill(seat: Seat): Promise<void> {

@@ -1,6 +1,6 @@
 // A proxy worker: the in-process plane in a process of its own, told what to do over its socket, and serving on when nobody does.
 import { messageOf } from "../../core/fault.ts";
-import type { Route, Target } from "../../core/route.ts";
+import type { Address, Route, Target } from "../../core/route.ts";
 import { guardAccepting } from "../../platform/net/accept-guard.ts";
 import { type Channel, listenForChannels } from "../../platform/net/channel.ts";
 import { type ListeningSocket, offerSocket, takeSocket } from "../../platform/net/listening-socket.ts";
@@ -8,11 +8,11 @@ import { claimSocket, removeSocket } from "../../platform/net/unix-socket.ts";
 import { readProcess } from "../../platform/process/proc.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { createTimers } from "../../platform/time/timers.ts";
-import type { ProgramHooks } from "../data-plane.ts";
+import type { HttpsOptions, ProgramHooks } from "../data-plane.ts";
 import { createInProcessPlane, type InProcessPlane } from "../front/in-process.ts";
 import type { FailureKind } from "../http-client.ts";
 import { createUpstream } from "../upstream/upstream.ts";
-import { OFFER_SUFFIX } from "./held-socket.ts";
+import { OFFER_SUFFIXES } from "./held-socket.ts";
 import { createReporter } from "./merged-traffic.ts";
 import {
   type FromWorker,
@@ -24,6 +24,7 @@ import {
   type ToWorker,
   type WorkerSettings,
 } from "./protocol.ts";
+import { HandshakeCounts, NameQuestions, ToldCertificates } from "./told-certificates.ts";
 import { createWantedRequests } from "./wanted.ts";
 
 export interface WorkerOptions {
@@ -34,7 +35,7 @@ export interface WorkerOptions {
   readonly clock: Clock;
   /** Answers requests for the own hosts while there is no supervisor. */
   readonly away: ProgramHooks["own"];
-  /** Where it offers the socket that it listens on to who comes next. */
+  /** Where it offers the sockets that it listens on to who comes next: the path without its suffix. */
   readonly offerAt?: string;
   /** What a plane that has been served otherwise has left in flight: it is only finished, and told about. */
   readonly left?: { readonly plane: InProcessPlane; readonly finished: Promise<void> };
@@ -56,7 +57,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const { clock, socket } = options;
   await using held = new AsyncDisposableStack();
   held.use(guardAccepting(clock, (message) => worker.say({ kind: "warning", message })));
-  const worker = createWorker({ ...options, offerAt: `${socket}${OFFER_SUFFIX}` });
+  const worker = createWorker({ ...options, offerAt: socket });
   held.defer(worker.dispose);
   held.use(await claimSocket(socket, clock, (path) => listenForChannels(path, worker.meet)));
   held.defer(() => removeSocket(socket));
@@ -83,6 +84,9 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   const { clock } = options;
   const timers = createTimers<"hope" | "alone">(clock);
   const petitions = createWantedRequests();
+  const questions = new NameQuestions();
+  const handshakes = new HandshakeCounts();
+  let certificates: ToldCertificates | undefined;
   const ended = Promise.withResolvers<void>();
   const routes = new Map<string, Route>();
   const complained = new Set<string>();
@@ -97,7 +101,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   let isOpening = plane !== undefined;
 
   const say = (message: FromWorker) => supervisor?.send(JSON.stringify(message));
-  const done = (seq: number, more: { left?: number; url?: string; error?: string } = {}) =>
+  const done = (seq: number, more: { left?: number; url?: string; httpsUrl?: string; error?: string } = {}) =>
     say({ kind: "done", seq, ...more });
 
   function take({ names, changed, ...news }: RouteNews): void {
@@ -123,19 +127,24 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   }
 
   /** The socket that is offered there, which is offered on to who comes next. */
-  async function share(settings: WorkerSettings, offer: string): Promise<ListeningSocket> {
+  async function share(asked: Address, offer: string, kind: "http" | "https"): Promise<ListeningSocket> {
     const taken = await takeSocket(offer, clock);
     if (taken === undefined) throw new Error("the listening socket was not handed over");
     const { socket } = taken;
     held.use(socket);
     taken.settle(true);
     if (options.offerAt !== undefined)
-      held.use(await offerSocket(options.offerAt, { asked: settings, socket }, clock));
+      held.use(await offerSocket(`${options.offerAt}${OFFER_SUFFIXES[kind]}`, { asked, socket }, clock));
     return socket;
   }
 
   /** Everything in one step: no request meets a listener without routes. */
-  function open(settings: WorkerSettings, port: number, socket: ListeningSocket | undefined): URL {
+  function open(
+    settings: WorkerSettings,
+    port: number,
+    socket: ListeningSocket | undefined,
+    https: HttpsOptions | undefined,
+  ): InProcessPlane {
     const { adminHost, ownSocket, ...rest } = settings;
     const { away } = options;
     plane = createInProcessPlane(
@@ -143,6 +152,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
         ...rest,
         ...(adminHost !== undefined && { adminHost }),
         port,
+        https,
         ...(socket === undefined ? { reusePort: true } : { listenerFd: socket.duplicate() }),
         clock,
         ownElsewhere: { socket: ownSocket, isAway: () => supervisor === undefined, away },
@@ -158,17 +168,40 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     );
     key = settingsKey(settings);
     void publish();
-    return plane.url;
+    return plane;
+  }
+
+  /** How https is served; undefined where it is not. */
+  async function secured(
+    settings: WorkerSettings,
+    told: NonNullable<Extract<ToWorker, { kind: "open" }>["https"]>,
+  ): Promise<HttpsOptions | undefined> {
+    if (settings.https === undefined) return undefined;
+    const { port, offer, placeholder, news } = told;
+    const asked = { host: settings.host, port: settings.https.port };
+    const socket = offer === undefined ? undefined : await share(asked, offer, "https");
+    const { ciphers } = settings.https;
+    certificates = new ToldCertificates({ ciphers, clock }, news, (name) => questions.ask(name));
+    return {
+      ...settings.https,
+      port,
+      certificates,
+      placeholder,
+      onHandshake: handshakes.add,
+      ...(socket !== undefined && { listenerFd: socket.duplicate() }),
+    };
   }
 
   /** Throws when it was told before: that is garbage. */
-  async function begin({ seq, settings, port, offer, ...news }: Extract<ToWorker, { kind: "open" }>) {
+  async function begin({ seq, settings, port, offer, https, ...news }: Extract<ToWorker, { kind: "open" }>) {
     if (isOpening) throw new Error("it is open");
     isOpening = true;
     take(news);
     try {
-      const socket = offer === undefined ? undefined : await share(settings, offer);
-      done(seq, { url: open(settings, port, socket).href });
+      const socket = offer === undefined ? undefined : await share(settings, offer, "http");
+      const secure = https === undefined ? undefined : await secured(settings, https);
+      const { url, httpsUrl } = open(settings, port, socket, secure);
+      done(seq, { url: url.href, ...(httpsUrl && { httpsUrl: httpsUrl.href }) });
     } catch (thrown) {
       done(seq, { error: messageOf(thrown) });
     }
@@ -189,6 +222,13 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
       case "drain":
         void plane?.drain(message.target, message.deadlineMs).then(({ left }) => done(message.seq, { left }));
         break;
+      case "certificates":
+        certificates?.take(message.news);
+        done(message.seq);
+        break;
+      case "looked":
+        questions.looked(message.named);
+        break;
       case "answered":
         petitions.answered(message.wanted, message.isGranted);
         break;
@@ -204,6 +244,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     timers.clear();
     report = createReporter(() => plane?.loads() ?? []);
     petitions.attach((id, wanted) => say({ kind: "wanted", id, wanted }));
+    questions.attach((id, name) => say({ kind: "named", id, name }));
   }
 
   function lose(channel: Channel): void {
@@ -211,6 +252,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     supervisor = undefined;
     if (plane === undefined) ended.resolve();
     petitions.detach();
+    questions.attach(undefined);
     if (options.left !== undefined) return;
     timers.start("hope", HOPE_MS, settleDown);
     timers.start("alone", ALONE_MS, () => void finish(FINISH_MS));
@@ -247,6 +289,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     startTime,
     settings: key,
     url: plane?.url.href ?? null,
+    ...(plane?.httpsUrl && { httpsUrl: plane.httpsUrl.href }),
     isClosing: finishing !== undefined,
   });
 
@@ -256,11 +299,12 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     const targets = report();
     const trials = plane === undefined ? [] : [...plane.takeTrials()];
     const shadows = plane === undefined ? [] : [...plane.takeShadows()];
-    const isQuiet = targets.length === 0 && trials.length === 0 && shadows.length === 0;
+    const counts = handshakes.take();
+    const isQuiet = [targets, trials, shadows, counts].every(({ length }) => length === 0);
     quiet = isQuiet ? quiet + 1 : 0;
     if (isQuiet && quiet < QUIET_REPORTS) return;
     quiet = 0;
-    say({ kind: "traffic", targets, trials, shadows });
+    say({ kind: "traffic", targets, trials, shadows, handshakes: counts });
   }
 
   const stopTelling = clock.every(REPORT_EVERY_MS, () => {

@@ -82,6 +82,9 @@ export default command({
     trustedProxies: list("Networks whose peers may say for whom they ask; loopback unless given", {
       hint: "NETWORKS",
     }),
+    proxyProtocol: flag(
+      "Connections from there may begin with a PROXY header (v1, v2) that says whose they are",
+    ),
     certificates: list("With --https: files and directories of certificates of your own, watched", {
       hint: "DIR",
     }),
@@ -132,6 +135,7 @@ export default command({
       offlineAfterMs: args.offlineAfter * 1000,
       webhook: args.webhook ?? (env.SLUM_WEBHOOK === undefined ? undefined : readReceiver(env.SLUM_WEBHOOK)),
       trustedProxies: args.trustedProxies.length > 0 ? args.trustedProxies : ["127.0.0.0/8", "::1"],
+      proxyProtocol: args.proxyProtocol,
       caFile: args.ca,
       version: program.version,
       environment: inheritedEnvironment(),

@@ -53,6 +53,8 @@ export interface Settings {
   readonly workers: number | "auto";
   /** IP addresses and CIDR networks. */
   readonly trustedProxies: readonly string[];
+  /** Whether their connections may begin with a PROXY header. */
+  readonly proxyProtocol: boolean;
   /** The most that a shipped build may have, unpacked. */
   readonly releaseMaxMb: number;
   /** Who reaches the admin side on the visitors' listener; undefined: this machine, or with https who has a token. */
@@ -307,6 +309,7 @@ function toConfig(
       ports: portRange(settings.ports),
       workers: settings.workers,
       trustedProxies: settings.trusted_proxies,
+      proxyProtocol: settings.proxy_protocol,
       releaseMaxMb: settings.release_max_mb,
       admin: settings.admin,
       selectorFrom: settings.selector_from,

@@ -168,6 +168,7 @@ const settingsShape = z.object(
       "addresses and networks",
       text("an address or network", (value) => createTrust([value])),
     ).default(["127.0.0.0/8", "::1"]),
+    proxy_protocol: yesOrNo.default(false),
     max_client_requests: number("a whole number", 0, 1_000_000).default(256),
     min_body_rate: number("bytes a second", 0, 1_000_000_000).default(240),
     held_memory_mb: number("a number of MB", 1, 1_000_000).default(256),

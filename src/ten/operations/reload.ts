@@ -31,6 +31,7 @@ const AT_START = [
   "settings.data_dir",
   "settings.workers",
   "settings.trusted_proxies",
+  "settings.proxy_protocol",
   "settings.max_client_requests",
   "settings.min_body_rate",
   "settings.held_memory_mb",

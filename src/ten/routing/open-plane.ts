@@ -4,7 +4,7 @@ import { buildMark, sameBuildWords } from "../../platform/executable.ts";
 import type { Processes } from "../../platform/process/process.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { DataPlane, DataPlaneOptions } from "../../proxy/data-plane.ts";
-import type { HeldSocket, Inherited } from "../../proxy/workers/held-socket.ts";
+import type { HeldSockets, Inherited } from "../../proxy/workers/held-socket.ts";
 import { createMultiProcessPlane, type FirstRoutes } from "../../proxy/workers/multi-process.ts";
 import { createSingleProcessPlane } from "../../proxy/workers/single-process.ts";
 import { answerAway } from "./worker-entry.ts";
@@ -19,8 +19,8 @@ export interface PlaneOptions extends DataPlaneOptions {
   readonly version: string;
   /** What came with the start of this process. */
   readonly inherited: Inherited;
-  /** Told of the socket once it is held. */
-  onHeld(held: HeldSocket): void;
+  /** Told of the sockets once they are held. */
+  onHeld(held: HeldSockets): void;
   say(text: string): void;
 }
 

@@ -11,12 +11,22 @@ import { createTempDir } from "../../support/temp-dir.ts";
 const MODULE = join(import.meta.dir, "../../../src/platform/systemd/listen-fds.ts");
 
 /** What a process finds that is started with these descriptors from 3 on. */
-async function startedWith(descriptors: readonly number[], names: string, pid?: string): Promise<string> {
+async function startedWith(
+  descriptors: readonly number[],
+  names: string,
+  pid?: string,
+  httpsPort?: number,
+): Promise<string> {
   const script = `
     const { passedSockets } = await import(${JSON.stringify(MODULE)});
     try {
-      const { unit, kept } = passedSockets({ ...process.env, LISTEN_PID: ${JSON.stringify(pid)} ?? String(process.pid) });
-      console.log(JSON.stringify({ unit: unit?.address.port, kept: kept.map(({ address }) => address.port) }));
+      const env = { ...process.env, LISTEN_PID: ${JSON.stringify(pid)} ?? String(process.pid) };
+      const { unit, httpsUnit, kept } = passedSockets(env, { httpsPort: ${httpsPort} });
+      console.log(JSON.stringify({
+        unit: unit?.address.port,
+        https: httpsUnit?.address.port,
+        kept: kept.map(({ address }) => address.port),
+      }));
     } catch (thrown) { console.log(thrown.code + ": " + thrown.message + "; " + thrown.hint); }
   `;
   const child = Bun.spawn([process.execPath, "-e", script], {
@@ -33,6 +43,17 @@ describe.skipIf(!canShareSockets())("what systemd passes", () => {
     using kept = openListeningSocket({ host: "127.0.0.1", port: 0 });
     const found = await startedWith([unit.descriptor, kept.descriptor], "ten.socket:visitors");
     expect(JSON.parse(found)).toEqual({ unit: unit.address.port, kept: [kept.address.port] });
+  });
+
+  test("is a second one for https, by its name or its port, and by neither without https", async () => {
+    using one = openListeningSocket({ host: "127.0.0.1", port: 0 });
+    using two = openListeningSocket({ host: "127.0.0.1", port: 0 });
+    const { port } = two.address;
+    const both = [one.descriptor, two.descriptor];
+    const found = { unit: one.address.port, https: port, kept: [] };
+    expect(JSON.parse(await startedWith(both, "ten.socket:ten.socket", undefined, port))).toEqual(found);
+    expect(JSON.parse(await startedWith(both, "ten.socket:https", undefined, 443))).toEqual(found);
+    expect(await startedWith(both, "ten.socket:https")).toStartWith("usage: systemd passed 2 sockets");
   });
 
   test("is not ours when it was meant for another process, and nothing when it says nothing", async () => {

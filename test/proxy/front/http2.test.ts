@@ -1,24 +1,18 @@
 // HTTP/2 towards visitors: what goes through as it does over HTTP/1.1, and what is refused.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ClientHttp2Session, connect } from "node:http2";
-import { createSecureContext } from "node:tls";
 import { systemClock } from "../../../src/platform/time/clock.ts";
-import type { CertificateSource } from "../../../src/proxy/data-plane.ts";
 import { createInProcessPlane } from "../../../src/proxy/front/in-process.ts";
 import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
 import { testCertificate, testKey, testServerName } from "../../support/certificate.ts";
+import { fixedCertificates } from "../../support/fixed-certificates.ts";
 import { startPlane, type TestPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
 
 const MB = 1_048_576;
-const context = createSecureContext({ cert: testCertificate, key: testKey });
-const certificates: CertificateSource = {
-  contextFor: (name) => (name === testServerName ? context : undefined),
-  fallback: () => undefined,
-  has: () => true,
-  covers: (_, host) => host === testServerName,
-  challengeAnswer: () => undefined,
-};
+const certificates = fixedCertificates({
+  certificates: [{ names: [testServerName], chain: testCertificate, key: testKey }],
+});
 
 interface Asked {
   readonly method?: string;

@@ -144,6 +144,8 @@ describe("a worker alone", () => {
     domain: "example.com",
     directHosts: true,
     adminHost: undefined,
+    proxyProtocol: false,
+    https: undefined,
     trustedProxies: [],
     directFrom: [],
     limits: {},

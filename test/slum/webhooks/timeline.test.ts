@@ -64,6 +64,7 @@ async function start(told: Readonly<Record<string, number>> = {}) {
     },
     ...{
       trustedProxies: [],
+      proxyProtocol: false,
       caFile: undefined,
       version: "0",
       environment: {},

@@ -37,6 +37,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     workers: 1,
     releaseMaxMb: 1024,
     trustedProxies: ["127.0.0.0/8", "::1"],
+    proxyProtocol: false,
     admin: undefined,
     certificates: [],
     http2: true,
