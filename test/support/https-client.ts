@@ -1,4 +1,5 @@
 // A visitor by https who can name one host in the handshake and another in the request, and says what was seen.
+import { connect as connectByTcp } from "node:net";
 import { connect, type PeerCertificate } from "node:tls";
 
 export interface Asking {
@@ -11,6 +12,12 @@ export interface Asking {
   /** What the certificate has to be signed by; whatever it is unless given. */
   readonly ca?: string;
   readonly alpn?: readonly string[];
+  /** Of the visitor: any of this machine. */
+  readonly from?: string;
+  /** Before the handshake, in as many pieces. */
+  readonly preface?: readonly Buffer[];
+  /** More fields of the request, each line with its end. */
+  readonly fields?: string;
 }
 
 export interface Seen {
@@ -22,11 +29,13 @@ export interface Seen {
 }
 
 /** One request on a connection of its own; rejects when the handshake is refused. */
-export function askByTls({ port, name, host = name, path = "/", ca, alpn }: Asking): Promise<Seen> {
+export async function askByTls(asking: Asking): Promise<Seen> {
+  const { port, name, host = name, path = "/", ca, alpn, from, preface, fields = "" } = asking;
+  const isOrdinary = from === undefined && preface === undefined;
+  const prepared = isOrdinary ? undefined : await connected(port, from, preface ?? []);
   return new Promise((resolve, reject) => {
     const socket = connect({
-      host: "127.0.0.1",
-      port,
+      ...(prepared === undefined ? { host: "127.0.0.1", port } : { socket: prepared }),
       ...(name !== undefined && { servername: name }),
       ...(ca === undefined ? { rejectUnauthorized: false } : { ca }),
       ...(alpn && { ALPNProtocols: [...alpn] }),
@@ -36,7 +45,7 @@ export function askByTls({ port, name, host = name, path = "/", ca, alpn }: Aski
     socket.on("secureConnect", () => {
       certificate = socket.getPeerCertificate();
       try {
-        socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+        socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}Connection: close\r\n\r\n`);
       } catch (thrown) {
         // Whoever refuses a handshake after its last message has reset it by now.
         reject(thrown);
@@ -58,5 +67,21 @@ export function askByTls({ port, name, host = name, path = "/", ca, alpn }: Aski
         protocol: socket.alpnProtocol,
       });
     });
+  });
+}
+
+/** A connection on which something has been said already. */
+export function connected(port: number, from: string | undefined, preface: readonly Buffer[]) {
+  return new Promise<ReturnType<typeof connectByTcp>>((resolve, reject) => {
+    const where = { host: "127.0.0.1", port, ...(from !== undefined && { localAddress: from }) };
+    const socket = connectByTcp(where, async () => {
+      socket.setNoDelay(true);
+      for (const piece of preface) {
+        socket.write(piece);
+        if (preface.length > 1) await new Promise((turn) => setTimeout(turn, 1));
+      }
+      resolve(socket);
+    });
+    socket.on("error", reject);
   });
 }
