@@ -4,7 +4,7 @@ import { Fault } from "../core/fault.ts";
 import { isIpAddress } from "../core/ip-address.ts";
 import { quote } from "../core/quote.ts";
 import { canonicalServerName } from "../core/server-name.ts";
-import { checked } from "./fields.ts";
+import { checked, count } from "./fields.ts";
 import type { Operation } from "./operation.ts";
 import type { Handler } from "./server.ts";
 
@@ -45,21 +45,55 @@ const certificate = z.object({
 
 export type CertificateView = z.output<typeof certificate>;
 
+/** What a name of ours is like from here, and what is wrong with it. */
+export const nameReport = z.object({
+  name: z.string(),
+  /** A word for programs, a sentence for people, and what to do. */
+  cause: z.string(),
+  text: z.string(),
+  hint: z.string(),
+  addresses: z.array(z.string()),
+  /** Who answers there on port 80; null where there was no address to ask. */
+  answers: z.enum(["us", "another", "nobody"]).nullable(),
+  /** The certificate that is served there, which may be that of a proxy in front of us. */
+  served: z.object({ issuer: z.string(), days_left: z.number(), is_ours: z.boolean() }).nullable(),
+  certificate: certificate.nullable(),
+});
+
+export type NameReportView = z.output<typeof nameReport>;
+
+/** The worst first. */
+const RANKS = ["expired", "missing", "expiring", "valid"] as const;
+const MOST = 100_000;
+
 export const certificateOperations = {
   listCertificates: {
     summary: "The certificates that there are or should be, when they end, and what their last try led to",
     method: "GET",
     path: "/api/certificates",
     scope: "read",
+    /** `search`: only names with it; `limit`: so many, the worst first. */
+    query: z.strictObject({ search: z.string().max(253).optional(), limit: count(MOST, MOST).optional() }),
     answer: z.object({
       /** Whether https is served. */
       https: z.boolean(),
+      /** How many there are with `search`, whatever the limit. */
+      total: z.number(),
       /** Who is asked for certificates, the first first. */
       authorities: z.array(z.string()),
       certificates: z.array(certificate),
       /** Files that cannot be taken. */
       problems: z.array(z.object({ file: z.string(), problem: z.string() })),
     }),
+  },
+  lookAtName: {
+    summary:
+      "What keeps visitors of a name from https: where it leads to, who answers there, its certificate, redirects in a circle",
+    method: "GET",
+    path: "/api/certificates/:name/look",
+    scope: "read",
+    params,
+    answer: nameReport,
   },
   addCertificate: {
     summary: "Serve a certificate of one's own for all of its names",
@@ -112,6 +146,13 @@ export interface CertificateDesk {
   readonly isServed: boolean;
   readonly authorities: readonly string[];
   list(): readonly CertificateView[];
+  /** What somebody has to see to, a sentence each. */
+  trouble(): readonly string[];
+  /** In short what there is for some names. */
+  of(names: readonly string[]): { name: string; text: string; is_well: boolean }[];
+  report(
+    name: string,
+  ): Promise<Readonly<Omit<NameReportView, "addresses">> & { readonly addresses: readonly string[] }>;
   problems(): readonly { readonly file: string; readonly problem: string }[];
   add(
     pem: string,
@@ -133,12 +174,20 @@ export function certificateHandlers(desk: CertificateDesk | undefined): Handlers
     );
   };
   return {
-    listCertificates: () => ({
-      https: desk?.isServed ?? false,
-      authorities: [...(desk?.authorities ?? [])],
-      certificates: [...(desk?.list() ?? [])],
-      problems: [...(desk?.problems() ?? [])],
-    }),
+    listCertificates({ query: { search = "", limit } }) {
+      const found = (desk?.list() ?? []).filter(({ name }) => name.includes(search.toLowerCase()));
+      return {
+        https: desk?.isServed ?? false,
+        total: found.length,
+        authorities: [...(desk?.authorities ?? [])],
+        certificates: limit === undefined ? found : worstFirst(found).slice(0, limit),
+        problems: [...(desk?.problems() ?? [])],
+      };
+    },
+    async lookAtName({ params }) {
+      const report = await open().report(params.name);
+      return { ...report, addresses: [...report.addresses] };
+    },
     async addCertificate({ body }) {
       const { names, issuer, expiresAt } = await open().add(body.pem, body.from);
       return { names: [...names], issuer, expires_at: new Date(expiresAt).toISOString() };
@@ -153,6 +202,11 @@ export function certificateHandlers(desk: CertificateDesk | undefined): Handlers
       return params;
     },
   };
+}
+
+function worstFirst(all: readonly CertificateView[]): CertificateView[] {
+  const rank = ({ state, failures }: CertificateView) => RANKS.indexOf(state) - (failures > 0 ? 0.5 : 0);
+  return all.toSorted((a, b) => rank(a) - rank(b) || (a.days_left ?? 0) - (b.days_left ?? 0));
 }
 
 /** A host name, a wildcard or an address in canonical form; throws a usage fault. */

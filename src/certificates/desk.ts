@@ -1,52 +1,134 @@
 // Certificates as people see them: each with its state, whatever it comes from.
 
-import { alarmTime } from "../core/certificate-schedule.ts";
+import { canonicalServerName, wildcardOver } from "../core/server-name.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { CertificateFiles, FileCertificate } from "./files.ts";
+import { type Diagnosis, diagnose } from "./diagnose.ts";
+import type { CertificateFiles } from "./files.ts";
+import type { Looked } from "./look.ts";
 import type { CertificateManager, CertificateStatus } from "./manager.ts";
+import {
+  daysLeft,
+  isTrouble,
+  type ShownCertificate,
+  showFile,
+  showStatus,
+  troubleText,
+  whatText,
+} from "./shown-certificate.ts";
 
-export interface ShownCertificate {
-  readonly name: string;
-  readonly state: "valid" | "expiring" | "expired" | "missing";
-  readonly source: "acme" | "given" | "file";
-  readonly issuer: string | null;
-  readonly serial: string | null;
-  readonly not_before: string | null;
-  readonly expires_at: string | null;
-  readonly days_left: number | null;
-  readonly renew_at: string | null;
-  readonly authority: string | null;
-  readonly file: string | null;
-  readonly ordering: boolean;
-  readonly failures: number;
-  readonly next_try_at: string | null;
-  readonly last_failure: { readonly at: string; readonly reason: string } | null;
+export interface DeskParts {
+  /** `ten` or `slum`, for what is said to do. */
+  readonly program: string;
+  readonly manager: CertificateManager;
+  readonly files: CertificateFiles | undefined;
+  readonly authorities: readonly string[];
+  readonly clock: Clock;
+  isOurs(name: string): boolean;
+  look(name: string): Promise<Looked>;
+  /** That the clock of this machine is not that of an authority. */
+  clockTrouble(): string | undefined;
 }
 
-const DAY_MS = 86_400_000;
+/** What was seen of a name, and what follows. */
+export interface NameReport extends Diagnosis {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  /** Who answers an authority there. */
+  readonly answers: "us" | "another" | "nobody" | null;
+  /** What is served there on the port for https, which may be that of a proxy in front. */
+  readonly served: { readonly issuer: string; readonly days_left: number; readonly is_ours: boolean } | null;
+  readonly certificate: ShownCertificate | null;
+}
 
-export function createDesk(
-  manager: CertificateManager,
-  files: CertificateFiles | undefined,
-  isServed: boolean,
-  authorities: readonly string[],
-  clock: Clock,
-) {
+/** Lines of trouble; how many more there are is said. */
+const TROUBLES = 5;
+
+export function createDesk(parts: DeskParts) {
+  const { manager, files, authorities, clock } = parts;
   const shown = (status: CertificateStatus) => showStatus(status, clock.now());
+  const fromFiles = () => (files?.list() ?? []).flatMap((certificate) => showFile(certificate, clock.now()));
+  const list = (): ShownCertificate[] => [
+    ...fromFiles(),
+    ...manager
+      .list()
+      .filter(
+        ({ name, record, isWanted }) =>
+          record.certificate !== undefined || (isWanted && files?.find(name) === undefined),
+      )
+      .map(shown),
+  ];
+
+  /** That which serves a name: a file's before any other, its own before a wildcard's. */
+  function serving(name: string, all = list()): ShownCertificate | undefined {
+    const rank = ({ name: covered, source }: ShownCertificate) =>
+      covered === name || covered === wildcardOver(name)
+        ? (source === "file" ? 0 : 2) + (covered === name ? 0 : 1)
+        : undefined;
+    return all
+      .filter((one) => rank(one) !== undefined)
+      .sort(
+        (a, b) =>
+          Number(a.state === "missing") - Number(b.state === "missing") || (rank(a) ?? 0) - (rank(b) ?? 0),
+      )[0];
+  }
+
   return {
-    isServed,
+    isServed: true,
     authorities,
-    list: (): ShownCertificate[] => [
-      ...(files?.list() ?? []).flatMap((certificate) => showFile(certificate, clock.now())),
-      ...manager
-        .list()
-        .filter(
-          ({ name, record, isWanted }) =>
-            record.certificate !== undefined || (isWanted && files?.find(name) === undefined),
-        )
-        .map(shown),
-    ],
+    list,
     problems: () => [...(files?.problems() ?? [])].map(([file, problem]) => ({ file, problem })),
+    /** What somebody has to see to, a sentence each, the worst first; empty when all is well. */
+    trouble(): string[] {
+      const some = [...manager.troubled().map(shown), ...fromFiles()]
+        .filter(isTrouble)
+        .sort((a, b) => (a.days_left ?? 0) - (b.days_left ?? 0));
+      // An authority that is down is one trouble, of however many names.
+      const kinds = [...Map.groupBy(some, whatText).values()];
+      const more = kinds.slice(TROUBLES).flat().length;
+      return [
+        ...[parts.clockTrouble() ?? []].flat(),
+        ...kinds.slice(0, TROUBLES).map(troubleText),
+        ...(more > 0 ? [`${more} more certificates fail or end soon: ${parts.program} cert list`] : []),
+        ...[...(files?.problems() ?? [])].slice(0, TROUBLES).map(([, problem]) => problem),
+      ];
+    },
+    /** What there is for some names in short, those that are to have none left out. */
+    of(names: readonly string[]): { name: string; text: string; is_well: boolean }[] {
+      const all = list();
+      return names.flatMap((name) => {
+        const one = serving(name, all);
+        if (one === undefined) return [];
+        if (isTrouble(one) || one.state === "missing")
+          return [{ name, text: troubleText([one]), is_well: !isTrouble(one) }];
+        const text = `${name}: by ${one.issuer}, good for ${Math.floor(one.days_left ?? 0)} days`;
+        return [{ name, text, is_well: true }];
+      });
+    },
+    async report(text: string): Promise<NameReport> {
+      const name = canonicalServerName(text) ?? text;
+      const looked = await parts.look(name);
+      const certificate = serving(name);
+      const isOurs = parts.isOurs(name) || (certificate !== undefined && certificate.state !== "missing");
+      const found = diagnose(
+        { name, isOurs, certificate, clock: parts.clockTrouble(), looked },
+        parts.program,
+      );
+      const { addresses, answers, tls } = looked;
+      return {
+        ...found,
+        name,
+        addresses,
+        answers: typeof answers === "object" ? "another" : (answers ?? null),
+        served: tls
+          ? {
+              issuer: tls.issuer,
+              days_left: daysLeft(tls.notAfter, clock.now()) ?? 0,
+              is_ours: tls.serial === certificate?.serial,
+            }
+          : null,
+        certificate: certificate ?? null,
+      };
+    },
     async add(pem: string, from: string) {
       const { names, issuer, life } = await manager.add(pem, from);
       return { names, issuer, expiresAt: life.notAfter };
@@ -58,64 +140,4 @@ export function createDesk(
     revoke: (name: string, reason: number) => manager.revoke(name, reason),
     remove: (name: string) => manager.remove(name),
   };
-}
-
-function showStatus({ name, record, isUnderWay }: CertificateStatus, now: number): ShownCertificate {
-  const { certificate, failures, nextTryAt, lastFailure } = record;
-  const { issuer, serial, life, authority, renewAt } = certificate ?? {};
-  const isOurs = certificate === undefined || authority !== undefined;
-  return {
-    name,
-    state: stateOf(life, now),
-    source: isOurs ? "acme" : "given",
-    issuer: issuer ?? null,
-    serial: serial ?? null,
-    not_before: iso(life?.notBefore),
-    expires_at: iso(life?.notAfter),
-    days_left: daysLeft(life?.notAfter, now),
-    renew_at: iso(renewAt),
-    authority: authority ?? null,
-    file: null,
-    ordering: isUnderWay,
-    failures,
-    next_try_at: failures > 0 || certificate === undefined ? iso(nextTryAt) : null,
-    last_failure:
-      lastFailure === undefined
-        ? null
-        : { at: new Date(lastFailure.at).toISOString(), reason: lastFailure.reason },
-  };
-}
-
-function showFile({ names, issuer, serial, life, path }: FileCertificate, now: number): ShownCertificate[] {
-  return names.map((name) => ({
-    name,
-    state: stateOf(life, now),
-    source: "file",
-    issuer,
-    serial,
-    not_before: iso(life.notBefore),
-    expires_at: iso(life.notAfter),
-    days_left: daysLeft(life.notAfter, now),
-    renew_at: null,
-    authority: null,
-    file: path,
-    ordering: false,
-    failures: 0,
-    next_try_at: null,
-    last_failure: null,
-  }));
-}
-
-function stateOf(life: { readonly notBefore: number; readonly notAfter: number } | undefined, now: number) {
-  if (life === undefined) return "missing";
-  if (now >= life.notAfter) return "expired";
-  return now >= alarmTime(life) ? "expiring" : "valid";
-}
-
-function daysLeft(end: number | undefined, now: number): number | null {
-  return end === undefined ? null : Math.floor(((end - now) / DAY_MS) * 10) / 10;
-}
-
-function iso(ms: number | undefined): string | null {
-  return ms === undefined ? null : new Date(ms).toISOString();
 }

@@ -52,6 +52,8 @@ export interface CertificateManager extends Disposable {
   /** Orders one for a name that has none, at most once a minute; what it led to, or undefined after `waitMs`. */
   demand(name: string, waitMs: number): Promise<Pair | undefined>;
   list(): CertificateStatus[];
+  /** Those of the list that somebody should look at: what could not be had, and what is near its end. */
+  troubled(): CertificateStatus[];
   /** Orders a new one now, whatever the last try led to. Rejects with a Fault that says why it failed. */
   renew(name: string): Promise<NameRecord>;
   /** Takes a certificate that an operator gives; it is served for each of its names. Rejects with a Fault for what cannot be served. */
@@ -151,12 +153,20 @@ class Manager implements CertificateManager {
 
   list(): CertificateStatus[] {
     const known = [...this.#records.all()].map(({ name }) => name);
-    return [...new Set([...known, ...this.#wanted])].sort().map((name) => ({
-      name,
-      record: this.#records.get(name) ?? newRecord(name),
-      isWanted: this.#isWanted(name),
-      isUnderWay: this.#orders?.isUnderWay(name) ?? false,
-    }));
+    const names = [...new Set([...known, ...this.#wanted])].sort();
+    return names.map((name) => this.#statusOf(this.#records.get(name) ?? newRecord(name)));
+  }
+
+  troubled(): CertificateStatus[] {
+    const now = this.#options.clock.now();
+    const some = [...this.#records.all()].filter((record) => isTroubled(record, now) && this.#isKept(record));
+    return some.map((record) => this.#statusOf(record));
+  }
+
+  #statusOf(record: NameRecord): CertificateStatus {
+    const { name } = record;
+    const isUnderWay = this.#orders?.isUnderWay(name) ?? false;
+    return { name, record, isWanted: this.#isWanted(name), isUnderWay };
   }
 
   async renew(name: string): Promise<NameRecord> {
@@ -276,8 +286,7 @@ class Manager implements CertificateManager {
       if (why === "added") left--;
       void orders.obtain(name, why).catch(() => {});
     };
-    for (const name of this.#wanted)
-      if (!this.has(name)) consider(name, dueAt(this.#records.get(name) ?? newRecord(name)), "added");
+    for (const record of this.#missing()) consider(record.name, dueAt(record), "added");
     for (const record of this.#records.all()) {
       const { certificate, name } = record;
       if (certificate?.renewAt === undefined) continue;
@@ -289,6 +298,14 @@ class Manager implements CertificateManager {
       else consider(name, dueAt(record), "renewal");
     }
     this.#nextDueAt = next;
+  }
+
+  /** What has failed often comes last: a thousand names that lead elsewhere do not hold up a new one. */
+  #missing(): NameRecord[] {
+    const names = [...this.#wanted].filter((name) => !this.has(name));
+    return names
+      .map((name) => this.#records.get(name) ?? newRecord(name))
+      .sort((a, b) => a.failures - b.failures);
   }
 
   /** Until when no authority is to be asked. */
@@ -393,6 +410,11 @@ class Manager implements CertificateManager {
   #tell(kind: CertificateEvent["kind"], name: string, detail: string): void {
     this.#options.onEvent({ kind, name, detail });
   }
+}
+
+function isTroubled({ certificate, failures, lastFailure }: NameRecord, now: number): boolean {
+  if (certificate === undefined) return lastFailure !== undefined;
+  return failures > 0 || now >= alarmTime(certificate.life);
 }
 
 function isAlarming({ certificate }: NameRecord, now: number): boolean {

@@ -12,7 +12,7 @@ import {
   string,
 } from "zod/mini";
 import type { OrderReason, Placed } from "../core/certificate-schedule.ts";
-import { REMEMBERED_MS } from "../core/certificate-schedule.ts";
+import { isRemembered } from "../core/certificate-schedule.ts";
 
 const reasons = ["added", "demand", "renewal"] as const satisfies readonly OrderReason[];
 
@@ -44,7 +44,14 @@ const shape = object({
   /** Until when the authority wants to be left alone. */
   heldUntil: optional(number()),
   lastFailure: optional(object({ at: number(), reason: string() })),
-  placed: array(object({ at: number(), why: choice(reasons), isExempt: optional(boolean()) })),
+  placed: array(
+    object({
+      at: number(),
+      why: choice(reasons),
+      isExempt: optional(boolean()),
+      hasFailed: optional(boolean()),
+    }),
+  ),
   /** Since when nobody wants it. */
   unwantedSince: optional(number()),
 });
@@ -68,7 +75,7 @@ export function parseRecord(text: string): NameRecord | undefined {
 
 /** As it is stored: orders that no limit counts any more are left out. */
 export function recordText(record: NameRecord, now: number): string {
-  const placed = record.placed.filter(({ at }) => at > now - REMEMBERED_MS);
+  const placed = record.placed.filter((order) => isRemembered(order, now));
   return JSON.stringify({ ...record, placed });
 }
 

@@ -1,14 +1,14 @@
 // Certificates put together for a program: store, authorities, files, what handshakes get, and what people are shown.
-import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { AUTHORITIES, type AuthorityOptions } from "../core/certificate-authority.ts";
-import { CHALLENGE_PATH } from "../core/http-challenge.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { ChallengeKind } from "./acme/order.ts";
 import { createAuthorities } from "./authority.ts";
 import { createChallenges } from "./challenges.ts";
+import { clockText } from "./clock-text.ts";
 import { createDesk } from "./desk.ts";
 import { openCertificateFiles } from "./files.ts";
+import { lookAtName, whereText } from "./look.ts";
 import { type CertificateEvent, createCertificateManager } from "./manager.ts";
 import type { Pair } from "./records.ts";
 import { placeholder } from "./requests.ts";
@@ -35,7 +35,11 @@ export interface OpenOptions {
   readonly paths: readonly string[];
   readonly store: CertificateStore;
   readonly clock: Clock;
-  readonly userAgent: string;
+  /** `ten` or `slum`. */
+  readonly program: string;
+  readonly version: string;
+  /** The port of https as it is served; asked once it is. */
+  httpsPort(): number;
   readonly environment: Readonly<Record<string, string>>;
   /** The names that are ordered without being asked for. */
   wanted(): readonly string[];
@@ -64,7 +68,6 @@ export interface Certificates extends Disposable {
 }
 
 const REFRESH_MS = 60_000;
-const LOOK_MS = 5_000;
 
 /** Opens what is stored and read; orders begin at once, in the background. */
 export async function openCertificates(options: OpenOptions): Promise<Certificates> {
@@ -78,8 +81,17 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
     onPending: async () => opening?.changed(),
   });
   const authorities =
-    acme && createAuthorities({ ...acme, store, clock, prover: challenges, userAgent: options.userAgent });
+    acme &&
+    createAuthorities({
+      ...acme,
+      store,
+      clock,
+      prover: challenges,
+      userAgent: `${options.program}/${options.version}`,
+    });
   const opened = await authorities?.open();
+  const look = (name: string) =>
+    lookAtName(name, { thumbprint: opened?.thumbprint, clock, httpsPort: options.httpsPort() });
   let opening: ServedCertificates | undefined;
   const manager = await createCertificateManager({
     store,
@@ -90,7 +102,7 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
     ...(options.ownerOf && { ownerOf: options.ownerOf }),
     isStale: (url) => url === AUTHORITIES.staging && !acme?.authorities.some((one) => one.url === url),
     resolves,
-    explain: (name) => explain(name, opened?.thumbprint ?? ""),
+    explain: async (name) => whereText(name, await look(name)),
     onEvent: options.onEvent,
     onChange: (name) => opening?.forget(name),
   });
@@ -131,7 +143,16 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
       placeholder: placeholder(clock.now()),
       onHandshake: (result, count = 1) => void handshakes.set(result, (handshakes.get(result) ?? 0) + count),
     }),
-    desk: createDesk(manager, files, true, acme?.authorities.map(({ url }) => url) ?? [], clock),
+    desk: createDesk({
+      program: options.program,
+      manager,
+      files,
+      authorities: acme?.authorities.map(({ url }) => url) ?? [],
+      clock,
+      isOurs: options.isOurs,
+      look,
+      clockTrouble: () => clockText(authorities?.clock()),
+    }),
     refresh,
     [Symbol.dispose]() {
       stop();
@@ -147,28 +168,5 @@ async function resolves(name: string): Promise<boolean> {
     return (await lookup(name, { all: true })).length > 0;
   } catch (thrown) {
     return (thrown as NodeJS.ErrnoException).code !== "ENOTFOUND";
-  }
-}
-
-/** Where a name leads to, and whether it is we who answer there: what an authority sees when it validates. */
-async function explain(name: string, thumbprint: string): Promise<string | undefined> {
-  if (name.startsWith("*.")) return undefined;
-  const addresses = await lookup(name, { all: true }).then(
-    (all) => all.map(({ address }) => address),
-    () => [],
-  );
-  if (addresses.length === 0) return `${name} has no address in DNS`;
-  const where = `${name} leads to ${addresses.slice(0, 4).join(", ")}`;
-  const token = randomBytes(24).toString("base64url");
-  try {
-    const answer = await fetch(`http://${name}${CHALLENGE_PATH}${token}`, {
-      redirect: "manual",
-      signal: AbortSignal.timeout(LOOK_MS),
-    });
-    const text = (await answer.text()).slice(0, 200).trim();
-    if (text === `${token}.${thumbprint}`) return `${where}, and this server answers there`;
-    return `${where}, where another server answers on port 80 (status ${answer.status}): point the name to this server`;
-  } catch {
-    return `${where}, where nothing answers on port 80 as seen from here: open the port, or point the name to this server`;
   }
 }

@@ -1,5 +1,6 @@
 // Orders certificates: one order a name whoever asks, few at once, within limits that we count ourselves.
 import {
+  isRemembered,
   type OrderReason,
   type Placed,
   refuseOrder,
@@ -88,7 +89,10 @@ export class Orders {
   }
 
   async #order(name: string, why: OrderReason, isForced: boolean): Promise<Pair | undefined> {
-    const { records } = this.#options;
+    const { records, authorities } = this.#options;
+    // Others were in turn before, and have found out: it is nothing that has to be noted for each name.
+    const held = isForced ? undefined : authorities.heldUntil();
+    if (held !== undefined) throw new NotNow("all authorities are left alone for now", held);
     const before = records.get(name);
     const serial = before?.certificate?.serial;
     const done = await records.alone(name, (record) => {
@@ -104,7 +108,7 @@ export class Orders {
     const record = records.make(name);
     try {
       await this.#checkFirst(record, why, isForced);
-      record.lastTryAt = clock.now();
+      record.lastTryAt = record.placed.at(-1)?.at;
       const issued = await this.#fromAuthority(record, isForced);
       const isFirst = record.certificate === undefined;
       const known = knownOf(issued.certificate, issued.authority, this.#options.random(), clock.now());
@@ -128,7 +132,7 @@ export class Orders {
     const refusal = refuseOrder({ ...order, name, owner: ownerOf?.(name) }, this.placed());
     if (refusal) throw new NotNow(refusal.reason, refusal.until);
     // Counted from here on, so that orders side by side do not pass the limit together.
-    record.placed.push(order);
+    record.placed = [...record.placed.filter((before) => isRemembered(before, order.at)), order];
     if (record.failures === 0 || isForced || name.startsWith("*.")) return;
     if ((await resolves?.(name)) !== false) return;
     record.placed.pop();
@@ -165,6 +169,8 @@ export class Orders {
       const hint =
         problem && !problem.isTheirs ? await explain?.(record.name).catch(() => undefined) : undefined;
       const retryAfterMs = problem?.retryAfterMs;
+      const last = record.placed.at(-1);
+      if (last?.at === record.lastTryAt && last !== undefined) last.hasFailed = true;
       record.failures++;
       record.nextTryAt = now + waitAfterFailure(record.failures, retryAfterMs, random());
       record.heldUntil = retryAfterMs === undefined ? undefined : now + retryAfterMs;

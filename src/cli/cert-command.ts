@@ -40,7 +40,7 @@ const REASONS = ["unspecified", "key-compromise", "superseded", "cessation"] as 
 
 /** As much of a client as these commands need. */
 export interface CertificateClient {
-  listCertificates(sent: object, options: Options): Promise<All>;
+  listCertificates(sent: { readonly query: object }, options: Options): Promise<All>;
   addCertificate(
     sent: { readonly body: { readonly pem: string; readonly from: string } },
     options: Options,
@@ -85,7 +85,7 @@ function listCommand(connect: Connect): Command {
     args: {},
     async run(context) {
       const { out, signal } = context;
-      const all = await connect(context).listCertificates({}, { signal });
+      const all = await connect(context).listCertificates({ query: {} }, { signal });
       out.data({ ...all }, () => tableOf(all, out));
       if (!all.https) out.info("https is not served here: serve with --https, or give it certificates");
       else if (all.certificates.length === 0) out.info("there are no certificates, and none is wanted yet");

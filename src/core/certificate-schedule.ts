@@ -53,6 +53,7 @@ export interface Placed {
   readonly why: OrderReason;
   /** Within the authority's own window (RFC 9773 section 5): its limits do not count it. */
   readonly isExempt?: boolean | undefined;
+  readonly hasFailed?: boolean | undefined;
   /** Whose name it is, where one can have many: the tenant of a wildcard. */
   readonly owner?: string | undefined;
 }
@@ -70,8 +71,10 @@ const DOMAIN_ORDERS = 50;
 /** What visitors bring about by asking for one name after the other below one tenant's wildcard. */
 const OWNER_ORDERS = 10;
 
-/** How long an order has to be remembered. */
-export const REMEMBERED_MS = DOMAIN_WITHIN;
+/** Whether an order has to be remembered: what is issued in a week counts, and of what came to nothing only that it was asked for. */
+export function isRemembered({ at, hasFailed }: Pick<Placed, "at" | "hasFailed">, now: number): boolean {
+  return at > now - (hasFailed ? ORDERS_WITHIN : DOMAIN_WITHIN);
+}
 
 /** What speaks against an order now, as a sentence and with the moment when it no longer does; undefined when nothing does. */
 export interface Refusal {
@@ -144,7 +147,8 @@ function limitsOf({ name, why, isExempt, owner }: Placed): Limit[] {
     text: `${DOMAIN_ORDERS} new certificates a week below ${domain}`,
     most: DOMAIN_ORDERS,
     withinMs: DOMAIN_WITHIN,
-    counts: (order) => order.why !== "renewal" && registeredDomain(order.name) === domain,
+    counts: ({ why, hasFailed, name }) =>
+      why !== "renewal" && !hasFailed && registeredDomain(name) === domain,
   };
   const ofOwner: Limit = {
     text: `${OWNER_ORDERS} new certificates a week for what visitors ask of ${owner}`,

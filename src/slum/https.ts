@@ -31,6 +31,8 @@ export interface HttpsParts {
   readonly settings: HttpsSettings;
   readonly store: CertificateStore;
   readonly version: string;
+  /** As it is served; asked once it is. */
+  httpsPort(): number;
   readonly clock: Clock;
   readonly log: Log;
   readonly environment: Environment;
@@ -54,7 +56,9 @@ export function openHttps(parts: HttpsParts): Promise<Certificates> {
     paths: settings.certificates,
     store: parts.store,
     clock: parts.clock,
-    userAgent: `slum/${parts.version}`,
+    program: "slum",
+    version: parts.version,
+    httpsPort: parts.httpsPort,
     environment: definedIn(parts.environment),
     wanted: () => [...parts.domains()].filter(isProvable),
     isOurs: (name) => isProvable(name) && parts.isOurs(name),

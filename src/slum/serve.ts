@@ -99,6 +99,7 @@ const REFRESH_MS = 30_000;
 /** How long a start waits for the names of its servers; a name that is slower goes on in the background. */
 const LOOKUP_MS = 2_000;
 const CLOSE_MS = 30_000;
+const HTTPS_PORT = 443;
 /** How long certificates wait for more tenants to come. */
 const TOGETHER_MS = 1_000;
 /** How long a server that was told to leave waits for the next start. */
@@ -218,11 +219,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
 
   const { fleet, routes } = control;
   const isOurs = (host: string) => ownHosts.has(host) || routes.tenant(host) !== undefined;
-  const certificates =
+  const certificates: Certificates | undefined =
     options.https &&
     opened.use(
       await openHttps({
         settings: options.https,
+        httpsPort: () => Number(plane.httpsUrl?.port || HTTPS_PORT),
         store: certificateStore(options, slumId, opened),
         version,
         clock,
@@ -250,6 +252,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     snapshot,
     registryName: shownDatabase(database),
     traffic: () => plane.traffic(),
+    trouble: () => certificates?.desk.trouble() ?? [],
   });
   const tokens = createTokens("slum", tokenTable(registry), clock, SLUM_SCOPES);
   const admin = opened.use(

@@ -21,6 +21,8 @@ export interface HttpsParts {
   readonly domain: string;
   readonly dataDir: string;
   readonly version: string;
+  /** As it is served; asked once it is. */
+  httpsPort(): number;
   readonly environment: Environment;
   readonly clock: Clock;
   readonly log: Log;
@@ -45,7 +47,9 @@ export async function openHttps(parts: HttpsParts): Promise<Certificates> {
     paths: config.settings.certificates,
     store: createDirectoryStore(join(parts.dataDir, "_certificates")),
     clock,
-    userAgent: `ten/${parts.version}`,
+    program: "ten",
+    version: parts.version,
+    httpsPort: parts.httpsPort,
     environment: definedIn(parts.environment),
     wanted() {
       const hosts = parts.hosts().filter(isPublic);

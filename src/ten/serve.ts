@@ -82,6 +82,7 @@ export interface Server {
   kill(): Promise<void>;
 }
 
+const HTTPS_PORT = 443;
 const USAGE_EVERY_MS = 2_000;
 const ADMIN_LABEL = "ten";
 /** What an end takes besides the waits that are configured. */
@@ -184,6 +185,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           tokens,
           warningsOf: (row) => warningsOf(control.config(), row),
           certificates: certificates?.desk,
+          hostsOf,
         }),
       tokens,
       acting,
@@ -275,10 +277,18 @@ export async function serve(options: ServeOptions): Promise<Server> {
     return servedHosts({ domain, services: services.values(), adminHost });
   }
 
+  /** By which visitors come to a service. */
+  function hostsOf(service: string): string[] {
+    const found = control.config().services.get(service);
+    const services = found === undefined ? [] : [found];
+    return servedHosts({ domain, services, adminHost: undefined }).filter((host) => host !== domain);
+  }
+
   function openCertificates() {
     return openHttps({
       config,
       isStaging: options.https?.isStaging ?? false,
+      httpsPort: () => Number(inForce.httpsUrl?.port || HTTPS_PORT),
       domain,
       dataDir: paths.root,
       version,

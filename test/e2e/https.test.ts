@@ -84,6 +84,18 @@ describe.if(hasPebble)(`a server with an authority ${NEEDS_PEBBLE}`, () => {
     });
     expect(health.status).toBe(200);
 
+    const why = await ten.run("why", "api:v1");
+    expect(why.stdout).toMatch(/https +api\.shop\.test: by .*, good for \d+ days/);
+    // Nobody's DNS knows it here, which is said with the certificate that there is.
+    const host = await ten.run("why", "API.shop.test.");
+    expect([host.exit, host.stdout]).toEqual([
+      5,
+      expect.stringMatching(/^api\.shop\.test: api\.shop\.test has no address in DNS \(/),
+    ]);
+    expect(host.stdout).toMatch(/certificate +by .*, \d+ days left, renewed 2/);
+    expect((await ten.run("why", "stranger.test")).stdout).toContain("is not served here");
+    expect((await ten.ok("ps")).stdout).not.toContain("certificate");
+
     const key = join(ten.dataDir, "_certificates/certificate/api.shop.test.stored");
     expect(statSync(key).mode & 0o777).toBe(0o600);
     const before = (await certificates(ten)).map(({ serial }) => serial);
@@ -160,6 +172,15 @@ describe.if(hasPebble)(`a server with an authority ${NEEDS_PEBBLE}`, () => {
     expect((await ten.get("api.shop.test")).status).toBeLessThan(309);
     const { stdout } = await ten.ok("cert", "list");
     expect(stdout).toMatch(/web\.shop\.test +missing/);
+    expect((await ten.ok("ps")).stdout).toMatch(
+      /shop\.test.*: no certificate: 127\.0\.0\.1:\d+: cannot be reached: (connection refused|the connection was closed); next try 2/,
+    );
+    // The app is well, and visitors by https do not come to it.
+    const why = await ten.run("why", "api:v1");
+    expect([why.exit, why.stdout]).toEqual([
+      5,
+      expect.stringMatching(/^api:v1: api\.shop\.test: no certificate: .*\n +what to do: ten why api/),
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 // https of `slum`: a certificate for each tenant's domain, the first time that it is asked for, and for nobody else's.
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { hasChromium, startChromium } from "../support/chromium.ts";
 import { freePort } from "../support/free-port.ts";
 import { askByTls } from "../support/https-client.ts";
 import { startOrigin } from "../support/origin.ts";
@@ -74,6 +75,22 @@ describe.if(hasPebble)(`a slum with an authority ${NEEDS_PEBBLE}`, () => {
     expect([wild.status, wild.certificate.subjectaltname]).toEqual([200, "DNS:*.wild.test"]);
     expect((await askByTls({ port: httpsPort, name: "other.wild.test", ca })).status).toBe(200);
     expect((await certificates(slum)).map(({ name }) => name)).not.toContain("any.wild.test");
+    const why = await slum.run("why", "a.customer.test");
+    expect(why.stdout).toMatch(/^a\.customer\.test: a\.customer\.test has no address in DNS/);
+    expect(why.stdout).toMatch(/certificate +by .* days left, renewed 2/);
+    expect((await slum.ok("ps")).stdout).not.toContain("certificate");
+    if (hasChromium) {
+      await using browser = await startChromium();
+      const tab = await browser.tab();
+      const { url } = await slum.json<{ url: string }>("dashboard");
+      await tab.open(url.replace("slum.test", "localhost"));
+      await tab.sees(
+        "certificates",
+        `document.querySelector("#certificates")?.closest("section").innerText.includes("*.wild.test")`,
+      );
+      expect(await tab.axe()).toEqual([]);
+      expect(tab.complaints).toEqual([]);
+    }
     await slum.ok("tenant", "delete", "c");
     // Nobody's any more: its certificate is still there, and leads nowhere.
     const gone = await askByTls({ port: httpsPort, name: "c.customer.test" });

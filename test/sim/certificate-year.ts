@@ -1,8 +1,10 @@
 // A year of certificates by a clock that is moved by hand: many names at once, renewals, a month without an authority, names that nobody has.
+import type { AcmeProblem } from "../../src/certificates/acme/problem.ts";
+import { Holds } from "../../src/certificates/holds.ts";
 import { type CertificateEvent, createCertificateManager } from "../../src/certificates/manager.ts";
 import type { Clock } from "../../src/platform/time/clock.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
-import { createScriptedAuthorities } from "../support/scripted-authority.ts";
+import { AUTHORITY, createScriptedAuthorities } from "../support/scripted-authority.ts";
 
 const DAY = 86_400_000;
 const HOUR = DAY / 24;
@@ -35,12 +37,19 @@ export async function liveThroughYear(names: number, days: number, chance: () =>
   const ours = Array.from({ length: names }, (_, index) => `www.customer${index}.test`);
   const known = new Set(ours);
   let making = 0;
+  const holds = new Holds(createMemoryStore(), clock);
+  authorities.heldUntil = () => holds.of(AUTHORITY)?.until;
   const { issue } = authorities;
   authorities.issue = async function (this: typeof authorities, wish) {
     await wish.beforeOrder("");
     const before = process.cpuUsage();
     try {
-      return await issue.call(this, { ...wish, beforeOrder: async () => {} });
+      const issued = await issue.call(this, { ...wish, beforeOrder: async () => {} });
+      await holds.answered(AUTHORITY);
+      return issued;
+    } catch (thrown) {
+      await holds.failed(AUTHORITY, wish.name, thrown as AcmeProblem);
+      throw thrown;
     } finally {
       const { user, system } = process.cpuUsage(before);
       making += user + system;

@@ -152,7 +152,7 @@ export class AcmeClient {
       });
       text = await readText(response);
     } catch (thrown) {
-      throw this.problem({ type: "unreachable", detail: reasonOf(thrown, url, this.#options.clock.now()) });
+      throw this.problem({ type: "unreachable", detail: reasonOf(thrown, this.#options.clock.now()) });
     }
     const date = Date.parse(response.headers.get("date") ?? "");
     if (!Number.isNaN(date)) this.clockAheadMs = date - this.#options.clock.now();
@@ -236,11 +236,24 @@ function parsed(text: string, headers: Headers): unknown {
   }
 }
 
-/** Bun's own words for it are `Unable to connect` and the like; its codes say more. */
-function reasonOf(thrown: unknown, url: string, now: number): string {
-  const { code, message } = thrown as { code?: string; message?: string };
-  const clock = /EXPIRED|NOT_YET_VALID/.test(code ?? "")
+/** Bun's own words speak of its API; its codes say what was. */
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ConnectionRefused: "connection refused",
+  ECONNRESET: "the connection was closed",
+  ConnectionClosed: "the connection was closed",
+  ENOTFOUND: "its name has no address in DNS",
+  FailedToOpenSocket: "its name has no address in DNS, or no way leads there",
+  EHOSTUNREACH: "no way leads there",
+  ENETUNREACH: "no way leads there",
+  TimeoutError: `no answer within ${TIMEOUT_MS / 1000} s`,
+};
+
+function reasonOf(thrown: unknown, now: number): string {
+  const { code = "", name = "", message } = thrown as { code?: string; name?: string; message?: string };
+  const clock = /EXPIRED|NOT_YET_VALID/.test(code)
     ? `; the clock of this machine says ${new Date(now).toISOString()}`
     : "";
-  return `${new URL(url).host} cannot be reached: ${message ?? String(thrown)}${code === undefined ? "" : ` (${code})`}${clock}`;
+  const known = REASONS[name === "TimeoutError" ? name : code];
+  return `cannot be reached: ${known ?? `${message ?? String(thrown)} (${code || name})`}${clock}`;
 }

@@ -24,7 +24,7 @@ export class AcmeProblem extends Error {
 
   constructor(authority: string, { type, detail, status, retryAfterMs }: ProblemFacts) {
     const short = visible(detail).slice(0, DETAIL_MOST_CHARS);
-    super(`${authority}: ${short || "no reason given"} (${type})`);
+    super(`${authority}: ${short || "no reason given"}${type === "unreachable" ? "" : ` (${type})`}`);
     this.type = type;
     this.status = status;
     this.retryAfterMs = retryAfterMs;

@@ -114,7 +114,8 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
         );
       return view.route(query.domain, tenant);
     },
-    why: ({ query }) => whyOf({ control, view, clock }, query.subject.toLowerCase()),
+    why: ({ query }) =>
+      whyOf({ control, view, clock, certificates: parts.certificates }, query.subject.toLowerCase()),
     events: async ({ query }) => ({ events: (await registry.events(filterOf(query))).map(view.event) }),
     followEvents({ query, signal }) {
       const past = query.limit === 0 ? [] : registry.events(filterOf(query));

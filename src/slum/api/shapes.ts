@@ -1,5 +1,6 @@
 // The shapes of slum's admin API: what a field may hold on the way in, and what an answer has.
 import { z } from "zod";
+import { nameReport } from "../../api/certificate-operations.ts";
 import { checked, count } from "../../api/fields.ts";
 import { Fault } from "../../core/fault.ts";
 import { parseLabel, parseService } from "../../core/name.ts";
@@ -118,6 +119,8 @@ export const statusAnswer = z.object({
     slums: z.number(),
   }),
   webhooks: z.object({ receivers: z.number(), waiting: z.number() }),
+  /** What is wrong with certificates, a sentence each. */
+  certificates: z.array(z.string()),
   uptime_secs: z.number(),
 });
 
@@ -205,6 +208,8 @@ export const whyAnswer = z.object({
       text: z.string(),
     }),
   ),
+  /** Of a domain, where https is served: what a visitor meets on the way to us. */
+  https: nameReport.nullable(),
   events: z.array(event),
 });
 export type WhyView = z.infer<typeof whyAnswer>;

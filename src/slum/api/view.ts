@@ -36,12 +36,14 @@ export interface ViewParts {
   /** A path, or a URL without its password. */
   readonly registryName: string;
   traffic(): readonly TargetTraffic[];
+  /** What is wrong with certificates, a sentence each. */
+  trouble(): readonly string[];
 }
 
 const LISTED_MAX = 100;
 const NOBODY: ReadonlySet<string> = new Set();
 
-export function createView({ control, clock, snapshot, registryName, traffic }: ViewParts): View {
+export function createView({ control, clock, snapshot, registryName, traffic, trouble }: ViewParts): View {
   const { registry, fleet, routes } = control;
   const startedMs = clock.monotonic();
 
@@ -177,6 +179,7 @@ export function createView({ control, clock, snapshot, registryName, traffic }: 
           receivers: registry.webhooks.size,
           waiting: registry.deliveries.size,
         },
+        certificates: [...trouble()],
         uptime_secs: Math.round((clock.monotonic() - startedMs) / 1000),
       };
     },

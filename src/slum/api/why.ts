@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { connect, type PeerCertificate } from "node:tls";
 import type { z } from "zod";
+import type { CertificateDesk } from "../../api/certificate-operations.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Control } from "../operations/control.ts";
@@ -16,6 +17,8 @@ export interface WhyParts {
   readonly control: Control;
   readonly view: View;
   readonly clock: Clock;
+  /** Undefined where https is not served. */
+  readonly certificates: CertificateDesk | undefined;
 }
 
 const LOOK_MS = 3_000;
@@ -41,15 +44,23 @@ export async function whyOf(parts: WhyParts, subject: string): Promise<WhyView> 
     );
   const route = view.route(subject, tenant);
   const asked = route.candidates.slice(0, LOOKED_AT).flatMap(({ server: id }) => byId.get(id) ?? []);
-  const servers = await Promise.all(asked.map((one) => lookAt(parts, one)));
+  const [https, ...servers] = await Promise.all([
+    parts.certificates?.report(subject),
+    ...asked.map((one) => lookAt(parts, one)),
+  ]);
   const home = servers.find(({ id }) => id === tenant.row.server);
-  const cause = causeOfRoute(route, home);
+  const ofRoute = causeOfRoute(route, home);
+  // Where there is a way for requests, visitors may still not come as far as to us.
+  const cause = ofRoute.cause === "well" && https && https.cause !== "well" ? https : ofRoute;
   return {
     subject,
     kind: "domain",
-    ...cause,
+    cause: cause.cause,
+    text: cause.text,
+    hint: cause.hint,
     route,
     servers,
+    https: https === undefined ? null : { ...https, addresses: [...https.addresses] },
     events: await eventsOf(parts, { tenant: route.tenant }),
   };
 }
@@ -65,6 +76,7 @@ async function ofServer(parts: WhyParts, server: ServerView): Promise<WhyView> {
     hint,
     route: null,
     servers: [looked],
+    https: null,
     events: await eventsOf(parts, { server: server.id }),
   };
 }

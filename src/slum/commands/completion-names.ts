@@ -4,7 +4,7 @@ import { connect } from "./connect.ts";
 
 export const names: Readonly<Record<string, Lookup>> = {
   certificate: async (asking) => {
-    const { certificates } = await connect(asking).listCertificates({}, asking);
+    const { certificates } = await connect(asking).listCertificates({ query: {} }, asking);
     return certificates.map(({ name, state }) => ({ text: name, about: state }));
   },
   server: async (asking) => {

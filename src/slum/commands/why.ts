@@ -2,6 +2,7 @@
 import { type Read, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatMillis } from "../../cli/format.ts";
+import { hostFacts } from "../../cli/host-page.ts";
 import type { Output } from "../../cli/output.ts";
 import { FAULTS } from "../../core/fault.ts";
 import type { WhyView } from "../api/shapes.ts";
@@ -38,6 +39,7 @@ export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string 
     `${paint("bold", one.id)}  ${one.url}  ${one.drained ? "drained" : one.status} since ${one.since}`,
     ...serverFacts(one).map(([name, value]) => `  ${paint("dim", name.padEnd(12))}${value}`),
   ]);
+  const fact = (name: string, value: string) => `${paint("dim", name.padEnd(14))}${value}`;
   const events = why.events.map(({ at, kind, server, tenant, detail, by }) => {
     const who = by === null ? "" : ` by ${by}`;
     return `  ${at}  ${tenant ?? server ?? ""} ${kind}  ${detail.split("\n")[0]}${who}`;
@@ -52,6 +54,7 @@ export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string 
         ]
       : []),
     "",
+    ...(why.https ? [...hostFacts(why.https).map(([name, value]) => fact(name, value)), ""] : []),
     ...servers,
     ...(events.length > 0 ? ["", paint("bold", "What happened lately"), ...events] : []),
   ].join("\n")}\n`;

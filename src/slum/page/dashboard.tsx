@@ -1,6 +1,7 @@
 // The page itself: servers, tenants, what is wrong anywhere, and what happened.
 import { useState } from "preact/hooks";
 import { useAddress } from "../../api/page/address.ts";
+import { Certificates } from "../../api/page/certificates.tsx";
 import { Events } from "../../api/page/events.tsx";
 import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import { useLive } from "../../api/page/live.ts";
@@ -77,6 +78,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
             onAct={setAct}
           />
         )}
+        {seen && <Certificates client={client} filter={filter} />}
       </Frame>
       {act && seen && (
         <Confirm
@@ -100,10 +102,11 @@ function troubleOf({ servers, unroutable_total: unroutable }: SlumStatus) {
 }
 
 /** What is wrong beside servers and tenants. */
-function Notes({ seen: { registry, webhooks } }: { readonly seen: SlumStatus }) {
+function Notes({ seen: { registry, webhooks, certificates } }: { readonly seen: SlumStatus }) {
   const notes = [
     registry.ok ? "" : `The registry cannot be used, routing goes on without it: ${registry.trouble}`,
     webhooks.waiting > 0 ? `${webhooks.waiting} webhook messages wait for their receivers.` : "",
+    ...certificates,
   ].filter(Boolean);
   return (
     <>

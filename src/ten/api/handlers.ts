@@ -41,7 +41,14 @@ export interface HandlerParts {
   readonly tokens: Tokens;
   /** Undefined where https is not served. */
   readonly certificates: CertificateDesk | undefined;
+  /** By which visitors come to a service. */
+  hostsOf(service: string): readonly string[];
   warningsOf(row: TokenRow): readonly string[];
+}
+
+/** Whose token is for all services: what is nobody's in particular is shown to them. */
+function seesAll({ tenant, services }: Principal): boolean {
+  return tenant === undefined && services === undefined;
 }
 
 /** Lines of output beside each instance that has failed. */
@@ -133,6 +140,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         changes: principal.tenant === undefined ? lastChanges(instances) : [],
         rollouts: principal.tenant === undefined ? rolling.underWay(isShown) : [],
         links: principal.tenant === undefined ? shownLinks(isShown) : [],
+        certificates: seesAll(principal) ? [...(parts.certificates?.trouble() ?? [])] : [],
       };
     },
     async spawn({ body, principal }) {

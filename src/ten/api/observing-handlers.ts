@@ -1,4 +1,5 @@
 // The operations that say what happens and why: a check, traffic over time, and what is wrong with an instance.
+import type { CertificateDesk } from "../../api/certificate-operations.ts";
 import type { Principal } from "../../api/principal.ts";
 import type { Handler } from "../../api/server.ts";
 import type { InstanceName } from "../../core/name.ts";
@@ -13,6 +14,8 @@ interface ObservingParts {
   readonly control: Control;
   readonly view: View;
   readonly history: TrafficHistory;
+  readonly certificates: CertificateDesk | undefined;
+  hostsOf(service: string): readonly string[];
   now(): number;
 }
 

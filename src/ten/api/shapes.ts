@@ -365,6 +365,8 @@ export const whyAnswer = z.object({
   since: z.string(),
   /** The most probable one: a word for programs, a sentence for people, the line of output that it goes by, what to do. */
   cause: z.object({ kind: z.string(), text: z.string(), evidence: z.string().nullable(), hint: z.string() }),
+  /** Of each of its service's hosts, where https is served. */
+  certificates: z.array(z.object({ name: z.string(), text: z.string(), is_well: z.boolean() })),
   states: z.array(happened),
   last_check: z.string().nullable(),
   check_passed: z.boolean(),

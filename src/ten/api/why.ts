@@ -1,6 +1,7 @@
 // What is wrong with an instance: everything that can be seen of it now and was seen of it lately, and the cause that follows.
 import { statfsSync } from "node:fs";
 import type { z } from "zod";
+import type { CertificateDesk } from "../../api/certificate-operations.ts";
 import { type InstanceName, instanceName } from "../../core/name.ts";
 import { type InstanceFacts, probableCause } from "../../core/probable-cause.ts";
 import { differingKeys } from "../config/release.ts";
@@ -14,9 +15,13 @@ type WhyView = z.infer<typeof whyAnswer>;
 export interface WhyParts {
   readonly control: Control;
   readonly view: View;
+  /** Undefined where https is not served. */
+  readonly certificates: CertificateDesk | undefined;
+  hostsOf(service: string): readonly string[];
   now(): number;
 }
 
+const SERVES: ReadonlySet<string> = new Set(["well", "no_traffic"]);
 const OUTPUT_LINES = 20;
 const STATES = 10;
 const CHANGES = 10;
@@ -75,11 +80,16 @@ export async function whyOf(
     requests: shown.requests,
     p95Ms: shown.p95_ms,
   };
-  return toAnswer(parts, row, shown, facts, isOwn);
+  const answered = toAnswer(parts, row, shown, facts, isOwn);
+  // Of an instance nothing may be wrong, and visitors do not come to it all the same.
+  const failing = answered.certificates.find(({ is_well: isWell }) => !isWell);
+  if (failing === undefined || !SERVES.has(answered.cause.kind)) return answered;
+  const hint = `ten why ${failing.name} looks at it; ten cert list has all`;
+  return { ...answered, cause: { kind: "certificate", text: failing.text, evidence: null, hint } };
 }
 
 function toAnswer(
-  { control, now }: WhyParts,
+  { control, certificates, hostsOf, now }: WhyParts,
   row: InstanceRow,
   shown: InstanceView,
   facts: InstanceFacts,
@@ -101,6 +111,7 @@ function toAnswer(
     reason: row.reason,
     since: new Date(row.stateAt).toISOString(),
     cause: { kind: cause.kind, text: cause.text, evidence: cause.evidence, hint: cause.hint },
+    certificates: isOwn ? [] : (certificates?.of(hostsOf(service)) ?? []),
     states: own
       .filter(({ kind }) => STATE_KINDS.has(kind))
       .slice(-STATES)

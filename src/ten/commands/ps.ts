@@ -56,6 +56,7 @@ export default command({
         of(listed.changes),
         of(listed.rollouts),
       ];
+      const certificates = args.subject === undefined ? listed.certificates : [];
       const links = listed.links.filter((one) => isMeant(one.id));
       if (id !== undefined && instances.length === 0)
         throw new Fault("not_found", `there is no instance ${service}:${id}`, `see: ten ps --all ${service}`);
@@ -79,8 +80,9 @@ export default command({
           .join("") +
         rollouts.map(({ service, canary, text }) => `${service}: rollout of ${canary}: ${text}\n`).join("") +
         maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("") +
-        changes.map((change) => changeLine(out, change)).join("");
-      return { value: { instances: shown, maintenance, changes, rollouts, links }, text };
+        changes.map((change) => changeLine(out, change)).join("") +
+        certificates.map((line) => `${out.paint("yellow", line)}\n`).join("");
+      return { value: { instances: shown, maintenance, changes, rollouts, links, certificates }, text };
     };
     if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);
     else {

@@ -1,9 +1,12 @@
 // `ten why`: what is wrong with an instance, on one screen, the most probable cause first.
-import { word } from "../../cli/argument.ts";
+import { type Read, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatBytes } from "../../cli/format.ts";
+import { hostPage } from "../../cli/host-page.ts";
 import type { Output } from "../../cli/output.ts";
+import { parseDomain } from "../../core/domain.ts";
 import { FAULTS } from "../../core/fault.ts";
+import { canonicalServerName } from "../../core/server-name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, WhyView } from "../api/shapes.ts";
@@ -22,26 +25,38 @@ const RANKS: readonly InstanceView["state"][] = [
   "stopped",
 ];
 
+/** Services have no dots in their names, and hosts no colon. */
+const readSubjectOrHost: Read<Subject | { readonly host: string }> = (text, label) =>
+  text.includes(".") && !text.includes(":")
+    ? { host: canonicalServerName(text) ?? parseDomain(text) }
+    : readSubject(text, label);
+
 export default command({
   name: "why",
-  summary: "Say what is wrong with an instance, and what to do",
+  summary: "Say what is wrong with an instance or a host, and what to do",
   description:
     "The first line names the most probable cause. Below it: what it went through, its last check, how it ended, what it wrote, where it listens, what differs from the version that worked, what was changed in the last hour, and what to try. Of a service the instance that is worst off. Exits 0 when nothing is wrong, else 5.",
   examples: [
     ["ten why api:v2", "of one instance"],
     ["ten why api", "of the worst one of a service"],
+    ["ten why www.example.com", "of a host: where its name leads to, who answers there, its certificate"],
     ["ten why api:v2 --json", "the same as fields, the cause as a word: out_of_memory, wrong_port, dns ..."],
   ],
   args: {
-    subject: word("The instance, or the service", {
-      hint: "service[:id]",
-      read: readSubject,
+    subject: word("The instance, the service, or a host", {
+      hint: "service[:id]|HOST",
+      read: readSubjectOrHost,
       names: "subject",
     }),
   },
   async run(context) {
     const { args, out, signal } = context;
     const client = connect(context);
+    if ("host" in args.subject) {
+      const report = await client.lookAtName({ params: { name: args.subject.host } }, { signal });
+      out.data({ ...report }, () => hostPage(out, report));
+      return report.cause === "well" ? 0 : FAULTS.unhealthy.exit;
+    }
     const instance = await worstOf(client, args.subject, signal);
     const why = await client.why({ params: { instance } }, { signal });
     out.data({ ...why }, () => whyPage(out, why));
@@ -85,6 +100,7 @@ function facts(why: WhyView): [string, string][] {
     ["last check", why.last_check],
     ["answers", why.answer && `${why.answer.status} ${why.answer.body}`],
     ["last exit", why.last_exit],
+    ...why.certificates.map(({ text }): [string, string] => ["https", text]),
     ["port", port === null ? null : `given ${port}${listeningText(why)}`],
     ["memory", memory === null ? null : `${formatBytes(memory)}${of}`],
     ["disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],

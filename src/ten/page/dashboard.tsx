@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { type Address, useAddress } from "../../api/page/address.ts";
+import { Certificates } from "../../api/page/certificates.tsx";
 import { Events } from "../../api/page/events.tsx";
 import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import type { Outcome } from "../../api/page/outcome.ts";
@@ -71,6 +72,9 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
             onFault={fail}
             {...common}
           />
+        )}
+        {live.seen && scope !== "tenant" && (
+          <Certificates client={client} filter={address.of("filter") ?? ""} />
         )}
       </Frame>
       {open && (

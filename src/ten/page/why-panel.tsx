@@ -59,6 +59,7 @@ function factsOf(why: WhyView): [string, string][] {
   const all: [string, string | null][] = [
     ["Last check", why.last_check],
     ["Answers", why.answer && `${why.answer.status} ${why.answer.body}`],
+    ...why.certificates.map(({ text }): [string, string] => ["https", text]),
     ["Port", port === null ? null : `${port}${listeningText(why)}`],
     ["Memory", memory === null || limit === null ? null : `${formatBytes(memory)} of ${formatBytes(limit)}`],
     ["Disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],
