@@ -224,7 +224,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     opened.use(
       await openHttps({
         settings: options.https,
-        httpsPort: () => Number(plane.httpsUrl?.port || HTTPS_PORT),
+        httpsPort: (): number => Number(plane.httpsUrl?.port || HTTPS_PORT),
         store: certificateStore(options, slumId, opened),
         version,
         clock,
