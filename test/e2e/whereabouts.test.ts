@@ -112,7 +112,7 @@ if os.fork(): os._exit(0)
 os.execve("/bin/sleep", ["sleep", "1000"], {})
 `;
     await using ten = await startTen({
-      toml: '[service.api]\ncommand = "python3 daemon.py"\nrestart = "never"\n',
+      toml: '[service.api]\ncommand = "python3 daemon.py"\nrestart = "never"\nhealth = "/"\n',
       prepare: (dir) => writeFileSync(`${dir}/daemon.py`, daemon),
     });
     const { error } = await ten.json<Failure>("deploy", "api:v1");
