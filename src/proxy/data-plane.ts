@@ -2,6 +2,7 @@
 import type { SecureContext } from "node:tls";
 import type { Route } from "../core/route.ts";
 import type { ShadowCounts } from "../core/shadow/shadow-counts.ts";
+import type { AcceptGuard } from "../platform/net/accept-guard.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { FailureKind } from "./http-client.ts";
 
@@ -108,10 +109,14 @@ export interface ProgramHooks {
 export interface FrontLimits {
   /** Requests in flight of one client, 0: no limit. An IPv6 client is its /64. */
   readonly maxClientRequests: number;
+  /** Upgraded connections of one client, 0: no limit. */
+  readonly maxClientStreams: number;
   /** Connections of one peer, 0: no limit. */
   readonly maxClientConnections: number;
   /** The least that the body of a request may bring, in bytes a second after 5 s, 0: none. */
   readonly minBodyRate: number;
+  /** The least that must be taken of what waits for a visitor, in bytes a second over half a minute, 0: none. */
+  readonly minReadRate: number;
   /** Bytes of strangers that all connections may hold together; the largest is closed first. */
   readonly heldBytes: number;
 }
@@ -210,6 +215,8 @@ export interface DataPlaneOptions {
   readonly ownElsewhere?: OwnElsewhere;
   /** A listening socket that is open already and stays its owner's: instead of listening at `host` and `port`, which it has. */
   readonly listenerFd?: number;
+  /** Told of each visitor, and tells when descriptors are short; none unless given. */
+  readonly guard?: AcceptGuard;
   /** What one visitor and all together may hold; as `DEFAULT_LIMITS` unless given. */
   readonly limits?: Partial<FrontLimits>;
   /** Networks whose peers may say by a field for whom they ask; none unless given. */

@@ -127,7 +127,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(await claim(paths, options));
   const slumId = identityIn(paths);
   const acting = createActing();
-  opened.use(guardAccepting(clock, log.warn));
+  const guard = opened.use(guardAccepting(clock, log.warn));
   const served = Promise.withResolvers<void>();
   const httpsPort = options.https && (sockets.httpsUnit?.address.port ?? options.https.port);
   const held = await holdSockets({
@@ -311,6 +311,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
         streamIdleTimeoutMs: STREAM_IDLE_TIMEOUT_MS,
         clock,
+        guard,
         hooks: {
           find: routes.find,
           onNotice: log.warn,

@@ -103,7 +103,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       ? await takeOverDirectory(paths.root, { ...claimant, socket: paths.socket, clock, log })
       : claimDirectory(paths.root, claimant),
   );
-  opened.use(guardAccepting(clock, log.warn));
+  const acceptGuard = opened.use(guardAccepting(clock, log.warn));
   const database = opened.use(openDatabase(paths.database, migrations));
   stampLog(database);
   const acting = createActing();
@@ -234,6 +234,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           proxyProtocol: config.settings.proxyProtocol,
           selectorFrom,
           directFrom,
+          guard: acceptGuard,
           limits: limitsOf(config.settings),
           fields: {
             target: "x-ten-instance",

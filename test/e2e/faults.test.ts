@@ -204,6 +204,52 @@ test("without a descriptor left, visitors wait, commands and restarts go on, and
   expect((await ten.get(HOST)).status).toBe(200);
 });
 
+test.each([1, 2])(
+  "near the limit of descriptors connections that idle make room, and nobody who is let in is lost: %d workers",
+  async (workers) => {
+    await using ten = await startFleet({
+      settings: `workers = ${workers}`,
+      within: ["sh", "-c", 'ulimit -n 128; exec "$0" "$@"'],
+    });
+    await ten.ok("deploy", "api:v1");
+    const idle = await Promise.all(Array.from({ length: 30 * workers }, () => askOnce(ten.port)));
+    const statuses = idle.map(({ status }) => status);
+    try {
+      expect(new Set(statuses)).toEqual(new Set(["200"]));
+      for (let round = 0; round < 3; round++) {
+        const others = await Promise.all(
+          Array.from({ length: 150 }, (_, i) => askOnce(ten.port, i % 2 ? "/" : "/slow?ms=200")),
+        );
+        for (const { socket } of others) socket.destroy();
+        expect(others.filter(({ status }) => status !== "200").map(({ status }) => status)).toEqual([]);
+      }
+      await until("those that idled made room", () => idle.some(({ socket }) => socket.closed));
+      expect((await ten.get(HOST)).status).toBe(200);
+      const row = (await ten.ps())["api:v1"];
+      expect([row?.state, row?.restarts]).toEqual(["healthy", 0]);
+    } finally {
+      for (const { socket } of idle) socket.destroy();
+    }
+  },
+);
+
+/** One request on a connection that stays open; the status, or how it was lost. */
+function askOnce(port: number, path = "/"): Promise<{ readonly socket: Socket; readonly status: string }> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`),
+    );
+    let text = "";
+    const settle = (status: string) => resolve({ socket, status });
+    socket.on("data", (piece) => {
+      text += piece.toString("latin1");
+      if (text.includes("\r\n\r\n")) settle(text.split(" ")[1] ?? "");
+    });
+    socket.on("error", (error) => settle(String(error)));
+    socket.on("close", () => settle("closed"));
+  });
+}
+
 /** A visitor who begins a request and does not end it. */
 function openRequest(port: number): Socket {
   const socket = connect(port, "127.0.0.1", () => socket.write(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n`));

@@ -6,8 +6,28 @@ import { isShortage, limitOwnFiles, withSpareDescriptors } from "../process/spar
 import type { Clock } from "../time/clock.ts";
 
 const LOOK_EVERY_MS = 100;
+/** From here on what nobody would miss is closed, so much of the limit at a time. */
+const RELIEVE_AT = 0.9;
+const RELIEVE_PART = 1 / 16;
 /** So much of the limit may be in use when visitors are let in again. */
 const RESUME_AT = 0.9;
+
+export interface AcceptGuard extends Disposable {
+  /** Descriptors are short: whoever is done should go. */
+  readonly isShort: boolean;
+  /** Called for each visitor who is let in, with the descriptor of its connection: the lowest that was free. */
+  accepted(descriptor: number): void;
+  /** Connections that `close` can close without anybody missing them, so many of those idle longest. Until disposed. */
+  add(close: (most: number) => void): Disposable;
+}
+
+/** Where nothing is guarded. */
+export const NO_ACCEPT_GUARD: AcceptGuard = {
+  isShort: false,
+  accepted() {},
+  add: () => ({ [Symbol.dispose]() {} }),
+  [Symbol.dispose]() {},
+};
 
 const EPOLL_CTL_MOD = 3;
 const SOL_SOCKET = 1;
@@ -28,19 +48,28 @@ interface Watched {
 
 /**
  * From now on, until disposed, a quarter of our descriptors is kept for what serves those that are let in: when visitors
- * have the rest, no more are accepted until some have left. Bun has no way to pause a listener, and its event loop spins
+ * have nearly all of the rest, connections are closed that nobody would miss, and when they have it all no more are
+ * accepted until some have left. Bun has no way to pause a listener, and its event loop spins
  * when it cannot accept; so the listening TCP sockets are found in our own epoll and not waited for. Unix sockets go on:
  * commands work meanwhile. Linux only; does nothing elsewhere.
  */
-export function guardAccepting(clock: Clock, say: (text: string) => void): Disposable {
+export function guardAccepting(clock: Clock, say: (text: string) => void): AcceptGuard {
   const kernel = process.platform === "linux" ? loadKernel() : undefined;
   const limit = kernel ? limitOwnFiles("part") : Number.POSITIVE_INFINITY;
+  const closers = new Set<(most: number) => void>();
   let paused: readonly Watched[] | undefined;
   const stop = clock.every(LOOK_EVERY_MS, look);
 
   function look(): void {
-    if (paused === undefined && lowestFree() >= limit) pause();
+    const free = paused === undefined ? lowestFree() : limit;
+    if (free >= limit * RELIEVE_AT) relieve();
+    if (paused === undefined && free >= limit) pause();
     else if (paused !== undefined && openCount() < limit * RESUME_AT) resume(paused);
+  }
+
+  function relieve(): void {
+    const most = Math.ceil(limit * RELIEVE_PART);
+    for (const close of closers) close(most);
   }
 
   function pause(): void {
@@ -57,6 +86,19 @@ export function guardAccepting(clock: Clock, say: (text: string) => void): Dispo
   }
 
   return {
+    get isShort() {
+      return paused !== undefined;
+    },
+    accepted(descriptor) {
+      if (descriptor < limit * RELIEVE_AT || paused !== undefined) return;
+      relieve();
+      // The next one would not fit.
+      if (descriptor >= limit - 1 && lowestFree() >= limit) pause();
+    },
+    add(close) {
+      closers.add(close);
+      return { [Symbol.dispose]: () => void closers.delete(close) };
+    },
     [Symbol.dispose]() {
       stop();
       if (paused !== undefined) resume(paused);

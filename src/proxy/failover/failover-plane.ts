@@ -3,6 +3,7 @@ import type { RequestHead } from "../../core/http1/request-head.ts";
 import { RequestRules } from "../../core/http1/request-rules.ts";
 import type { Route } from "../../core/route.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
+import { type AcceptGuard, NO_ACCEPT_GUARD } from "../../platform/net/accept-guard.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer, serverOptions } from "../answers.ts";
 import type { Drained, HttpsOptions, OwnInfo, ProductFields } from "../data-plane.ts";
@@ -11,7 +12,7 @@ import type { RequestState } from "../forward/request-state.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
 import type { ClientConnection } from "../front/client-connection.ts";
 import { DEFAULT_LIMITS } from "../front/gate.ts";
-import { createDress, hostOf, isCounted, isSecure, remembered } from "../front/handler.ts";
+import { createDress, hostOf, isCounted, isSecure, remembered, visitorOf } from "../front/handler.ts";
 import type { HttpsRules } from "../front/https-rules.ts";
 import { garbageNotice, Notices } from "../front/notices.ts";
 import { closingOnFailure, openListeners } from "../front/open-listeners.ts";
@@ -44,6 +45,8 @@ export interface FailoverPlaneOptions {
   readonly clock: Clock;
   /** A listening socket that is open already and stays its owner's: instead of listening at `host` and `port`, which it has. */
   readonly listenerFd?: number;
+  /** Told of each visitor, and tells when descriptors are short; none unless given. */
+  readonly guard?: AcceptGuard;
   /** A private directory, for the socket where `own` is asked; one is made for it unless given. */
   readonly directory?: string;
   readonly hooks: FailoverHooks & {
@@ -87,7 +90,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const onDefect = (error: Error) => hooks.onDefect?.(error);
   const relay = new Failover({ inFlight, clock, hooks, fields, tries, onDefect });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
-  const dress = createDress({ viaName, passed: fields.passed, isTrusted, isRelay: true });
+  const dress = createDress({ viaName, passed: fields.passed, isRelay: true });
   const route = routeOf(options);
   const overwritten = [...options.overwritten];
   const passed = fields.passed.toLowerCase();
@@ -99,6 +102,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     openListeners(options, {
       clock,
       limits: DEFAULT_LIMITS,
+      guard: options.guard ?? NO_ACCEPT_GUARD,
       notices,
       isTrusted,
       onDefect,
@@ -139,8 +143,9 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   }
 
   function relayed(client: ClientConnection, head: RequestHead, host: string, found: FailoverRequest) {
-    if (!isCounted(client, head, isTrusted)) return refuse(client, head, "too_many_requests");
-    const facts = dress(client, head, host, relay, false);
+    const visitor = visitorOf(client, head, isTrusted);
+    if (!isCounted(client, head, visitor, isTrusted)) return refuse(client, head, "too_many_requests");
+    const facts = dress(client, head, host, visitor, relay, false);
     return facts === undefined ? refuse(client, head, "loop") : new Trip(client, head, facts, route, found);
   }
 

@@ -32,24 +32,12 @@ export interface Client {
 
 /** Where the bytes of an upgraded connection go. */
 export interface VisitorTunnel {
+  /** What the target has not taken yet. */
+  readonly heldBytes: number;
   fromVisitor(bytes: Buffer): void;
   /** The visitor has taken what was unsent. */
   visitorDrained(): void;
   /** He sends nothing more, but may still read. */
   visitorEnded(): void;
   visitorClosed(isReset: boolean): void;
-}
-
-/** How a connection was accepted. */
-export interface Accepted {
-  readonly peer: string;
-  readonly peerTrusted: boolean;
-  readonly visitor: string;
-  readonly isTls: boolean;
-  /** The host that its handshake named. */
-  readonly serverName: string | undefined;
-  /** As whose it is counted; undefined: as nobody's. */
-  readonly share: string | undefined;
-  /** Our end of it, as a Host: where HTTP/1.0 does not say whom it asks. */
-  readonly localHost: string;
 }

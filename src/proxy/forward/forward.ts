@@ -42,8 +42,6 @@ export interface ForwardParts {
   readonly tries: TryContext;
   /** The table in force now. */
   table(): RouteTable;
-  /** The visitor's address, as far as it can be trusted. */
-  clientOf(visit: RequestState): string;
 }
 
 /** How a step of a request ends it, or that the choice should be made again. */
@@ -183,7 +181,7 @@ export class Forwarder implements Courier, TryOwner {
   /** Tells the program that somebody waits. It is asked once for an unknown target, and its answer reviewed by who waits. */
   #want(visit: RequestState, why: Pause["why"], label: string | undefined): void {
     const { hooks, waiting } = this.#parts;
-    const client = this.#parts.clientOf(visit);
+    const client = visit.visitor;
     const wanted = Promise.resolve(hooks.onWanted({ route: visit.route.name, label, client }));
     const answered = (demand: "made" | "refused") => () => {
       if (why !== "demand") return;

@@ -11,18 +11,17 @@ import type { Pool } from "../upstream/pool.ts";
 import { AnswerBody } from "./answer-body.ts";
 import { connectTimeoutMs } from "./connect-deadline.ts";
 import type { Load } from "./in-flight.ts";
+import { CONTINUE_MS, InterimAnswers } from "./interim.ts";
 import type { Attempt, RequestState } from "./request-state.ts";
 import { isIdempotent } from "./retry.ts";
 import { SweptDeadline } from "./swept-deadline.ts";
 import { blame, openTunnel, type TryContext, type TryOwner } from "./tries.ts";
 
-/** Interim answers pass, but not without end. */
-const MOST_INTERIM = 32;
 const MOST_HEAD_BYTES = 262_144;
 const MOST_ANSWER_FIELDS = 512;
-/** As soon as this after a head that expects it, the visitor is asked for its body when the target does not do so. */
-const CONTINUE_MS = 1_000;
-const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
+
+/** While no descriptor is free here, this much later at the latest one is tried for again. */
+const SHORTAGE_MS = 1_000;
 
 /** How far the answer is. */
 const HEAD = 0;
@@ -48,7 +47,7 @@ export class HttpTry implements Occupant, Attempt {
   #answerBegun = false;
   #isSlow = false;
   #partial: Buffer | undefined;
-  #interim = 0;
+  #interim: InterimAnswers | undefined;
   readonly #body = new AnswerBody();
   #isEventStream = false;
   #cancelTimer: (() => void) | undefined;
@@ -80,9 +79,7 @@ export class HttpTry implements Occupant, Attempt {
   #collect(): void {
     const { streamIdleTimeoutMs } = this.#visit.route.policy;
     if (streamIdleTimeoutMs <= 0) return;
-    this.#cancelTimer = this.#context.clock.after(streamIdleTimeoutMs, () => {
-      this.onBodyLate();
-    });
+    this.#cancelTimer = this.#context.clock.after(streamIdleTimeoutMs, () => this.onBodyLate());
   }
 
   #submit(): void {
@@ -93,6 +90,9 @@ export class HttpTry implements Occupant, Attempt {
 
   awaits(connection: Connection | undefined): void {
     this.#connection = connection;
+    // Descriptors are short here: it goes on trying, but no longer than for an answer.
+    const mostMs = this.#visit.route.policy.requestTimeoutMs || Number.POSITIVE_INFINITY;
+    if (connection === undefined && this.#headMs < mostMs) this.#deadline.arm(SHORTAGE_MS);
   }
 
   begin(connection: Connection): boolean {
@@ -130,10 +130,9 @@ export class HttpTry implements Occupant, Attempt {
 
   #askLater(): void {
     this.#cancelTimer = this.#context.clock.after(CONTINUE_MS, () => {
-      const { client, body } = this.#visit;
-      if (this.#state !== HEAD || this.#interim > 0 || body.hasBegun) return;
-      this.#interim += 1;
-      client.write(CONTINUE, 0, CONTINUE.length, false);
+      if (this.#state !== HEAD) return;
+      this.#interim ??= new InterimAnswers();
+      this.#interim.askFor(this.#visit);
     });
   }
 
@@ -177,6 +176,10 @@ export class HttpTry implements Occupant, Attempt {
 
   abort(): void {
     this.fail("aborted", "the visitor has left");
+  }
+
+  get heldBytes(): number {
+    return (this.#connection?.unwrittenBytes ?? 0) + (this.#partial?.length ?? 0);
   }
 
   get #headMs(): number {
@@ -229,23 +232,12 @@ export class HttpTry implements Occupant, Attempt {
         this.#answer(answer, bytes, end);
         return;
       }
-      this.#passInterim(answer);
+      this.#interim ??= new InterimAnswers();
+      this.#interim.pass(this.#visit, answer, this.#context.scratch);
       bytes = bytes.subarray(end);
       from = 0;
       if (bytes.length === 0) return;
     }
-  }
-
-  /** 100 goes to who expects it and has not been told yet; others to all that can know them. */
-  #passInterim(answer: AnswerHead): void {
-    if (++this.#interim > MOST_INTERIM) throw new Malformed("too many interim answers");
-    const { client, head, expectsContinue } = this.#visit;
-    const { scratch } = this.#context;
-    if (answer.status === 100 ? !expectsContinue || this.#interim > 1 : head.minor === 0) return;
-    let out = answer.write(scratch, 0, true);
-    scratch[out++] = CR;
-    scratch[out++] = LF;
-    client.write(scratch, 0, out, false);
   }
 
   #switch(answer: AnswerHead, bytes: Buffer, end: number): void {

@@ -21,10 +21,10 @@ class Whole {
   readonly leaving = new Set<Load>();
   readonly onEnd = new Set<() => void>();
 
-  constructor(id: string, clock: Clock, clientOf: (visit: RequestState) => string) {
+  constructor(id: string, clock: Clock) {
     this.id = id;
     this.clock = clock;
-    this.unanswered = new UnansweredCounter(clientOf);
+    this.unanswered = new UnansweredCounter(({ visitor }: RequestState) => visitor);
     this.idleSince = clock.monotonic();
     this.current = new Load(this);
   }
@@ -142,18 +142,14 @@ export interface InFlight {
   close(): void;
 }
 
-/** `clientOf` says who a request is from, as far as that can be trusted. */
-export function createInFlight(
-  clock: Clock,
-  clientOf: (visit: RequestState) => string = ({ client }) => client.visitor,
-): InFlight {
+export function createInFlight(clock: Clock): InFlight {
   const wholes = new Map<string, Whole>();
   let addresses: ReadonlyMap<string, string | undefined> = new Map();
   return {
     of(targetId) {
       const known = wholes.get(targetId);
       if (known !== undefined) return known.current;
-      const whole = new Whole(targetId, clock, clientOf);
+      const whole = new Whole(targetId, clock);
       whole.route(addresses.get(targetId));
       wholes.set(targetId, whole);
       return whole.current;

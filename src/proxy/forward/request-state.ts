@@ -17,6 +17,8 @@ export interface Courier {
 /** What is known of a request before a target is chosen. */
 export interface RequestFacts {
   readonly courier: Courier;
+  /** The visitor's address, as far as its peer may say it. */
+  readonly visitor: string;
   readonly added: string;
   readonly isSecure: boolean;
   readonly asksUpgrade: boolean;
@@ -40,6 +42,8 @@ export interface Attempt {
   onBodyLate(): void;
   /** Ends it: its visitor has left. */
   abort(): void;
+  /** Bytes of the request that the target has not taken, and of an answer that is not read yet. */
+  readonly heldBytes: number;
   /** The visitor has seen a part of its answer. */
   readonly hasBegun: boolean;
   /** Its answer has no end of its own: who no longer sends no longer listens either. */
@@ -52,6 +56,7 @@ const EVENT_STREAM = "text/event-stream";
 export class RequestState {
   readonly client: Client;
   readonly courier: Courier;
+  readonly visitor: string;
   readonly head: RequestHead;
   readonly body: RequestBody;
   readonly method: string;
@@ -107,6 +112,7 @@ export class RequestState {
   ) {
     this.client = client;
     this.courier = facts.courier;
+    this.visitor = facts.visitor;
     this.head = head;
     this.method = head.method;
     this.added = facts.added;

@@ -57,6 +57,10 @@ export class Tunnel implements Occupant, VisitorTunnel {
     client.enter(this);
   }
 
+  get heldBytes(): number {
+    return this.#connection.unwrittenBytes;
+  }
+
   get targetId(): string {
     return this.#load.id;
   }

@@ -7,49 +7,30 @@ import {
   type RequestHead,
   readRequestHead,
 } from "../../core/http1/request-head.ts";
-import type { RequestRules } from "../../core/http1/request-rules.ts";
 import { type AnswerName, type OwnAnswer, ownAnswer, refusalOf } from "../answers.ts";
-import type { Accepted, Client, VisitorTunnel } from "../forward/client.ts";
+import type { Client, VisitorTunnel } from "../forward/client.ts";
 import { RequestBody } from "../forward/request-body.ts";
 import type { RequestState } from "../forward/request-state.ts";
+import type { Accepted, Front } from "./front.ts";
+import type { ClientShare, Counted } from "./gate.ts";
 import { Outlet } from "./outlet.ts";
 import { bytesOf } from "./own-answer.ts";
+import {
+  FRESH_SECS,
+  HALF_OPEN_SECS,
+  HEAD_SECS,
+  IDLE_SECS,
+  LINGER_SECS,
+  SendingPace,
+  TakingPace,
+} from "./pace.ts";
 
-/** How long a connection may be silent between requests, and an answer go without a byte taken. */
-const IDLE_SECS = 120;
-/** How long who has ended his half is kept while nothing is said to him. */
-const HALF_OPEN_SECS = 30;
-const HEAD_SECS = 10; // From the first byte of a head to its last.
-/** The rest of a request that nobody wants is read for so long, and so much of it: a reset would take the answer with it. */
-const LINGER_SECS = 2;
+/** So much of the rest of a request that nobody wants is read: a reset would take the answer with it. */
 const LINGER_MOST_BYTES = 1_048_576;
-/** How long a connection may take to bring its first request while the listener closes. */
-const FRESH_SECS = 1;
-const SLOW_BODY_SECS = 5; // A body may be slow at first.
 /** Beyond this much that waits for its turn, or for a target, the visitor is not read. */
 const WAITING_MOST_BYTES = 65_536;
 /** A head that shares its memory with more than this is copied, as it may be needed for long. */
 const SHARED_MOST_BYTES = 16_384;
-
-/** What all connections of a listener share. */
-export interface Front {
-  /** Seconds, counted by a sweep over all connections. */
-  readonly tick: number;
-  /** Answers say that their connection ends. */
-  readonly isClosing: boolean;
-  /** The least that a body may bring a second while nobody but its visitor is waited for. */
-  readonly minBodyRate: number;
-  rulesFor(client: ClientConnection): RequestRules;
-  /** The request as it goes on; undefined when it has been answered. */
-  handle(client: ClientConnection, head: RequestHead): RequestState | undefined;
-  /** What was refused before it was a request. */
-  onRefused(name: AnswerName, client: ClientConnection): void;
-  onDefect(error: unknown): void;
-  /** Counts one more request of a client; its share, to be left, or undefined when it has too many. */
-  enter(client: string): string | undefined;
-  leave(share: string): void;
-  gone(client: ClientConnection): void;
-}
 
 export class ClientConnection implements Client {
   readonly peer: string;
@@ -58,11 +39,11 @@ export class ClientConnection implements Client {
   readonly isTls: boolean;
   readonly serverName: string | undefined;
   readonly localHost: string;
-  readonly share: string | undefined;
+  readonly share: ClientShare | undefined;
   claims: string | undefined; // What is added to each of its requests while its peer's claims count for nothing: made once.
   lastHost = ""; // The Host of the request before.
   isGone = false;
-  readonly #front: Front;
+  readonly #front: Front<ClientConnection>;
   readonly #socket: Socket<ClientConnection>;
   /** What has come and is not taken yet: a part of a head, or the requests behind the one that is being answered. */
   #input: Buffer | undefined;
@@ -83,17 +64,18 @@ export class ClientConnection implements Client {
   #isLingering = false;
   #hasServed = false;
   #lingeredBytes = 0;
-  /** Whose request is counted while it is under way. */
-  #requestShare: string | undefined;
+  /** Whose request is counted while it is under way, and as what. */
+  #counted: ClientShare | undefined;
+  #countedAs: Counted = "requests";
   #isProceeding = false;
   #isAskedAgain = false;
   /** When something last moved, and when what is waited for began: ticks. */
-  #movedAt: number;
+  movedAt: number;
   #begunAt: number;
-  #bodyBytes = 0;
-  #bodySecs = 0;
+  readonly #sending = new SendingPace();
+  readonly #taking = new TakingPace();
 
-  constructor(front: Front, socket: Socket<ClientConnection>, accepted: Accepted) {
+  constructor(front: Front<ClientConnection>, socket: Socket<ClientConnection>, accepted: Accepted) {
     this.#front = front;
     this.#socket = socket;
     this.#outlet = new Outlet(socket);
@@ -104,7 +86,7 @@ export class ClientConnection implements Client {
     this.serverName = accepted.serverName;
     this.localHost = accepted.localHost;
     this.share = accepted.share;
-    this.#movedAt = this.#begunAt = front.tick;
+    this.movedAt = this.#begunAt = front.tick;
   }
 
   /** Whether somebody would miss something if it were closed now. */
@@ -114,22 +96,27 @@ export class ClientConnection implements Client {
 
   /** Bytes of strangers that it holds. */
   get heldBytes(): number {
-    return (this.#input?.length ?? 0) + this.#outlet.heldBytes + (this.#body?.heldBytes ?? 0);
+    const waiting = (this.#input?.length ?? 0) + this.#outlet.heldBytes + (this.#body?.heldBytes ?? 0);
+    return waiting + ((this.#tunnel ?? this.#visit?.attempt)?.heldBytes ?? 0);
   }
 
-  /** Counts the request that is under way as one of this client's; false: it has too many. */
-  countAs(client: string): boolean {
-    this.#requestShare = this.#front.enter(client);
-    return this.#requestShare !== undefined;
+  /** Counts the request that is under way as one of its peer's, or of who is named; false: that has too many. */
+  countAs(what: Counted, named?: string): boolean {
+    const share = named === undefined ? this.share : this.#front.shareOf(named);
+    if (share === undefined) return true;
+    if (!this.#front.enter(share, what)) return false;
+    this.#counted = share;
+    this.#countedAs = what;
+    return true;
   }
 
   #uncount(): void {
-    if (this.#requestShare !== undefined) this.#front.leave(this.#requestShare);
-    this.#requestShare = undefined;
+    if (this.#counted !== undefined) this.#front.leave(this.#counted, this.#countedAs);
+    this.#counted = undefined;
   }
 
   data(bytes: Buffer): void {
-    this.#movedAt = this.#front.tick;
+    this.movedAt = this.#front.tick;
     if (this.#tunnel !== undefined) {
       this.#tunnel.fromVisitor(bytes);
       return;
@@ -145,7 +132,7 @@ export class ClientConnection implements Client {
   /** The kernel takes more. */
   drained(): void {
     if (this.#outlet.isFlushed) return;
-    if (this.#outlet.flush() > 0) this.#movedAt = this.#front.tick;
+    if (this.#outlet.flush() > 0) this.movedAt = this.#front.tick;
     if (!this.#outlet.isFlushed) return;
     (this.#tunnel ?? this.#visit?.attempt)?.visitorDrained();
     this.#proceed();
@@ -179,11 +166,14 @@ export class ClientConnection implements Client {
 
   /** Called once a second. */
   sweep(tick: number): void {
-    const silentSecs = tick - this.#movedAt;
+    const silentSecs = tick - this.movedAt;
+    if (this.#tunnel !== undefined) return;
     if (this.#isLingering) {
       if (tick - this.#begunAt > LINGER_SECS) this.release();
-    } else if (this.#tunnel !== undefined) return;
-    else if (!this.#outlet.isFlushed && this.#visit === undefined) {
+    } else if (this.#isTakenTooSlowly()) {
+      this.#front.onSlowReader(this);
+      this.cut();
+    } else if (!this.#outlet.isFlushed && this.#visit === undefined) {
       if (silentSecs > IDLE_SECS) this.cut();
     } else if (this.#head !== undefined) {
       // Only a write would show that nobody is there any more to read an answer that does not come.
@@ -194,12 +184,19 @@ export class ClientConnection implements Client {
     } else if (silentSecs > IDLE_SECS) this.cut();
   }
 
+  /** Whether an answer waits for a visitor who hardly reads. */
+  #isTakenTooSlowly(): boolean {
+    if (this.#outlet.isFlushed) {
+      this.#taking.rest();
+      return false;
+    }
+    return this.#taking.isTooSlow(this.#outlet.takenBytes, this.#front.minReadRate);
+  }
+
   /** A body at least as fast as it must be, once it has had a while; what the target does not take is not its visitor's fault. */
   #sweepBody(): void {
     if (this.#body?.isComplete !== false || this.#isPaused) return;
-    this.#bodySecs += 1;
-    const least = this.#front.minBodyRate * this.#bodySecs;
-    if (this.#bodySecs <= SLOW_BODY_SECS || this.#bodyBytes >= least) return;
+    if (!this.#sending.isTooSlow(this.#front.minBodyRate)) return;
     const visit = this.#visit;
     if (visit?.attempt === undefined) this.#refuse("late_body");
     else visit.attempt.onBodyLate();
@@ -212,7 +209,11 @@ export class ClientConnection implements Client {
 
   /** Closes it when nobody would miss it. */
   closeIdle(): void {
-    if (!this.isBusy && !this.isFresh && this.#input === undefined && !this.#isLingering) this.#linger();
+    if (this.isIdle) this.#linger();
+  }
+
+  get isIdle(): boolean {
+    return !this.isBusy && !this.isFresh && this.#input === undefined && !this.#isLingering;
   }
 
   /** What now: asked after everything that happens, so that nothing has to happen in one order only. */
@@ -296,7 +297,7 @@ export class ClientConnection implements Client {
     const head = readRequestHead(bytes, end, front.rulesFor(this));
     this.#head = head;
     this.#endsAfter = head.minor === 0 ? !head.wantsKeepAlive : head.wantsClose;
-    this.#bodyBytes = this.#bodySecs = 0;
+    this.#sending.begin();
     const visit = front.handle(this, head);
     if (visit === undefined || this.isGone) return;
     this.#visit = visit;
@@ -325,7 +326,7 @@ export class ClientConnection implements Client {
 
   #take(body: RequestBody, input: Buffer): void {
     const end = body.take(input, 0);
-    this.#bodyBytes += end;
+    this.#sending.came(end);
     this.#input = end === input.length ? undefined : input.subarray(end);
   }
 
@@ -350,12 +351,12 @@ export class ClientConnection implements Client {
 
   write(bytes: Buffer, from: number, to: number, isOwned: boolean): boolean {
     if (this.isGone) return true;
-    this.#movedAt = this.#front.tick;
+    this.movedAt = this.#front.tick;
     return this.#outlet.write(bytes, from, to, isOwned);
   }
 
   connectionLine(endsWithClose: boolean): string {
-    if (endsWithClose || this.#front.isClosing) this.#endsAfter = true;
+    if (endsWithClose || this.#front.isClosing || this.#front.isCrowded) this.#endsAfter = true;
     if (this.#endsAfter) return "Connection: close\r\n";
     return this.#head?.minor === 0 ? "Connection: keep-alive\r\n" : "";
   }
@@ -389,7 +390,7 @@ export class ClientConnection implements Client {
     this.#head = this.#body = this.#visit = this.#tunnel = undefined;
     this.#hasServed = true;
     this.#uncount();
-    this.#movedAt = this.#front.tick;
+    this.movedAt = this.#front.tick;
     this.#proceed();
   }
 
@@ -421,8 +422,6 @@ export class ClientConnection implements Client {
   enter(tunnel: VisitorTunnel): void {
     this.#visit = undefined;
     this.#tunnel = tunnel;
-    // A stream that may last for hours is no request in flight.
-    this.#uncount();
     this.resumeBody();
     const input = this.#input;
     this.#input = undefined;

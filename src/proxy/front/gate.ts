@@ -4,33 +4,64 @@ import type { FrontLimits } from "../data-plane.ts";
 
 export const DEFAULT_LIMITS: FrontLimits = {
   maxClientRequests: 256,
+  maxClientStreams: 256,
   maxClientConnections: 1_024,
   minBodyRate: 240,
+  minReadRate: 240,
   heldBytes: 256 * 1024 * 1024,
 };
 
-/** Counts what each of many has open, up to a bound. */
-export class Shares {
-  readonly #most: number;
-  readonly #open = new Map<string, number>();
+/** What one client has open. */
+export class ClientShare {
+  /** Its address, or its network. */
+  readonly name: string;
+  connections = 0;
+  requests = 0;
+  /** Upgraded connections. */
+  streams = 0;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+export type Counted = "connections" | "requests" | "streams";
+
+/** What all clients have open, each up to a bound. */
+export class ClientShares {
+  readonly #most: Readonly<Record<Counted, number>>;
+  readonly #open = new Map<string, ClientShare>();
+
+  constructor(limits: FrontLimits) {
+    this.#most = {
+      connections: limits.maxClientConnections,
+      requests: limits.maxClientRequests,
+      streams: limits.maxClientStreams,
+    };
+  }
+
+  of(address: string): ClientShare {
+    const name = shareOf(address);
+    return this.#open.get(name) ?? new ClientShare(name);
   }
 
   /** Whether one more is within the bound; if so it is counted until `leave`. */
-  enter(who: string): boolean {
-    const open = this.#open.get(who) ?? 0;
-    if (this.#most > 0 && open >= this.#most) return false;
-    this.#open.set(who, open + 1);
+  enter(share: ClientShare, what: Counted): boolean {
+    const most = this.#most[what];
+    if (most > 0 && share[what] >= most) return false;
+    if (isEmpty(share)) this.#open.set(share.name, share);
+    share[what] += 1;
     return true;
   }
 
-  leave(who: string): void {
-    const open = (this.#open.get(who) ?? 0) - 1;
-    if (open > 0) this.#open.set(who, open);
-    else this.#open.delete(who);
+  leave(share: ClientShare, what: Counted): void {
+    share[what] -= 1;
+    if (isEmpty(share)) this.#open.delete(share.name);
   }
+}
+
+function isEmpty({ connections, requests, streams }: ClientShare): boolean {
+  return connections + requests + streams === 0;
 }
 
 /** Who counts as one: an IPv4 address, or the /64 that a customer of IPv6 has. */

@@ -4,7 +4,7 @@ import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { ownResponse } from "../answers.ts";
 import { giveBack } from "../upstream/give-back.ts";
 import { asSocket, feed, StreamSocket } from "./h2-stream.ts";
-import type { Listener } from "./listener.ts";
+import type { Holder, Listener } from "./listener.ts";
 import type { Proxied } from "./proxy-headers.ts";
 import type { SocketOwner } from "./tls-listener.ts";
 
@@ -81,17 +81,17 @@ class Bridge implements Http2Bridge {
   }
 
   begin(socket: Socket<SocketOwner>, from: From): void {
-    const leave = this.#options.listener().admit(from.peer, from.proxied);
-    if (leave === undefined) {
-      socket.terminate();
-      return;
-    }
-    const pipe = new Pipe(socket, this.#options.clock.monotonic, (over, port) => {
-      leave();
+    const listener = this.#options.listener();
+    const pipe = new Pipe(socket, from.peer, this.#options.clock.monotonic, (over, port) => {
       this.#pipes.delete(over);
+      listener.letGo(over);
       if (port !== undefined) this.#visitors.delete(port);
     });
     socket.data = pipe;
+    if (!listener.hold(pipe, (socket as { readonly fd?: number }).fd ?? -1, from.proxied)) {
+      pipe.cut();
+      return;
+    }
     this.#pipes.add(pipe);
     pipe.connect(this.#server.port ?? 0, (port) => this.#visitors.set(port, { ...from, streams: 0 }));
   }
@@ -149,7 +149,8 @@ class Bridge implements Http2Bridge {
 }
 
 /** Bytes both ways, each side read only as fast as the other takes. */
-class Pipe implements SocketOwner {
+class Pipe implements SocketOwner, Holder {
+  readonly peer: string;
   movedAt: number;
   /** Bun's server has spoken. */
   hasBegun = false;
@@ -166,10 +167,12 @@ class Pipe implements SocketOwner {
 
   constructor(
     visitor: Socket<SocketOwner>,
+    peer: string,
     now: () => number,
     onOver: (pipe: Pipe, port: number | undefined) => void,
   ) {
     this.#visitor = visitor;
+    this.peer = peer;
     this.#now = now;
     this.#onOver = onOver;
     this.movedAt = now();
@@ -199,6 +202,10 @@ class Pipe implements SocketOwner {
         error: () => this.end(),
       },
     }).catch(() => this.end());
+  }
+
+  get heldBytes(): number {
+    return (this.#toServer?.length ?? 0) + (this.#toVisitor?.length ?? 0);
   }
 
   data(bytes: Buffer): void {
@@ -256,6 +263,11 @@ class Pipe implements SocketOwner {
   }
 
   ended(): void {
+    this.end();
+  }
+
+  cut(): void {
+    this.#visitor.terminate();
     this.end();
   }
 

@@ -42,7 +42,9 @@ export class StreamSocket {
   readonly #chunks = new ChunkWalker();
   /** Of the answer's body: what has come and not gone on yet. */
   readonly #pieces: Uint8Array[] = [];
-  #heldBytes = 0;
+  heldBytes = 0;
+  /** Of those what has gone on. */
+  takenBytes = 0;
   #hasBrokenOff = false;
   #more = Promise.withResolvers<void>();
   #isRefusing = false;
@@ -74,7 +76,7 @@ export class StreamSocket {
       this.#readHead(bytes.subarray(from, from + length));
       return length;
     }
-    if (this.#heldBytes >= HELD_MOST_BYTES) {
+    if (this.heldBytes >= HELD_MOST_BYTES) {
       this.#isRefusing = true;
       return 0;
     }
@@ -153,7 +155,8 @@ export class StreamSocket {
         for (let piece = this.#pieces.shift(); piece !== undefined; piece = this.#pieces.shift()) {
           yield piece;
           await new Promise((turn) => setImmediate(turn));
-          this.#heldBytes -= piece.length;
+          this.heldBytes -= piece.length;
+          this.takenBytes += piece.length;
           this.#askForMore();
         }
         if (this.#hasBrokenOff) throw new Error("the answer broke off");
@@ -167,7 +170,7 @@ export class StreamSocket {
   }
 
   #askForMore(): void {
-    if (!this.#isRefusing || this.#isOver || this.#heldBytes >= HELD_MOST_BYTES) return;
+    if (!this.#isRefusing || this.#isOver || this.heldBytes >= HELD_MOST_BYTES) return;
     this.#isRefusing = false;
     this.data?.drained();
   }
@@ -177,7 +180,7 @@ export class StreamSocket {
       // The bytes are whose they came from, and may be written to again.
       if (end === start) return;
       this.#pieces.push(new Uint8Array(bytes.subarray(start, end)));
-      this.#heldBytes += end - start;
+      this.heldBytes += end - start;
       this.#more.resolve();
     };
     if (this.#framing === "chunked") {

@@ -59,10 +59,11 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   }
 
   function forward(client: ClientConnection, head: RequestHead, host: string, route: Route, label?: string) {
-    if (!isCounted(client, head, parts.isTrusted)) return refuse(client, head, "too_many_requests");
+    const visitor = visitorOf(client, head, parts.isTrusted);
+    if (!isCounted(client, head, visitor, parts.isTrusted)) return refuse(client, head, "too_many_requests");
     const most = route.policy.maxBodyBytes;
     if (most > 0 && head.contentLength > most) return refuse(client, head, "too_large");
-    const facts = dress(client, head, host, courier, route.policy.via === true);
+    const facts = dress(client, head, host, visitor, courier, route.policy.via === true);
     if (facts === undefined) return refuse(client, head, "loop");
     const { checkPath } = route.policy;
     const isCheck = checkPath !== undefined && watches(client, head, checkPath);
@@ -177,20 +178,29 @@ export function hostOf(client: ClientConnection, head: RequestHead): string {
   return client.lastHost;
 }
 
+/** The address of the visitor, as far as its peer may say it. */
+export function visitorOf(
+  client: ClientConnection,
+  head: RequestHead,
+  isTrusted: (address: string) => boolean,
+): string {
+  if (!client.peerTrusted || head.forwardedFor.start < 0) return client.visitor;
+  return clientAddress(client.peer, head.text("x-forwarded-for", head.forwardedFor) ?? null, isTrusted);
+}
+
 /**
- * Counts a request as one of its client's; false when that has too many. Tools of this machine, and proxies that name no
+ * Counts a request as one of its visitor's; false when that has too many. Tools of this machine, and proxies that name no
  * client, are not held to a client's share.
  */
 export function isCounted(
   client: ClientConnection,
-  head: RequestHead,
+  { wantsUpgrade }: RequestHead,
+  visitor: string,
   isTrusted: (address: string) => boolean,
 ): boolean {
-  if (!client.peerTrusted) return client.share === undefined || client.countAs(client.visitor);
-  const forwardedFor = head.text("x-forwarded-for", head.forwardedFor);
-  if (forwardedFor === undefined) return true;
-  const real = clientAddress(client.peer, forwardedFor, isTrusted);
-  return isLoopback(real) || isTrusted(real) || client.countAs(real);
+  const what = wantsUpgrade ? "streams" : "requests";
+  if (!client.peerTrusted) return client.countAs(what);
+  return isLoopback(visitor) || isTrusted(visitor) || client.countAs(what, visitor);
 }
 
 /** Whether a peer that is trusted asks for the health of targets, and for nobody else. */
@@ -208,13 +218,12 @@ interface DressOptions {
   readonly viaName: string;
   /** The field that says whom a request has passed. */
   readonly passed: string;
-  isTrusted(address: string): boolean;
   /** Host is set for each target anew: only the forwarded one says whom the visitor has asked. */
   readonly isRelay?: boolean;
 }
 
 /** What is known of a request, and the fields that are added to it; undefined when it has already passed here twice. */
-export function createDress({ viaName, passed, isTrusted, isRelay = false }: DressOptions) {
+export function createDress({ viaName, passed, isRelay = false }: DressOptions) {
   const passedName = passed.toLowerCase();
 
   const newId = createRequestIds();
@@ -226,11 +235,16 @@ export function createDress({ viaName, passed, isTrusted, isRelay = false }: Dre
     return `X-Forwarded-For: ${visitor}\r\nX-Real-IP: ${visitor}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: `;
   }
 
-  function trustedClaims({ peer, isTls }: ClientConnection, head: RequestHead, host: string): string {
+  function trustedClaims(
+    { peer, isTls }: ClientConnection,
+    head: RequestHead,
+    host: string,
+    visitor: string,
+  ): string {
     const forwardedFor = head.text("x-forwarded-for", head.forwardedFor);
     const proto = head.text("x-forwarded-proto", head.forwardedProto) ?? (isTls ? "https" : "http");
     const list = forwardedFor === undefined ? peer : `${forwardedFor}, ${peer}`;
-    const real = head.text("x-real-ip", head.realIp) ?? clientAddress(peer, forwardedFor ?? null, isTrusted);
+    const real = head.text("x-real-ip", head.realIp) ?? visitor;
     const forwardedHost = isRelay ? undefined : head.text("x-forwarded-host", head.forwardedHost);
     const id = head.text("x-request-id", head.requestId) ?? newId();
     return (
@@ -239,13 +253,20 @@ export function createDress({ viaName, passed, isTrusted, isRelay = false }: Dre
     );
   }
 
-  return (client: ClientConnection, head: RequestHead, host: string, courier: Courier, tellsVia: boolean) => {
+  return (
+    client: ClientConnection,
+    head: RequestHead,
+    host: string,
+    visitor: string,
+    courier: Courier,
+    tellsVia: boolean,
+  ) => {
     const before = head.text(passedName, head.passed);
     if (before !== undefined && occursTwice(before, viaName)) return undefined;
     const via = head.text("via", head.via);
     let added = "";
     if (!isRelay && (head.authority !== undefined || head.host.start < 0)) added = `Host: ${host}\r\n`;
-    if (client.peerTrusted) added += trustedClaims(client, head, host);
+    if (client.peerTrusted) added += trustedClaims(client, head, host, visitor);
     else {
       client.claims ??= strangersClaims(client);
       added += `${client.claims}${host}\r\nX-Request-Id: ${newId()}\r\n`;
@@ -257,6 +278,7 @@ export function createDress({ viaName, passed, isTrusted, isRelay = false }: Dre
     added += upgrade === undefined ? "\r\n" : `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`;
     return {
       courier,
+      visitor,
       added,
       isSecure: isSecure(client, head),
       asksUpgrade: upgrade !== undefined,

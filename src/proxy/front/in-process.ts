@@ -3,12 +3,12 @@
 import { createSelection } from "../../core/round-robin.ts";
 import type { Route, Target } from "../../core/route.ts";
 import { createRouteTable } from "../../core/route-table.ts";
-import { clientAddress, createTrust } from "../../core/trusted-proxies.ts";
+import { createTrust } from "../../core/trusted-proxies.ts";
+import { NO_ACCEPT_GUARD } from "../../platform/net/accept-guard.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { type DataPlane, type DataPlaneOptions, NOTHING_LEFT } from "../data-plane.ts";
 import { Forwarder } from "../forward/forward.ts";
 import { createInFlight, type Load } from "../forward/in-flight.ts";
-import type { RequestState } from "../forward/request-state.ts";
 import { ShadowCopies } from "../forward/shadow-copies.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
@@ -37,11 +37,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const { fields, hooks } = options;
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const selection = createSelection(Math.random, options.phase);
-  const clientOf = ({ client, head }: RequestState) =>
-    client.peerTrusted
-      ? clientAddress(client.peer, head.field("x-forwarded-for") ?? null, isTrusted)
-      : client.visitor;
-  const inFlight = createInFlight(clock, clientOf);
+  const inFlight = createInFlight(clock);
   const trials = new TrialCounters();
   const shadows = new ShadowCounters();
   const waiting = createWaitingRoom(clock);
@@ -69,7 +65,6 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     fields,
     tries,
     table: () => table,
-    clientOf,
   });
   const { ownElsewhere } = options;
   const door = ownElsewhere === undefined ? openPrivateDoor(options.directory, hooks) : undefined;
@@ -80,6 +75,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     openListeners(options, {
       clock,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
+      guard: options.guard ?? NO_ACCEPT_GUARD,
       notices,
       isTrusted,
       onDefect,

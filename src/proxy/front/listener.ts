@@ -3,12 +3,14 @@ import type { Socket, SocketHandler } from "bun";
 import { bracketed } from "../../core/host.ts";
 import type { RequestHead } from "../../core/http1/request-head.ts";
 import type { RequestRules } from "../../core/http1/request-rules.ts";
+import type { AcceptGuard } from "../../platform/net/accept-guard.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { AnswerName } from "../answers.ts";
 import type { FrontLimits } from "../data-plane.ts";
 import type { RequestState } from "../forward/request-state.ts";
-import { ClientConnection, type Front } from "./client-connection.ts";
-import { isLoopback, plain, Shares, shareOf } from "./gate.ts";
+import { ClientConnection } from "./client-connection.ts";
+import type { Front } from "./front.ts";
+import { type ClientShare, ClientShares, type Counted, isLoopback, plain } from "./gate.ts";
 import type { Notices } from "./notices.ts";
 import type { Proxied, ProxyHeaders } from "./proxy-headers.ts";
 
@@ -21,6 +23,20 @@ const SWEEP_MS = 1_000;
 export type Listening =
   | { readonly host: string; readonly port: number; readonly reusePort: boolean }
   | { readonly fd: number; readonly host: string; readonly port: number };
+
+/** What the operator is told of a client that has too many. */
+const TOO_MANY: Readonly<Record<Counted, string>> = {
+  connections: "too many connections: new ones are closed",
+  requests: "too many requests open: more are refused (429)",
+  streams: "too many upgraded connections open: more are refused (429)",
+};
+
+/** What holds bytes of strangers. */
+export interface Holder {
+  readonly peer: string;
+  readonly heldBytes: number;
+  cut(): void;
+}
 
 /** What is known of a socket that it does not say itself. */
 export interface Adopted {
@@ -41,6 +57,7 @@ export interface ListenerOptions {
   readonly limits: FrontLimits;
   /** Who may say whose a connection is; undefined: nobody. */
   readonly proxyHeaders?: ProxyHeaders | undefined;
+  readonly guard: AcceptGuard;
   /** Told of what was refused or closed, for the operator. */
   readonly notices: Notices;
   isTrusted(address: string): boolean;
@@ -60,8 +77,12 @@ export interface Listener {
   socketHandlers(isTls: boolean): SocketHandler<ClientConnection>;
   /** Begins a connection on a socket that was accepted elsewhere, as after a TLS handshake; what happens to the socket then is its `data`'s. */
   adopt(socket: Socket<ClientConnection>, from: Adopted): void;
-  /** Counts one more connection of a peer that is none of this listener's, until the answer is called; undefined: the peer has too many. */
-  admit(peer: string, proxied: Proxied | undefined): (() => void) | undefined;
+  /**
+   * Counts a connection that is served elsewhere among those of its peer, and its bytes among those of all, until `letGo`; false
+   * when its peer has too many.
+   */
+  hold(holder: Holder, descriptor: number, proxied: Proxied | undefined): boolean;
+  letGo(holder: Holder): void;
   /** Connections that are open. */
   readonly connections: number;
   /** Accepts no more; the socket itself lives on where others hold it. */
@@ -77,19 +98,22 @@ export function createListener(options: ListenerOptions): Listener {
   return new TcpListener(options);
 }
 
-class TcpListener implements Listener, Front {
+class TcpListener implements Listener, Front<ClientConnection> {
   readonly url: URL;
   tick = 0;
   isClosing = false;
   readonly minBodyRate: number;
+  readonly minReadRate: number;
   readonly #options: ListenerOptions;
-  /** With what to call when each is gone. */
-  readonly #clients = new Map<ClientConnection, () => void>();
-  /** Connections by peer, and requests by client. */
-  readonly #connections: Shares;
-  readonly #requests: Shares;
+  readonly #clients = new Set<ClientConnection>();
+  /** Connections of other kinds that hold bytes here. */
+  readonly #others = new Set<Holder>();
+  /** Those that count as one of their peer's connections. */
+  readonly #counted = new Map<Holder, ClientShare>();
+  readonly #shares: ClientShares;
   readonly #server: { readonly port: number; stop(closeActive?: boolean): void };
   readonly #stopSweeping: () => void;
+  readonly #guarded: Disposable;
   #arrived = 0;
   #isAccepting = true;
 
@@ -97,8 +121,8 @@ class TcpListener implements Listener, Front {
     this.#options = options;
     const { listening, clock, limits } = options;
     this.minBodyRate = limits.minBodyRate;
-    this.#connections = new Shares(limits.maxClientConnections);
-    this.#requests = new Shares(limits.maxClientRequests);
+    this.minReadRate = limits.minReadRate;
+    this.#shares = new ClientShares(limits);
     // Who has ended his half may still read; each handler is told, and ends the other (Bun 1.4.5 keeps it else).
     const common = { allowHalfOpen: true, socket: this.socketHandlers(false) };
     const { host: hostname, port: asked } = listening;
@@ -108,10 +132,15 @@ class TcpListener implements Listener, Front {
     } as Bun.TCPSocketListenOptions<ClientConnection>);
     const port = "fd" in listening ? asked : this.#server.port;
     this.url = new URL(`http://${bracketed(hostname)}:${port}`);
+    this.#guarded = options.guard.add((most) => this.#closeOldest(most));
     this.#stopSweeping = clock.every(SWEEP_MS, () => {
       this.tick += 1;
       this.#sweep();
     });
+  }
+
+  get isCrowded(): boolean {
+    return this.#options.guard.isShort;
   }
 
   get connections(): number {
@@ -144,44 +173,36 @@ class TcpListener implements Listener, Front {
     proxyHeaders.expect(socket, (proxied) => this.adopt(socket, { isTls, proxied }));
   }
 
-  admit(peer: string, proxied: Proxied | undefined): (() => void) | undefined {
-    const share = this.#shareFor(peer, proxied);
-    if (share === undefined) return () => {};
-    if (this.#connections.enter(share)) return () => this.#connections.leave(share);
-    this.#options.notices.tell(
-      `connections ${share}`,
-      `${share} has too many connections: new ones are closed`,
-    );
-    return undefined;
-  }
-
   /** As whose a connection counts; undefined: as nobody's. What a proxy says never makes it one of our own. */
-  #shareFor(peer: string, proxied: Proxied | undefined): string | undefined {
-    if (proxied?.source !== undefined) return shareOf(proxied.source);
-    return isLoopback(peer) || this.#options.isTrusted(peer) ? undefined : shareOf(peer);
+  #shareFor(peer: string, proxied: Proxied | undefined): ClientShare | undefined {
+    if (proxied?.source !== undefined) return this.#shares.of(proxied.source);
+    return isLoopback(peer) || this.#options.isTrusted(peer) ? undefined : this.#shares.of(peer);
   }
 
   adopt(
     socket: Socket<ClientConnection>,
     { isTls, serverName, peer = plain(socket.remoteAddress ?? ""), proxied, isCounted = true }: Adopted,
   ): void {
-    const leave = isCounted ? this.admit(peer, proxied) : () => {};
-    if (leave === undefined) {
+    const share = this.#shareFor(peer, proxied);
+    if (isCounted && share !== undefined && !this.enter(share, "connections")) {
       socket.terminate();
       return;
     }
     const client = new ClientConnection(this, socket, {
+      share,
       peer,
       // What comes through a proxy that only passes bytes on is its visitor's own word.
       peerTrusted: proxied === undefined && this.#options.isTrusted(peer),
       visitor: proxied?.source ?? peer,
       isTls,
-      share: this.#shareFor(peer, proxied),
       serverName,
       localHost: bracketed(plain(socket.localAddress ?? "127.0.0.1")),
     });
     socket.data = client;
-    this.#clients.set(client, leave);
+    this.#clients.add(client);
+    if (isCounted && share !== undefined) this.#counted.set(client, share);
+    // Of a socket that is none, as of HTTP/2, there is none.
+    this.#options.guard.accepted((socket as { readonly fd?: number }).fd ?? -1);
   }
 
   rulesFor(client: ClientConnection): RequestRules {
@@ -197,42 +218,61 @@ class TcpListener implements Listener, Front {
     this.#options.notices.tell(`refused ${name}`, `a request of ${peer} was refused: ${name}`);
   }
 
-  /** Whether a client may have one more request in flight: counted until `leave`. */
-  enter(client: string): string | undefined {
-    const share = shareOf(client);
-    if (this.#requests.enter(share)) return share;
-    this.#options.notices.tell(
-      `requests ${share}`,
-      `${share} has too many requests open: more are refused (429)`,
-    );
-    return undefined;
+  onSlowReader({ peer }: ClientConnection): void {
+    const text = `a connection of ${peer} is cut: it took less than ${this.minReadRate} bytes a second of what it had asked for`;
+    this.#options.notices.tell("slow reader", text);
   }
 
-  leave(share: string): void {
-    this.#requests.leave(share);
+  hold(holder: Holder, descriptor: number, proxied: Proxied | undefined): boolean {
+    const share = this.#shareFor(holder.peer, proxied);
+    if (share !== undefined && !this.enter(share, "connections")) return false;
+    if (share !== undefined) this.#counted.set(holder, share);
+    this.#others.add(holder);
+    this.#options.guard.accepted(descriptor);
+    return true;
+  }
+
+  letGo(holder: Holder): void {
+    this.#others.delete(holder);
+    const share = this.#counted.get(holder);
+    if (share !== undefined) this.leave(share, "connections");
+    this.#counted.delete(holder);
+  }
+
+  shareOf(address: string): ClientShare {
+    return this.#shares.of(address);
+  }
+
+  enter(share: ClientShare, what: Counted): boolean {
+    if (this.#shares.enter(share, what)) return true;
+    this.#options.notices.tell(`${what} ${share.name}`, `${share.name} has ${TOO_MANY[what]}`);
+    return false;
+  }
+
+  leave(share: ClientShare, what: Counted): void {
+    this.#shares.leave(share, what);
   }
 
   #sweep(): void {
     let held = 0;
-    for (const client of this.#clients.keys()) {
+    for (const client of this.#clients) {
       client.sweep(this.tick);
       held += client.heldBytes;
     }
+    for (const holder of this.#others) held += holder.heldBytes;
     if (held > this.#options.limits.heldBytes) this.#relieve(held);
   }
 
   /** Those that hold the most go first: few of them hold what all others need. */
   #relieve(heldBytes: number): void {
     let held = heldBytes;
-    const largest = [...this.#clients.keys()].sort((a, b) => b.heldBytes - a.heldBytes);
-    for (const client of largest) {
+    const all: Holder[] = [...this.#clients, ...this.#others];
+    for (const holder of all.sort((a, b) => b.heldBytes - a.heldBytes)) {
       if (held <= this.#options.limits.heldBytes) return;
-      held -= client.heldBytes;
-      this.#options.notices.tell(
-        "held",
-        `a connection of ${client.peer} is cut: all together hold too many bytes`,
-      );
-      client.cut();
+      held -= holder.heldBytes;
+      const text = `a connection of ${holder.peer} is cut: all together hold too many bytes`;
+      this.#options.notices.tell("held", text);
+      holder.cut();
     }
   }
 
@@ -241,8 +281,8 @@ class TcpListener implements Listener, Front {
   }
 
   gone(client: ClientConnection): void {
-    this.#clients.get(client)?.();
     this.#clients.delete(client);
+    this.letGo(client);
   }
 
   stopAccepting(): void {
@@ -253,7 +293,15 @@ class TcpListener implements Listener, Front {
   }
 
   closeIdle(): void {
-    for (const client of this.#clients.keys()) client.closeIdle();
+    for (const client of this.#clients) client.closeIdle();
+  }
+
+  /** So many of those that nobody would miss, idle longest first. */
+  #closeOldest(most: number): void {
+    const idle: ClientConnection[] = [];
+    for (const client of this.#clients) if (client.isIdle) idle.push(client);
+    idle.sort((a, b) => a.movedAt - b.movedAt);
+    for (const client of idle.slice(0, most)) client.closeIdle();
   }
 
   async close(deadlineMs: number): Promise<void> {
@@ -264,11 +312,12 @@ class TcpListener implements Listener, Front {
     for (this.closeIdle(); this.#isBusy() && clock.monotonic() < deadline; this.closeIdle())
       await sleep(clock, STEP_MS);
     this.#stopSweeping();
-    for (const client of this.#clients.keys()) client.release();
+    this.#guarded[Symbol.dispose]();
+    for (const client of this.#clients) client.release();
   }
 
   #isBusy(): boolean {
-    for (const client of this.#clients.keys()) if (client.isBusy || client.isFresh) return true;
+    for (const client of this.#clients) if (client.isBusy || client.isFresh) return true;
     return this.#options.isAwaiting?.() === true;
   }
 

@@ -86,6 +86,7 @@ export class OwnHosts implements Courier, TryOwner {
       `${PEER}: ${client.peer}\r\n${TRUSTED}: ${client.peerTrusted}\r\n${TLS}: ${client.isTls}\r\n\r\n`;
     const facts = {
       courier: this,
+      visitor: client.peer,
       added,
       isSecure: client.isTls,
       asksUpgrade: false,

@@ -83,6 +83,11 @@ export class Connection {
     return (this.#socket as { readonly fd?: number } | undefined)?.fd ?? -1;
   }
 
+  /** What the kernel has not taken yet. */
+  get unwrittenBytes(): number {
+    return this.#unwritten?.byteLength ?? 0;
+  }
+
   get flushed(): boolean {
     return this.#unwritten === undefined;
   }

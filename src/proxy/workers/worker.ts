@@ -1,7 +1,7 @@
 // A proxy worker: the in-process plane in a process of its own, told what to do over its socket, and serving on when nobody does.
 import { messageOf } from "../../core/fault.ts";
 import type { Address, Route, Target } from "../../core/route.ts";
-import { guardAccepting } from "../../platform/net/accept-guard.ts";
+import { type AcceptGuard, guardAccepting } from "../../platform/net/accept-guard.ts";
 import { type Channel, listenForChannels } from "../../platform/net/channel.ts";
 import { type ListeningSocket, offerSocket, takeSocket } from "../../platform/net/listening-socket.ts";
 import { claimSocket, removeSocket } from "../../platform/net/unix-socket.ts";
@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly clock: Clock;
   /** Answers requests for the own hosts while there is no supervisor. */
   readonly away: ProgramHooks["own"];
+  /** Of the process's descriptors. */
+  readonly guard?: AcceptGuard;
   /** Where it offers the sockets that it listens on to who comes next: the path without its suffix. */
   readonly offerAt?: string;
   /** What a plane that has been served otherwise has left in flight: it is only finished, and told about. */
@@ -56,8 +58,8 @@ const UNOPENED_MS = 10_000;
 export async function runWorker(options: WorkerOptions): Promise<number> {
   const { clock, socket } = options;
   await using held = new AsyncDisposableStack();
-  held.use(guardAccepting(clock, (message) => worker.say({ kind: "warning", message })));
-  const worker = createWorker({ ...options, offerAt: socket });
+  const guard = held.use(guardAccepting(clock, (message) => worker.say({ kind: "warning", message })));
+  const worker = createWorker({ ...options, guard, offerAt: socket });
   held.defer(worker.dispose);
   held.use(await claimSocket(socket, clock, (path) => listenForChannels(path, worker.meet)));
   held.defer(() => removeSocket(socket));
@@ -155,6 +157,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
         https,
         ...(socket === undefined ? { reusePort: true } : { listenerFd: socket.duplicate() }),
         clock,
+        ...(options.guard && { guard: options.guard }),
         ownElsewhere: { socket: ownSocket, isAway: () => supervisor === undefined, away },
         hooks: {
           own: away,

@@ -66,9 +66,13 @@ export interface Settings {
   readonly selectorFrom: readonly string[] | undefined;
   /** Whose peers may see versions that have no traffic yet. */
   readonly directFrom: readonly string[];
-  /** Requests in flight of one client, bytes a second of a slow body, and MB of strangers' bytes in sum. */
+  /** What one client may have open: requests in flight, upgraded connections, connections. */
   readonly maxClientRequests: number;
+  readonly maxClientStreams: number;
+  readonly maxClientConnections: number;
+  /** Bytes a second of a slow body and of a slow reader, and MB of strangers' bytes in sum. */
   readonly minBodyRate: number;
+  readonly minReadRate: number;
   readonly heldMemoryMb: number;
 }
 
@@ -78,8 +82,17 @@ export function workersOf({ workers }: Settings): number {
 }
 
 /** As the data plane takes them. */
-export function limitsOf({ maxClientRequests, minBodyRate, heldMemoryMb }: Settings) {
-  return { maxClientRequests, minBodyRate, heldBytes: heldMemoryMb * 1024 * 1024 };
+export function limitsOf(settings: Settings) {
+  const { maxClientRequests, maxClientStreams, maxClientConnections, minBodyRate, minReadRate } = settings;
+  return {
+    maxClientRequests,
+    maxClientStreams,
+    maxClientConnections,
+    minBodyRate,
+    minReadRate,
+    // All workers together hold no more.
+    heldBytes: Math.ceil((settings.heldMemoryMb * 1024 * 1024) / workersOf(settings)),
+  };
 }
 
 export interface ConfigOptions {
@@ -315,7 +328,10 @@ function toConfig(
       selectorFrom: settings.selector_from,
       directFrom: settings.direct_from,
       maxClientRequests: settings.max_client_requests,
+      maxClientStreams: settings.max_client_streams,
+      maxClientConnections: settings.max_client_connections,
       minBodyRate: settings.min_body_rate,
+      minReadRate: settings.min_read_rate,
       heldMemoryMb: settings.held_memory_mb,
       certificates: settings.certificates.map((path) => resolve(directory, path)),
       http2: settings.http2,
