@@ -36,6 +36,7 @@ export async function measureManyTenants(): Promise<Figure[]> {
     const many = await measureFleet(ports, TENANTS);
     const much = `${TENANTS} tenants, ${SERVERS} servers`;
     return [
+      ...many.page,
       { what: `${much}: start`, value: ms(many.startMs), note: `with ${FEW} of each ${ms(few.startMs)}` },
       {
         what: `${much}: memory`,
@@ -95,7 +96,39 @@ async function measureFleet(ports: readonly number[], tenants: number) {
     cpu.push(((cpuMs([slum.pid]) - before) * 1_000) / requests);
   }
   const loadMb = memoryMb([slum.pid]).now;
-  return { startMs, restMb, loadMb, cpuMicros: median(cpu), changeMs: await measureChange(slum) };
+  const changeMs = await measureChange(slum);
+  return { startMs, restMb, loadMb, cpuMicros: median(cpu), changeMs, page: await measurePage(slum) };
+}
+
+const LOOKS = 10;
+
+/** What the dashboard asks for, over the socket: the time to the end of the answer, and its bytes. */
+export async function measurePage(slum: Slum): Promise<Figure[]> {
+  const asked = [
+    ["a page of 50 tenants", "/api/tenants?limit=50"],
+    ["the last page", "/api/tenants?limit=50&offset=99950"],
+    ["a search", "/api/tenants?limit=50&search=t777+example"],
+    ["what refreshes every 2 s", "/api/status"],
+    ["the day of all servers", "/api/history"],
+  ] as const;
+  const figures: Figure[] = [];
+  for (const [what, path] of asked) {
+    const ask = async () => {
+      const init = { unix: join(slum.dataDir, "slum.sock") } as RequestInit;
+      const response = await fetch(`http://localhost${path}`, init);
+      if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
+      return (await response.arrayBuffer()).byteLength;
+    };
+    let bytes = await ask();
+    const before = cpuMs([slum.pid]);
+    const tookMs = await timed(async () => {
+      for (let look = 0; look < LOOKS; look += 1) bytes = await ask();
+    });
+    const cpu = (cpuMs([slum.pid]) - before) / LOOKS;
+    const note = `${cpu.toFixed(0)} ms of CPU, ${(bytes / 1_000).toFixed(1)} KB`;
+    figures.push({ what: `the page: ${what}`, value: ms(tookMs / LOOKS), note });
+  }
+  return figures;
 }
 
 /** From the beginning of a change to the first answer that shows it. */
@@ -119,7 +152,7 @@ async function measureChange(slum: Slum): Promise<number> {
   return median(times);
 }
 
-function fill(path: string, ports: readonly number[], tenants: number): void {
+export function fill(path: string, ports: readonly number[], tenants: number): void {
   const db = openDatabase(path, migrations);
   db.transaction(() => {
     const server = db.prepare(

@@ -176,22 +176,41 @@ async function ofTen(chromium: Chromium): Promise<void> {
 }
 
 async function ofSlum(chromium: Chromium): Promise<void> {
-  const apps = Array.from({ length: 4 }, () =>
-    Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("ok") }),
+  const servers = [
+    ...[
+      ["iad-1", "us-east", 4],
+      ["iad-2", "us-east", 5],
+      ["iad-3", "us-east", 4],
+    ],
+    ...[
+      ["fra-1", "eu-central", 22],
+      ["fra-2", "eu-central", 24],
+    ],
+    ...[
+      ["gru-1", "sa-east", 61],
+      ["syd-1", "oceania", 96],
+    ],
+  ] as const;
+  const apps = servers.map(([, , ms]) =>
+    Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => Bun.sleep(Number(ms) * (0.9 + Math.random() / 4)).then(() => new Response("ok")),
+    }),
   );
   await using slum: Slum = await startSlum();
-  const regions = ["iad", "fra", "syd", "gru"];
   for (const [place, app] of apps.entries()) {
-    const id = regions[place] ?? "";
-    await slum.ok("server", "add", id, `http://127.0.0.1:${app.port}`, "--region", id);
+    const [id = "", region = ""] = servers[place] ?? [];
+    await slum.ok("server", "add", String(id), `http://127.0.0.1:${app.port}`, "--region", String(region));
   }
   for (let n = 0; n < 130; n++) {
-    const home = regions[n % 4] ?? "iad";
+    const home = String(servers[n % servers.length]?.[0]);
     const only = n % 40 === 3 ? ["--failover", "none"] : [];
     await slum.ok("tenant", "add", `customer-${n}`, `shop-${n}.example.com`, home, "shop", ...only);
   }
-  await apps[3]?.stop(true);
-  await slum.run("server", "check", "gru");
+  await slum.ok("server", "drain", "iad-3");
+  await apps[5]?.stop(true);
+  await slum.run("server", "check", "gru-1");
   const tab = await chromium.tab();
   await tab.look(VIEWS.light as View);
   await tab.open((await slum.json<{ url: string }>("dashboard")).url);
@@ -201,6 +220,7 @@ async function ofSlum(chromium: Chromium): Promise<void> {
     () => tab.evaluate<boolean>("document.body.textContent.includes('1 offline')"),
     60_000,
   );
+  await tab.sees("a time line", "document.querySelectorAll('.timeline rect').length > 1");
   await takeAll(tab, "slum");
   for (const app of apps) await app.stop(true);
 }

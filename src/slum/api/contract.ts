@@ -13,6 +13,7 @@ import {
   event,
   eventQuery,
   healthPath,
+  historyAnswer,
   host,
   importAnswer,
   label,
@@ -65,6 +66,14 @@ export const contract = defineContract({
     path: "/api/servers",
     scope: "read",
     answer: z.object({ servers: z.array(serverAnswer) }),
+  },
+  fleetHistory: {
+    summary:
+      "The last day of the servers: latency and failed checks by quarter hours, and when they went and came back",
+    method: "GET",
+    path: "/api/history",
+    scope: "read",
+    answer: historyAnswer,
   },
   addServer: {
     summary: "Register a server and check it at once",

@@ -14,10 +14,11 @@ import type { Control } from "../operations/control.ts";
 import type { Change } from "../operations/import-plan.ts";
 import type { Finding } from "../operations/servers.ts";
 import type { Imported } from "../operations/transfer.ts";
-import type { EventRow } from "../registry/schema.ts";
+import type { EventRow, TenantRow } from "../registry/schema.ts";
 import type { EventFilter } from "../registry/store.ts";
 import type { SlumContract } from "./contract.ts";
 import { formatDocument, parseDocument } from "./document.ts";
+import { historyOf } from "./history.ts";
 import type { eventQuery, ImportView } from "./shapes.ts";
 import type { View } from "./view.ts";
 import { whyOf } from "./why.ts";
@@ -58,6 +59,7 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
       return { status: "ok", slum: parts.slumId, ...(trusted && { peer: address, trusted }) };
     },
     status: () => view.status(),
+    fleetHistory: () => historyOf({ control, view, nowMs: clock.now() }),
     listServers: () => ({ servers: view.servers() }),
     addServer({ body: { health_path: healthPath, region, ...body } }) {
       return withServer(body.id, servers.add({ ...body, region, healthPath }));
@@ -79,14 +81,23 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
       if (query.server !== undefined) servers.get(query.server);
       const meant = query.unroutable ? new Set(routes.unroutable()) : undefined;
       const words = (query.search ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-      const rows = [...registry.tenants.values()].filter(
-        ({ id, domain, server, service }) =>
-          (query.server === undefined || server === query.server) &&
-          (meant?.has(id) ?? true) &&
-          words.every((word) => `${id} ${domain} ${server} ${service}`.includes(word)),
-      );
-      const page = rows.slice(query.offset, query.offset + query.limit);
-      return { tenants: page.map(view.tenant), total: rows.length };
+      const isAll = query.server === undefined && meant === undefined && words.length === 0;
+      const found = isAll
+        ? registry.tenants.values()
+        : registry.tenants.values().filter(({ id, domain, server, service }) => {
+            if (query.server !== undefined && server !== query.server) return false;
+            if (meant?.has(id) === false) return false;
+            return words.every((word) => `${id} ${domain} ${server} ${service}`.includes(word));
+          });
+      // There may be a hundred thousand: of those beyond the page only the number is of interest.
+      const page: TenantRow[] = [];
+      let total = 0;
+      for (const row of found) {
+        if (total >= query.offset && page.length < query.limit) page.push(row);
+        total += 1;
+        if (isAll && page.length === query.limit) break;
+      }
+      return { tenants: page.map(view.tenant), total: isAll ? registry.tenants.size : total };
     },
     async addTenant({ body }) {
       const { row, warnings } = await tenants.add({

@@ -174,6 +174,24 @@ export const event = z.object({
   operation: z.string().nullable(),
 });
 
+export const historyAnswer = z.object({
+  /** When the first step began. */
+  start: z.string(),
+  step_secs: z.number(),
+  servers: z.array(
+    z.object({
+      id: z.string(),
+      /** Smoothed, at the end of each step; null where no check passed. Of this slum's own checks since it was started. */
+      latency_ms: z.array(z.number().nullable()),
+      /** Failed checks; null where none was made. */
+      failed: z.array(z.number().nullable()),
+    }),
+  ),
+  /** Servers that went offline, came back, or were drained, and tenants that were moved; oldest first. */
+  changes: z.array(event),
+});
+export type HistoryView = z.infer<typeof historyAnswer>;
+
 export const whyAnswer = z.object({
   subject: z.string(),
   kind: z.enum(["server", "domain"]),

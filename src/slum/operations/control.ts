@@ -5,6 +5,7 @@ import type { Clock } from "../../platform/time/clock.ts";
 import type { FailoverPlane } from "../../proxy/failover/failover-plane.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
 import { takesAnyHost } from "../fleet/ask-tenement.ts";
+import { CheckHistory } from "../fleet/check-history.ts";
 import { createFleet, type Servers } from "../fleet/fleet.ts";
 import { createRoutes, type Routes, targetOf } from "../fleet/routes.ts";
 import type { Server } from "../fleet/server.ts";
@@ -30,6 +31,8 @@ export interface Control extends Disposable {
   readonly tenants: TenantControl;
   readonly webhooks: WebhookControl;
   readonly transfer: Transfer;
+  /** What this slum's own checks have found since it was started. */
+  readonly checks: CheckHistory;
   /** The data plane that follows servers as they are added, deleted and found offline. */
   attach(plane: FailoverPlane): void;
 }
@@ -61,6 +64,7 @@ export function createControl(parts: ControlParts): Control {
   const { registry, clock, webhooks, snapshot, log, random = Math.random } = parts;
   using opened = new DisposableStack();
   let plane: FailoverPlane | undefined;
+  const checks = new CheckHistory();
   const observe = () => observationsOf(fleet.all(), registry.now(), clock.monotonic());
   const fleet = opened.use(
     createFleet({
@@ -81,7 +85,8 @@ export function createControl(parts: ControlParts): Control {
   );
 
   function onCheck(server: Server, before: ServerStatus): void {
-    const { status } = server.standing;
+    const { status, failures } = server.standing;
+    checks.note(server.id, clock.now(), failures === 0, server.latencyMs);
     if (status === before) return;
     const why = status === "offline" ? `: ${server.detail}` : "";
     const text = `server ${server.id} is ${status}${why}`;
@@ -115,6 +120,7 @@ export function createControl(parts: ControlParts): Control {
   function retain(): void {
     const addresses = [...fleet.all()].map((server) => [server.id, targetOf(server, parts).address] as const);
     plane?.retain(new Map(addresses));
+    checks.retain(new Set(addresses.map(([id]) => id)));
   }
 
   const servers = createServerControl({ ...parts, fleet });
@@ -127,6 +133,7 @@ export function createControl(parts: ControlParts): Control {
     routes,
     servers,
     tenants,
+    checks,
     webhooks: createWebhookControl(registry, webhooks, clock, log),
     transfer: createTransfer(registry, parts.ownHosts, clock),
     attach(opened) {

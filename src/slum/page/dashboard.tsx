@@ -1,5 +1,5 @@
 // The page itself: servers, tenants, what is wrong anywhere, and what happened.
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { useAddress } from "../../api/page/address.ts";
 import { Certificates } from "../../api/page/certificates.tsx";
 import { Events } from "../../api/page/events.tsx";
@@ -7,13 +7,17 @@ import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx"
 import { useLive } from "../../api/page/live.ts";
 import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
+import { usePoll } from "../../api/page/visible.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { SlumStatus } from "../api/describe-status.ts";
-import type { EventView } from "../api/shapes.ts";
+import type { EventView, HistoryView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
+import { ServerDetail, TenantDetail } from "./detail.tsx";
+import { periodsOf } from "./outages.ts";
 import { Servers } from "./servers.tsx";
 import { Tenants, UNROUTABLE } from "./tenants.tsx";
+import { Timeline } from "./timeline.tsx";
 import { undoOf } from "./undo.ts";
 
 interface DashboardProps {
@@ -39,11 +43,26 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
       `${id} ${url} ${region ?? ""} ${status} ${drained ? "drained" : ""}`.includes(word),
     ),
   );
+  const standing = standingOf(seen);
+  const history = useHistory(client, standing);
+  const periods = useMemo(() => (history && seen ? periodsOf(history, seen.servers) : []), [history, seen]);
+  const openServer = (id: string) => address.go({ server: id, tenant: undefined });
+  const close = () => address.go({ server: undefined, tenant: undefined });
+  const opened = seen?.servers.find(({ id }) => id === address.of("server"));
+  const domain = address.of("tenant");
   const done = (outcome: Outcome) => {
     setAct(undefined);
     said.add(outcome);
     live.refresh();
   };
+  const outcomes = (
+    <Outcomes
+      {...said}
+      add={done}
+      fault={live.fault}
+      undo={(command) => (mayAct ? undoOf(client, command) : undefined)}
+    />
+  );
   return (
     <>
       <Frame
@@ -58,14 +77,28 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
         onLeave={onLeave}
         events={<Events events={live.events} subject={subjectOf} />}
       >
-        <Outcomes
-          {...said}
-          add={done}
-          fault={live.fault}
-          undo={(command) => (mayAct ? undoOf(client, command) : undefined)}
-        />
+        {!(opened || domain) && outcomes}
         {seen && <Notes seen={seen} />}
-        {seen && <Servers servers={servers} total={seen.servers.length} mayAct={mayAct} onAct={setAct} />}
+        {seen && (
+          <Servers
+            servers={servers}
+            total={seen.servers.length}
+            history={history}
+            periods={periods}
+            mayAct={mayAct}
+            onAct={setAct}
+            onOpen={openServer}
+          />
+        )}
+        {seen && history && (
+          <Timeline
+            history={history}
+            periods={periods}
+            servers={seen.servers}
+            address={address}
+            onOpen={openServer}
+          />
+        )}
         {seen && (
           <Tenants
             client={client}
@@ -74,12 +107,32 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
             total={seen.tenants}
             unroutable={seen.unroutable_total}
             change={said.count}
+            standing={standing}
             mayAct={mayAct}
             onAct={setAct}
           />
         )}
         {seen && <Certificates client={client} filter={filter} />}
       </Frame>
+      {opened && (
+        <ServerDetail
+          one={opened}
+          client={client}
+          history={history}
+          periods={periods}
+          mayAct={mayAct}
+          onAct={setAct}
+          onTenants={() => address.go({ server: undefined, filter: opened.id, page: undefined })}
+          onClose={close}
+        >
+          {outcomes}
+        </ServerDetail>
+      )}
+      {!opened && domain !== undefined && (
+        <TenantDetail domain={domain} client={client} onClose={close}>
+          {outcomes}
+        </TenantDetail>
+      )}
       {act && seen && (
         <Confirm
           act={act}
@@ -91,6 +144,27 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
       )}
     </>
   );
+}
+
+/** Other words when a server is something else than before. */
+function standingOf(seen: SlumStatus | undefined): string {
+  return (seen?.servers ?? []).map(({ id, status, drained }) => `${id} ${status} ${drained}`).join();
+}
+
+const HISTORY_EVERY_MS = 60_000;
+
+/** The last day, read again each minute and whenever a server has changed. */
+function useHistory(client: SlumClient, standing: string): HistoryView | undefined {
+  const [history, setHistory] = useState<HistoryView>();
+  usePoll(
+    async (signal) => {
+      const answer = await client.fleetHistory({}, { signal });
+      if (!signal.aborted) setHistory(answer);
+    },
+    HISTORY_EVERY_MS,
+    [standing],
+  );
+  return history;
 }
 
 function troubleOf({ servers, unroutable_total: unroutable }: SlumStatus) {

@@ -1,23 +1,36 @@
-// The servers with their health, and what can be done with each.
-import { Cards, Cell } from "../../api/page/cards.tsx";
+// The servers as a grid by region: which are up, how fast they answer, and how the last day was.
+import { Spark } from "../../api/page/chart.tsx";
 import { Name } from "../../api/page/name.tsx";
 import { formatMillis } from "../../cli/format.ts";
-import type { ServerView } from "../api/shapes.ts";
+import type { HistoryView, ServerView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
+import { type Period, type StepState, stepStates, upShare } from "./outages.ts";
 
 interface ServersProps {
   /** Those that the filter has found. */
   readonly servers: readonly ServerView[];
   /** How many there are. */
   readonly total: number;
+  /** Undefined until it was read. */
+  readonly history: HistoryView | undefined;
+  readonly periods: readonly Period[];
   readonly mayAct: boolean;
   readonly onAct: (act: Act) => void;
+  readonly onOpen: (id: string) => void;
 }
 
-const HEADINGS = ["Latency", "Tenants", "In flight", "Requests", "Failures"];
+/** More than that nobody reads at once; the filter finds the others. */
+const SHOWN = 240;
 
-export function Servers({ servers, total, mayAct, onAct }: ServersProps) {
+export function Servers({ servers, total, ...rest }: ServersProps) {
   const isFiltered = servers.length < total;
+  const shown = troubledFirst(servers).slice(0, SHOWN);
+  const regions = Map.groupBy(shown, ({ region }) => region ?? "");
+  // Within a region the first is the worst.
+  const rank = (name: string) => RANKS[regions.get(name)?.[0]?.status ?? "online"];
+  const names = [...regions.keys()].toSorted(
+    (a, b) => rank(a) - rank(b) || Number(a === "") - Number(b === "") || compare(a, b),
+  );
   return (
     <section class="service" aria-labelledby="servers">
       <header>
@@ -29,12 +42,19 @@ export function Servers({ servers, total, mayAct, onAct }: ServersProps) {
           {isFiltered ? "no server matches" : "none; add one: slum server add ID https://..."}
         </p>
       )}
-      {servers.length > 0 && (
-        <Cards words={["Server", "Status"]} numbers={HEADINGS} hasActs={mayAct}>
-          {troubledFirst(servers).map((one) => (
-            <Row key={one.id} one={one} mayAct={mayAct} onAct={onAct} />
-          ))}
-        </Cards>
+      <div class="regions">
+        {names.map((name) => (
+          <Region
+            key={name}
+            name={name}
+            isOnly={names.length === 1}
+            servers={regions.get(name) ?? []}
+            {...rest}
+          />
+        ))}
+      </div>
+      {servers.length > SHOWN && (
+        <p class="count">and {servers.length - SHOWN} more: filter by a name, a region or a status</p>
       )}
     </section>
   );
@@ -43,67 +63,149 @@ export function Servers({ servers, total, mayAct, onAct }: ServersProps) {
 const RANKS = { offline: 0, unknown: 1, online: 2 } as const;
 
 function troubledFirst(servers: readonly ServerView[]): ServerView[] {
-  return servers.toSorted((a, b) => RANKS[a.status] - RANKS[b.status]);
+  return servers.toSorted((a, b) => RANKS[a.status] - RANKS[b.status] || compare(a.id, b.id));
 }
 
-interface RowProps extends Pick<ServersProps, "mayAct" | "onAct"> {
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+interface RegionProps extends Omit<ServersProps, "total"> {
+  /** Empty for those that were given none. */
+  readonly name: string;
+  readonly isOnly: boolean;
+}
+
+function Region({ name, isOnly, servers, ...rest }: RegionProps) {
+  const online = servers.filter(({ status, drained }) => status !== "offline" && !drained).length;
+  return (
+    <section class="region" aria-label={name === "" ? "Servers without a region" : `Region ${name}`}>
+      {!(isOnly && name === "") && (
+        <h3>
+          {name === "" ? "no region" : name}{" "}
+          <span class={online === 0 ? "count bad" : "count"}>
+            {online} of {servers.length} take requests
+          </span>
+        </h3>
+      )}
+      <ul class="tiles">
+        {servers.map((one) => (
+          <Tile key={one.id} one={one} {...rest} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+interface TileProps extends Pick<ServersProps, "history" | "periods" | "mayAct" | "onAct" | "onOpen"> {
   readonly one: ServerView;
 }
 
-function Row({ one, mayAct, onAct }: RowProps) {
-  const values = [
-    one.latency_ms === null ? "–" : formatMillis(one.latency_ms),
-    one.tenants,
-    one.in_flight,
-    one.requests,
-    one.failures,
-  ];
+function Tile({ one, history, periods, mayAct, onAct, onOpen }: TileProps) {
+  const latency = history?.servers.find(({ id }) => id === one.id)?.latency_ms ?? [];
+  return (
+    <li class={one.status === "offline" ? "tile bad" : "tile"}>
+      <header>
+        <button type="button" class="name" aria-label={`Server ${one.id}`} onClick={() => onOpen(one.id)}>
+          <Name text={one.id} />
+        </button>
+        <Status one={one} />
+      </header>
+      <span class="version">
+        <Name text={one.url} />
+      </span>
+      {one.last_error !== null && one.status === "offline" && <span class="reason">{one.last_error}</span>}
+      <div class="latency">
+        <b>{one.latency_ms === null ? "–" : formatMillis(one.latency_ms)}</b>
+        {latency.filter((ms) => ms !== null).length > 1 && <Spark values={latency} colour={0} />}
+      </div>
+      {history && <Day server={one.id} history={history} periods={periods} />}
+      <dl class="counts">
+        {(
+          [
+            ["Tenants", one.tenants],
+            ["In flight", one.in_flight],
+            ["Requests", one.requests],
+            ["Failures", one.failures],
+          ] as const
+        ).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {mayAct && <Acts one={one} onAct={onAct} />}
+    </li>
+  );
+}
+
+interface ActsProps extends Pick<ServersProps, "onAct"> {
+  readonly one: ServerView;
+}
+
+/** What can be done with a server. */
+export function Acts({ one, onAct }: ActsProps) {
   const act = (kind: "drain" | "undrain" | "check", word: string) => (
     <button type="button" aria-label={`${word} ${one.id}`} onClick={() => onAct({ kind, server: one })}>
       {word}…
     </button>
   );
   return (
-    <tr role="row">
-      <th scope="row" role="rowheader">
-        <b>
-          <Name text={one.id} />
-        </b>
-        <span class="version">
-          <Name text={one.url} />
-        </span>
-        {one.region !== null && <span class="version">{one.region}</span>}
-      </th>
-      <td role="cell" class="state">
-        <Status one={one} />
-        {one.last_error !== null && one.status === "offline" && <span class="reason">{one.last_error}</span>}
-      </td>
-      {HEADINGS.map((heading, place) => (
-        <Cell key={heading} heading={heading}>
-          {values[place]}
-        </Cell>
-      ))}
-      {mayAct && (
-        <td role="cell" class="doing">
-          <div class="acts">
-            {one.drained ? act("undrain", "Undrain") : act("drain", "Drain")}
-            {act("check", "Check")}
-          </div>
-        </td>
-      )}
-    </tr>
+    <div class="acts">
+      {one.drained ? act("undrain", "Undrain") : act("drain", "Drain")}
+      {act("check", "Check")}
+    </div>
   );
+}
+
+interface DayProps extends Pick<TileProps, "periods"> {
+  readonly server: string;
+  readonly history: HistoryView;
+}
+
+const WIDTH = 288;
+
+/** The last day as a strip, a quarter of an hour a step. */
+export function Day({ server, history, periods }: DayProps) {
+  const states = stepStates(history, periods, server);
+  const { percent, falls } = upShare(periods, server, Date.parse(history.start), Date.now());
+  const words = `up ${percent} % of the last day, ${falls === 0 ? "never" : `${falls} times`} offline`;
+  return (
+    <svg class="day" viewBox={`0 0 ${WIDTH} 12`} preserveAspectRatio="none" role="img" aria-label={words}>
+      <title>{words}</title>
+      {runsOf(states).map(({ from, to, state }) => (
+        <rect
+          key={from}
+          class={state}
+          x={(from / states.length) * WIDTH}
+          width={((to - from) / states.length) * WIDTH}
+          height="12"
+        />
+      ))}
+    </svg>
+  );
+}
+
+function runsOf(states: readonly StepState[]): { from: number; to: number; state: StepState }[] {
+  const runs: { from: number; to: number; state: StepState }[] = [];
+  for (const [place, state] of states.entries()) {
+    const last = runs.at(-1);
+    if (last?.state === state) last.to = place + 1;
+    else runs.push({ from: place, to: place + 1, state });
+  }
+  return runs;
 }
 
 const LOOKS = { online: "state-healthy", offline: "state-failed", unknown: "state-starting" } as const;
 
-function Status({ one: { status, drained, since } }: { readonly one: ServerView }) {
+export function Status({ one: { status, drained, since } }: { readonly one: ServerView }) {
   return (
-    <>
-      <span class={`badge ${LOOKS[status]}`} title={`since ${since}`}>
+    <span class="state">
+      <span class={`badge ${LOOKS[status]}`} title={`since ${new Date(since).toLocaleString()}`}>
         {status}
       </span>
       {drained && <span class="badge warn">drained</span>}
-    </>
+    </span>
   );
 }

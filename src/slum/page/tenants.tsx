@@ -13,10 +13,12 @@ interface TenantsProps {
   readonly client: SlumClient;
   readonly filter: string;
   readonly address: Address;
-  /** How many there are now, and how many without a server; other numbers, or another `change`, read the page again. */
+  /** How many there are now, and how many without a server; other numbers, `change` or `standing` read the page again. */
   readonly total: number;
   readonly unroutable: number;
   readonly change: number;
+  /** What all servers are: who serves a tenant follows from it. */
+  readonly standing: string;
   readonly mayAct: boolean;
   readonly onAct: (act: Act) => void;
 }
@@ -31,7 +33,7 @@ interface Found {
   readonly total: number;
 }
 
-function useTenants({ client, filter, address, total, unroutable, change }: TenantsProps) {
+function useTenants({ client, filter, address, total, unroutable, change, standing }: TenantsProps) {
   const [found, setFound] = useState<Found>();
   const [fault, setFault] = useState<Fault>();
   const page = Math.max(1, Number(address.of("page") ?? 1) || 1);
@@ -60,7 +62,7 @@ function useTenants({ client, filter, address, total, unroutable, change }: Tena
       clearTimeout(timer);
       stop.abort();
     };
-  }, [filter, page, total, unroutable, change]);
+  }, [filter, page, total, unroutable, change, standing]);
   return { found, fault, page };
 }
 
@@ -95,16 +97,18 @@ export function Tenants(props: TenantsProps) {
           {filter === "" ? "none; add one: slum tenant add ID DOMAIN SERVER SERVICE" : "no tenant matches"}
         </p>
       )}
-      {found && matching > 0 && <Table tenants={found.tenants} mayAct={mayAct} onAct={onAct} />}
+      {found && matching > 0 && (
+        <Table tenants={found.tenants} mayAct={mayAct} onAct={onAct} address={address} />
+      )}
     </section>
   );
 }
 
-interface TableProps extends Pick<TenantsProps, "mayAct" | "onAct"> {
+interface TableProps extends Pick<TenantsProps, "mayAct" | "onAct" | "address"> {
   readonly tenants: readonly TenantView[];
 }
 
-function Table({ tenants, mayAct, onAct }: TableProps) {
+function Table({ tenants, ...rest }: TableProps) {
   return (
     <table class="tenants">
       <thead>
@@ -114,7 +118,7 @@ function Table({ tenants, mayAct, onAct }: TableProps) {
               {heading}
             </th>
           ))}
-          {mayAct && (
+          {rest.mayAct && (
             <th scope="col">
               <span class="hidden">What can be done</span>
             </th>
@@ -123,25 +127,30 @@ function Table({ tenants, mayAct, onAct }: TableProps) {
       </thead>
       <tbody>
         {tenants.map((tenant) => (
-          <Row key={tenant.id} tenant={tenant} mayAct={mayAct} onAct={onAct} />
+          <Row key={tenant.id} tenant={tenant} {...rest} />
         ))}
       </tbody>
     </table>
   );
 }
 
-interface RowProps extends Pick<TenantsProps, "mayAct" | "onAct"> {
+interface RowProps extends Pick<TenantsProps, "mayAct" | "onAct" | "address"> {
   readonly tenant: TenantView;
 }
 
-function Row({ tenant, mayAct, onAct }: RowProps) {
+function Row({ tenant, mayAct, onAct, address }: RowProps) {
   const { id, domain, server, service, instance } = tenant;
   return (
     <tr>
       <th scope="row">
-        <b>
+        <button
+          type="button"
+          class="name"
+          aria-label={`Tenant ${id}`}
+          onClick={() => address.go({ tenant: domain, server: undefined })}
+        >
           <Name text={id} />
-        </b>
+        </button>
         <span class="version">
           <Name text={domain} />
         </span>

@@ -1,0 +1,131 @@
+// When servers were offline or drained, and what that meant for their tenants, along the last hours.
+import type { Address } from "../../api/page/address.ts";
+import { Name } from "../../api/page/name.tsx";
+import { timeTicks } from "../../api/page/plot.ts";
+import { formatSeconds } from "../../cli/format.ts";
+import type { HistoryView, ServerView } from "../api/shapes.ts";
+import type { Period } from "./outages.ts";
+
+interface TimelineProps {
+  readonly history: HistoryView;
+  readonly periods: readonly Period[];
+  readonly servers: readonly ServerView[];
+  readonly address: Address;
+  readonly onOpen: (id: string) => void;
+}
+
+const RANGES = [
+  ["1h", "1 hour", 3_600_000],
+  ["6h", "6 hours", 21_600_000],
+  ["24h", "24 hours", 86_400_000],
+] as const;
+const WIDTH = 1_000;
+/** What is shorter is still to be seen. */
+const LEAST = 4;
+/** Rows of the picture, and lines below it. */
+const ROWS = 12;
+const LINES = 8;
+
+export function Timeline({ history, periods, servers, address, onOpen }: TimelineProps) {
+  const [range, , spanMs] = RANGES.find(([value]) => value === address.of("range")) ?? RANGES[2];
+  const nowMs = Date.now();
+  const startMs = nowMs - spanMs;
+  const shown = periods.filter(({ toMs = nowMs }) => toMs > startMs);
+  const moves = history.changes.filter(({ kind, at }) => kind === "tenant.moved" && Date.parse(at) > startMs);
+  const names = [...new Set(shown.map(({ server }) => server))].slice(0, ROWS);
+  const x = (ms: number) => Math.max(0, ((ms - startMs) / spanMs) * WIDTH);
+  return (
+    <section class="service" aria-labelledby="failovers">
+      <header>
+        <h2 id="failovers">Failovers</h2>
+        <span class="count">
+          {shown.length === 0 ? "none" : shown.length}
+          {moves.length > 0 && `, ${moves.length} tenants moved`}
+        </span>
+        <fieldset class="ranges acts">
+          <legend class="hidden">Time of the failovers</legend>
+          {RANGES.map(([value, word]) => (
+            <button
+              key={value}
+              type="button"
+              aria-pressed={range === value}
+              onClick={() => address.go({ range: value })}
+            >
+              {word}
+            </button>
+          ))}
+        </fieldset>
+      </header>
+      {names.length > 0 && (
+        <div class="timeline" aria-hidden="true">
+          {names.map((server) => (
+            <div key={server} class="track">
+              <span>{server}</span>
+              <svg viewBox={`0 0 ${WIDTH} 14`} preserveAspectRatio="none" aria-hidden="true">
+                {shown
+                  .filter((one) => one.server === server)
+                  .map(({ kind, fromMs, toMs = nowMs }, place) => (
+                    <rect
+                      key={place}
+                      class={kind === "offline" ? "down" : "drained"}
+                      x={Math.min(WIDTH - LEAST, x(fromMs))}
+                      width={Math.max(LEAST, x(toMs) - x(fromMs))}
+                      height="14"
+                    />
+                  ))}
+              </svg>
+            </div>
+          ))}
+          <Times startMs={startMs} nowMs={nowMs} />
+        </div>
+      )}
+      {shown.length === 0 && <p class="wait">no server was offline or drained in this time</p>}
+      {shown.length > 0 && (
+        <ul class="outages" aria-label="Failovers, the newest first">
+          {shown.slice(0, LINES).map((period, place) => (
+            <Line key={place} period={period} servers={servers} nowMs={nowMs} onOpen={onOpen} />
+          ))}
+          {shown.length > LINES && <li class="count">and {shown.length - LINES} before these</li>}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Times({ startMs, nowMs }: { readonly startMs: number; readonly nowMs: number }) {
+  return (
+    <div class="track times">
+      <span />
+      <span class="along">
+        {timeTicks(startMs, nowMs, 420).map((ms) => (
+          <time key={ms} style={{ left: `${(100 * (ms - startMs)) / (nowMs - startMs)}%` }}>
+            {new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}
+          </time>
+        ))}
+      </span>
+    </div>
+  );
+}
+
+interface LineProps extends Pick<TimelineProps, "servers" | "onOpen"> {
+  readonly period: Period;
+  readonly nowMs: number;
+}
+
+function Line({ period: { server, kind, fromMs, toMs, text }, servers, nowMs, onOpen }: LineProps) {
+  const homes = servers.find(({ id }) => id === server)?.tenants ?? 0;
+  const lasted = formatSeconds(((toMs ?? nowMs) - fromMs) / 1000);
+  return (
+    <li class={kind === "offline" && toMs === undefined ? "bad" : ""}>
+      <time dateTime={new Date(fromMs).toISOString()} title={new Date(fromMs).toLocaleString()}>
+        {new Date(fromMs).toLocaleTimeString([], { hour12: false })}
+      </time>{" "}
+      <button type="button" class="name" onClick={() => onOpen(server)}>
+        <Name text={server} />
+      </button>{" "}
+      {kind} {toMs === undefined ? `for ${lasted} now` : `for ${lasted}`}
+      {text !== "" && `: ${text}`}
+      {homes > 0 && <span class="count"> · home of {homes === 1 ? "1 tenant" : `${homes} tenants`}</span>}
+    </li>
+  );
+}
