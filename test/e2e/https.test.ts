@@ -359,17 +359,6 @@ describe("a server with certificates of its own", () => {
     // Who names no host gets the certificate that is called default.
     expect((await askByTls({ port: httpsPort, host: "shop.test" })).status).toBeGreaterThan(199);
   });
-
-  test("takes a handshake that comes in single bytes, and ends one that does not come on", async () => {
-    const { ten, httpsPort } = await start((dir) => putFile(join(dir, "certs/shop.pem"), made("shop.test")));
-    await using _ = ten;
-    const quiet = connect(httpsPort, "127.0.0.1");
-    const began = performance.now();
-    await new Promise<void>((closed) => quiet.on("close", () => closed()));
-    const secs = (performance.now() - began) / 1000;
-    expect(secs).toBeGreaterThan(8);
-    expect(secs).toBeLessThan(20);
-  });
 });
 
 /** What is answered to bytes on a connection of their own. */

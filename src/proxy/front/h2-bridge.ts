@@ -40,6 +40,8 @@ interface Visitor extends From {
 
 /** What a visitor may send before Bun's server has been reached, which takes no time. */
 const EARLY_MOST_BYTES = 1_048_576;
+/** What a connection begins with (RFC 9113 section 3.4); Bun's server would take HTTP/1.1 as well. */
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 const SWEEP_MS = 10_000;
 /** How long the last bytes of answers may take to their visitors when everything has been answered, and when none are left. */
 const CLOSE_MS = 1_000;
@@ -164,6 +166,8 @@ class Pipe implements SocketOwner, Holder {
   #toVisitor: Buffer | undefined;
   #isOver = false;
   #hasServerEnded = false;
+  /** Of the preface. */
+  #readBytes = 0;
 
   constructor(
     visitor: Socket<SocketOwner>,
@@ -210,12 +214,23 @@ class Pipe implements SocketOwner, Holder {
 
   data(bytes: Buffer): void {
     this.movedAt = this.#now();
+    if (this.#readBytes < PREFACE.length && !this.#isPreface(bytes)) {
+      this.end();
+      return;
+    }
     const taken = this.#toServer === undefined ? (this.#server?.write(bytes) ?? 0) : 0;
     if (taken >= bytes.length || taken < 0) return;
     const rest = bytes.subarray(taken);
     this.#toServer = this.#toServer === undefined ? rest : Buffer.concat([this.#toServer, rest]);
     if (this.#server !== undefined) this.#visitor.pause();
     else if (this.#toServer.length > EARLY_MOST_BYTES) this.end();
+  }
+
+  #isPreface(bytes: Buffer): boolean {
+    const length = Math.min(bytes.length, PREFACE.length - this.#readBytes);
+    const from = this.#readBytes;
+    this.#readBytes += length;
+    return bytes.subarray(0, length).equals(PREFACE.subarray(from, from + length));
   }
 
   #serverDrained(): void {

@@ -58,6 +58,8 @@ const PLAIN_ANSWER = Buffer.from(
   "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nConnection: close\r\n" +
     "Content-Length: 49\r\n\r\nThis port speaks https: ask with https:// before\n",
 );
+/** A fatal alert, unrecognized_name (RFC 6066 section 3), as it is written before anything is encrypted: Bun 1.4.5 only hangs up. */
+const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
 const LIBC = { write: { args: ["i32", "ptr", "u64"], returns: "i64" } } as const satisfies Record<
   string,
   FFIFunction
@@ -116,8 +118,9 @@ class Handshakes implements TlsListener {
   readonly #stopFollowing: () => void;
   readonly #stopSweeping: () => void;
   readonly #libc = openLibc(LIBC);
-  /** In memory of its own, as the C library needs it. */
+  /** In memory of their own, as the C library needs them. */
   readonly #plainAnswer = Uint8Array.from(PLAIN_ANSWER);
+  readonly #unrecognizedName = Uint8Array.from(UNRECOGNIZED_NAME);
   #tick = 0;
   #isAccepting = true;
 
@@ -237,7 +240,7 @@ class Handshakes implements TlsListener {
     try {
       const { certificates } = this.#options;
       if ((socket.data as Handshake).isForAuthority)
-        return certificates.challengeFor(name)?.context ?? this.#refuse(socket, "unknown_name");
+        return certificates.challengeFor(name)?.context ?? this.#refuseName(socket);
       const found = certificates.contextFor(name);
       if (!(found instanceof Promise)) return found?.context ?? this.#orFallback(socket, "unknown_name");
       void found.then(
@@ -252,13 +255,19 @@ class Handshakes implements TlsListener {
   }
 
   /** Who names no host, or a foreign one, gets the operator's own default, which is the listener's (undefined), where there is one. */
-  #orFallback(socket: HandshakeSocket, result: HandshakeResult): Error | undefined {
-    return this.#shown === undefined ? this.#refuse(socket, result) : undefined;
+  #orFallback(socket: HandshakeSocket, result: "no_name" | "unknown_name"): Error | undefined {
+    if (this.#shown !== undefined) return undefined;
+    return result === "no_name" ? this.#refuse(socket, result) : this.#refuseName(socket);
   }
 
   #refuse(socket: HandshakeSocket, result: HandshakeResult): Error {
     this.#note(socket, result);
     return new Error("no certificate");
+  }
+
+  #refuseName(socket: HandshakeSocket): Error {
+    this.#say(socket, this.#unrecognizedName);
+    return this.#refuse(socket, "unknown_name");
   }
 
   #resume(socket: HandshakeSocket, context: SecureContext | undefined): void {
@@ -298,16 +307,15 @@ class Handshakes implements TlsListener {
     const handshake = socket.data;
     const wasNoted = handshake instanceof Handshake && handshake.isOver;
     const isPlain = /HTTP_REQUEST/.test(error?.message ?? "");
-    if (isPlain) this.#answerPlain(socket);
+    if (isPlain) this.#say(socket, this.#plainAnswer);
     if (!wasNoted) this.#note(socket, isPlain ? "plain_http" : "failed");
     socket.terminate();
   }
 
   /** Past TLS, which would only encrypt it: its descriptor is still open. */
-  #answerPlain(socket: HandshakeSocket): void {
+  #say(socket: HandshakeSocket, bytes: Uint8Array): void {
     const { fd } = socket as unknown as { readonly fd: number };
-    if (this.#libc !== undefined && fd >= 0)
-      this.#libc.write(fd, this.#plainAnswer, BigInt(this.#plainAnswer.length));
+    if (this.#libc !== undefined && fd >= 0) this.#libc.write(fd, bytes, BigInt(bytes.length));
   }
 
   #note(socket: HandshakeSocket, result: HandshakeResult): void {

@@ -1,0 +1,312 @@
+// HTTP/2 as frames at the compiled binary: what RFC 9113 wants of a server, and the floods that servers have died of.
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
+import { block, FLAG, type Frame, frame, type Talk, TYPE, talk, u32 } from "../support/http2-frames.ts";
+import { askByTls } from "../support/https-client.ts";
+import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
+import { createTempDir } from "../support/temp-dir.ts";
+import { startTen, type Ten, tomlFor } from "./ten.ts";
+
+setDefaultTimeout(90_000);
+
+const HOST = "api.shop.test";
+const root = makeAuthority("root");
+const temp = createTempDir();
+let ten: Ten;
+let port: number;
+
+beforeAll(async () => {
+  mkdirSync(temp.file("certs"), { mode: 0o700 });
+  const { certificate, key } = makeCertificate(root, { names: ["shop.test", "*.shop.test"] });
+  writeFileSync(join(temp.file("certs"), "shop.pem"), `${certificate}${key}`, { mode: 0o600 });
+  port = await freePort();
+  const toml = tomlFor("bun")
+    .replace(/selector_from.*\n/, "")
+    .replace("[settings]", `[settings]\ncertificates = [${JSON.stringify(temp.file("certs"))}]`);
+  ten = await startTen({
+    toml: `${toml}\n[acme]\nauthorities = ["none"]\n`,
+    serve: ["--https", "--https-port", String(port), "--domain", "shop.test", "--host", "127.0.0.1"],
+  });
+  await ten.ok("deploy", "api:v1");
+});
+afterAll(async () => {
+  await ten[Symbol.asyncDispose]();
+  temp[Symbol.dispose]();
+});
+
+const GET = [
+  [":method", "GET"],
+  [":scheme", "https"],
+  [":path", "/"],
+  [":authority", HOST],
+] as const;
+const headers = (stream: number, fields: readonly (readonly [string, string])[] = GET, flags = 5) =>
+  frame(TYPE.headers, flags, stream, block(fields));
+const onStream = (stream: number) => (one: Frame) =>
+  one.stream === stream && (one.type === TYPE.headers || one.type === TYPE.reset);
+const residentMb = () =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${ten.pid}/status`, "utf8"))?.[1]) / 1024;
+
+async function isServed(): Promise<void> {
+  const talking = await talk(port, HOST);
+  talking.send(headers(1));
+  expect((await talking.first(onStream(1)))?.type).toBe(TYPE.headers);
+  talking.socket.destroy();
+  expect((await askByTls({ port, name: HOST })).status).toBe(200);
+}
+
+const PROTOCOL_ERROR = 1;
+const FLOW_CONTROL_ERROR = 3;
+const FRAME_SIZE_ERROR = 6;
+const COMPRESSION_ERROR = 9;
+
+/** Connection errors (RFC 9113 section 5.4.1): the code of the GOAWAY, where it is told at all. */
+const CONNECTION_ERRORS: readonly (readonly [string, readonly Buffer[], number])[] = [
+  ["DATA on stream 0", [frame(TYPE.data, 0, 0, Buffer.from("x"))], PROTOCOL_ERROR],
+  ["DATA on an idle stream", [frame(TYPE.data, 1, 1, Buffer.from("x"))], PROTOCOL_ERROR],
+  ["HEADERS on stream 0", [headers(0)], PROTOCOL_ERROR],
+  ["HEADERS on an even stream", [headers(2)], PROTOCOL_ERROR],
+  ["HEADERS on a lower stream than before", [headers(5), headers(3)], PROTOCOL_ERROR],
+  [
+    "HEADERS with more padding than payload",
+    [frame(TYPE.headers, 13, 1, Buffer.from([200, 1]))],
+    PROTOCOL_ERROR,
+  ],
+  [
+    "HEADERS that are no HPACK",
+    [frame(TYPE.headers, 5, 1, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff]))],
+    COMPRESSION_ERROR,
+  ],
+  [
+    "HEADERS with an index beyond the table",
+    [frame(TYPE.headers, 5, 1, Buffer.from([0xff, 0x50]))],
+    COMPRESSION_ERROR,
+  ],
+  ["RST_STREAM on stream 0", [frame(TYPE.reset, 0, 0, u32(8))], PROTOCOL_ERROR],
+  ["RST_STREAM on an idle stream", [frame(TYPE.reset, 0, 1, u32(8))], PROTOCOL_ERROR],
+  ["RST_STREAM of 3 bytes", [headers(1, GET, 4), frame(TYPE.reset, 0, 1, Buffer.alloc(3))], FRAME_SIZE_ERROR],
+  ["SETTINGS on a stream", [frame(TYPE.settings, 0, 1)], PROTOCOL_ERROR],
+  ["SETTINGS of 5 bytes", [frame(TYPE.settings, 0, 0, Buffer.alloc(5))], FRAME_SIZE_ERROR],
+  [
+    "SETTINGS acknowledged with a payload",
+    [frame(TYPE.settings, FLAG.ack, 0, Buffer.alloc(6))],
+    FRAME_SIZE_ERROR,
+  ],
+  [
+    "SETTINGS_ENABLE_PUSH of 2",
+    [frame(TYPE.settings, 0, 0, Buffer.from([0, 2, 0, 0, 0, 2]))],
+    PROTOCOL_ERROR,
+  ],
+  ["a window of 2^31", [frame(TYPE.settings, 0, 0, Buffer.from([0, 4, 0x80, 0, 0, 0]))], FLOW_CONTROL_ERROR],
+  ["a frame size of 100", [frame(TYPE.settings, 0, 0, Buffer.from([0, 5, 0, 0, 0, 100]))], PROTOCOL_ERROR],
+  ["PUSH_PROMISE of a client", [frame(TYPE.push, 4, 1, Buffer.concat([u32(2), block(GET)]))], PROTOCOL_ERROR],
+  ["PING on a stream", [frame(TYPE.ping, 0, 1, Buffer.alloc(8))], PROTOCOL_ERROR],
+  ["PING of 7 bytes", [frame(TYPE.ping, 0, 0, Buffer.alloc(7))], FRAME_SIZE_ERROR],
+  ["GOAWAY on a stream", [frame(TYPE.goaway, 0, 1, Buffer.alloc(8))], PROTOCOL_ERROR],
+  ["WINDOW_UPDATE of 0", [frame(TYPE.window, 0, 0, u32(0))], PROTOCOL_ERROR],
+  ["WINDOW_UPDATE beyond 2^31-1", [frame(TYPE.window, 0, 0, u32(0x7fffffff))], FLOW_CONTROL_ERROR],
+  ["WINDOW_UPDATE of 3 bytes", [frame(TYPE.window, 0, 0, Buffer.alloc(3))], FRAME_SIZE_ERROR],
+  ["CONTINUATION without HEADERS", [frame(TYPE.continuation, 4, 1, block(GET))], PROTOCOL_ERROR],
+  [
+    "another frame within HEADERS",
+    [headers(1, GET, 1), frame(TYPE.ping, 0, 0, Buffer.alloc(8))],
+    PROTOCOL_ERROR,
+  ],
+  [
+    "CONTINUATION of another stream",
+    [headers(1, GET, 1), frame(TYPE.continuation, 4, 3, block([]))],
+    PROTOCOL_ERROR,
+  ],
+  [
+    "a frame above SETTINGS_MAX_FRAME_SIZE",
+    [headers(1, GET, 4), frame(TYPE.data, 0, 1, Buffer.alloc(16_385))],
+    FRAME_SIZE_ERROR,
+  ],
+];
+
+/** Malformed requests (RFC 9113 section 8.1.1): the stream is reset, or answered 400; the connection goes on. */
+const MALFORMED: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
+  ["a name in capitals", [...GET, ["X-Shout", "1"]]],
+  ["a field of the connection", [...GET, ["connection", "close"]]],
+  ["Transfer-Encoding", [...GET, ["transfer-encoding", "chunked"]]],
+  ["TE that is not trailers", [...GET, ["te", "gzip"]]],
+  ["a pseudo field behind others", [...GET.slice(0, 3), ["x", "1"], [":authority", HOST]]],
+  ["a pseudo field that is none", [...GET, [":nonsense", "1"]]],
+  ["a pseudo field of answers", [...GET, [":status", "200"]]],
+  ["a pseudo field twice", [...GET, [":path", "/two"]]],
+  ["no method", GET.slice(1)],
+  ["no path", [GET[0], GET[1], GET[3]]],
+  ["an empty path", [GET[0], GET[1], [":path", ""], GET[3]]],
+  ["no scheme", [GET[0], GET[2], GET[3]]],
+  ["two hosts", [...GET, ["host", "other.test"]]],
+  ["a line feed in a value", [...GET, ["x", "a\nb"]]],
+  ["a NUL in a value", [...GET, ["x", "a\0b"]]],
+  ["a blank in a name", [...GET, ["x y", "1"]]],
+  ["a length that is none", [...GET, ["content-length", "1x"]]],
+  ["a length with a request that has no body", [...GET, ["content-length", "5"]]],
+];
+
+async function statusOrReset(talking: Talk, stream: number): Promise<"refused" | "served"> {
+  const answer = await talking.first((one) => onStream(stream)(one) || one.type === TYPE.goaway);
+  if (answer?.type !== TYPE.headers) return "refused";
+  // `:status` is the first field: 200 is entry 8 of the static table, other statuses are not served (RFC 7541 appendix A).
+  return answer.payload[0] === 0x88 ? "served" : "refused";
+}
+
+describe("HTTP/2", () => {
+  test("serves a request, whatever it is padded with, prioritised or split into", async () => {
+    const talking = await talk(port, HOST);
+    const whole = block(GET);
+    talking.send(
+      headers(1),
+      frame(TYPE.headers, 5 | FLAG.padded, 3, Buffer.concat([Buffer.from([7]), whole, Buffer.alloc(7)])),
+      frame(TYPE.headers, 5 | FLAG.priority, 5, Buffer.concat([u32(0), Buffer.from([15]), whole])),
+      frame(TYPE.headers, 1, 7, whole.subarray(0, 3)),
+      frame(TYPE.continuation, 0, 7, whole.subarray(3, 9)),
+      frame(TYPE.continuation, 0, 7, whole.subarray(9, 10)),
+      frame(TYPE.continuation, 4, 7, whole.subarray(10)),
+      frame(TYPE.priority, 0, 9, Buffer.concat([u32(0), Buffer.from([15])])),
+      frame(0xfa, 0xff, 9, Buffer.from("a frame of a kind that is not known")),
+      frame(TYPE.settings, 0, 0, Buffer.from([0xfa, 0xfa, 1, 2, 3, 4])),
+      headers(9),
+    );
+    for (const stream of [1, 3, 5, 7, 9])
+      expect([stream, await statusOrReset(talking, stream)]).toEqual([stream, "served"]);
+    talking.send(frame(TYPE.ping, 0, 0, Buffer.from("12345678")));
+    const pong = await talking.first(({ type }) => type === TYPE.ping);
+    expect([pong?.flags, pong?.payload.toString()]).toEqual([FLAG.ack, "12345678"]);
+    talking.socket.destroy();
+  });
+
+  test.each(CONNECTION_ERRORS)("%s ends the connection", async (_, frames, code) => {
+    const talking = await talk(port, HOST);
+    talking.send(...frames);
+    expect([code, "closed"]).toContain(await talking.end());
+    talking.socket.destroy();
+  });
+
+  test.each(MALFORMED)("a request with %s is not served, and the next is", async (_, fields) => {
+    const talking = await talk(port, HOST);
+    talking.send(headers(1, fields));
+    expect(await statusOrReset(talking, 1)).toBe("refused");
+    if (!talking.frames.some(({ type }) => type === TYPE.goaway)) {
+      talking.send(headers(3));
+      expect(await statusOrReset(talking, 3)).toBe("served");
+    }
+    talking.socket.destroy();
+  });
+
+  test("begins with its preface and nothing else", async () => {
+    for (const preface of [
+      `GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`,
+      "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+      Buffer.alloc(24),
+    ]) {
+      const talking = await talk(port, HOST, preface);
+      expect([PROTOCOL_ERROR, "closed"]).toContain(await talking.end());
+    }
+  });
+});
+
+describe("a flood", () => {
+  /** Sends `piece` until the connection ends or `most` are sent; how many, and how it ended. */
+  async function flood(piece: (nth: number) => Buffer, most: number, before: readonly Buffer[] = []) {
+    const memory = residentMb();
+    const talking = await talk(port, HOST);
+    talking.send(...before);
+    let sent = 0;
+    while (sent < most && !talking.isClosed && !talking.frames.some(({ type }) => type === TYPE.goaway)) {
+      const batch = Array.from({ length: 50 }, (_, at) => piece(sent + at));
+      sent += batch.length;
+      const isTaken = talking.socket.write(Buffer.concat(batch));
+      if (!isTaken) await new Promise<void>((turn) => setTimeout(turn, 1));
+      else if (sent % 500 === 0) await new Promise<void>((turn) => setImmediate(turn));
+    }
+    const isEnded = talking.isClosed || talking.frames.some(({ type }) => type === TYPE.goaway);
+    if (!isEnded) talking.socket.destroy();
+    return { sent, isEnded, grownMb: residentMb() - memory, talking };
+  }
+
+  test("of streams that are reset at once (rapid reset, CVE-2023-44487) ends", async () => {
+    const { isEnded, grownMb } = await flood(
+      (nth) => Buffer.concat([headers(1 + 2 * nth), frame(TYPE.reset, 0, 1 + 2 * nth, u32(8))]),
+      50_000,
+    );
+    expect(isEnded).toBe(true);
+    expect(grownMb).toBeLessThan(100);
+    await isServed();
+  });
+
+  test("of CONTINUATION without an end (CVE-2024-27316) ends", async () => {
+    const piece = frame(TYPE.continuation, 0, 1, block([["x".repeat(40), "y".repeat(8_000)]]));
+    const { isEnded, sent, grownMb } = await flood(() => piece, 20_000, [headers(1, GET, 1)]);
+    expect([isEnded, sent < 2_000]).toEqual([true, true]);
+    expect(grownMb).toBeLessThan(100);
+    await isServed();
+  });
+
+  test("of empty CONTINUATION ends", async () => {
+    const { isEnded } = await flood(() => frame(TYPE.continuation, 0, 1), 200_000, [headers(1, GET, 1)]);
+    expect(isEnded).toBe(true);
+    await isServed();
+  });
+
+  test.each([
+    ["SETTINGS (CVE-2019-9515)", () => frame(TYPE.settings, 0, 0, Buffer.from([0, 3, 0, 0, 0, 100]))],
+    ["PING (CVE-2019-9512)", () => frame(TYPE.ping, 0, 0, Buffer.alloc(8))],
+    [
+      "PRIORITY",
+      (nth: number) => frame(TYPE.priority, 0, 1 + 2 * nth, Buffer.concat([u32(0), Buffer.from([1])])),
+    ],
+    ["empty DATA (CVE-2019-9518)", () => frame(TYPE.data, 0, 1)],
+    ["WINDOW_UPDATE of 1", () => frame(TYPE.window, 0, 0, u32(1))],
+  ] as const)("of %s holds nothing, and nobody else up", async (_, piece) => {
+    const before = [headers(1, [[":method", "POST"], ...GET.slice(1)], 4)];
+    const { grownMb } = await flood(piece, 30_000, before);
+    expect(grownMb).toBeLessThan(100);
+    await isServed();
+  });
+
+  test("of fields out of a table (HPACK bomb) is refused", async () => {
+    // One field of 4,000 bytes goes into the table, and is then named 16,000 times by one byte each: 64 MB.
+    const entry = Buffer.concat([Buffer.from([0x40]), block([["bomb", "b".repeat(3_900)]]).subarray(1)]);
+    const talking = await talk(port, HOST);
+    const memory = residentMb();
+    talking.send(
+      frame(TYPE.headers, 1, 1, Buffer.concat([block(GET), entry])),
+      frame(TYPE.continuation, 4, 1, Buffer.alloc(16_000, 0xbe)),
+    );
+    expect(await statusOrReset(talking, 1)).toBe("refused");
+    expect(residentMb() - memory).toBeLessThan(100);
+    talking.socket.destroy();
+    await isServed();
+  });
+
+  test("of streams that are opened and left: no more than are allowed, and others are served", async () => {
+    const slow = [[":method", "POST"], ...GET.slice(1)] as const;
+    const { talking } = await flood((nth) => headers(1 + 2 * nth, slow, 4), 2_000);
+    const settings = await talking.first(({ type, flags }) => type === TYPE.settings && flags === 0);
+    // How many it allows at once (RFC 9113 section 6.5.2): identifier 3.
+    const pairs = settings?.payload.toString("hex").match(/.{12}/g) ?? [];
+    const most = pairs.find((pair) => pair.startsWith("0003"));
+    expect(Number.parseInt(most?.slice(4) ?? "ffffffff", 16)).toBeLessThanOrEqual(1_000);
+    await isServed();
+    talking.socket.destroy();
+  });
+
+  test("of windows that stay shut (slow reading) holds a bounded answer", async () => {
+    const memory = residentMb();
+    const talks = await Promise.all(Array.from({ length: 20 }, () => talk(port, HOST)));
+    for (const talking of talks)
+      talking.send(
+        frame(TYPE.settings, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0])),
+        ...Array.from({ length: 50 }, (_, nth) => headers(1 + 2 * nth)),
+      );
+    await Promise.all(talks.map((talking) => talking.first(({ type }) => type === TYPE.headers)));
+    expect(residentMb() - memory).toBeLessThan(150);
+    for (const talking of talks) talking.socket.destroy();
+    await isServed();
+  });
+});
