@@ -60,7 +60,7 @@ async function startCutter(to: number) {
     const socket = connect(to, "127.0.0.1");
     socket.setNoDelay(true);
     let passing = Promise.resolve();
-    client.on("data", (bytes) => {
+    client.on("data", (bytes: Buffer) => {
       passing = passing.then(async () => {
         for (const byte of singly(bytes)) {
           socket.write(byte);

@@ -77,7 +77,7 @@ export function answerTo(port: number, pieces: readonly Buffer[]): Promise<strin
       else if (bytes[0] === 21) resolve(`alert ${bytes[6]}`);
       else resolve(bytes[0] === 22 ? "hello" : bytes.toString("latin1"));
     };
-    socket.on("data", (bytes) => {
+    socket.on("data", (bytes: Buffer) => {
       chunks.push(bytes);
       // The first record says how it goes on; what is no TLS is read to its end.
       if (bytes[0] === 21 || bytes[0] === 22) settle();

@@ -89,7 +89,7 @@ export function talk(port: number, name: string, preface: string | Buffer = PREF
       wake.resolve();
       wake = Promise.withResolvers();
     };
-    socket.on("data", (more) => {
+    socket.on("data", (more: Buffer) => {
       bytes = Buffer.concat([bytes, more]);
       while (bytes.length >= HEAD_BYTES) {
         const end = HEAD_BYTES + bytes.readUIntBE(0, 3);
