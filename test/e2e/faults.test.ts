@@ -33,7 +33,7 @@ describe("the only instance with weight", () => {
     await ten.ok("deploy", "api:v1");
     await ten.ok("spawn", "api:v2", "--weight", "0");
     await untilState(ten, "api:v2", "healthy");
-    const cut = ["GET", "POST"].map((method) => ten.get(HOST, "/slow?ms=800", { method }));
+    const cut = ["GET", "POST"].map((method) => ten.get(HOST, "/slow?ms=4000", { method }));
     await until("both are in flight", async () => {
       const { instances } = await ten.json<{ instances: { in_flight: number }[] }>("ps");
       return instances[0]?.in_flight === 2;
