@@ -134,11 +134,15 @@ class Manager implements CertificateManager {
   async demand(asked: string, waitMs: number): Promise<Pair | undefined> {
     const { clock, isOurs } = this.#options;
     if (this.#orders === undefined || this.#isClosed || !isOurs(asked)) return undefined;
+    // Had since it was looked for.
+    if (this.has(asked)) return this.pair(asked);
     const name = this.#wildcardFor(asked) ?? asked;
     if (this.#heldUntil() !== undefined && !this.#orders.isUnderWay(name)) return undefined;
-    const { lastTryAt, heldUntil } = this.#records.get(name) ?? newRecord(name);
+    const { lastTryAt = 0, lastFailure, heldUntil = 0 } = this.#records.get(name) ?? newRecord(name);
     const now = clock.now();
-    const isEarly = (lastTryAt !== undefined && now - lastTryAt < DEMAND_EVERY_MS) || (heldUntil ?? 0) > now;
+    // A try without an end is under way elsewhere, or its program has died: it is waited for, or taken up.
+    const hasEnded = (lastFailure?.at ?? -1) >= lastTryAt;
+    const isEarly = (hasEnded && now - lastTryAt < DEMAND_EVERY_MS) || heldUntil > now;
     if (isEarly && !this.#orders.isUnderWay(name)) return undefined;
     const order = this.#orders.obtain(name, "demand").catch(() => undefined);
     return Promise.race([order, sleep(clock, waitMs).then(() => undefined)]);

@@ -100,7 +100,10 @@ export class Orders {
       if (record.certificate && record.certificate.serial !== serial) return records.pair(name);
       return this.#issue(name, why, isForced);
     });
-    return done === undefined ? this.#awaitOthers(name, serial, before?.failures ?? 0) : done.value;
+    if (done !== undefined) return done.value;
+    const others = await this.#awaitOthers(name, serial, before?.failures ?? 0);
+    // What the dead had ordered is taken up where they left it.
+    return others.haveGivenUp ? this.#order(name, why, isForced) : others.pair;
   }
 
   async #issue(name: string, why: OrderReason, isForced: boolean): Promise<Pair> {
@@ -181,19 +184,20 @@ export class Orders {
     this.#options.onFailed(record);
   }
 
-  /** Somebody else orders it: waits for what comes of that. */
-  async #awaitOthers(name: string, serial: string | undefined, failures: number): Promise<Pair | undefined> {
+  /** Somebody else orders it: waits for what comes of that, or for the end of who does. */
+  async #awaitOthers(name: string, serial: string | undefined, failures: number) {
     const { records, clock } = this.#options;
     const end = clock.monotonic() + OTHERS_MOST_MS;
     while (!this.#isClosed && clock.monotonic() < end) {
       await sleep(clock, OTHERS_EVERY_MS);
       await records.reread(name);
       const now = records.get(name);
-      if (now?.certificate && now.certificate.serial !== serial) return records.pair(name);
+      if (now?.certificate && now.certificate.serial !== serial)
+        return { pair: await records.pair(name), haveGivenUp: false };
       if (now && now.failures > failures) throw new Error(now.lastFailure?.reason ?? "it failed elsewhere");
-      if (await records.isFree(name)) throw new Error("who ordered it has given up");
+      if (await records.isFree(name)) return { pair: undefined, haveGivenUp: true };
     }
-    return undefined;
+    return { pair: undefined, haveGivenUp: false };
   }
 }
 

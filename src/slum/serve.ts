@@ -1,7 +1,6 @@
 // `slum serve` put together: what is opened in which order, and how it all ends.
 
 import { isIP } from "node:net";
-import { join } from "node:path";
 import { createActing } from "../api/acting.ts";
 import type { AdminAddress } from "../api/listen.ts";
 import { openAdmin } from "../api/open-admin.ts";
@@ -10,9 +9,7 @@ import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
 import { readRoots } from "../certificates/certificate.ts";
 import type { Certificates } from "../certificates/open-certificates.ts";
-import { createDirectoryStore } from "../certificates/store/directory-store.ts";
-import type { CertificateStore } from "../certificates/store/store.ts";
-import { Fault, messageOf } from "../core/fault.ts";
+import { messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
@@ -22,7 +19,6 @@ import { createResolver } from "../platform/net/resolver.ts";
 import { probePort } from "../platform/net/unix-socket.ts";
 import { writeSecret } from "../platform/storage/atomic-file.ts";
 import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
-import { createPostgres } from "../platform/storage/postgres.ts";
 import { isPostgresUrl, shownDatabase } from "../platform/storage/postgres-url.ts";
 import { onDisk } from "../platform/storage/turns.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
@@ -43,10 +39,9 @@ import { createControl } from "./operations/control.ts";
 import { filledBeside } from "./registry/filled-beside.ts";
 import { boxFor, identityIn, openRegistryAt } from "./registry/open-registry.ts";
 import { type DataPaths, dataPaths } from "./registry/paths.ts";
-import { createSharedStore } from "./registry/postgres/certificate-store.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keepSnapshot, readSnapshot } from "./registry/snapshot.ts";
-import { createOutbox, type Outbox } from "./webhooks/outbox.ts";
+import { createOutbox } from "./webhooks/outbox.ts";
 import { shownReceiver } from "./webhooks/post-webhook.ts";
 import { newSecret } from "./webhooks/signature.ts";
 
@@ -99,9 +94,6 @@ const REFRESH_MS = 30_000;
 /** How long a start waits for the names of its servers; a name that is slower goes on in the background. */
 const LOOKUP_MS = 2_000;
 const CLOSE_MS = 30_000;
-const HTTPS_PORT = 443;
-/** How long certificates wait for more tenants to come. */
-const TOGETHER_MS = 1_000;
 /** How long a server that was told to leave waits for the next start. */
 const HAND_OVER_MS = 10_000;
 /** A server that hangs is found by its health; these only keep what nobody reads from staying for ever. */
@@ -221,31 +213,17 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const isOurs = (host: string) => ownHosts.has(host) || routes.tenant(host) !== undefined;
   const certificates: Certificates | undefined =
     options.https &&
-    opened.use(
-      await openHttps({
-        settings: options.https,
-        httpsPort: (): number => Number(plane.httpsUrl?.port || HTTPS_PORT),
-        store: certificateStore(options, slumId, opened),
-        version,
-        clock,
-        log,
-        environment: options.environment,
-        domains: () => [domain, ...[...registry.tenants.values()].map((tenant) => tenant.domain)],
-        isOurs,
-        wildcardTenant(host) {
-          const row = routes.tenant(host)?.row;
-          return row?.domain.startsWith("*.") ? row.id : undefined;
-        },
-        note(kind, name, detail) {
-          void tellOfCertificate({ registry, webhooks }, kind, name, detail).catch((thrown) =>
-            log.warn(`${kind} of ${name} could not be noted: ${messageOf(thrown)}`),
-          );
-        },
-      }),
-    );
-
-  if (certificates !== undefined) opened.use(orderForTenants(registry, certificates, clock));
-
+    (await openHttps({
+      ...options,
+      settings: options.https,
+      httpsUrl: (): URL | undefined => plane.httpsUrl,
+      slumId,
+      isOurs,
+      registry,
+      routes,
+      webhooks,
+      opened,
+    }));
   const view = createView({
     control,
     clock,
@@ -374,53 +352,6 @@ function claim({ root, socket }: DataPaths, { replace = false, clock, log }: Ser
   return replace
     ? takeOverDirectory(root, { ...claimant, socket, clock, log })
     : claimDirectory(root, claimant);
-}
-
-/** Has what tenants need ordered when they come, of many at once together. */
-function orderForTenants(registry: Registry, certificates: Certificates, clock: Clock): Disposable {
-  let cancel: (() => void) | undefined;
-  registry.onChange(({ tenants }) => {
-    if (tenants?.length === 0 || cancel !== undefined) return;
-    cancel = clock.after(TOGETHER_MS, () => {
-      cancel = undefined;
-      certificates.refresh();
-    });
-  });
-  return { [Symbol.dispose]: () => cancel?.() };
-}
-
-/** An event, and a webhook for what somebody has to see to. */
-async function tellOfCertificate(
-  { registry, webhooks }: { readonly registry: Registry; readonly webhooks: Outbox },
-  kind: string,
-  name: string,
-  detail: string,
-): Promise<void> {
-  await registry.write((writer) => {
-    writer.event(kind, {}, `${name} ${detail}`);
-    if (kind === "certificate.expiring") webhooks.enqueue(writer, { type: kind, data: { name, detail } });
-  });
-  if (kind === "certificate.expiring") webhooks.kick();
-}
-
-/** In the data directory, or in a registry that is shared, with a copy there. */
-function certificateStore(
-  options: ServeOptions,
-  slumId: string,
-  opened: AsyncDisposableStack,
-): CertificateStore {
-  const { database, keyFile, clock } = options;
-  const paths = dataPaths(options.dataDir);
-  const copy = createDirectoryStore(join(paths.root, "_certificates"));
-  if (database === undefined || !isPostgresUrl(database)) return copy;
-  const box = boxFor(database, keyFile, paths);
-  if (box === undefined)
-    throw new Fault(
-      "usage",
-      "the keys of certificates would lie in the shared registry in clear",
-      "give all slums one --key-file: (umask 077; head -c 32 /dev/urandom | base64 > key)",
-    );
-  return createSharedStore({ postgres: opened.use(createPostgres(database, clock)), box, slumId, copy });
 }
 
 /**
