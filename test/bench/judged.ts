@@ -1,5 +1,5 @@
-// `bun run bench:canary [SCENARIO...]`: real apps under real load behind the real binary, each with its story; beside it what peers' examples
-// would decide over the same traffic, and what a rollout costs a request.
+// `bun run bench:canary [SCENARIO|cost|latency|restarts...]`: real apps under real load behind the real binary, each with its story; beside it
+// what peers' examples would decide over the same traffic; what a rollout and copies of requests cost; and what follows a kill -9.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatTable } from "../../src/cli/table.ts";
@@ -75,6 +75,8 @@ interface Scenario {
   readonly perSecond: number;
   readonly flags: readonly string[];
   readonly paths?: readonly string[];
+  /** The old version answers what the canary fails. */
+  readonly rescue?: boolean;
   /** Both fail for a while. */
   readonly outage?: boolean;
   /** For the peers: the share of failures, from that of the stable. */
@@ -114,12 +116,62 @@ const SCENARIOS: readonly Scenario[] = [
     fault: same,
     base: 0.05,
   },
+  // The three above that have flags or a load of their own, with those of the others.
+  {
+    name: "+1 s on 1 % of answers, flags as the others",
+    version: "stalls",
+    perSecond: 150,
+    flags: QUICK,
+    fault: same,
+  },
+  {
+    name: "one request a second, fails all, flags as the others",
+    version: "fails",
+    perSecond: 1,
+    flags: QUICK,
+    fault: () => 1,
+  },
+  {
+    name: "a poller in fixed order, one path fails in both, load and flags as the others",
+    version: "good-5",
+    perSecond: 150,
+    flags: QUICK,
+    paths: ["/broken", "/"],
+    fault: same,
+    base: 0.5,
+  },
+  // With `rescue`.
+  {
+    name: "5 % errors, rescued",
+    version: "leaks",
+    perSecond: 150,
+    flags: QUICK,
+    rescue: true,
+    fault: (base) => base + 0.05,
+  },
+  {
+    name: "one request a second, fails all, rescued",
+    version: "fails",
+    perSecond: 1,
+    flags: [],
+    rescue: true,
+    fault: () => 1,
+  },
+  // No visitor is on it before copies have been answered.
+  {
+    name: "5 % errors, 200 copies first",
+    version: "leaks",
+    perSecond: 150,
+    flags: [...QUICK, "--shadow-first", "200"],
+    fault: (base) => base + 0.05,
+  },
 ];
 
 interface Story {
   readonly text: string;
   readonly seconds: number;
   readonly visitors: Seen;
+  readonly rescued: number;
 }
 
 async function play(ten: Ten, scenario: Scenario): Promise<Story> {
@@ -135,12 +187,15 @@ async function play(ten: Ten, scenario: Scenario): Promise<Story> {
     writeFileSync(file, "");
     setTimeout(() => void Bun.file(file).delete(), 30_000);
   }
-  const text = await until(
+  const { text, harm } = await until(
     `the rollout of ${version} is over`,
     async () => {
-      const view = await ten.json<{ outcome: string | null; text: string }>("rollout", "api");
+      const view = await ten.json<{ outcome: string | null; text: string; harm: { rescued: number } }>(
+        "rollout",
+        "api",
+      );
       await Bun.sleep(500);
-      return view.outcome === null ? undefined : view.text;
+      return view.outcome === null ? undefined : view;
     },
     900_000,
   );
@@ -149,6 +204,7 @@ async function play(ten: Ten, scenario: Scenario): Promise<Story> {
   return {
     text,
     seconds,
+    rescued: harm.rescued,
     visitors: { answers: seen.answers - before.answers, errors: seen.errors - before.errors },
   };
 }
@@ -168,15 +224,19 @@ function peer(name: string, { perSecond, fault, base = 0 }: Scenario): string {
 async function stories(chosen: readonly string[]): Promise<void> {
   const rows: string[][] = [];
   for (const scenario of SCENARIOS.filter(({ name }) => chosen.length === 0 || chosen.includes(name))) {
-    await using ten = await startTen({ toml: '[service.none]\ncommand = "true"\n', prepare });
+    await using ten = await startTen({
+      toml: '[service.none]\ncommand = "true"\n',
+      prepare: preparing(scenario.rescue),
+    });
     await ten.ok("deploy", "api:good");
-    const { text, seconds, visitors: seen } = await play(ten, scenario);
+    const { text, seconds, rescued, visitors: seen } = await play(ten, scenario);
     say(`${scenario.name}: ${text}`);
     rows.push([
       scenario.name,
       text.split(":")[0] ?? "",
       `${seconds.toFixed(0)} s`,
       `${seen.errors} of ${seen.answers}`,
+      String(rescued),
       peer("flagger", scenario),
       peer("argo", scenario),
     ]);
@@ -187,37 +247,134 @@ async function stories(chosen: readonly string[]): Promise<void> {
     { heading: "outcome" },
     right("after"),
     right("errors seen"),
+    right("rescued"),
     { heading: "Flagger's example" },
     { heading: "Argo's example" },
   ];
   say(`\n${formatTable(columns, rows, (_, cell) => cell)}`);
 }
 
-function prepare(dir: string): void {
-  writeFileSync(join(dir, "app.ts"), APP);
-  writeFileSync(join(dir, "tenement.toml"), toml(dir));
-}
+const preparing = (rescue = false, settings = "") =>
+  function prepare(dir: string): void {
+    writeFileSync(join(dir, "app.ts"), APP);
+    const more = rescue ? "rescue = true\nrescue_errors = true\n" : "";
+    writeFileSync(
+      join(dir, "tenement.toml"),
+      toml(dir, more).replace("[settings]\n", `[settings]\n${settings}`),
+    );
+  };
+const prepare = preparing();
 
-/** CPU of the proxy a request at an even split: by weights alone, and while one is judged; in turns, so that both see the same machine. */
+const median = (values: readonly number[] = []) =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+
+/**
+ * CPU of the proxy a request: at an even split by weights alone, and while one is judged; with everything at the old version, and
+ * with a tenth of that copied. In turns, so that all see the same machine.
+ */
 async function cost(): Promise<void> {
   await using ten = await startTen({ toml: '[service.none]\ncommand = "true"\n', prepare });
   await ten.ok("deploy", "api:good");
   await ten.ok("deploy", "api:good-2", "--weight", "50");
-  const micros: Record<string, number[]> = { weights: [], judged: [] };
+  const micros: Record<string, number[]> = { weights: [], judged: [], alone: [], copied: [] };
+  let copies = 0;
   for (let round = 0; round < 5; round++)
-    for (const kind of ["weights", "judged"]) {
+    for (const kind of Object.keys(micros)) {
       if (kind === "judged") {
         await ten.ok("deploy", "api:good-2", "--canary", "--steps", "50", "--detach", "--limit", "1h");
         await ten.ok("hold", "api");
-      } else await ten.ok("weight", "api:good-2", "50");
+      } else await ten.ok("weight", "api:good=100", kind === "weights" ? "api:good-2=100" : "api:good-2=0");
+      if (kind === "copied") await ten.ok("shadow", "api", "--to", "good-2", "--sample", "10%");
       micros[kind]?.push(await microsOf(ten.pid, ten.port));
+      if (kind !== "copied") continue;
+      copies = (await ten.json<{ copies: number }>("shadow", "api")).copies;
+      await ten.ok("shadow", "api", "off");
     }
-  const median = (values: readonly number[] = []) =>
-    values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
   const [plain, judged] = [median(micros.weights), median(micros.judged)];
+  const [alone, copied] = [median(micros.alone), median(micros.copied)];
   say(
     `\nCPU of the proxy a request at 50/50: ${plain.toFixed(1)} us by weights, ${judged.toFixed(1)} us while judged: ${(judged / plain).toFixed(3)}`,
   );
+  say(
+    `CPU of the proxy a request at 100/0: ${alone.toFixed(1)} us, ${copied.toFixed(1)} us with 10 % copied (${copies} pairs in the last turn): ${(copied / alone).toFixed(3)}`,
+  );
+}
+
+/** What visitors wait, at a steady rate far below the most, without copies and with a tenth copied: in turns. */
+async function latency(): Promise<void> {
+  await using ten = await startTen({ toml: '[service.none]\ncommand = "true"\n', prepare });
+  await ten.ok("deploy", "api:good");
+  await ten.ok("deploy", "api:good-2");
+  const waits: Record<string, number[]> = { alone: [], copied: [] };
+  for (let round = 0; round < 6; round++)
+    for (const kind of ["alone", "copied"]) {
+      if (kind === "copied") await ten.ok("shadow", "api", "--to", "good-2", "--sample", "10%");
+      const seen: Promise<number>[] = [];
+      const timer = setInterval(() => {
+        const began = performance.now();
+        seen.push(ten.get(HOST, "/quick").then(() => performance.now() - began));
+      }, 4);
+      await Bun.sleep(5_000);
+      clearInterval(timer);
+      waits[kind]?.push(...(await Promise.all(seen)));
+      if (kind === "copied") await ten.ok("shadow", "api", "off");
+    }
+  const { copies } = await ten.json<{ copies: number }>("shadow", "api");
+  const at = (kind: string, part: number) => {
+    const sorted = (waits[kind] ?? []).toSorted((a, b) => a - b);
+    return (sorted[Math.floor(part * sorted.length)] ?? Number.NaN).toFixed(2);
+  };
+  for (const kind of ["alone", "copied"])
+    say(
+      `${kind}: ${waits[kind]?.length} visitors, median ${at(kind, 0.5)} ms, 90 % ${at(kind, 0.9)} ms, 99 % ${at(kind, 0.99)} ms`,
+    );
+  say(`${copies} pairs in the last turn`);
+}
+
+/** \`kill -9\` of \`ten serve\` at each step, started again at once: what followed. */
+async function restarts(): Promise<void> {
+  for (const workers of [1, 2]) {
+    await using ten = await startTen({
+      toml: '[service.none]\ncommand = "true"\n',
+      prepare: preparing(false, `workers = ${workers}\n`),
+    });
+    await ten.ok("deploy", "api:good");
+    const seen: Seen = { answers: 0, errors: 0 };
+    const stop = visitors(ten, 100, ["/"], seen);
+    await Bun.sleep(5_000);
+    await ten.ok("deploy", "api:good-2", "--canary", "--detach", "--shadow-first", "100", ...QUICK);
+    const view = () =>
+      ten.json<{ share: number; phase: string; outcome: string | null; text: string }>("rollout", "api");
+    for (const at of ["copies", "10 %", "50 %", "100 %"]) {
+      const isThere = async () => {
+        const { share, phase } = await view();
+        return at === "copies" ? phase === "shadow" : share >= Number.parseFloat(at);
+      };
+      await until(at, isThere, 120_000);
+      const before = { ...seen };
+      const began = performance.now();
+      ten.kill("SIGKILL");
+      await ten.exited;
+      await ten.start();
+      const awayMs = performance.now() - began;
+      const after = await view();
+      await Bun.sleep(2_000);
+      const [answers, errors] = [seen.answers - before.answers, seen.errors - before.errors];
+      say(
+        `${workers} workers, killed at ${at}: back after ${Math.round(awayMs)} ms at ${after.phase} ${after.share} %, ${errors} of ${answers + errors} requests failed in the two seconds around it`,
+      );
+    }
+    const end = await until(
+      "it is over",
+      async () => {
+        const now = await view();
+        return now.outcome === null ? undefined : now;
+      },
+      120_000,
+    );
+    stop();
+    say(`${workers} workers: ${end.text}`);
+  }
 }
 
 async function microsOf(pid: number, port: number): Promise<number> {
@@ -228,7 +385,10 @@ async function microsOf(pid: number, port: number): Promise<number> {
   return ((cpuMs([pid]) - before) * 1000) / requests;
 }
 
+const PARTS = { cost, latency, restarts };
 const chosen = Bun.argv.slice(2);
-if (!chosen.includes("cost")) await stories(chosen);
-if (chosen.length === 0 || chosen.includes("cost")) await cost();
+const isPart = (word: string) => word in PARTS;
+if (chosen.length === 0 || !chosen.every(isPart)) await stories(chosen.filter((word) => !isPart(word)));
+for (const [name, part] of Object.entries(PARTS))
+  if (chosen.length === 0 || chosen.includes(name)) await part();
 process.exit(0);

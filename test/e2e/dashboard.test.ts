@@ -188,6 +188,7 @@ describe("a session", () => {
         changes: [],
         links: [],
         rollouts: [],
+        shadows: [],
       });
       expect((await seen({ Origin: "https://evil.org" })).status).toBe(403);
       const plain = await seen({ "X-Forwarded-Proto": "http" });

@@ -229,6 +229,27 @@ async function eventsOf(ten: Ten): Promise<{ kind: string; detail: string }[]> {
   return ((await answer.json()) as { events: { kind: string; detail: string }[] }).events;
 }
 
+test("probes let a service that nobody visits have an answer, of a good version and of a bad one", async () => {
+  await using ten = await startTen({ toml: toml() });
+  await ten.ok("deploy", "api:good");
+  const probing = ["--canary", "--probe", "/orders/1", "--notice", "20%", "--every", "1s", "--bake", "0"];
+  const plan = await ten.ok("deploy", "api:good-2", ...probing, "--dry-run");
+  expect(plan.stdout).toContain("Both are asked for /orders/1 once a second besides.");
+  const bad = await ten.run("deploy", "api:fails", ...probing, "--wait");
+  expect([bad.exit, bad.stderr]).toEqual([
+    9,
+    expect.stringMatching(
+      /rolled back: fails 100 % errors \(14 of 14\) against good 0 % \(0 of 14\), 14 of each of them probes, at 50 %/,
+    ),
+  ]);
+  const good = await ten.run("deploy", "api:good-2", ...probing, "--wait");
+  expect([good.exit, good.stdout]).toEqual([0, expect.stringContaining("20 points more are ruled out")]);
+  // Nobody has been there: probes are no traffic.
+  expect((await ten.ps())["api:good-2"]).toMatchObject({ requests: 0, share: 100 });
+  const none = await ten.run("deploy", "api:good-3", "--canary", "--probe", "orders");
+  expect([none.exit, none.stderr]).toEqual([2, expect.stringContaining('probe "orders" is no path')]);
+});
+
 describe("whoever moves traffic by hand", () => {
   test.each([
     [["weight", "api:good-2", "40"], { "api:good": 60, "api:good-2": 40 }],
@@ -444,6 +465,9 @@ describe("what cannot be judged is refused, and nothing changes", () => {
       2,
       expect.stringContaining("service.api.rollout.steps: steps 60,20: they do not rise; write 20,60"),
     ]);
+    // What was in force is.
+    const still = await ten.ok("deploy", "api:good-2", "--canary", "--dry-run");
+    expect(still.stdout).toContain("Plan: 20 %, 60 %, then all;");
     writeFileSync(join(ten.dir, "tenement.toml"), wished.replace("notice", "notise"));
     expect((await ten.run("reload")).stderr).toContain(
       "service.api.rollout.notise: unknown key, did you mean",

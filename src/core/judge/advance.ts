@@ -15,6 +15,8 @@ import { type Verdict, verdictOf } from "./verdict.ts";
 export interface Seen {
   /** What was answered under the split in force; undefined: nothing that could be compared. */
   readonly tick: Tick | undefined;
+  /** What both answered to requests of our own, as many to each: the share is a half. */
+  readonly probes?: Tick | undefined;
   /** What copies of requests led to, one to each version: the share is a half. */
   readonly shadow?: Tick | undefined;
   /** What has become of the canary's errors since the last tick; undefined: nothing. */
@@ -62,9 +64,10 @@ function decided(rollout: Rollout, { failure }: Seen, now: number): Next {
   return rollout.phase === "bake" ? baking(rollout, now) : judged(rollout, now);
 }
 
-function counted(known: Rollout, { tick, shadow, harm }: Seen, now: number): Rollout {
-  const before = harm === undefined ? known : withHarm(known, harm);
-  if (before.phase === "shadow") return shadowed(before, tick, shadow, now);
+function counted(known: Rollout, { tick, shadow, probes, harm }: Seen, now: number): Rollout {
+  const harmed = harm === undefined ? known : withHarm(known, harm);
+  if (harmed.phase === "shadow") return shadowed(harmed, tick, shadow, now);
+  const before = probes === undefined || harmed.phase === "bake" ? harmed : probed(harmed, probes, now);
   if (tick === undefined) return before;
   const { canary, stable } = tick;
   const seconds = Math.max(0, (now - before.betsAt) / 1000);
@@ -88,6 +91,23 @@ function counted(known: Rollout, { tick, shadow, harm }: Seen, now: number): Rol
     past: plus(before.past, sample),
     stableBuckets: added(before.stableBuckets, stable.buckets),
     evidence: before.slow.until === undefined ? evidence : { ...evidence, slow: freshMoney(SLOWER) },
+  };
+}
+
+/** The same bet; their times say little, as nobody else asks like that. */
+function probed(before: Rollout, probes: Tick, now: number): Rollout {
+  const { canary, stable } = probes;
+  const seconds = Math.max(0, (now - before.betsAt) / 1000);
+  return {
+    ...before,
+    probes: (before.probes ?? 0) + canary.answers,
+    minute: withTick(before.minute, now, canary, stable),
+    step: {
+      ...before.step,
+      canary: plus(before.step.canary, [canary.answers, canary.errors]),
+      stable: plus(before.step.stable, [stable.answers, stable.errors]),
+    },
+    evidence: take(before.evidence, probes, undefined, seconds),
   };
 }
 
@@ -192,7 +212,7 @@ function nextShare({ at, plan }: Rollout): Hundredths {
 }
 
 function stepAt(rollout: Rollout, at: number, now: number): Rollout {
-  return { ...rollout, at, phaseAt: now, step: NEW_STEP, history: rollout.stableBuckets };
+  return { ...rollout, at, phaseAt: now, step: NEW_STEP, probes: 0, history: rollout.stableBuckets };
 }
 
 /** All traffic; with nothing to bake that is the end. */

@@ -1,5 +1,6 @@
 // The plan of a rollout as data, and what it promises: chosen from the traffic that was measured, before anything starts.
 import { Fault } from "../fault.ts";
+import { quote } from "../quote.ts";
 import type { Hundredths } from "../route.ts";
 import { FULL, formatWeight, parseWeight } from "../weight.ts";
 import { gain, oddsOf, SURE } from "./bet.ts";
@@ -23,6 +24,8 @@ export interface Plan {
   readonly limitMs: number;
   /** Pairs of copies that both versions answer before any visitor gets there; 0: none. */
   readonly shadowFirst: number;
+  /** A path that both are asked for once a second besides; undefined: none. */
+  readonly probe?: string | undefined;
   /** What a 4xx that the canary gives too often leads to. */
   readonly rejections: Rejections;
   /** What follows a failure: the weights go back at once in any case. */
@@ -55,6 +58,7 @@ export interface WishDocument {
   readonly limit?: number | undefined;
   readonly bake?: number | undefined;
   readonly shadow_first?: number | undefined;
+  readonly probe?: string | undefined;
   readonly rejections?: Rejections | undefined;
   readonly on_fail?: OnFail | undefined;
 }
@@ -73,6 +77,7 @@ export function wishesOf(document: WishDocument): Wishes {
     limitMs: ms(document.limit),
     bakeMs: ms(document.bake),
     shadowFirst: document.shadow_first,
+    probe: document.probe === undefined ? undefined : checkProbe(document.probe),
     rejections,
     onFail,
   };
@@ -88,6 +93,7 @@ export interface Wishes {
   readonly limitMs?: number | undefined;
   readonly bakeMs?: number | undefined;
   readonly shadowFirst?: number | undefined;
+  readonly probe?: string | undefined;
   readonly rejections?: Rejections | undefined;
   readonly onFail?: OnFail | undefined;
 }
@@ -102,12 +108,26 @@ const LIMIT_TIMES = 6;
 const BAKE_MS = 10 * MINUTE_MS;
 const MOST_STEPS = 20;
 
+/** To each version. */
+export const PROBES_PER_SECOND = 1;
+
+/** Throws a usage fault for what is no path. */
+export function checkProbe(path: string): string {
+  if (/^\/[\x21-\x7e]{0,1000}$/.test(path) && !path.includes("#")) return path;
+  throw new Fault(
+    "usage",
+    `probe ${quote(path)} is no path`,
+    "write one that both versions answer and that changes nothing: /products",
+  );
+}
+
 /** Refuses wishes that nothing can come of at this rate. */
 export function planFor(measured: Measured, wishes: Wishes): Plan {
   const steps = wishes.steps ?? stepsFor(measured.perSecond);
   const withinMs = wishes.withinMs ?? WITHIN_MS;
   const everyMs = wishes.everyMs ?? MINUTE_MS;
-  if (wishes.everyMs !== undefined) requireAnAnswer(measured, steps, wishes.everyMs);
+  if (wishes.everyMs !== undefined && wishes.probe === undefined)
+    requireAnAnswer(measured, steps, wishes.everyMs);
   const rest = {
     steps,
     everyMs,
@@ -115,6 +135,7 @@ export function planFor(measured: Measured, wishes: Wishes): Plan {
     bakeMs: wishes.bakeMs ?? BAKE_MS,
     limitMs: wishes.limitMs ?? LIMIT_TIMES * withinMs,
     shadowFirst: wishes.shadowFirst ?? 0,
+    ...(wishes.probe !== undefined && { probe: wishes.probe }),
     rejections: wishes.rejections ?? "hold",
     onFail: wishes.onFail ?? "stop",
   };
@@ -161,13 +182,14 @@ function shortRate(perSecond: number): string {
 }
 
 /** How long a good version takes until it has everything; infinite without traffic. */
-export function durationMs({ steps, everyMs, notice }: DurationPlan, perSecond: number): number {
+export function durationMs({ steps, everyMs, notice, probe }: DurationPlan, perSecond: number): number {
   const first = (steps[0] ?? FULL) / FULL;
-  const sampleMs = (Math.max(answersNeeded(notice), cleanAnswers(notice)) / (perSecond * first)) * 1000;
+  const perSecondInAll = perSecond * first + (probe === undefined ? 0 : PROBES_PER_SECOND);
+  const sampleMs = (Math.max(answersNeeded(notice), cleanAnswers(notice)) / perSecondInAll) * 1000;
   return Math.max(everyMs, sampleMs) + (steps.length - 1) * everyMs;
 }
 
-type DurationPlan = Pick<Plan, "steps" | "everyMs" | "notice">;
+type DurationPlan = Pick<Plan, "steps" | "everyMs" | "notice" | "probe">;
 
 /** What is said before the start. */
 export interface Forecast {

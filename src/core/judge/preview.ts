@@ -26,6 +26,7 @@ function planLines(
   { goodMs, answers }: Forecast,
 ): string[] {
   const steps = plan.steps.map((step) => `${formatWeight(step)} %`).join(", ");
+  const probes = plan.probe === undefined ? "" : ` Both are asked for ${plan.probe} once a second besides.`;
   const rate = `${Number(perSecond.toPrecision(2))} ${perSecond === 1 ? "request" : "requests"}/s`;
   const duration = Number.isFinite(goodMs) ? `${spanText(goodMs)} if ${canary} is good` : "";
   const needs = `it goes on after ${whole(answers)} answers of ${canary} without an error`;
@@ -34,11 +35,13 @@ function planLines(
   const bake = plan.bakeMs > 0 ? `; then the old version stays warm for ${spanText(plan.bakeMs)}` : "";
   if (perSecond === 0)
     return [
-      `${service} had no request in the last 10 minutes. Plan: ${first}${steps}, then all; ${lasting}${bake}.`,
-      `Without traffic it is held after ${spanText(plan.limitMs)}, and given up a day later.`,
+      `${service} had no request in the last 10 minutes. Plan: ${first}${steps}, then all; ${lasting}${bake}.${probes}`,
+      `Without ${plan.probe === undefined ? "traffic" : "answers"} it is held after ${spanText(plan.limitMs)}, and given up a day later.`,
     ];
   const errors = `${(errorShare * 100).toFixed(1)} % errors`;
-  return [`${service} answers ${rate}, ${errors}. Plan: ${first}${steps}, then all; ${lasting}${bake}.`];
+  return [
+    `${service} answers ${rate}, ${errors}. Plan: ${first}${steps}, then all; ${lasting}${bake}.${probes}`,
+  ];
 }
 
 function promiseLines(

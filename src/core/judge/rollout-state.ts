@@ -78,6 +78,8 @@ export interface Rollout {
   readonly held: Held | undefined;
   readonly minute: LastMinute;
   readonly step: Step;
+  /** Of the answers of each on this step, those to requests of our own. Not in states of earlier versions. */
+  readonly probes?: number;
   readonly harm: Harm;
   /** The stable's answers by latency bucket: those so far, and those that this step is compared with. */
   readonly stableBuckets: readonly number[];

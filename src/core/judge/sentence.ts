@@ -142,11 +142,12 @@ function ending(rollout: Rollout, now: number): string {
 
 /** `v2 4.1 % errors (17 of 412) against v1 0.2 % (3 of 1,236)`. */
 function charge(rollout: Rollout, { by }: Bad): string {
-  const { canary, stable, step } = rollout;
+  const { canary, stable, step, probes = 0 } = rollout;
   switch (by) {
     case "errors": {
       const [answers, errors] = step.stable;
-      return `${canary} ${errorsText(step.canary)} against ${stable} ${percent(shareOfErrors(step.stable))} (${whole(errors)} of ${whole(answers)})`;
+      const ours = probes > 0 ? `, ${whole(probes)} of each of them probes,` : "";
+      return `${canary} ${errorsText(step.canary)} against ${stable} ${percent(shareOfErrors(step.stable))} (${whole(errors)} of ${whole(answers)})${ours}`;
     }
     case "slow":
       return slowness(rollout);
@@ -196,8 +197,9 @@ function stableFails(rollout: Rollout): string {
 }
 
 /** `v2 0 errors in 133, v1 1 in 401`, on this step. */
-function beside({ canary, stable, step }: Rollout): string {
-  return `${canary} ${counts(step.canary)}, ${stable} ${whole(step.stable[1])} in ${whole(step.stable[0])}`;
+function beside({ canary, stable, step, probes = 0 }: Rollout): string {
+  const ours = probes > 0 ? ` (${whole(probes)} of each are probes)` : "";
+  return `${canary} ${counts(step.canary)}, ${stable} ${whole(step.stable[1])} in ${whole(step.stable[0])}${ours}`;
 }
 
 /** The same of the sample that decides, which goes across steps. */

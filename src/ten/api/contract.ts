@@ -69,6 +69,8 @@ export const contract = defineContract({
       links: z.array(z.object({ id: z.string(), count: z.number(), until: z.string() })),
       /** What each rollout under way says. */
       rollouts: z.array(z.object({ service: z.string(), canary: z.string(), text: z.string() })),
+      /** What copies of requests say that are made now. */
+      shadows: z.array(z.object({ service: z.string(), to: z.string(), text: z.string() })),
       /** What is wrong with certificates, a sentence each. */
       certificates: z.array(z.string()),
     }),

@@ -139,6 +139,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         maintenance: view.underMaintenance().filter(({ service }) => isShown(service)),
         changes: principal.tenant === undefined ? lastChanges(instances) : [],
         rollouts: principal.tenant === undefined ? rolling.underWay(isShown) : [],
+        shadows: principal.tenant === undefined ? rolling.shadows(isShown) : [],
         links: principal.tenant === undefined ? shownLinks(isShown) : [],
         certificates: seesAll(principal) ? [...(parts.certificates?.trouble() ?? [])] : [],
       };

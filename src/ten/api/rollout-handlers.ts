@@ -21,6 +21,8 @@ interface RolloutHandlers {
   /** Those under way that a caller may see. */
   rolloutsFor(principal: Principal): RolloutView[];
   underWay(isShown: (service: string) => boolean): { service: string; canary: string; text: string }[];
+  /** Copies of requests that are made now. */
+  shadows(isShown: (service: string) => boolean): { service: string; to: string; text: string }[];
   readonly handlers: Handlers<RolloutOperations>;
 }
 
@@ -69,6 +71,14 @@ export function createRolloutHandlers(parts: RolloutParts): RolloutHandlers {
     });
   }
 
+  function shadows(isShown: (service: string) => boolean) {
+    const services = [...registry.shadows.keys()].filter(isShown);
+    return services.flatMap((service) => {
+      const view = shadowOf(service);
+      return view === null || view.ended_at !== null ? [] : { service, to: view.to, text: view.text };
+    });
+  }
+
   const handlers: Handlers<RolloutOperations> = {
     planRollout({ params: { service }, body }) {
       const wishes = wishesOf({ ...control.service(service).rollout, ...body.canary });
@@ -98,5 +108,5 @@ export function createRolloutHandlers(parts: RolloutParts): RolloutHandlers {
       withShadow(control.shadows.begin(service, body.to, body.sample / 100)),
     endShadow: ({ params: { service } }) => withShadow(control.shadows.end(service)),
   };
-  return { rolloutOf, rolloutsFor, underWay, handlers };
+  return { rolloutOf, rolloutsFor, underWay, shadows, handlers };
 }

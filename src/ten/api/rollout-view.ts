@@ -72,6 +72,7 @@ function showPlan(plan: Plan) {
     // Plans of earlier versions have none.
     shadow_first: plan.shadowFirst ?? 0,
     limit_secs: plan.limitMs / 1000,
+    probe: plan.probe ?? null,
     rejections: plan.rejections,
     on_fail: plan.onFail,
   };

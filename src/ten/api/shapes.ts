@@ -92,6 +92,7 @@ export const wishes = z.strictObject({
   within: z.number().min(1).max(86_400).optional(),
   limit: z.number().min(1).max(604_800).optional(),
   bake: z.number().min(0).max(604_800).optional(),
+  probe: z.string().max(1_001).optional(),
   shadow_first: z.int().min(LEAST_COPIES).max(MOST_COPIES).optional(),
   rejections: z.enum(REJECTIONS).optional(),
   on_fail: z.enum(ON_FAIL).optional(),
@@ -105,6 +106,8 @@ const planAnswer = z.object({
   bake_secs: z.number(),
   /** Copies that both versions answer before its first step; 0: none. */
   shadow_first: z.number(),
+  /** A path that both are asked for once a second besides. */
+  probe: z.string().nullable(),
   limit_secs: z.number(),
   rejections: z.enum(REJECTIONS),
   on_fail: z.enum(ON_FAIL),

@@ -3,6 +3,7 @@ import { choice, number, option, type Read, readNumber, type Values } from "../.
 import { durationMs } from "../../core/duration.ts";
 import { Fault } from "../../core/fault.ts";
 import {
+  checkProbe,
   checkSteps,
   LEAST_COPIES,
   MOST_COPIES,
@@ -68,6 +69,10 @@ export const canaryFlags = {
     min: LEAST_COPIES,
     max: MOST_COPIES,
   }),
+  probe: option("For quiet services: both versions are asked for this path once a second besides", {
+    hint: "/PATH",
+    read: (text: string) => checkProbe(text),
+  }),
   "4xx": choice("What a 4xx that it gives too often leads to; hold unless given", REJECTIONS),
   onFail: choice("What becomes of it when it is taken back; stop unless given", ON_FAIL),
 } as const;
@@ -85,6 +90,7 @@ export function wishesIn(args: CanaryValues): WishDocument {
     limit: args.limit,
     bake: args.bake,
     shadow_first: args.shadowFirst,
+    probe: args.probe,
     rejections: args["4xx"],
     on_fail: args.onFail,
   };

@@ -51,10 +51,11 @@ export default command({
       );
       const of = <T extends { readonly service: string }>(some: readonly T[]) =>
         some.filter((one) => service === undefined || one.service === service);
-      const [maintenance, changes, rollouts] = [
+      const [maintenance, changes, rollouts, shadows] = [
         of(listed.maintenance),
         of(listed.changes),
         of(listed.rollouts),
+        of(listed.shadows),
       ];
       const certificates = args.subject === undefined ? listed.certificates : [];
       const links = listed.links.filter((one) => isMeant(one.id));
@@ -79,10 +80,11 @@ export default command({
           )
           .join("") +
         rollouts.map(({ service, canary, text }) => `${service}: rollout of ${canary}: ${text}\n`).join("") +
+        shadows.map(({ service, to, text }) => `${service}: copies to ${to}: ${text}\n`).join("") +
         maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("") +
         changes.map((change) => changeLine(out, change)).join("") +
         certificates.map((line) => `${out.paint("yellow", line)}\n`).join("");
-      return { value: { instances: shown, maintenance, changes, rollouts, links, certificates }, text };
+      return { value: { instances: shown, maintenance, changes, rollouts, shadows, links, certificates }, text };
     };
     if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);
     else {

@@ -6,7 +6,14 @@ import { REACHES } from "../../api/reach.ts";
 import { parseAuthority } from "../../core/certificate-authority.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { parseHsts } from "../../core/duration.ts";
-import { LEAST_COPIES, MOST_COPIES, ON_FAIL, REJECTIONS, wishesOf } from "../../core/judge/plan.ts";
+import {
+  checkProbe,
+  LEAST_COPIES,
+  MOST_COPIES,
+  ON_FAIL,
+  REJECTIONS,
+  wishesOf,
+} from "../../core/judge/plan.ts";
 import { parseLabel } from "../../core/name.ts";
 import { quote } from "../../core/quote.ts";
 import { checkTemplate } from "../../core/template.ts";
@@ -215,6 +222,7 @@ const rolloutShape = z
       within: seconds(1).exactOptional(),
       limit: seconds(1, 7 * DAY_SECS).exactOptional(),
       bake: seconds(0, 7 * DAY_SECS).exactOptional(),
+      probe: text("a path", checkProbe).exactOptional(),
       shadow_first: whole("a number of copies", LEAST_COPIES, MOST_COPIES).exactOptional(),
       rejections: choice(...REJECTIONS).exactOptional(),
       on_fail: choice(...ON_FAIL).exactOptional(),

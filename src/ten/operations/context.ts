@@ -16,6 +16,8 @@ export interface Context {
   readonly deploying: DeploysUnderWay;
   readonly clock: Clock;
   readonly paths: DataPaths;
+  /** The server's own, in canonical form. */
+  readonly domain: string;
   /** The configuration in force. */
   config(): Config;
   /**

@@ -122,6 +122,7 @@ export function createControl(parts: ControlParts): Control {
     deploying,
     clock,
     paths,
+    domain: parts.domain,
     config,
     reread,
     onTrouble,

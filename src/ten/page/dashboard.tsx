@@ -134,6 +134,7 @@ function Services({ seen, address, ...rest }: ServicesProps) {
   );
   const since = new Map(seen.maintenance.map((one) => [one.service, one.since]));
   const rolling = new Set(seen.rollouts.map((one) => one.service));
+  const shadowed = new Set(seen.shadows.map((one) => one.service));
   const changes = new Map(seen.changes.map((one) => [one.service, one]));
   const services = Map.groupBy(found, ({ service }) => service);
   if (words.length === 0)
@@ -156,6 +157,7 @@ function Services({ seen, address, ...rest }: ServicesProps) {
           maintenance={since.get(name)}
           change={changes.get(name)}
           isRolling={rolling.has(name)}
+          isShadowed={shadowed.has(name)}
           onOpen={(id) => address.go({ open: id, log: undefined })}
           onLog={() => address.go({ log: name, open: undefined })}
           address={address}

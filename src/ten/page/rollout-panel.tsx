@@ -50,7 +50,16 @@ export function Rollout({ client, service, mayRelease, onDone, onFault }: Rollou
         </b>
         {isHeld && <span class="badge warn">held: {held.reason}</span>}
       </header>
+      <p class="count">{planText(plan)}</p>
       <ol class="steps-done" aria-label="Steps">
+        {plan.shadow_first > 0 && (
+          <li
+            class={rollout.step === 0 ? "now" : "done"}
+            aria-current={rollout.step === 0 ? "step" : undefined}
+          >
+            {plan.shadow_first} copies
+          </li>
+        )}
         {plan.steps.map((step, place) => (
           <li
             key={step}
@@ -60,8 +69,22 @@ export function Rollout({ client, service, mayRelease, onDone, onFault }: Rollou
             {step} %
           </li>
         ))}
+        <li
+          class={rollout.phase === "bake" ? "now" : ""}
+          aria-current={rollout.phase === "bake" ? "step" : undefined}
+        >
+          100 %
+        </li>
       </ol>
-      <p>{rollout.text}</p>
+      <p class="says">{rollout.text}</p>
+      {rollout.shadow !== null && <p class="count">Copies: {rollout.shadow}</p>}
+      {rollout.phase !== "bake" && (
+        <div class="odds">
+          {CHARGES.map((charge) => (
+            <Odds key={charge} charge={charge} value={rollout.odds[charge]} bar={rollout.odds.bar} />
+          ))}
+        </div>
+      )}
       <p class="count">
         On this step {canary} {shareText(seen.canary)}, {stable} {shareText(seen.stable)}.
       </p>
@@ -97,6 +120,44 @@ export function Rollout({ client, service, mayRelease, onDone, onFault }: Rollou
       )}
     </section>
   );
+}
+
+/** Nothing goes on beyond these odds. */
+const SUSPECT = 10;
+const CHARGES = ["errors", "slow", "stalls"] as const;
+
+/** What a bet stands at, on a logarithmic scale from 1 to the bar at which the canary is taken back. */
+function Odds({ charge, value, bar }: { charge: string; value: number; bar: number }) {
+  const at = Math.min(bar, Math.max(1, value));
+  const text = value < 1 ? "nothing speaks against it" : `${Math.round(value).toLocaleString("en-US")} to 1`;
+  return (
+    <div>
+      <span>{charge}</span>
+      <meter
+        min={0}
+        max={1}
+        optimum={0}
+        high={Math.log(SUSPECT) / Math.log(bar)}
+        value={Math.log(at) / Math.log(bar)}
+        aria-label={`Odds against it by ${charge}`}
+        aria-valuetext={text}
+      />
+      <span class="count">{text}</span>
+    </div>
+  );
+}
+
+function planText({
+  every_secs: every,
+  notice_points: notice,
+  bake_secs: bake,
+}: RolloutView["plan"]): string {
+  const warm = bake > 0 ? `; the old version stays warm for ${timeText(bake)} after it` : "";
+  return `Each step lasts at least ${timeText(every)} and rules out ${notice} ${notice === 1 ? "point" : "points"} more errors${warm}.`;
+}
+
+function timeText(seconds: number): string {
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
 function shareText({ answers, errors }: RolloutView["on_step"]["canary"]): string {

@@ -11,6 +11,7 @@ import type { Act } from "./act.ts";
 import { Charts } from "./charts.tsx";
 import { labelOf, type VersionShare, versionShares } from "./plan.ts";
 import { Rollout } from "./rollout-panel.tsx";
+import { ShadowPanel } from "./shadow-panel.tsx";
 import { colourOf, SplitBar } from "./split.tsx";
 
 interface ServiceProps {
@@ -29,6 +30,8 @@ interface ServiceProps {
   readonly hasCharts: boolean;
   /** A rollout of it is under way. */
   readonly isRolling: boolean;
+  /** Copies of its requests are made. */
+  readonly isShadowed: boolean;
   readonly onDone: (outcome: Outcome) => void;
   readonly onFault: (thrown: unknown) => void;
 }
@@ -37,7 +40,7 @@ interface ServiceProps {
 const ROWS = 100;
 
 export function Service({ name, instances, maintenance, change, mayRelease, ...on }: ServiceProps) {
-  const { onAct, onOpen, onLog, onDone, onFault, client, address, hasCharts, isRolling } = on;
+  const { onAct, onOpen, onLog, onDone, onFault, client, address, hasCharts, isRolling, isShadowed } = on;
   const [isWhole, setWhole] = useState(false);
   const [hasStopped, setStopped] = useState(false);
   const versions = versionShares(instances);
@@ -83,6 +86,15 @@ export function Service({ name, instances, maintenance, change, mayRelease, ...o
       <SplitBar versions={versions} />
       {hasCharts && isRolling && (
         <Rollout client={client} service={name} mayRelease={mayRelease} onDone={onDone} onFault={onFault} />
+      )}
+      {hasCharts && isShadowed && (
+        <ShadowPanel
+          client={client}
+          service={name}
+          mayRelease={mayRelease}
+          onDone={onDone}
+          onFault={onFault}
+        />
       )}
       {hasCharts && (
         <Charts

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { abort, advance, holdByHand, promote, resume } from "../../../src/core/judge/advance.ts";
 import type { Tick } from "../../../src/core/judge/evidence.ts";
+import { planFor, wishesOf } from "../../../src/core/judge/plan.ts";
+import { preview } from "../../../src/core/judge/preview.ts";
 import { type Rollout, shareNow, shifted } from "../../../src/core/judge/rollout-state.ts";
 import { status } from "../../../src/core/judge/sentence.ts";
 import { FULL } from "../../../src/core/weight.ts";
@@ -349,5 +351,41 @@ describe("a rollout that begins with copies", () => {
     const told = story(at(10), WISHES);
     told.run(1, fine, fine, { failure: "exited with code 1" });
     expect(told.moves[0]).toMatchObject({ kind: "rolled_back", share: 0 });
+  });
+});
+
+describe("probes", () => {
+  const probed = (canary: number, stable = 0): Tick => {
+    const tally = (errors: number) => ({ answers: 1, errors, rejections: 0, buckets: [] });
+    return { canary: tally(canary), stable: tally(stable), share: 0.5 };
+  };
+
+  test("let a service that nobody visits have an answer, and are named", () => {
+    const told = story(at(0), { probe: "/products", bakeMs: 0, notice: 0.2 });
+    expect(preview({ service: "api", canary: "v2", rescues: false }, told.rollout.plan, at(0))[0]).toContain(
+      "Both are asked for /products once a second besides.",
+    );
+    told.run(61, fine, fine, { probes: probed(0) });
+    expect(told.moves.map(({ kind, text }) => [kind, text])).toEqual([
+      ["promoted", "50 % -> 100 %: v2 0 errors in 60, v1 0 in 60; 20 points more are ruled out"],
+    ]);
+    const bad = story(at(0), { probe: "/products" });
+    bad.run(60, fine, fine, { probes: probed(1) });
+    expect([bad.second, bad.moves[0]?.text]).toEqual([
+      14,
+      "rolled back: v2 100 % errors (14 of 14) against v1 0 % (0 of 14), 14 of each of them probes, at 50 %: 1,800 to 1, after 14 s",
+    ]);
+    const both = story(at(0), { probe: "/products" });
+    both.run(300, fine, fine, { probes: probed(1, 1) });
+    expect(both.moves).toEqual([]);
+    expect(status(both.rollout, both.second * SECOND)).toContain("v1 itself fails 100 %");
+  });
+
+  test("make a plan shorter, and what is no path is refused", () => {
+    const slow = planFor(at(0.02), {});
+    const quick = planFor(at(0.02), { probe: "/" });
+    expect(quick.notice).toBeLessThan(slow.notice);
+    for (const probe of ["products", "", "/a b", "/a#b", "/\n"])
+      expect(() => wishesOf({ probe })).toThrow("is no path");
   });
 });

@@ -39,7 +39,7 @@ Bun.serve({
     if (pathname === "/health") return new Response("ok");
     if (pathname === "/copies") return Response.json(copies);
     count(headers);
-    if (pathname.startsWith("/orders/"))
+    if (pathname.startsWith("/orders/") && !version.startsWith("fails"))
       return Response.json({ total: version.startsWith("strings") ? "1" : 1 });
     if (pathname === "/crash" && version.startsWith("crashes")) process.exit(3);
     return answer();

@@ -22,6 +22,7 @@ import type { RolloutRow, Writer } from "../../registry/registry.ts";
 import type { Context } from "../context.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import type { Traffic } from "../traffic.ts";
+import { Probes } from "./probes.ts";
 import type { Shadows } from "./shadows.ts";
 import { TrialTallies } from "./trial-tallies.ts";
 
@@ -74,6 +75,7 @@ class RolloutRunner implements Rollouts {
   readonly #traffic: Traffic;
   readonly #lifecycle: Lifecycle;
   readonly #shadows: RolloutParts["shadows"];
+  readonly #probes: Probes;
   readonly #running = new Map<string, Running>();
   readonly #lock: KeyedLock;
   readonly #stop: () => void;
@@ -85,6 +87,7 @@ class RolloutRunner implements Rollouts {
     this.#traffic = traffic;
     this.#lifecycle = lifecycle;
     this.#shadows = shadows;
+    this.#probes = new Probes(context);
     this.#lock = createKeyedLock(clock);
     this.#clocks = { now: clock.now(), monotonic: clock.monotonic() };
     this.#stop = clock.every(LOOK_EVERY_MS, () => this.#look());
@@ -147,6 +150,7 @@ class RolloutRunner implements Rollouts {
   #look(): void {
     const { registry, routes } = this.#context;
     const byMs = this.#clockWasSet();
+    this.#probes.retain(Array.from(registry.rollouts.values(), ({ seq }) => seq));
     if (registry.rollouts.size === 0) {
       this.#running.clear();
       return;
@@ -158,6 +162,7 @@ class RolloutRunner implements Rollouts {
       const route = routes.routeOf(row.service);
       if (route === undefined) continue;
       this.#count(row, running, route, counts.get(row.service) ?? []);
+      this.#probes.look(row, running.rollout);
       if (this.#lock.holder(row.service) === undefined) this.#judge(row, running, route);
     }
   }
@@ -190,10 +195,10 @@ class RolloutRunner implements Rollouts {
     running.judgedAtMs = nowMs;
     const stableServes = serves(row, route);
     const ticks = tallies.take();
-    const shadow = this.#shadows.takeTick(row.service);
+    const [shadow, probes] = [this.#shadows.takeTick(row.service), this.#probes.take(row)];
     for (const [i, tick] of (ticks.length > 0 ? ticks : [undefined]).entries()) {
       const harm = i === 0 ? tallies.takeHarm() : undefined;
-      const seen: Seen = { tick, shadow: i === 0 ? shadow : undefined, harm, stableServes, failure };
+      const seen: Seen = { tick, ...(i === 0 && { shadow, probes }), harm, stableServes, failure };
       const next = advance(running.rollout, seen, clock.now());
       if (next.move !== undefined) {
         this.#start(row, running, next.rollout, next.move);
@@ -201,7 +206,10 @@ class RolloutRunner implements Rollouts {
       }
       running.rollout = next.rollout;
     }
-    if ((ticks.length > 0 || shadow !== undefined) && nowMs - running.writtenAtMs >= JUDGE_EVERY_MS)
+    if (
+      (ticks.length > 0 || shadow !== undefined || probes !== undefined) &&
+      nowMs - running.writtenAtMs >= JUDGE_EVERY_MS
+    )
       this.#write(row, running);
   }
 

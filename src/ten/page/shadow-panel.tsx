@@ -1,0 +1,71 @@
+// Copies of a service's requests: in what a version without traffic answers otherwise, by kind of path.
+import { useState } from "preact/hooks";
+import type { Outcome } from "../../api/page/outcome.ts";
+import { usePoll } from "../../api/page/visible.ts";
+import type { TenClient } from "../api/contract.ts";
+import type { ShadowView } from "../api/shapes.ts";
+
+interface ShadowProps {
+  readonly client: TenClient;
+  readonly service: string;
+  readonly mayRelease: boolean;
+  /** Told of what a button led to. */
+  readonly onDone: (outcome: Outcome) => void;
+  readonly onFault: (thrown: unknown) => void;
+}
+
+const EVERY_MS = 2_000;
+/** Kinds of paths that are shown: the command tells all. */
+const SHOWN = 5;
+
+export function ShadowPanel({ client, service, mayRelease, onDone, onFault }: ShadowProps) {
+  const [shadow, setShadow] = useState<ShadowView | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const params = { service };
+  usePoll(
+    async (signal) => {
+      const answer = await client.shadow({ params }, { signal });
+      if (!signal.aborted) setShadow(answer.shadow);
+    },
+    EVERY_MS,
+    [service],
+  );
+  if (!shadow || shadow.ended_at !== null) return null;
+  const { to, from, sample, text } = shadow;
+  const differing = shadow.patterns.filter((one) => one.differing > 0).slice(0, SHOWN);
+  const end = async () => {
+    setBusy(true);
+    const undo = `ten shadow ${service} --to ${to} --sample ${sample}%`;
+    await client
+      .endShadow({ params })
+      .then((done) => onDone({ message: done.message, undo: done.changed ? undo : null }), onFault);
+    setBusy(false);
+  };
+  return (
+    <section class="rollout" aria-label={`Copies of requests for ${service} to ${to}`}>
+      <header>
+        <b>
+          {sample} % copied to {to} and {from}
+        </b>
+        <span class="count">no visitor waits for them</span>
+      </header>
+      <p>{text}</p>
+      {differing.length > 0 && (
+        <ul class="differing">
+          {differing.map(({ pattern, copies, differing: count, differences }) => (
+            <li key={pattern}>
+              <code>{pattern}</code> {count} of {copies}: {differences[0]?.difference}
+            </li>
+          ))}
+        </ul>
+      )}
+      {mayRelease && shadow.rollout === null && (
+        <div class="acts">
+          <button type="button" disabled={isBusy} onClick={end}>
+            Stop copying
+          </button>
+        </div>
+      )}
+    </section>
+  );
+}
