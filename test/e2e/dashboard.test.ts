@@ -189,6 +189,7 @@ describe("a session", () => {
         links: [],
         rollouts: [],
         shadows: [],
+        certificates: [],
       });
       expect((await seen({ Origin: "https://evil.org" })).status).toBe(403);
       const plain = await seen({ "X-Forwarded-Proto": "http" });

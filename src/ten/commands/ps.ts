@@ -84,7 +84,10 @@ export default command({
         maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("") +
         changes.map((change) => changeLine(out, change)).join("") +
         certificates.map((line) => `${out.paint("yellow", line)}\n`).join("");
-      return { value: { instances: shown, maintenance, changes, rollouts, shadows, links, certificates }, text };
+      return {
+        value: { instances: shown, maintenance, changes, rollouts, shadows, links, certificates },
+        text,
+      };
     };
     if (args.watch) await watch({ out, clock: systemClock, periodMs: WATCH_MS, signal }, frame);
     else {
