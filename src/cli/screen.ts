@@ -44,6 +44,7 @@ const SEQUENCES: Readonly<Record<string, string>> = {
   "\b": "backspace",
   "\x03": "interrupt",
   "\x04": "interrupt",
+  "\x1a": "suspend",
 };
 // biome-ignore lint/suspicious/noControlCharactersInRegex: keys are control sequences
 const KEY = /\x1b(?:\[[\d;]*[A-Za-z~]|O[A-Z])|[\s\S]/gu;
@@ -58,7 +59,7 @@ export async function runScene(out: Output, signal: AbortSignal, scene: Scene): 
   const { stdout } = out;
   const { stdin } = process;
   const over = Promise.withResolvers<void>();
-  let isLeft = false;
+  let isLeft = true;
 
   function draw(): void {
     if (isLeft) return;
@@ -72,6 +73,14 @@ export async function runScene(out: Output, signal: AbortSignal, scene: Scene): 
     stdout.write(HOME, ...drawn, CLEAR_BELOW);
   }
 
+  function enter(): void {
+    if (!isLeft) return;
+    isLeft = false;
+    stdout.write(ENTER);
+    stdin.setRawMode?.(true);
+    draw();
+  }
+
   function leave(): void {
     if (isLeft) return;
     isLeft = true;
@@ -79,8 +88,15 @@ export async function runScene(out: Output, signal: AbortSignal, scene: Scene): 
     stdout.write(LEAVE);
   }
 
+  /** In raw mode Ctrl-Z is only a key. The shell has its terminal back while we stand still. */
+  function suspend(): void {
+    leave();
+    process.kill(process.pid, "SIGSTOP");
+  }
+
   const onData = (piece: Buffer | string) => {
     for (const key of keysOf(String(piece))) {
+      if (key === "suspend") return suspend();
       if (key === "interrupt" || scene.press(key)) return over.resolve();
     }
     draw();
@@ -88,9 +104,9 @@ export async function runScene(out: Output, signal: AbortSignal, scene: Scene): 
   const end = () => over.resolve();
   const hangups = ["SIGHUP", "SIGQUIT"] as const;
 
-  stdout.write(ENTER);
-  stdin.setRawMode?.(true);
   process.on("exit", leave);
+  process.on("SIGTSTP", suspend);
+  process.on("SIGCONT", enter);
   process.stdout.on("resize", draw);
   for (const hangup of hangups) process.on(hangup, end);
   signal.addEventListener("abort", end, { once: true });
@@ -98,7 +114,7 @@ export async function runScene(out: Output, signal: AbortSignal, scene: Scene): 
   stdin.resume();
   try {
     scene.onChange(draw);
-    draw();
+    enter();
     if (!signal.aborted) await over.promise;
   } finally {
     leave();
@@ -106,6 +122,8 @@ export async function runScene(out: Output, signal: AbortSignal, scene: Scene): 
     stdin.pause();
     signal.removeEventListener("abort", end);
     process.off("exit", leave);
+    process.off("SIGTSTP", suspend);
+    process.off("SIGCONT", enter);
     process.stdout.off("resize", draw);
     for (const hangup of hangups) process.off(hangup, end);
   }

@@ -1,5 +1,6 @@
 // `ten top` in a terminal of its own: what it shows, what its keys do, and that it leaves the terminal as it was.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startInTerminal, type Terminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
@@ -97,7 +98,7 @@ describe("ten top", () => {
     terminal.press("\x1b");
     terminal.press("/web\r");
     await shows(terminal, "filter: web");
-    await shows(terminal, "1 services");
+    await shows(terminal, "1 service, 3 instances");
     terminal.press("q");
     await terminal.exited;
   });
@@ -117,6 +118,31 @@ describe("ten top", () => {
     expect(text.indexOf(ENTER)).toBeGreaterThanOrEqual(0);
     expect(text.trimEnd()).toEndWith(LEAVE);
     expect(text.lastIndexOf("\x1b[?25h")).toBeGreaterThan(text.lastIndexOf("\x1b[?25l"));
+  });
+
+  test.each([
+    ["Ctrl-Z", (one: Terminal) => one.press("\x1a")],
+    ["SIGTSTP", (one: Terminal) => one.kill("SIGTSTP")],
+  ] as const)("%s gives the terminal back until it goes on", async (_, suspend) => {
+    await using terminal = top();
+    await shows(terminal, "2 services");
+    suspend(terminal);
+    await until("the terminal is given back", () => terminal.output().trimEnd().endsWith(LEAVE), 30_000);
+    const before = terminal.output().length;
+    const stopped = () => /^State:\s+T/m.test(readFileSync(`/proc/${terminal.pid}/status`, "utf8"));
+    await until("it stands still", stopped, 30_000);
+    terminal.kill("SIGCONT");
+    await until(
+      "it is drawn again",
+      () => {
+        const text = terminal.output().slice(before);
+        return text.includes(ENTER) && Bun.stripANSI(text).includes("2 services");
+      },
+      30_000,
+    );
+    terminal.press("q");
+    expect(await terminal.exited).toBe(0);
+    expect(terminal.output().trimEnd()).toEndWith(LEAVE);
   });
 
   test("in a pipe it is the table, once, and --json has the numbers", async () => {

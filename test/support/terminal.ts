@@ -9,6 +9,7 @@ export interface Terminal extends AsyncDisposable {
   /** Waits until the output has the text. */
   shows(text: string): Promise<void>;
   kill(signal: NodeJS.Signals): void;
+  readonly pid: number;
   readonly exited: Promise<number>;
 }
 
@@ -45,6 +46,7 @@ export function startInTerminal(words: readonly string[], options: Options = {})
       await until(`the terminal shows ${text}`, () => output.includes(text), 20_000);
     },
     kill: (signal) => child.kill(signal),
+    pid: child.pid,
     exited: child.exited,
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");

@@ -112,7 +112,8 @@ export class TopScene implements Scene {
     const services = new Set(rows.map(({ service }) => service)).size;
     const trouble = failed > 0 ? `  ${this.#paint("red", `${failed} failed`)}` : "";
     const filter = this.#filter === "" ? "" : `  filter: ${this.#filter}`;
-    return `${this.#paint("bold", "ten top")}  ${services} services, ${running} instances${trouble}${filter}  ${this.#paint("dim", this.#readAt)}`;
+    const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
+    return `${this.#paint("bold", "ten top")}  ${counted(services, "service")}, ${counted(running, "instance")}${trouble}${filter}  ${this.#paint("dim", this.#readAt)}`;
   }
 
   #foot(): string {
