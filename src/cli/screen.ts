@@ -161,6 +161,39 @@ export function faultLine(thrown: unknown): string {
   return [thrown.message, thrown.hint].filter(Boolean).join("; ");
 }
 
+/** What is read in place of a list, from a line on. */
+export interface TextPage {
+  readonly lines: readonly string[];
+  readonly top: number;
+}
+
+const SCROLLS: Readonly<Record<string, number>> = {
+  ...{ up: -1, k: -1, down: 1, j: 1 },
+  ...{ "page up": -10, "page down": 10, " ": 10 },
+};
+
+/** After a key; undefined for one that does not scroll. */
+export function scrolled({ lines, top }: TextPage, key: string): TextPage | undefined {
+  const step = SCROLLS[key];
+  if (step === undefined) return undefined;
+  return { lines, top: Math.min(Math.max(0, top + step), Math.max(0, lines.length - 3)) };
+}
+
+/** The lines of a page and what ends it, as many as there are rows. */
+export function drawText({ lines, top }: TextPage, rows: number, foot: string): string[] {
+  const body = lines.slice(top, top + rows - 1);
+  return [...body, ...new Array<string>(Math.max(0, rows - 1 - body.length)).fill(""), foot];
+}
+
+/** What stands at the end of such a page. */
+export const SCROLL_HINT = "up, down scroll; escape goes back";
+
+/** A text that is typed, after one more key other than enter and escape. */
+export function typed(text: string, key: string): string {
+  if (key === "backspace") return text.slice(0, -1);
+  return key.length === 1 ? text + key : text;
+}
+
 const BARS = "▁▂▃▄▅▆▇█";
 
 /** The last `width` values as small bars, the highest of them full; nothing is the lowest. */

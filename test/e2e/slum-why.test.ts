@@ -69,6 +69,17 @@ test("slum top shows trouble first, says why, drains after a y, and leaves the t
   terminal.press("\r");
   await terminal.shows("what to do:");
   terminal.press("\x1b");
+  terminal.press("?");
+  await terminal.shows("the tenants whose home it is");
+  terminal.press("\x1b");
+  terminal.press("t");
+  await terminal.shows("have their home at");
+  terminal.press("\x1b");
+  terminal.press("/nothing like it\r");
+  await terminal.shows("filter: nothing like it");
+  await terminal.shows("0 servers");
+  terminal.press("\x1b");
+  await terminal.shows("4 servers");
   for (let n = 0; n < 4; n++) terminal.press("\x1b[B");
   terminal.press("d");
   await terminal.shows("do it? y/n");

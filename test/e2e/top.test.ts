@@ -85,6 +85,33 @@ describe("ten top", () => {
     await terminal.exited;
   });
 
+  test("every other key shows its command, or says why it is not to be done", async () => {
+    await using terminal = top({ columns: 80, rows: 24 });
+    await shows(terminal, "2 services");
+    terminal.press("r");
+    await shows(terminal, "choose a version of it");
+    terminal.press("\x1b[B");
+    terminal.press("\x1b[B");
+    terminal.press("r");
+    await shows(terminal, /ten route api --to v\d {3}do it\? y\/n/);
+    terminal.press("n");
+    terminal.press("h");
+    await shows(terminal, "ten hold api   do it?");
+    terminal.press("y");
+    await until("it is answered", () => !/do it|…$/m.test(screen(terminal).at(-1) ?? "…"), 30_000);
+    expect(screen(terminal).at(-1)).toContain("api");
+    terminal.press("p");
+    await shows(terminal, "ten promote api   do it?");
+    terminal.press("\x1b");
+    await shows(terminal, "nothing was done");
+    terminal.press("l");
+    await shows(terminal, "escape goes back");
+    terminal.press("\x1b");
+    terminal.press("\x1b[A");
+    terminal.press("q");
+    expect(await terminal.exited).toBe(0);
+  });
+
   test("a closer look, the log, the help and a filter are a key away, and escape goes back", async () => {
     await using terminal = top({ rows: 40 });
     await shows(terminal, "2 services");

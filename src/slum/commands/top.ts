@@ -2,7 +2,18 @@
 import { command } from "../../cli/command.ts";
 import { formatMillis, formatSeconds } from "../../cli/format.ts";
 import type { Output, Paint } from "../../cli/output.ts";
-import { faultLine, fit, runLive, type Scene, type Size } from "../../cli/screen.ts";
+import {
+  drawText,
+  faultLine,
+  fit,
+  runLive,
+  SCROLL_HINT,
+  type Scene,
+  type Size,
+  scrolled,
+  type TextPage,
+  typed,
+} from "../../cli/screen.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { SlumClient } from "../api/contract.ts";
 import { describeStatus, type SlumStatus } from "../api/describe-status.ts";
@@ -19,7 +30,7 @@ export default command({
   name: "top",
   summary: "Watch servers, tenants and troubles on a full screen, and drain servers",
   description:
-    "Keys: arrows choose, enter says why, d drains or undrains, q ends. Every change is shown as a command and asked for once. In a pipe it prints the servers once.",
+    "Keys: arrows choose, enter says why, t lists the tenants, d drains or undrains, / filters, ? helps, q ends. Every change is shown as a command and asked for once. In a pipe it prints the servers once.",
   examples: [["slum top", "until q"]],
   args: {},
   async run(context) {
@@ -42,6 +53,19 @@ export default command({
   },
 });
 
+/** Of one server; the command lists all. */
+const TENANTS = 500;
+const HELP = `
+  up, down      choose a server
+  enter         why it is as it is
+  t             the tenants whose home it is
+  d             drain it, or send it requests again
+  /             filter by name, region or status; escape ends it
+  ?             this page
+  q             quit
+
+  Every change is shown as a command and asked for once: y does it, any other key does not.`;
+
 class TopScene implements Scene {
   readonly #out: Output;
   readonly #client: SlumClient;
@@ -50,7 +74,9 @@ class TopScene implements Scene {
   #chosen = 0;
   #note = "";
   /** What is read in place of the list. */
-  #text: readonly string[] | undefined;
+  #text: TextPage | undefined;
+  #filter = "";
+  #isTyping = false;
   /** A change that waits for its y. */
   #asked: ServerView | undefined;
   #redraw: () => void = () => {};
@@ -77,12 +103,13 @@ class TopScene implements Scene {
 
   draw(size: Size): string[] {
     const { paint } = this.#out;
-    if (this.#text) return [...this.#text.slice(0, size.rows - 1), paint("dim", "escape goes back")];
+    if (this.#text) return drawText(this.#text, size.rows, paint("dim", SCROLL_HINT));
     const servers = this.#servers();
     const troubles = this.#status ? describeStatus(this.#status) : [];
     const count = (state: ServerView["status"]) => servers.filter(({ status }) => status === state).length;
     const offline = count("offline") > 0 ? paint("red", `  ${count("offline")} offline`) : "";
-    const head = `${paint("bold", "slum top")}  ${servers.length} servers${offline}, ${this.#status?.tenants ?? 0} tenants`;
+    const head = `${paint("bold", "slum top")}  ${servers.length} servers${offline}, ${this.#status?.tenants ?? 0} tenants${this.#filter === "" ? "" : `  filter: ${this.#filter}`}`;
+    this.#chosen = Math.max(0, Math.min(servers.length - 1, this.#chosen));
     const room = Math.max(1, size.rows - 3 - troubles.length);
     const top = Math.max(0, this.#chosen + 1 - room);
     const rows = servers
@@ -97,26 +124,49 @@ class TopScene implements Scene {
     this.#note = "";
     const server = this.#servers()[this.#chosen];
     if (this.#asked) this.#answer(key);
-    else if (this.#text) this.#text = undefined;
+    else if (this.#text) this.#text = scrolled(this.#text, key);
+    else if (this.#isTyping) this.#type(key);
     else if (key === "q") return true;
+    else this.#command(key, server);
+    return false;
+  }
+
+  #command(key: string, server: ServerView | undefined): void {
+    if (key === "escape") this.#filter = "";
+    else if (key === "/") this.#isTyping = true;
+    else if (key === "?") this.#text = pageOf(HELP);
     else if (key === "up" || key === "k") this.#chosen = Math.max(0, this.#chosen - 1);
     else if (key === "down" || key === "j")
       this.#chosen = Math.min(this.#servers().length - 1, this.#chosen + 1);
     else if (key === "d") this.#asked = server;
-    else if (key === "enter" && server) this.#look(server.id);
-    return false;
+    else if (key === "enter" && server) this.#read(this.#why(server.id));
+    else if (key === "t" && server) this.#read(this.#tenants(server.id));
+  }
+
+  #type(key: string): void {
+    if (key === "enter") this.#isTyping = false;
+    else if (key === "escape") {
+      this.#isTyping = false;
+      this.#filter = "";
+    } else this.#filter = typed(this.#filter, key);
   }
 
   #servers(): readonly ServerView[] {
-    return (this.#status?.servers ?? []).toSorted(
-      (a, b) => RANKS[a.status] - RANKS[b.status] || a.id.localeCompare(b.id),
-    );
+    const words = this.#filter.toLowerCase().split(/\s+/);
+    return (this.#status?.servers ?? [])
+      .filter(({ id, region, status, drained }) => {
+        const text = `${id} ${region ?? ""} ${status} ${drained ? "drained" : ""}`;
+        return words.every((word) => text.includes(word));
+      })
+      .toSorted((a, b) => RANKS[a.status] - RANKS[b.status] || a.id.localeCompare(b.id));
   }
 
   #foot(): string {
     const { paint } = this.#out;
     if (this.#asked) return `${paint("yellow", commandFor(this.#asked))}   do it? y/n`;
-    return this.#note === "" ? paint("dim", "enter why  d drain or undrain  q quit") : this.#note;
+    if (this.#isTyping) return `filter: ${this.#filter}█`;
+    const keys = "enter why  t tenants  d drain or undrain  / filter  ? help  q quit";
+    return this.#note === "" ? paint("dim", keys) : this.#note;
   }
 
   #answer(key: string): void {
@@ -133,11 +183,26 @@ class TopScene implements Scene {
     );
   }
 
-  #look(subject: string): void {
-    this.#text = ["looking…"];
-    this.#client.why({ query: { subject } }, { signal: this.#signal }).then(
-      (why) => {
-        this.#text = whyPage(this.#out, why).split("\n");
+  async #why(subject: string): Promise<string> {
+    return whyPage(this.#out, await this.#client.why({ query: { subject } }, { signal: this.#signal }));
+  }
+
+  async #tenants(server: string): Promise<string> {
+    const query = { server, unroutable: "false" as const, offset: 0, limit: TENANTS };
+    const { tenants, total } = await this.#client.listTenants({ query }, { signal: this.#signal });
+    const lines = tenants.map(({ id, domain, served_by: by, routable }) => {
+      const where = by === null || !routable ? "no server is online" : `served by ${by}`;
+      return `${fit(id, 24)} ${fit(domain, 32)} ${where}`;
+    });
+    const more = total > tenants.length ? [`and ${total - tenants.length} more: slum tenant list`] : [];
+    return [`${total} tenants have their home at ${server}`, "", ...lines, ...more].join("\n");
+  }
+
+  #read(text: Promise<string>): void {
+    this.#text = pageOf("looking…");
+    text.then(
+      (found) => {
+        this.#text = pageOf(found);
         this.#redraw();
       },
       (thrown) => {
@@ -146,6 +211,10 @@ class TopScene implements Scene {
       },
     );
   }
+}
+
+function pageOf(text: string): TextPage {
+  return { lines: text.split("\n"), top: 0 };
 }
 
 function commandFor({ id, drained }: Pick<ServerView, "id" | "drained">): string {

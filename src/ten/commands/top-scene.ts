@@ -1,6 +1,15 @@
 // What the keys of `ten top` do: choose, look closer, filter, and change; every change is a command that is shown and asked for once.
 import type { Paint } from "../../cli/output.ts";
-import { faultLine, type Scene, type Size } from "../../cli/screen.ts";
+import {
+  drawText,
+  faultLine,
+  SCROLL_HINT,
+  type Scene,
+  type Size,
+  scrolled,
+  type TextPage,
+  typed,
+} from "../../cli/screen.ts";
 import { drawTable, notesOf, type Row, rowsOf, type Seen } from "./top-view.ts";
 
 /** A change: the command that does the same, and how it is done; what came of it, in a sentence. */
@@ -22,7 +31,7 @@ export interface TopActions {
 
 type Mode =
   | { readonly kind: "list" }
-  | { readonly kind: "text"; readonly lines: readonly string[]; readonly top: number }
+  | ({ readonly kind: "text" } & TextPage)
   | {
       readonly kind: "type";
       readonly label: string;
@@ -79,10 +88,7 @@ export class TopScene implements Scene {
 
   draw(size: Size): string[] {
     const mode = this.#mode;
-    if (mode.kind === "text") {
-      const body = mode.lines.slice(mode.top, mode.top + size.rows - 1);
-      return [...padded(body, size.rows - 1), this.#paint("dim", "up, down scroll; escape goes back")];
-    }
+    if (mode.kind === "text") return drawText(mode, size.rows, this.#paint("dim", SCROLL_HINT));
     const rows = rowsOf(this.#seen, this.#filter);
     this.#chosen = Math.min(Math.max(0, rows.length - 1), this.#chosen);
     const notes = notesOf(this.#paint, this.#seen, size.columns);
@@ -206,18 +212,12 @@ export class TopScene implements Scene {
     else if (key === "enter") {
       this.#mode = { kind: "list" };
       mode.take(mode.text);
-    } else if (key === "backspace") this.#mode = { ...mode, text: mode.text.slice(0, -1) };
-    else if (key.length === 1) this.#mode = { ...mode, text: mode.text + key };
+    } else this.#mode = { ...mode, text: typed(mode.text, key) };
   }
 
   #scroll(mode: Extract<Mode, { kind: "text" }>, key: string): void {
-    const step = { up: -1, k: -1, down: 1, j: 1, "page up": -10, "page down": 10, " ": 10 }[key];
-    if (step === undefined) this.#mode = { kind: "list" };
-    else
-      this.#mode = {
-        ...mode,
-        top: Math.min(Math.max(0, mode.top + step), Math.max(0, mode.lines.length - 3)),
-      };
+    const page = scrolled(mode, key);
+    this.#mode = page ? { kind: "text", ...page } : { kind: "list" };
   }
 
   #load(text: Promise<string>): void {
