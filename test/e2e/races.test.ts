@@ -124,7 +124,7 @@ describe("half-way", () => {
     await using ten = await startTen();
     for (const id of ["a", "b", "c"]) await ten.ok("spawn", `api:${id}`);
     for (const id of ["a", "b", "c"]) await untilState(ten, `api:${id}`, "healthy");
-    const slow = ten.get(`a.${HOST}`, "/slow?ms=1500");
+    const slow = ten.get(`a.${HOST}`, "/slow?ms=6000");
     await until("it is in flight", async () => (await ten.json<Flight>("ps")).instances[0]?.in_flight);
     await Bun.write(join(ten.dir, "tenement.toml"), `${tomlFor("bun")}[service.api.env]\nCOLOUR = "green"\n`);
     const { "api:a": before } = await ten.ps();
