@@ -3,8 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { until } from "../support/until.ts";
+import { wireClient } from "../support/wire.ts";
 import { openGate, startFleet } from "./fleet.ts";
-import { isAlive, type Ten, untilState } from "./ten.ts";
+import { isAlive, startTen, type Ten, tomlFor, untilState } from "./ten.ts";
 
 const HOST = "api.localhost";
 
@@ -309,3 +310,25 @@ function listenOn(port: number): Promise<Server> {
   server.listen(port, "127.0.0.1", () => resolve(server));
   return promise;
 }
+
+test("several services are stopped side by side, each with what it has open", async () => {
+  const api = tomlFor("bun", "drain_timeout = 60").replace(/^drain_timeout = 10$/m, "");
+  const web = api.slice(api.indexOf("[service.api]")).replace("[service.api]", "[service.web]");
+  await using ten = await startTen({ toml: `${api}\n${web}` });
+  await ten.ok("deploy", "api:v1");
+  await ten.ok("deploy", "web:v1");
+  const url = new URL(`http://127.0.0.1:${ten.port}`);
+  const visitors = await Promise.all(
+    ["api", "web"].map((name) =>
+      wireClient(url, `GET /stream?chunks=600&ms=100 HTTP/1.1\r\nHost: ${name}.localhost\r\n\r\n`),
+    ),
+  );
+  for (const visitor of visitors) await visitor.until((text) => text.includes("chunk 0"));
+  const stop = ten.ok("stop", "api", "web", "--all");
+  await until("both drain at once", async () => {
+    const states = Object.values(await ten.ps()).map(({ state }) => state);
+    return states.length === 2 && states.every((state) => state === "draining");
+  });
+  for (const visitor of visitors) visitor[Symbol.dispose]();
+  expect((await stop).stderr).toContain("web:v1 stopped");
+});
