@@ -14,12 +14,13 @@ import type { Log } from "../platform/log.ts";
 import { createPostgres } from "../platform/storage/postgres.ts";
 import { isPostgresUrl } from "../platform/storage/postgres-url.ts";
 import type { Clock } from "../platform/time/clock.ts";
+import type { Outbox } from "../webhooks/outbox.ts";
 import type { Routes } from "./fleet/routes.ts";
+import { tellOfCertificate } from "./operations/certificate-alerts.ts";
 import { boxFor } from "./registry/open-registry.ts";
 import { dataPaths } from "./registry/paths.ts";
 import { createSharedStore } from "./registry/postgres/certificate-store.ts";
 import type { Registry } from "./registry/registry.ts";
-import type { Outbox } from "./webhooks/outbox.ts";
 
 /** As the command line says it. */
 export interface HttpsSettings {
@@ -85,7 +86,7 @@ export async function openHttps(parts: HttpsParts): Promise<Certificates> {
     ownerOf: (name) => wildcardTenant(routes, name),
     onEvent({ kind, name, detail }) {
       if (kind === "failed" || kind === "expiring") log.warn(`certificate of ${name}: ${detail}`);
-      void tell(parts, `certificate.${kind}`, name, detail).catch((thrown) =>
+      void tellOfCertificate(parts, `certificate.${kind}`, name, detail).catch((thrown) =>
         log.warn(`certificate.${kind} of ${name} could not be noted: ${messageOf(thrown)}`),
       );
     },
@@ -113,20 +114,6 @@ function orderForTenants(registry: Registry, certificates: Certificates, clock: 
     });
   });
   return { [Symbol.dispose]: () => cancel?.() };
-}
-
-/** An event, and a webhook for what somebody has to see to. */
-async function tell(
-  { registry, webhooks }: Pick<HttpsParts, "registry" | "webhooks">,
-  kind: string,
-  name: string,
-  detail: string,
-): Promise<void> {
-  await registry.write((writer) => {
-    writer.event(kind, {}, `${name} ${detail}`);
-    if (kind === "certificate.expiring") webhooks.enqueue(writer, { type: kind, data: { name, detail } });
-  });
-  if (kind === "certificate.expiring") webhooks.kick();
 }
 
 /** In the data directory, or in a registry that is shared, with a copy there. */

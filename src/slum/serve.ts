@@ -27,6 +27,9 @@ import { atMost, type Clock } from "../platform/time/clock.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
 import { holdSockets, listeningOn } from "../proxy/workers/held-socket.ts";
+import { createOutbox } from "../webhooks/outbox.ts";
+import { shownReceiver } from "../webhooks/post-webhook.ts";
+import { newSecret } from "../webhooks/signature.ts";
 import { adoptTokenFile, SLUM_SCOPES, tokenTable } from "./api/auth.ts";
 import { contract } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
@@ -41,9 +44,6 @@ import { boxFor, identityIn, openRegistryAt } from "./registry/open-registry.ts"
 import { type DataPaths, dataPaths } from "./registry/paths.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keepSnapshot, readSnapshot } from "./registry/snapshot.ts";
-import { createOutbox } from "./webhooks/outbox.ts";
-import { shownReceiver } from "./webhooks/post-webhook.ts";
-import { newSecret } from "./webhooks/signature.ts";
 
 export interface ServeOptions {
   readonly dataDir: string;
@@ -160,7 +160,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
   if (misplaced !== undefined) log.warn(misplaced);
   const questions = opened.use(createUpstream({ clock }));
   const webhooks = opened.use(
-    createOutbox({ registry, slumId, clock, log, upstream: opened.use(createUpstream({ clock })) }),
+    createOutbox({
+      store: registry,
+      program: "slum",
+      source: `slum ${domain}`,
+      senderId: slumId,
+      clock,
+      log,
+      upstream: opened.use(createUpstream({ clock })),
+    }),
   );
   const snapshot = opened.use(
     keepSnapshot(

@@ -47,6 +47,7 @@ export const ten: Program = {
       install: () => import("./commands/install.ts"),
       uninstall: () => import("./commands/uninstall.ts"),
       cert: () => import("./commands/cert.ts"),
+      webhook: () => import("./commands/webhook.ts"),
       caddy: () => import("./commands/caddy.ts"),
       init: () => import("./commands/init.ts"),
       static: () => import("./commands/static.ts"),

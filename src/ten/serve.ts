@@ -17,12 +17,16 @@ import { claimDirectory, takeOverDirectory } from "../platform/storage/data-dire
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import { stampLog } from "../platform/storage/log-stamp.ts";
 import { onDisk } from "../platform/storage/turns.ts";
+import { openSecretBox } from "../platform/storage/secret-box.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { LINK_PARAMETER } from "../proxy/front/link.ts";
 import { createTrafficHistory } from "../proxy/traffic-history.ts";
 import { openTrafficJournal } from "../proxy/traffic-journal.ts";
+import { createUpstream } from "../proxy/upstream/upstream.ts";
+import { createOutbox } from "../webhooks/outbox.ts";
+import { createReceivers } from "../webhooks/receivers.ts";
 import { adoptTokenFile, guard, refuseInstance, warningsOf } from "./api/auth.ts";
 import { contract, oldNames } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
@@ -107,7 +111,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const database = opened.use(openDatabase(paths.database, migrations));
   stampLog(database);
   const acting = createActing();
-  const registry = createRegistry(database, clock, log.warn, acting, true);
+  const box = openSecretBox(paths.registryKey);
+  const registry = createRegistry(database, clock, log.warn, acting, true, box);
   await adoptTokenFile(registry.tokens, paths, config, { clock, log });
   opened.use(keepGoodCopy(database, clock, log.warn));
   const processes = opened.use(createProcesses(clock));
@@ -145,6 +150,20 @@ export async function serve(options: ServeOptions): Promise<Server> {
       journal: openTrafficJournal(paths.traffic, clock, log.warn),
     }),
   );
+  const outbox = opened.use(
+    createOutbox({
+      store: registry.outbox,
+      program: ADMIN_LABEL,
+      source: `${ADMIN_LABEL} ${domain}`,
+      senderId: registry.id,
+      clock,
+      log,
+      upstream: opened.use(createUpstream({ clock })),
+    }),
+  );
+  const receivers = createReceivers({
+    ...{ store: registry.outbox, outbox, program: ADMIN_LABEL, removeWord: "remove", clock, log },
+  });
   const view = createView({
     registry,
     supervisor: control.supervisor,
@@ -183,6 +202,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
             metricsPage(view.standing(isShown), inForce.traffic(), history, rollouts, version, certificates),
           loginCode,
           tokens,
+          receivers,
           warningsOf: (row) => warningsOf(control.config(), row),
           certificates: certificates?.desk,
           hostsOf,

@@ -6,8 +6,9 @@ import { count, queryFlag } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
 import { defineContract } from "../../api/operation.ts";
 import { tokenOperations } from "../../api/token-operations.ts";
+import { webhookOperations } from "../../webhooks/operations.ts";
+import { ALERT_TYPES } from "../webhooks/alerts.ts";
 import {
-  ALERT_TYPES,
   addressing,
   domain,
   event,
@@ -18,7 +19,6 @@ import {
   importAnswer,
   label,
   params,
-  receiverUrl,
   region,
   routeAnswer,
   serverAnswer,
@@ -28,9 +28,6 @@ import {
   statusAnswer,
   tenantAnswer,
   tenantChange,
-  webhookAnswer,
-  webhookReply,
-  webhookSecret,
   whyAnswer,
   writes,
 } from "./shapes.ts";
@@ -213,50 +210,7 @@ export const contract = defineContract({
     query: eventQuery,
     answer: event,
   },
-  listWebhooks: {
-    summary: "The receivers of webhooks",
-    method: "GET",
-    path: "/api/webhooks",
-    scope: "read",
-    answer: z.object({ webhooks: z.array(webhookAnswer) }),
-  },
-  addWebhook: {
-    summary: "Add a receiver; its signing secret is shown once",
-    method: "POST",
-    path: "/api/webhooks",
-    scope: "admin",
-    body: z.strictObject({
-      id: label,
-      url: receiverUrl,
-      types: z.array(z.enum(ALERT_TYPES)).min(1).optional(),
-      allow_private: z.boolean().default(false),
-    }),
-    answer: webhookSecret,
-  },
-  deleteWebhook: {
-    summary: "Remove a receiver with all that waits for it",
-    method: "DELETE",
-    path: "/api/webhooks/:id",
-    scope: "admin",
-    params,
-    answer: z.object({ id: z.string(), deleted: z.literal(true) }),
-  },
-  rotateWebhook: {
-    summary: "Make a new signing secret; the old one signs too for a day",
-    method: "POST",
-    path: "/api/webhooks/:id/rotate",
-    scope: "admin",
-    params,
-    answer: webhookSecret,
-  },
-  testWebhook: {
-    summary: "Send a signed sample to a receiver and tell what it answered",
-    method: "POST",
-    path: "/api/webhooks/:id/test",
-    scope: "admin",
-    params,
-    answer: webhookReply,
-  },
+  ...webhookOperations(ALERT_TYPES),
   exportRegistry: {
     summary:
       "The whole registry as one document: servers with their health, tenants, receivers, what was announced",

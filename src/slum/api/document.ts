@@ -2,21 +2,12 @@
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
+import { KINDS } from "../../webhooks/kinds.ts";
+import { receiverUrl, typePattern } from "../../webhooks/operations.ts";
 import type { RegistryDocument } from "../operations/import-plan.ts";
+import { ALERT_TYPES } from "../webhooks/alerts.ts";
 import { SLUM_SCOPES } from "./auth.ts";
-import {
-  ALERT_TYPES,
-  addressing,
-  domain,
-  healthPath,
-  host,
-  label,
-  receiverUrl,
-  region,
-  serverUrl,
-  service,
-  writes,
-} from "./shapes.ts";
+import { addressing, domain, healthPath, host, label, region, serverUrl, service, writes } from "./shapes.ts";
 
 const FORMAT = 1;
 /** Of a hundred thousand rows the check takes a second, in which traffic goes on. */
@@ -58,7 +49,8 @@ const ROWS = {
     secret: secret.nullable(),
     oldSecret: secret.nullable(),
     oldSecretUntil: time.nullable(),
-    types: z.array(z.enum(ALERT_TYPES)).min(1).nullable(),
+    kind: z.enum(KINDS).default("standard"),
+    types: z.array(typePattern(ALERT_TYPES)).min(1).nullable(),
     allowPrivate: z.boolean(),
     disabled: z.string().nullable(),
     createdAt: time,

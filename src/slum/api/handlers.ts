@@ -10,6 +10,7 @@ import type { Tokens } from "../../api/tokens.ts";
 import { Fault } from "../../core/fault.ts";
 import { startOf } from "../../core/since.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import { webhookHandlers } from "../../webhooks/operations.ts";
 import type { Control } from "../operations/control.ts";
 import type { Change } from "../operations/import-plan.ts";
 import type { Finding } from "../operations/servers.ts";
@@ -132,23 +133,7 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
       const past = query.limit === 0 ? [] : registry.events(filterOf(query));
       return map(followRows(past, registry.onEvent, isMeant(query), signal), view.event);
     },
-    listWebhooks: () => ({ webhooks: [...registry.webhooks.values()].map(view.webhook) }),
-    async addWebhook({ body: { allow_private: allowPrivate, ...body } }) {
-      const row = await webhooks.add({ ...body, types: body.types, allowPrivate });
-      return { webhook: view.webhook(row), secret: row.secret };
-    },
-    async deleteWebhook({ params }) {
-      await webhooks.remove(params.id);
-      return { id: params.id, deleted: true };
-    },
-    async rotateWebhook({ params }) {
-      const row = await webhooks.rotate(params.id);
-      return { webhook: view.webhook(row), secret: row.secret };
-    },
-    async testWebhook({ params, signal }) {
-      const { ok, status = null, body, error = null } = await webhooks.test(params.id, signal);
-      return { id: params.id, ok, status, body, error };
-    },
+    ...webhookHandlers({ store: registry, receivers: webhooks, program: "slum" }),
     exportRegistry: ({ query }) =>
       formatDocument(transfer.export(query.secrets), parts.product, clock.now()) as { slum_registry: number },
     async importRegistry({ body: { document, replace, dry_run: dryRun } }) {

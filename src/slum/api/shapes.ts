@@ -7,19 +7,6 @@ import { parseLabel, parseService } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import { parseServerUrl } from "../fleet/server-url.ts";
 import { parseTenantDomain } from "../fleet/tenant-domain.ts";
-import { parseReceiverUrl } from "../webhooks/post-webhook.ts";
-
-/** The types of messages that a receiver can ask for. */
-export const ALERT_TYPES = [
-  "server.offline",
-  "server.online",
-  "server.deleted",
-  "fleet.down",
-  "fleet.up",
-  "tenants.unroutable",
-  "tenants.routable",
-  "certificate.expiring",
-] as const;
 
 const HEALTH_PATH = /^\/[\x21-\x7e]{0,500}$/;
 
@@ -27,7 +14,6 @@ export const label = checked((text) => parseLabel(text));
 export const service = checked((text) => parseService(text));
 export const serverUrl = checked((text) => parseServerUrl(text).origin);
 export const domain = checked(parseTenantDomain);
-export const receiverUrl = checked((text) => parseReceiverUrl(text).href);
 export const healthPath = checked((text) => {
   if (HEALTH_PATH.test(text)) return text;
   throw new Fault("usage", "a health path begins with / and has no spaces", "write /health");
@@ -122,26 +108,6 @@ export const statusAnswer = z.object({
   /** What is wrong with certificates, a sentence each. */
   certificates: z.array(z.string()),
   uptime_secs: z.number(),
-});
-
-export const webhookAnswer = z.object({
-  id: z.string(),
-  url: z.string(),
-  types: z.array(z.string()).nullable(),
-  allow_private: z.boolean(),
-  disabled: z.string().nullable(),
-  waiting: z.number(),
-  last_error: z.string().nullable(),
-  created_at: z.string(),
-});
-/** The secret is shown when it is made and never again. */
-export const webhookSecret = z.object({ webhook: webhookAnswer, secret: z.string() });
-export const webhookReply = z.object({
-  id: z.string(),
-  ok: z.boolean(),
-  status: z.number().nullable(),
-  body: z.string(),
-  error: z.string().nullable(),
 });
 
 const counts = z.object({

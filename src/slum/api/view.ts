@@ -1,29 +1,19 @@
 // What the admin API shows: rows, health and traffic put together in the shapes of the contract.
 import type { z } from "zod";
-import { isSealed } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import { type Choice, isOnline } from "../fleet/choose-server.ts";
 import type { Tenant } from "../fleet/routes.ts";
 import type { Server } from "../fleet/server.ts";
 import type { Control } from "../operations/control.ts";
-import type { EventRow, TenantRow, WebhookRow } from "../registry/schema.ts";
+import type { EventRow, TenantRow } from "../registry/schema.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
-import { OTHER_KEY } from "../webhooks/outbox.ts";
-import type {
-  EventView,
-  routeAnswer,
-  ServerView,
-  statusAnswer,
-  TenantView,
-  webhookAnswer,
-} from "./shapes.ts";
+import type { EventView, routeAnswer, ServerView, statusAnswer, TenantView } from "./shapes.ts";
 
 export interface View {
   server(server: Server): ServerView;
   servers(): ServerView[];
   tenant(row: TenantRow): TenantView;
-  webhook(row: WebhookRow): z.infer<typeof webhookAnswer>;
   event(row: EventRow): EventView;
   route(domain: string, tenant: Tenant): z.infer<typeof routeAnswer>;
   status(): z.infer<typeof statusAnswer>;
@@ -121,19 +111,6 @@ export function createView({ control, clock, snapshot, registryName, traffic, tr
         served_by: choice?.server.id ?? null,
         routable: isServed(choice),
         created_at: iso(createdAt),
-      };
-    },
-    webhook(row) {
-      const waiting = [...registry.deliveries.values()].filter(({ webhook }) => webhook === row.id);
-      return {
-        id: row.id,
-        url: row.url,
-        types: row.types === null ? null : [...row.types],
-        allow_private: row.allowPrivate,
-        disabled: row.disabled,
-        waiting: waiting.length,
-        last_error: isSealed(row.secret) ? OTHER_KEY : (waiting[0]?.lastError ?? null),
-        created_at: iso(row.createdAt),
       };
     },
     event: ({ at, actor, origin, ...row }) => ({ ...row, at: iso(at), by: actor, from: origin }),

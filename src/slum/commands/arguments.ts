@@ -7,7 +7,6 @@ export const readLabel: Read<string> = (text, label) => parseLabel(text, label.r
 
 export const server = word("The id of the server", { hint: "SERVER", read: readLabel, names: "server" });
 export const tenant = word("The id of the tenant", { hint: "TENANT", read: readLabel, names: "tenant" });
-export const webhook = word("The id of the receiver", { hint: "ID", read: readLabel, names: "webhook" });
 
 export const readUrl: Read<string> = (text) => parseServerUrl(text).origin;
 

@@ -19,9 +19,9 @@ import { createLog } from "../../platform/log.ts";
 import { hasPassword, isPostgresUrl } from "../../platform/storage/postgres-url.ts";
 import { hasPassedSockets } from "../../platform/systemd/listen-fds.ts";
 import { systemClock } from "../../platform/time/clock.ts";
+import { isSecretReceiver, parseReceiverUrl } from "../../webhooks/post-webhook.ts";
 import type { HttpsSettings } from "../https.ts";
 import { dataDirOf } from "../registry/paths.ts";
-import { isSecretReceiver, parseReceiverUrl } from "../webhooks/post-webhook.ts";
 import { bannerLines } from "./banner.ts";
 
 export default command({

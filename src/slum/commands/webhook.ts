@@ -1,15 +1,14 @@
 // `slum webhook`: the commands about receivers of webhooks.
+import { webhookCommands } from "../../webhooks/commands.ts";
+import { ALERT_TYPES } from "../webhooks/alerts.ts";
+import { connect } from "./connect.ts";
 import { inGroup } from "./other-words.ts";
 
-export default {
-  name: "webhook",
+export default webhookCommands({
+  connect,
+  types: ALERT_TYPES,
+  removeWord: "delete",
   summary: "Tell somebody when servers stay down",
   elsewhere: inGroup("webhook"),
-  commands: {
-    add: () => import("./webhook-add.ts"),
-    list: () => import("./webhook-list.ts"),
-    delete: () => import("./webhook-delete.ts"),
-    rotate: () => import("./webhook-rotate.ts"),
-    test: () => import("./webhook-test.ts"),
-  },
-};
+  example: "fleet.*,tenants.unroutable",
+});

@@ -1,5 +1,7 @@
 // Looks every second whether trouble has begun or ended, and puts what is worth a webhook into the registry and the outbox.
 import type { Clock } from "../../platform/time/clock.ts";
+import type { Outbox } from "../../webhooks/outbox.ts";
+import { enqueue } from "../../webhooks/store.ts";
 import type { Servers } from "../fleet/fleet.ts";
 import type { Routes } from "../fleet/routes.ts";
 import type { Server } from "../fleet/server.ts";
@@ -7,8 +9,7 @@ import type { Observations } from "../registry/observations.ts";
 import type { Registry, Writer } from "../registry/registry.ts";
 import type { WriteSize } from "../registry/store.ts";
 import { agreedOn, fleetIf, type ServerIdentity } from "../webhooks/agreement.ts";
-import { type Alert, Alerts, isBeginning, type Situation } from "../webhooks/alerts.ts";
-import type { Outbox } from "../webhooks/outbox.ts";
+import { type Alert, Alerts, alertText, alsoTo, isBeginning, type Situation } from "../webhooks/alerts.ts";
 
 export interface Announcer extends Disposable {
   /** Something may have begun or ended just now. */
@@ -91,7 +92,7 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
     const about = first.startsWith("server ") ? { server: first.slice("server ".length) } : {};
     const more = alert.things.length > 1 ? ` and ${alert.things.length - 1} more` : "";
     writer.event(`webhook.${alert.type}`, about, `${first}${more}`);
-    webhooks.enqueue(writer, alert);
+    tell(registry, writer, alert, clock.now());
   }
 
   /** Rows that become the same one after the other are one statement: there may be a hundred thousand. */
@@ -112,6 +113,18 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
   }
 
   return { look, [Symbol.dispose]: stop };
+}
+
+/** Puts what is announced into the outbox of who wants to know. */
+export function tell(
+  registry: Pick<Registry, "webhooks" | "deliveries" | "now">,
+  writer: Pick<Writer, "deliveries">,
+  { type, data }: Pick<Alert, "type" | "data">,
+  wallMs: number,
+): void {
+  const also = alsoTo(type);
+  const message = { type, text: alertText({ type, data }), data, ...(also && { alsoTo: also }) };
+  enqueue(registry, writer, message, { nowMs: registry.now(), wallMs });
 }
 
 function identityOf({ id, url, row, drained }: Server): ServerIdentity {

@@ -4,6 +4,8 @@ import type { Resolver } from "../../platform/net/resolver.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { FailoverPlane } from "../../proxy/failover/failover-plane.ts";
 import type { Upstream } from "../../proxy/http-client.ts";
+import type { Outbox } from "../../webhooks/outbox.ts";
+import { createReceivers, type Receivers } from "../../webhooks/receivers.ts";
 import { takesAnyHost } from "../fleet/ask-tenement.ts";
 import { CheckHistory } from "../fleet/check-history.ts";
 import { createFleet, type Servers } from "../fleet/fleet.ts";
@@ -14,14 +16,12 @@ import type { Registry } from "../registry/registry.ts";
 import type { RoutingChange } from "../registry/routing-changes.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
 import { observationsOf } from "../webhooks/agreement.ts";
-import type { Outbox } from "../webhooks/outbox.ts";
 import { createAnnouncer } from "./announcer.ts";
 import { pollRegistry } from "./registry-poll.ts";
 import { createServerControl, type ServerControl } from "./servers.ts";
 import { createStatusRecorder } from "./status-recorder.ts";
 import { createTenantControl, type TenantControl } from "./tenants.ts";
 import { createTransfer, type Transfer } from "./transfer.ts";
-import { createWebhookControl, type WebhookControl } from "./webhooks.ts";
 
 export interface Control extends Disposable {
   readonly registry: Registry;
@@ -29,7 +29,7 @@ export interface Control extends Disposable {
   readonly routes: Routes;
   readonly servers: ServerControl;
   readonly tenants: TenantControl;
-  readonly webhooks: WebhookControl;
+  readonly webhooks: Receivers;
   readonly transfer: Transfer;
   /** What this slum's own checks have found since it was started. */
   readonly checks: CheckHistory;
@@ -134,7 +134,14 @@ export function createControl(parts: ControlParts): Control {
     servers,
     tenants,
     checks,
-    webhooks: createWebhookControl(registry, webhooks, clock, log),
+    webhooks: createReceivers({
+      store: registry,
+      outbox: webhooks,
+      program: "slum",
+      removeWord: "delete",
+      clock,
+      log,
+    }),
     transfer: createTransfer(registry, parts.ownHosts, clock),
     attach(opened) {
       plane = opened;

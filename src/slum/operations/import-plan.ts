@@ -10,12 +10,15 @@ import type {
   WebhookRow,
 } from "../registry/schema.ts";
 
+/** What of a receiver stays where it was found out. */
+type Unmoved = "seq" | "lastAnswer" | "lastAnswerAt";
+
 /** The rows of a registry without their place in it; with what checks have found, what was announced and what waits to be sent. */
 export interface RegistryDocument {
   readonly servers: readonly Omit<ServerRow, "seq">[];
   readonly tenants: readonly Omit<TenantRow, "seq">[];
   /** `secret` is null where secrets were not asked for. */
-  readonly webhooks: readonly (Omit<WebhookRow, "seq" | "secret"> & { readonly secret: string | null })[];
+  readonly webhooks: readonly (Omit<WebhookRow, Unmoved | "secret"> & { readonly secret: string | null })[];
   readonly alerts: readonly AlertRow[];
   readonly deliveries: readonly Omit<DeliveryRow, "seq" | "claimedBy" | "claimedUntil">[];
   /** By their hashes, with which they count wherever they are; none where secrets were not asked for. */

@@ -1,9 +1,9 @@
 // The whole registry as one document, and a document into the registry: all of it in one transaction, or nothing.
 import { isSealed } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import { newSecret } from "../../webhooks/signature.ts";
 import type { Registry, Writer } from "../registry/registry.ts";
 import type { WebhookRow } from "../registry/schema.ts";
-import { newSecret } from "../webhooks/signature.ts";
 import {
   type Change,
   planImport,
@@ -63,7 +63,10 @@ export function createTransfer(registry: Registry, ownHosts: ReadonlySet<string>
     export: (withSecrets) => ({
       servers: withoutPlace(registry.servers),
       tenants: withoutPlace(registry.tenants),
-      webhooks: withoutPlace(registry.webhooks).map((row) => ({ ...row, ...secretsOf(row, withSecrets) })),
+      webhooks: withoutPlace(registry.webhooks).map(({ lastAnswer: _, lastAnswerAt: __, ...row }) => ({
+        ...row,
+        ...secretsOf(row, withSecrets),
+      })),
       alerts: [...registry.alerts.values()],
       deliveries: withoutPlace(registry.deliveries).map(({ claimedBy: _, claimedUntil: __, ...row }) => row),
       tokens: withSecrets ? [...registry.accessTokens.values()] : [],
@@ -91,7 +94,10 @@ function add(writer: Writer, change: Extract<Change, { kind: "add" }>): Made | u
 }
 
 /** None where they are not asked for, or of no use elsewhere, as the key for them is not here. */
-function secretsOf({ secret, oldSecret, oldSecretUntil }: Omit<WebhookRow, "seq">, wanted: boolean) {
+function secretsOf(
+  { secret, oldSecret, oldSecretUntil }: Pick<WebhookRow, "secret" | "oldSecret" | "oldSecretUntil">,
+  wanted: boolean,
+) {
   if (!wanted || isSealed(secret)) return { secret: null, oldSecret: null, oldSecretUntil: null };
   if (oldSecret !== null && isSealed(oldSecret)) return { secret, oldSecret: null, oldSecretUntil: null };
   return { secret, oldSecret, oldSecretUntil };

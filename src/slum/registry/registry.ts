@@ -3,7 +3,9 @@ import type { Acting, Actor } from "../../api/acting.ts";
 import type { Principal } from "../../api/principal.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import type { SecretBox } from "../../platform/storage/secret-box.ts";
+import { type Rows, TableCopy } from "../../platform/storage/table-copy.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import { WebhookSecrets } from "../../webhooks/registry/webhook-secrets.ts";
 import type { Observations, OtherSlum } from "./observations.ts";
 import { type RoutingChange, RoutingChanges } from "./routing-changes.ts";
 import type * as schema from "./schema.ts";
@@ -17,8 +19,6 @@ import type {
   WebhookRow,
 } from "./schema.ts";
 import type { EventFilter, Feed, Store, Tables, WriteSize } from "./store.ts";
-import { type Rows, TableCopy } from "./table-copy.ts";
-import { WebhookSecrets } from "./webhook-secrets.ts";
 
 /** Whom an event is about. */
 export interface Subject {

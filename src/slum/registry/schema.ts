@@ -2,6 +2,15 @@
 import { integer, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { SCOPES } from "../../api/principal.ts";
 
+export type {
+  AlertRow,
+  DeliveryRow,
+  NewDeliveryRow,
+  NewWebhookRow,
+  WebhookRow,
+} from "../../webhooks/registry/tables.ts";
+export { alerts, deliveries, webhooks } from "../../webhooks/registry/tables.ts";
+
 /** `seq` orders creation. Times are milliseconds since the epoch, of the wall clock. */
 export const servers = sqliteTable(
   "servers",
@@ -47,54 +56,6 @@ export const tenants = sqliteTable(
   (table) => [uniqueIndex("tenants_id").on(table.id), uniqueIndex("tenants_domain").on(table.domain)],
 );
 
-/** Receivers of webhooks. */
-export const webhooks = sqliteTable(
-  "webhooks",
-  {
-    seq: integer().primaryKey({ autoIncrement: true }),
-    id: text().notNull(),
-    url: text().notNull(),
-    secret: text().notNull(),
-    /** The secret before the last rotation signs too, until then. */
-    oldSecret: text(),
-    oldSecretUntil: integer(),
-    /** Null: every type. */
-    types: text({ mode: "json" }).$type<readonly string[]>(),
-    allowPrivate: integer({ mode: "boolean" }).notNull(),
-    /** Why nothing is sent to it any more. */
-    disabled: text(),
-    createdAt: integer().notNull(),
-  },
-  (table) => [uniqueIndex("webhooks_id").on(table.id)],
-);
-
-/** The outbox: one row for each message to each receiver, until it has taken it. */
-export const deliveries = sqliteTable(
-  "deliveries",
-  {
-    seq: integer().primaryKey({ autoIncrement: true }),
-    webhook: text().notNull(),
-    messageId: text().notNull(),
-    type: text().notNull(),
-    body: text().notNull(),
-    createdAt: integer().notNull(),
-    attempts: integer().notNull(),
-    nextAt: integer().notNull(),
-    lastError: text(),
-    /** The slum that sends it, and until when nobody else does. */
-    claimedBy: text(),
-    claimedUntil: integer(),
-  },
-  (table) => [uniqueIndex("deliveries_message").on(table.webhook, table.messageId)],
-);
-
-/** Things whose beginning was announced: open until their end was announced too. */
-export const alerts = sqliteTable("alerts", {
-  thing: text().primaryKey(),
-  begunAt: integer().notNull(),
-  open: integer({ mode: "boolean" }).notNull(),
-});
-
 export const events = sqliteTable("events", {
   seq: integer().primaryKey({ autoIncrement: true }),
   at: integer().notNull(),
@@ -131,13 +92,8 @@ export const accessTokens = sqliteTable("access_tokens", {
 
 export type ServerRow = Readonly<typeof servers.$inferSelect>;
 export type TenantRow = Readonly<typeof tenants.$inferSelect>;
-export type WebhookRow = Readonly<typeof webhooks.$inferSelect>;
-export type DeliveryRow = Readonly<typeof deliveries.$inferSelect>;
 export type AccessTokenRow = Readonly<typeof accessTokens.$inferSelect>;
-export type AlertRow = Readonly<typeof alerts.$inferSelect>;
 export type EventRow = Readonly<typeof events.$inferSelect>;
 export type NewServerRow = typeof servers.$inferInsert;
 export type NewTenantRow = typeof tenants.$inferInsert;
-export type NewWebhookRow = typeof webhooks.$inferInsert;
-export type NewDeliveryRow = typeof deliveries.$inferInsert;
 export type NewEventRow = typeof events.$inferInsert;

@@ -1,8 +1,8 @@
 // The interface of the registry's storage, which a SQLite file and a PostgreSQL-compatible database both implement.
 import type { Fault } from "../../core/fault.ts";
+import type { Statements } from "../../platform/storage/table-copy.ts";
 import type { Observations, OtherSlum } from "./observations.ts";
 import type * as schema from "./schema.ts";
-import type { Statements } from "./table-copy.ts";
 
 /** The statements of one transaction. */
 export interface Tables {

@@ -1,15 +1,19 @@
 // What is worth a webhook: beginnings and ends of trouble, from what is known at a moment of the registry's clock.
 import type { AlertRow } from "../registry/schema.ts";
 
-export type AlertType =
-  | "server.offline"
-  | "server.online"
-  | "server.deleted"
-  | "fleet.down"
-  | "fleet.up"
-  | "tenants.unroutable"
-  | "tenants.routable"
-  | "certificate.expiring";
+/** The types of messages that a receiver can ask for. */
+export const ALERT_TYPES = [
+  "server.offline",
+  "server.online",
+  "server.deleted",
+  "fleet.down",
+  "fleet.up",
+  "tenants.unroutable",
+  "tenants.routable",
+  "certificate.expiring",
+  "certificate.renewed",
+] as const;
+export type AlertType = (typeof ALERT_TYPES)[number];
 
 export interface Alert {
   readonly type: AlertType;
@@ -173,6 +177,45 @@ export class Alerts {
     for (const thing of things) this.#now.set(thing, false);
     return { type, things, data };
   }
+}
+
+/** Who hears that a server is offline and online again is to hear of this end too. */
+export function alsoTo(type: AlertType): AlertType | undefined {
+  return type === "server.deleted" ? "server.online" : undefined;
+}
+
+/** One sentence for people. */
+export function alertText({ type, data }: Pick<Alert, "type" | "data">): string {
+  const { server, url, error, servers, tenants, total, failing_for_secs: failing } = data;
+  const names = listed((servers ?? tenants ?? []) as Named[], Number(total ?? 0));
+  switch (type) {
+    case "server.offline":
+      return `server ${server} (${url}) is offline${failing === undefined ? "" : ` since ${failing} s`}: ${error ?? "no answer"}`;
+    case "server.online":
+      return `server ${server} (${url}) is online again`;
+    case "server.deleted":
+      return `server ${server}, which was offline, has been deleted`;
+    case "fleet.down":
+      return `no server is online: ${names}`;
+    case "fleet.up":
+      return `online again: ${names}`;
+    case "tenants.unroutable":
+      return `tenants without a server: ${names}`;
+    case "tenants.routable":
+      return `tenants that are served again: ${names}`;
+    default:
+      return `certificate of ${data.name}: ${data.detail}`;
+  }
+}
+
+type Named = string | { readonly server: string };
+
+const NAMED_MAX = 10;
+
+function listed(names: readonly Named[], total: number): string {
+  const shown = names.slice(0, NAMED_MAX).map((one) => (typeof one === "string" ? one : one.server));
+  const more = Math.max(total, names.length) - shown.length;
+  return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 export function isBeginning(type: AlertType): boolean {

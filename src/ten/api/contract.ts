@@ -7,6 +7,8 @@ import { loginCode } from "../../api/login-link.ts";
 import { defineContract, type OldNames } from "../../api/operation.ts";
 import { tokenOperations } from "../../api/token-operations.ts";
 import { rolloutOperations } from "./rollout-operations.ts";
+import { webhookOperations } from "../../webhooks/operations.ts";
+import { ALERT_TYPES } from "../registry/alert-kinds.ts";
 import {
   changeAnswer,
   checkAnswer,
@@ -384,6 +386,7 @@ export const contract = defineContract({
     timeoutMs: patient,
   },
   ...certificateOperations,
+  ...webhookOperations(ALERT_TYPES),
   ...tokenOperations,
   loginCode,
   metrics: {

@@ -14,6 +14,8 @@ import { type InstanceName, instanceName, parseInstance } from "../../core/name.
 import { select } from "../../core/rollout.ts";
 import { startOf } from "../../core/since.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
+import { webhookHandlers } from "../../webhooks/operations.ts";
+import type { Receivers } from "../../webhooks/receivers.ts";
 import type { Control } from "../operations/control.ts";
 import { foreseeRollbackTo, rollbackTo } from "../operations/rollback.ts";
 import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
@@ -39,6 +41,7 @@ export interface HandlerParts {
   /** A login link for the dashboard, in parts. */
   readonly loginCode: GiveLoginCode;
   readonly tokens: Tokens;
+  readonly receivers: Receivers;
   /** Undefined where https is not served. */
   readonly certificates: CertificateDesk | undefined;
   /** By which visitors come to a service. */
@@ -315,6 +318,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     ...createShippingHandlers(control),
     ...rolling.handlers,
     ...createObservingHandlers(parts, own),
+    ...webhookHandlers({ store: registry.outbox, receivers: parts.receivers, program: "ten" }),
     ...certificateHandlers(parts.certificates),
     ...tokenHandlers(parts.tokens, parts.warningsOf),
     loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),

@@ -10,6 +10,10 @@ export const names: Readonly<Record<string, Lookup>> = {
     const { certificates } = await connect(asking).listCertificates({ query: {} }, asking);
     return certificates.map(({ name, state }) => ({ text: name, about: state }));
   },
+  webhook: async (asking) => {
+    const { webhooks } = await connect(asking).listWebhooks({}, asking);
+    return webhooks.map(({ id, url }) => ({ text: id, about: url }));
+  },
   service: services,
   running: (asking) => instances(asking, isRunning),
   stopped: (asking) => instances(asking, (one) => !isRunning(one)),

@@ -35,6 +35,10 @@ export const otherCommands: Elsewhere = {
     "a new version of an app: ten deploy SERVICE --version V; ten itself: install.sh again, then systemctl restart ten",
   upgrade:
     "ten itself: install.sh again, then systemctl restart ten; a new version of an app: ten deploy SERVICE --version V",
+  webhooks: "ten webhook list",
+  alert: "ten webhook add URL",
+  alerts: "ten webhook list; a receiver: ten webhook add URL",
+  notify: "ten webhook add URL",
   enable: "with the machine: sudo ten install",
   disable: "ten uninstall",
   daemon: "with the machine: sudo ten install",

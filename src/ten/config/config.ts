@@ -74,6 +74,8 @@ export interface Settings {
   readonly minBodyRate: number;
   readonly minReadRate: number;
   readonly heldMemoryMb: number;
+  /** How long a split between versions may stay as it is until somebody is told; 0: for ever. */
+  readonly canaryForgottenMs: number;
 }
 
 /** One proxies inside the server's process, more beside it. */
@@ -333,6 +335,7 @@ function toConfig(
       minBodyRate: settings.min_body_rate,
       minReadRate: settings.min_read_rate,
       heldMemoryMb: settings.held_memory_mb,
+      canaryForgottenMs: settings.canary_forgotten_after * 1000,
       certificates: settings.certificates.map((path) => resolve(directory, path)),
       http2: settings.http2,
     },

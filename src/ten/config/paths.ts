@@ -9,6 +9,8 @@ export interface DataPaths {
   readonly database: string;
   readonly socket: string;
   readonly adminToken: string;
+  /** Seals the secrets of receivers of webhooks. */
+  readonly registryKey: string;
   /** What requests led to, minute by minute. */
   readonly traffic: string;
   instance(service: string, id: string): string;
@@ -31,6 +33,7 @@ export function dataPaths(root: string): DataPaths {
     database: join(root, "ten.db"),
     socket: join(root, "ten.sock"),
     adminToken: join(root, "api_token"),
+    registryKey: join(root, "registry_key"),
     traffic: join(root, "traffic.jsonl"),
     instance: (service, id) => join(root, service, id),
     shared: (service) => join(root, service, "_shared"),

@@ -182,6 +182,7 @@ const settingsShape = z.object(
     min_body_rate: number("bytes a second", 0, 1_000_000_000).default(240),
     min_read_rate: number("bytes a second", 0, 1_000_000_000).default(240),
     held_memory_mb: number("a number of MB", 1, 1_000_000).default(256),
+    canary_forgotten_after: seconds(0, 365 * DAY_SECS).default(DAY_SECS),
   },
   table,
 );

@@ -14,6 +14,7 @@ import type { InstanceRow, Registry } from "../registry/registry.ts";
 import { toRoutes } from "../routing/routes.ts";
 import { createRoutesInForce, type OpenPlane, type RoutesInForce } from "../routing/routes-in-force.ts";
 import { createSupervisor, type Supervisor } from "../supervisor/supervisor.ts";
+import { watchTroubles } from "./alerting/watch.ts";
 import { type Context, configured, requireKnown } from "./context.ts";
 import { createDeploys, type Deploys } from "./deploy.ts";
 import { createDeploysUnderWay } from "./deploys-under-way.ts";
@@ -137,6 +138,7 @@ export function createControl(parts: ControlParts): Control {
   const idle = createIdle(context);
   const refresh = createRefresh(context);
   const schedule = createSchedule(context);
+  const troubles = watchTroubles(context);
   const onDemand = createOnDemand(context, lifecycle, removal);
   const shipping = createShipping({ ...parts, context });
   const derive = () => routesOf(context, parts.domain);
@@ -179,6 +181,7 @@ export function createControl(parts: ControlParts): Control {
     },
     wanted: (wanted) => onDemand(wanted) || idle.wake(wanted),
     [Symbol.dispose]() {
+      troubles[Symbol.dispose]();
       rollouts[Symbol.dispose]();
       shadows[Symbol.dispose]();
       recent[Symbol.dispose]();

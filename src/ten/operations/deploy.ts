@@ -286,6 +286,7 @@ function giveTraffic(
     const weights = weightsAfter(service, request, ids, started);
     if (started || !sameWeights(before, weights)) writer.markDeployed(rows, totalOf(before, ids) === 0);
     const message = describe(name, group, totalOf(weights, ids)) + olderNote(context, rows, started);
+    if (started || !sameWeights(before, weights)) writer.event(name, group, "deploy.done", message);
     return { weights, message, acted: started, stoppedAs: group };
   });
 }

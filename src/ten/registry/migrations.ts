@@ -7,6 +7,7 @@ import rollouts from "./migrations/0003_rollouts.sql" with { type: "text" };
 import shipped from "./migrations/0004_shipped.sql" with { type: "text" };
 import origins from "./migrations/0005_origins.sql" with { type: "text" };
 import selectors from "./migrations/0006_selectors.sql" with { type: "text" };
+import webhooks from "./migrations/0007_webhooks.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { name: "0000_init", sql: init },
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   { name: "0004_shipped", sql: shipped },
   { name: "0005_origins", sql: origins },
   { name: "0006_selectors", sql: selectors },
+  { name: "0007_webhooks", sql: webhooks },
 ];

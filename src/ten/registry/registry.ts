@@ -10,8 +10,12 @@ import { instanceName } from "../../core/name.ts";
 import type { Change } from "../../core/rollout.ts";
 import { databaseFault, sqliteCode } from "../../platform/storage/database.ts";
 import { onDisk, syncBeside, waitBriefly, whileLocked } from "../../platform/storage/turns.ts";
+import type { SecretBox } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import type { AlertRow } from "../../webhooks/registry/tables.ts";
+import type { WebhookStore } from "../../webhooks/store.ts";
 import * as tables from "./schema.ts";
+import { createWebhookStore } from "./webhook-store.ts";
 import {
   Copy,
   type EventRow,
@@ -88,6 +92,10 @@ export interface Registry {
   /** Calls back for every event from now on, until the returned function is called. */
   onEvent(call: (event: EventRow) => void): () => void;
   readonly tokens: TokenTable;
+  /** Receivers of webhooks and what waits for them. */
+  readonly outbox: WebhookStore;
+  /** Things whose beginning was announced, open until their end was: `instance api:v1`. */
+  readonly alerts: ReadonlyMap<string, AlertRow>;
   /** The rollouts under way, by service. */
   readonly rollouts: ReadonlyMap<string, RolloutRow>;
   /** Links to single instances, by service; some may be over. */
@@ -117,7 +125,7 @@ const PRUNE_AT_ONCE = 500;
 /**
  * `database` is open and migrated; it stays the caller's to close. `onTrouble` hears of writes that failed. What is written
  * counts as written by whom `acting` names at that moment. `syncsBeside`: no commit waits for the disk, and who answers that
- * something was done waits for that himself.
+ * something was done waits for that himself. `box` seals the secrets of receivers of webhooks.
  */
 export function createRegistry(
   database: Database,
@@ -125,8 +133,9 @@ export function createRegistry(
   onTrouble: (text: string) => void,
   acting: Pick<Acting, "current"> = { current: () => undefined },
   syncsBeside = false,
+  box?: SecretBox,
 ): Registry {
-  return new SqliteRegistry(database, clock, onTrouble, acting, syncsBeside);
+  return new SqliteRegistry(database, clock, onTrouble, acting, syncsBeside, box);
 }
 
 class SqliteRegistry implements Registry {
@@ -143,6 +152,7 @@ class SqliteRegistry implements Registry {
   readonly #listeners = new Set<(event: EventRow) => void>();
   readonly tokens: TokenTable;
   readonly #syncsBeside: boolean;
+  readonly outbox: WebhookStore;
   #syncedFor: "decided" | "seen" | undefined;
   #eventsWritten = 0;
 
@@ -152,6 +162,7 @@ class SqliteRegistry implements Registry {
     onTrouble: (text: string) => void,
     acting: Pick<Acting, "current">,
     syncsBeside: boolean,
+    box: SecretBox | undefined,
   ) {
     waitBriefly(database);
     if (syncsBeside) syncBeside(database);
@@ -164,8 +175,14 @@ class SqliteRegistry implements Registry {
     this.#bestEffort("its clean-up", () =>
       this.#db.delete(tables.links).where(lt(tables.links.expiresAt, clock.now())).run(),
     );
-    this.#copy = new Copy(database, this.#db);
+    this.#copy = new Copy(database, this.#db, box);
     this.tokens = this.#tokenTable();
+    this.outbox = createWebhookStore({
+      tables: this.#copy.outbox,
+      write: (work) => this.write(work),
+      attempt: (work) => this.#attempt("seen", work),
+      now: clock.now,
+    });
     this.id = this.#readOrCreateId();
     const age = this.#db.select().from(tables.meta).where(eq(tables.meta.key, "older_than")).get();
     this.isOlderThanSelectors = age !== undefined;
@@ -174,6 +191,10 @@ class SqliteRegistry implements Registry {
 
   get maintenance(): ReadonlyMap<string, number> {
     return this.#copy.maintenance;
+  }
+
+  get alerts(): ReadonlyMap<string, AlertRow> {
+    return this.#copy.outbox.alerts;
   }
 
   get unwritten(): number {

@@ -6,6 +6,8 @@ import type { Rollout } from "../../core/judge/rollout-state.ts";
 import type { ShadowCounts } from "../../core/shadow/shadow-counts.ts";
 import type { Release } from "../config/release.ts";
 
+export { alerts, deliveries, webhooks } from "../../webhooks/registry/tables.ts";
+
 /** What names one run of an instance for ever, and its port; without a pid while it is being started. */
 export interface RunIdentity {
   readonly nonce: string;

@@ -6,7 +6,9 @@ import type { Actor } from "../../api/acting.ts";
 import { type Principal, requireService } from "../../api/principal.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Weights } from "../../core/weight.ts";
+import type { SecretBox } from "../../platform/storage/secret-box.ts";
 import type { Clock } from "../../platform/time/clock.ts";
+import { type OutboxRows, OutboxTables } from "./outbox-tables.ts";
 import {
   requireInstance,
   requireNew,
@@ -59,6 +61,8 @@ export interface Writer {
   /** On behalf of whom it was, if of anybody. Of weights also what they were and are. */
   event(service: string, instance: string | null, kind: string, detail: string, weights?: WeightChange): void;
   readonly tokens: Pick<TokenCopy, "add" | "change" | "remove">;
+  /** Receivers of webhooks and what waits for them; events get there by themselves: see alert-kinds. */
+  readonly outbox: OutboxRows;
 }
 
 /** The weights of a service's instances, by id. */
@@ -75,6 +79,7 @@ const SHADOW = "shadow:";
 /** All that is asked for often, as the database has it. */
 export class Copy {
   readonly tokens: TokenCopy;
+  readonly outbox: OutboxTables;
   /** By name, oldest first. */
   readonly rows = new Map<string, InstanceRow>();
   readonly epochs = new Map<string, number>();
@@ -92,8 +97,9 @@ export class Copy {
   /** Links by service, those that are over included. */
   readonly links = new Map<string, readonly LinkRow[]>();
 
-  constructor(database: Database, db: BunSQLiteDatabase) {
+  constructor(database: Database, db: BunSQLiteDatabase, box: SecretBox | undefined) {
     this.tokens = new TokenCopy(database, db);
+    this.outbox = new OutboxTables(db, box);
     for (const row of db.select().from(tables.links).all())
       this.links.set(row.service, [...(this.links.get(row.service) ?? []), row]);
     for (const row of db.select().from(tables.instances).orderBy(tables.instances.seq).all())
@@ -134,6 +140,7 @@ export class RowWriter implements Writer {
   readonly #actor: Actor | undefined;
   readonly #onEvent: (row: EventRow) => void;
   readonly #effects: (() => void)[] = [];
+  readonly outbox: OutboxRows;
 
   constructor(
     db: BunSQLiteDatabase,
@@ -147,6 +154,7 @@ export class RowWriter implements Writer {
     this.#clock = clock;
     this.#actor = actor;
     this.#onEvent = onEvent;
+    this.outbox = copy.outbox.rows(this.#effects);
   }
 
   get tokens(): TokenCopy {
@@ -306,6 +314,7 @@ export class RowWriter implements Writer {
       .values({ ...values, actor: principal?.name ?? null, origin: from, operation })
       .returning()
       .get();
+    this.#copy.outbox.announce(this.outbox, row);
     this.#effects.push(() => this.#onEvent(row));
   }
 

@@ -76,7 +76,10 @@ export async function settleAll(parts: AdoptionParts): Promise<void> {
 async function settleRow(row: InstanceRow, { registry, of, graceMsOf }: AdoptionParts): Promise<void> {
   const instance = of(row);
   if (row.deploying) {
-    await registry.write((writer) => writer.update(row, { desired: "stopped", deploying: false, weight: 0 }));
+    await registry.write((writer) => {
+      writer.update(row, { desired: "stopped", deploying: false, weight: 0 });
+      writer.event(row.service, row.id, "deploy.failed", "the server died during it");
+    });
     await instance.end("stopped", "the server died during its deploy", graceMsOf(row.service));
   } else if (row.desired === "stopped") {
     if (instance.run || row.state !== "stopped")

@@ -48,6 +48,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     minBodyRate: 240,
     minReadRate: 240,
     heldMemoryMb: 256,
+    canaryForgottenMs: 86_400_000,
     selectorFrom: undefined,
     host: undefined,
     port: undefined,

@@ -12,6 +12,7 @@ import {
   uniqueIndex,
 } from "drizzle-orm/pg-core";
 import { SCOPES } from "../../../api/principal.ts";
+import { KINDS } from "../../../webhooks/kinds.ts";
 
 /** The database may be shared with others, so that each name says whose it is. */
 const table = pgTableCreator((name) => `slum_${name}`);
@@ -72,6 +73,9 @@ export const webhooks = table(
     allowPrivate: boolean().notNull(),
     disabled: text(),
     createdAt: time().notNull(),
+    kind: text({ enum: KINDS }).notNull().default("standard"),
+    lastAnswer: text(),
+    lastAnswerAt: time(),
   },
   (row) => [uniqueIndex("slum_webhooks_id").on(row.id)],
 );

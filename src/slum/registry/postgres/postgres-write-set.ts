@@ -3,9 +3,9 @@
 import { getTableColumns, inArray } from "drizzle-orm";
 import type { BunSQLDatabase } from "drizzle-orm/bun-sql";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import type { Statements } from "../../../platform/storage/table-copy.ts";
 import type { EventRow, NewEventRow } from "../schema.ts";
 import type { Tables } from "../store.ts";
-import type { Statements } from "../table-copy.ts";
 import * as tables from "./postgres-schema.ts";
 
 export type Drizzle = Pick<BunSQLDatabase, "select" | "insert" | "update" | "delete">;

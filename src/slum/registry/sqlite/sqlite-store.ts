@@ -3,15 +3,15 @@ import type { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { and, desc, eq, getTableColumns, gt, gte, lt, lte, or, sql } from "drizzle-orm";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
-import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { Fault } from "../../../core/fault.ts";
 import { databaseFault, sqliteCode } from "../../../platform/storage/database.ts";
+import { statementsOf } from "../../../platform/storage/sqlite-statements.ts";
+import type { Statements } from "../../../platform/storage/table-copy.ts";
 import { waitBriefly, whileLocked } from "../../../platform/storage/turns.ts";
 import type { Clock } from "../../../platform/time/clock.ts";
 import { internTenants } from "../intern-rows.ts";
 import * as tables from "../schema.ts";
 import type { Feed, Store, Tables } from "../store.ts";
-import type { Statements } from "../table-copy.ts";
 
 export interface SqliteStoreOptions {
   readonly path: string;
@@ -154,28 +154,6 @@ function* readTenants(db: Drizzle): Generator<tables.TenantRow> {
     if (piece.length < PIECE) return;
     last = piece.at(-1)?.seq ?? last;
   }
-}
-
-function statementsOf<Row, New, Key>(
-  db: Drizzle,
-  table: SQLiteTable,
-  key: SQLiteColumn,
-): Statements<Row, New, Key> {
-  return {
-    insert: (values) =>
-      db
-        .insert(table)
-        .values(values as never)
-        .returning()
-        .get() as Row,
-    update: (at, change) =>
-      void db
-        .update(table)
-        .set(change as never)
-        .where(eq(key, at))
-        .run(),
-    remove: (at) => void db.delete(table).where(eq(key, at)).run(),
-  };
 }
 
 /** Inserts are prepared: an import may have a hundred thousand, for which all traffic waits. */

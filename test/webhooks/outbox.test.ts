@@ -1,14 +1,15 @@
 // The timeline of webhooks for a server that stays down, with the clock moved by hand, and a sender that keeps its order.
 import { describe, expect, test } from "bun:test";
-import { createLog } from "../../../src/platform/log.ts";
-import { systemClock } from "../../../src/platform/time/clock.ts";
-import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
-import { openRegistryAt } from "../../../src/slum/registry/open-registry.ts";
-import { createOutbox } from "../../../src/slum/webhooks/outbox.ts";
-import { newSecret } from "../../../src/slum/webhooks/signature.ts";
-import { createManualClock, type ManualClock } from "../../support/manual-clock.ts";
-import { createTempDir } from "../../support/temp-dir.ts";
-import { until } from "../../support/until.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { systemClock } from "../../src/platform/time/clock.ts";
+import { createUpstream } from "../../src/proxy/upstream/upstream.ts";
+import { openRegistryAt } from "../../src/slum/registry/open-registry.ts";
+import { createOutbox } from "../../src/webhooks/outbox.ts";
+import { newSecret } from "../../src/webhooks/signature.ts";
+import { enqueue } from "../../src/webhooks/store.ts";
+import { createManualClock, type ManualClock } from "../support/manual-clock.ts";
+import { createTempDir } from "../support/temp-dir.ts";
+import { until } from "../support/until.ts";
 
 async function start(
   answer: (body: { type: string }) => number | Promise<number>,
@@ -33,8 +34,10 @@ async function start(
   });
   const upstream = createUpstream({ clock: systemClock });
   const webhooks = createOutbox({
-    registry,
-    slumId: "one",
+    store: registry,
+    program: "slum",
+    source: "slum here",
+    senderId: "one",
     clock,
     upstream,
     log: createLog(clock, () => {}),
@@ -50,7 +53,9 @@ async function start(
     webhooks,
     taken,
     put: (type: "server.offline" | "server.online") =>
-      registry.write((writer) => webhooks.enqueue(writer, { type, data: {} })),
+      registry.write((writer) =>
+        enqueue(registry, writer, { type, text: type, data: {} }, { nowMs: registry.now(), wallMs: 0 }),
+      ),
     async [Symbol.asyncDispose]() {
       webhooks[Symbol.dispose]();
       await upstream[Symbol.asyncDispose]();

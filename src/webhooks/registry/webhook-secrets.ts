@@ -1,7 +1,7 @@
 // The signing secrets of receivers: in clear in memory, sealed in the database where there is a key.
 import { isSealed, type SecretBox } from "../../platform/storage/secret-box.ts";
-import type { NewWebhookRow, WebhookRow } from "./schema.ts";
-import type { Statements } from "./table-copy.ts";
+import type { Statements } from "../../platform/storage/table-copy.ts";
+import type { NewWebhookRow, WebhookRow } from "./tables.ts";
 
 type Secrets = Partial<Pick<NewWebhookRow, "secret" | "oldSecret">>;
 

@@ -1,7 +1,7 @@
 // Signatures as an independent library reads them.
 import { describe, expect, test } from "bun:test";
 import { Webhook } from "standardwebhooks";
-import { newSecret, signedHeaders } from "../../../src/slum/webhooks/signature.ts";
+import { newSecret, signedHeaders } from "../../src/webhooks/signature.ts";
 
 const body = '{"type":"server.offline","timestamp":"2026-01-01T00:00:00.000Z","data":{}}';
 

@@ -2,13 +2,14 @@
 
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { Fault, messageOf } from "../../core/fault.ts";
-import { isIpLiteral, unbracketed } from "../../core/host.ts";
-import { isGlobalUnicast } from "../../core/ip-address.ts";
-import { quote } from "../../core/quote.ts";
-import { parseRetryAfter } from "../../core/retry-after.ts";
-import type { Clock } from "../../platform/time/clock.ts";
-import { type Fields, type Upstream, UpstreamFailure } from "../../proxy/http-client.ts";
+import { Fault, messageOf } from "../core/fault.ts";
+import { isIpLiteral, unbracketed } from "../core/host.ts";
+import { isGlobalUnicast } from "../core/ip-address.ts";
+import { quote } from "../core/quote.ts";
+import { parseRetryAfter } from "../core/retry-after.ts";
+import type { Clock } from "../platform/time/clock.ts";
+import { type Fields, type Upstream, UpstreamFailure } from "../proxy/http-client.ts";
+import type { Rendered } from "./kinds.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -80,26 +81,27 @@ async function resolve(host: string, clock: Clock): Promise<string[]> {
 }
 
 export interface PostParts {
+  /** `ten` or `slum`. */
+  readonly program: string;
   readonly upstream: Upstream;
   readonly clock: Clock;
 }
 
-/** Posts a JSON body and answers what came back, whatever its status. Rejects with a Fault when nothing did. */
+/** Posts a message and answers what came back, whatever its status. Rejects with a Fault when nothing did. */
 export async function post(
-  { upstream, clock }: PostParts,
+  { upstream, clock, program }: PostParts,
   url: URL,
   address: string,
-  body: string,
-  headers: Fields,
+  { contentType, headers, body }: Rendered,
   signal: AbortSignal,
 ): Promise<Reply> {
   const isTls = url.protocol === "https:";
   const fields: Fields = [
     ["host", url.host],
-    ["user-agent", "slum-webhook"],
-    ["content-type", "application/json"],
+    ["user-agent", `${program}-webhook`],
+    ["content-type", contentType],
     ["accept", "*/*"],
-    ...headers,
+    ...headers.map(([name, value]) => [name, value] as [string, string]),
   ];
   try {
     const answer = await upstream.send(
