@@ -69,6 +69,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "shadow-counters",
     "http-client",
     "answers",
+    "own-counts",
     "data-plane",
     "upstream",
     "forward",

@@ -9,7 +9,7 @@ import { parseConfig } from "../src/ten/config/config.ts";
 import { knownKeys } from "../src/ten/config/toml-schema.ts";
 import { ten } from "../src/ten/program.ts";
 
-const NO_HISTORY = { names: () => [] } as unknown as Parameters<typeof metricsPage>[2];
+const NO_HISTORY = { names: () => [] } as unknown as Parameters<typeof metricsPage>[3];
 const ROOT = join(import.meta.dir, "..");
 const read = (path: string) => Bun.file(join(ROOT, path)).text();
 
@@ -91,7 +91,7 @@ describe("README.md", async () => {
 
   test("lists every metric, and no other", () => {
     const listed = [...section("Metrics").matchAll(/`(ten_\w+)`/g)].map(([, name]) => name);
-    const all = [...metricsPage([], [], NO_HISTORY, [], "0").matchAll(/^# HELP (\w+)/gm)].map(
+    const all = [...metricsPage([], () => true, [], NO_HISTORY, [], "0").matchAll(/^# HELP (\w+)/gm)].map(
       ([, name]) => name,
     );
     expect(listed.sort()).toEqual(all.sort());

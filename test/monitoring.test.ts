@@ -32,7 +32,7 @@ const times = new Array<number>(BUCKET_COUNT).fill(0).fill(3, 100, 400);
 const history = {
   names: () => ["api", "api/v1", "api:0"],
   totals: () => ({ statuses: [0, 5, 1, 2, 3], failures: 4 }),
-} as unknown as Parameters<typeof metricsPage>[2];
+} as unknown as Parameters<typeof metricsPage>[3];
 
 function page(instances: number): string {
   const views = Array.from({ length: instances }, (_, n) => instance("api", String(n)));
@@ -41,7 +41,7 @@ function page(instances: number): string {
     ...{ inFlight: 1, idleMs: 0, requests: 900, failures: 4, unanswered: NONE_UNANSWERED },
     ...{ statuses: [0, 5, 1, 2, 3], buckets: times },
   }));
-  return metricsPage(views, traffic, history, [], "0.1.0");
+  return metricsPage(views, () => true, traffic, history, [], "0.1.0");
 }
 
 describe.skipIf(promtool === null)("promtool (skipped where there is none)", () => {

@@ -151,6 +151,11 @@ const ANSWERS = {
 
 export type AnswerName = keyof typeof ANSWERS;
 
+/** The status of an own answer; 0 for a name that there is none of. */
+export function statusOf(name: string): number {
+  return Object.hasOwn(ANSWERS, name) ? ANSWERS[name as AnswerName].status : 0;
+}
+
 const REFUSALS: Readonly<Record<Malformed["status"], AnswerName>> = {
   400: "bad_request",
   413: "too_large",

@@ -100,8 +100,11 @@ export interface ProgramHooks {
    * the request is answered 404 once the returned promise has settled and no publish has brought the target; a rejection makes it 503.
    */
   onWanted(wanted: Wanted): Promise<void> | void;
-  /** Something on the wire that an operator may want to know: an answer that is no HTTP, a visitor over a limit. Rarely called. */
-  onNotice?(text: string): void;
+  /**
+   * Something on the wire that an operator may want to know: an answer that is no HTTP, a visitor over a limit. Rarely called.
+   * `target`: whose doing it is.
+   */
+  onNotice?(text: string, target?: string): void;
   /** Something threw that should not have, in the plane or in `own`; the request was answered 500. */
   onDefect?(error: Error): void;
 }

@@ -6,6 +6,7 @@ import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
 import { messageOf } from "../core/fault.ts";
+import { parseInstance } from "../core/name.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
 import { sameBuildWords } from "../platform/executable.ts";
@@ -16,8 +17,8 @@ import { createUsageMeter } from "../platform/process/usage.ts";
 import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import { stampLog } from "../platform/storage/log-stamp.ts";
-import { onDisk } from "../platform/storage/turns.ts";
 import { openSecretBox } from "../platform/storage/secret-box.ts";
+import { onDisk } from "../platform/storage/turns.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import type { Clock } from "../platform/time/clock.ts";
@@ -145,7 +146,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const history = opened.use(
     createTrafficHistory({
       clock,
-      traffic: inForce.traffic,
+      traffic: inForce.allTraffic,
       groupsOf: groupsIn(registry),
       journal: openTrafficJournal(paths.traffic, clock, log.warn),
     }),
@@ -199,7 +200,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
             url: inForce.url?.href,
           }),
           metrics: (isShown, rollouts) =>
-            metricsPage(view.standing(isShown), inForce.traffic(), history, rollouts, version, certificates),
+            metricsPage(
+              view.standing(isShown),
+              isShown,
+              inForce.allTraffic(),
+              history,
+              rollouts,
+              version,
+              certificates,
+            ),
           loginCode,
           tokens,
           receivers,
@@ -268,7 +277,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
             own: (request, info) => answerTlsCheck(request, info.peer, serves) ?? admin.own(request, info),
             onTrouble: (target) => control.supervisor.doubt(target),
             onWanted: control.wanted,
-            onNotice: log.warn,
+            onNotice(text, target) {
+              log.warn(text);
+              if (target === undefined) return;
+              const { service, id } = parseInstance(target);
+              registry.note(service, id, "request.failed", text);
+            },
             onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
           },
           clock,

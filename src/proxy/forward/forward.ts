@@ -3,12 +3,13 @@
 import { messageOf } from "../../core/fault.ts";
 import type { AnswerHead } from "../../core/http1/answer-head.ts";
 import type { Selection } from "../../core/round-robin.ts";
-import type { Target } from "../../core/route.ts";
+import type { Route, Target } from "../../core/route.ts";
 import type { RouteTable } from "../../core/route-table.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import { type AnswerName, ownAnswer } from "../answers.ts";
+import { type AnswerName, ownAnswer, statusOf } from "../answers.ts";
 import type { ProductFields, ProgramHooks } from "../data-plane.ts";
 import type { UpstreamFailure } from "../http-client.ts";
+import { ownCountName } from "../own-counts.ts";
 import type { TrialCounters, TrialTry } from "../trial-counters.ts";
 import { choose, isChanged, Pause } from "./choose-target.ts";
 import { HttpTry } from "./http-try.ts";
@@ -28,6 +29,11 @@ const SETTLE_MS = 500;
 /** How long it takes at most to hear of a process that has just exited. */
 const EXIT_NEWS_MS = 20;
 
+/** Tells the operator, each kind at once and then at most once a minute. */
+export interface FailureNotices {
+  tell(kind: string, text: string, target?: string): void;
+}
+
 /** What a forwarder works with; all of it belongs to the plane. */
 export interface ForwardParts {
   readonly selection: Selection;
@@ -42,6 +48,7 @@ export interface ForwardParts {
   readonly tries: TryContext;
   /** The table in force now. */
   table(): RouteTable;
+  readonly notices: FailureNotices;
 }
 
 /** How a step of a request ends it, or that the choice should be made again. */
@@ -197,6 +204,8 @@ export class Forwarder implements Courier, TryOwner {
     if (failure.requestSent) visit.untouched = false;
     const answer = answerTo(failure);
     visit.failure = answer;
+    visit.failureText = `${target.id}: ${failure.message}`;
+    if (failure.kind !== "garbage") visit.failedBy = target.id;
     const hasFailed = failure.kind === "reset" || failure.kind === "request_timeout";
     if (hasFailed && this.#rescue(visit, target)) return AGAIN;
     return this.#mayRetry(visit, target, failure).then((mayRetry) => (mayRetry ? AGAIN : answer));
@@ -225,6 +234,23 @@ export class Forwarder implements Courier, TryOwner {
     return visit.hadFreeRetry;
   }
 
+  refused(visit: RequestState, name: AnswerName): void {
+    this.count(visit.route, name, visit.attempts > 0);
+  }
+
+  /** Counts an answer of our own. `isTried`: a target was asked before. */
+  count({ name }: Route, reason: AnswerName, isTried: boolean): void {
+    const { meter } = this.#parts.inFlight.of(ownCountName(name, reason, isTried));
+    meter.answeredItself(statusOf(reason));
+  }
+
+  /** Why a visitor got an error in place of an answer is nowhere else to be seen. */
+  #tell({ failedBy, failureText, failure }: RequestState, end: AnswerName, status: number): void {
+    if (failedBy === undefined || end !== failure || end === "late_body") return;
+    const text = `${failureText}; its visitor got ${status} (${end})`;
+    this.#parts.notices.tell(`${end} ${failedBy}`, text, failedBy);
+  }
+
   #giveUp(visit: RequestState, end: AnswerName | "gone"): void {
     const { fields } = this.#parts;
     const { client, head } = visit;
@@ -235,6 +261,8 @@ export class Forwarder implements Courier, TryOwner {
     const errorField = visit.untouched ? fields.error : undefined;
     const answer = ownAnswer(end, head.field("accept"), errorField, visit.route.policy.errorPage);
     visit.trial?.settled(answer.status);
+    this.count(visit.route, end, visit.attempts > 0);
+    this.#tell(visit, end, answer.status);
     client.answer(answer, visit.attempts > 1 ? `${fields.attempts}: ${visit.attempts}\r\n` : "");
   }
 }

@@ -1,5 +1,6 @@
 // What is under way to each target: counted from the pick to the last byte read from it, and waited for when it drains.
 import type { Clock } from "../../platform/time/clock.ts";
+import { readOwnCount } from "../own-counts.ts";
 import { Meter, type TargetTraffic } from "../traffic-counters.ts";
 import type { RequestState } from "./request-state.ts";
 import { UnansweredCounter } from "./unanswered.ts";
@@ -164,7 +165,7 @@ export function createInFlight(clock: Clock): InFlight {
       addresses = targets;
       for (const [id, whole] of wholes) {
         whole.route(targets.get(id));
-        if (whole.open === 0 && !targets.has(id)) wholes.delete(id);
+        if (whole.open === 0 && !targets.has(id) && readOwnCount(id) === undefined) wholes.delete(id);
       }
     },
     close() {

@@ -12,6 +12,8 @@ import { readMark, writeMark } from "./sticky-cookie.ts";
 export interface Courier {
   /** Called once, when what has come of the body with the head has been taken. */
   forward(visit: RequestState): void;
+  /** The visitor's side has answered it: what came was no request any more. */
+  refused?(visit: RequestState, name: AnswerName): void;
 }
 
 /** What is known of a request before a target is chosen. */
@@ -93,6 +95,9 @@ export class RequestState {
   attempts = 0;
   /** The reason of the last failure, as an answer. */
   failure: AnswerName | undefined;
+  /** What the target that failed it last did, for the operator. */
+  failureText: string | undefined;
+  failedBy: string | undefined;
   /** No byte of it has reached a target. */
   untouched = true;
   /** The first retry after a target's exit is free. */

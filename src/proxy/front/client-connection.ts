@@ -335,16 +335,16 @@ export class ClientConnection implements Client {
     this.#front.onRefused(name, this);
     const visit = this.#visit;
     this.#visit = undefined;
-    if (visit?.attempt?.hasBegun === true) {
-      this.cut();
-      return;
-    }
-    visit?.left();
-    this.answer(ownAnswer(name, undefined, undefined), "");
+    if (visit?.attempt?.hasBegun !== true) {
+      visit?.courier.refused?.(visit, name);
+      visit?.left();
+      this.answer(ownAnswer(name, undefined, undefined), "");
+    } else this.cut();
   }
 
   #fail(thrown: unknown): void {
     this.#front.onDefect(thrown);
+    this.#visit?.courier.refused?.(this.#visit, "internal");
     if (this.#head === undefined) this.cut();
     else this.answer(ownAnswer("internal", undefined, undefined), "");
   }

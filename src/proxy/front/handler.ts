@@ -35,6 +35,8 @@ export interface HandlerParts {
   maySee(address: string): boolean;
   table(): RouteTable;
   readonly notices: Notices;
+  /** A request for a route was answered before a target was chosen. */
+  count(route: Route, reason: AnswerName): void;
 }
 
 export interface RequestHandler {
@@ -54,17 +56,19 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   const forStrangers = new RequestRules({ selector, passed, overwritten, claims: "none" });
   const forTrusted = new RequestRules({ selector, passed, overwritten, claims: "ours" });
 
-  function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
+  function refuse(client: ClientConnection, head: RequestHead, name: AnswerName, route?: Route): undefined {
+    if (route !== undefined) parts.count(route, name);
     client.answer(ownAnswer(name, head.field("accept"), fields.error), "");
   }
 
   function forward(client: ClientConnection, head: RequestHead, host: string, route: Route, label?: string) {
     const visitor = visitorOf(client, head, parts.isTrusted);
-    if (!isCounted(client, head, visitor, parts.isTrusted)) return refuse(client, head, "too_many_requests");
+    if (!isCounted(client, head, visitor, parts.isTrusted))
+      return refuse(client, head, "too_many_requests", route);
     const most = route.policy.maxBodyBytes;
-    if (most > 0 && head.contentLength > most) return refuse(client, head, "too_large");
+    if (most > 0 && head.contentLength > most) return refuse(client, head, "too_large", route);
     const facts = dress(client, head, host, visitor, courier, route.policy.via === true);
-    if (facts === undefined) return refuse(client, head, "loop");
+    if (facts === undefined) return refuse(client, head, "loop", route);
     const { checkPath } = route.policy;
     const isCheck = checkPath !== undefined && watches(client, head, checkPath);
     return new RequestState(client, head, isCheck ? { ...facts, isCheck } : facts, route, label);

@@ -47,8 +47,8 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     return createRouteTable(routes, { ...options, defaultRoute });
   }
 
-  const notices = new Notices(clock, (text) => hooks.onNotice?.(text));
-  const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why));
+  const notices = new Notices(clock, (text, target) => hooks.onNotice?.(text, target));
+  const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why), id);
   const tries = createTries({ clock, upstream, hooks, fields, onGarbage });
   const copies =
     fields.shadow === undefined
@@ -65,6 +65,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     fields,
     tries,
     table: () => table,
+    notices,
   });
   const { ownElsewhere } = options;
   const door = ownElsewhere === undefined ? openPrivateDoor(options.directory, hooks) : undefined;
@@ -91,6 +92,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
           maySee: createTrust(options.directFrom ?? []),
           table: () => table,
           notices,
+          count: (route, reason) => forwarder.count(route, reason, false),
         }),
     }),
   );

@@ -6,16 +6,16 @@ const MOST_KINDS = 1_000;
 
 export class Notices {
   readonly #clock: Clock;
-  readonly #say: (text: string) => void;
+  readonly #say: (text: string, target?: string) => void;
   readonly #told = new Map<string, { atMs: number; more: number }>();
 
-  constructor(clock: Clock, say: (text: string) => void) {
+  constructor(clock: Clock, say: (text: string, target?: string) => void) {
     this.#clock = clock;
     this.#say = say;
   }
 
-  /** `kind` names what is the same; `text` is the latest of it. */
-  tell(kind: string, text: string): void {
+  /** `kind` names what is the same; `text` is the latest of it, `target` whose doing it is. */
+  tell(kind: string, text: string, target?: string): void {
     const nowMs = this.#clock.monotonic();
     const before = this.#told.get(kind);
     if (before !== undefined && nowMs - before.atMs < EVERY_MS) {
@@ -25,7 +25,7 @@ export class Notices {
     if (before === undefined && this.#told.size >= MOST_KINDS) this.#told.clear();
     this.#told.set(kind, { atMs: nowMs, more: 0 });
     const often = before === undefined || before.more === 0 ? "" : ` (and ${before.more} times more before)`;
-    this.#say(`${text}${often}`);
+    this.#say(`${text}${often}`, target);
   }
 }
 

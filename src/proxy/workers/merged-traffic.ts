@@ -3,6 +3,7 @@
 import { BUCKET_COUNT } from "../../core/latency-histogram.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Load } from "../forward/in-flight.ts";
+import { readOwnCount } from "../own-counts.ts";
 import { NONE_UNANSWERED, STATUS_CLASSES, type TargetTraffic, type Unanswered } from "../traffic-counters.ts";
 import type { Report } from "./protocol.ts";
 
@@ -150,7 +151,7 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
         .toArray(),
     retain(ids) {
       for (const { id, inFlight } of sums.values()) {
-        if (inFlight > 0 || ids.has(id)) continue;
+        if (inFlight > 0 || ids.has(id) || readOwnCount(id) !== undefined) continue;
         sums.delete(id);
         for (const reports of said.values()) reports.delete(id);
       }

@@ -1,4 +1,5 @@
 // The data plane in worker processes beside the program: they are found or started, told the routes, and their counters added up.
+
 import { join } from "node:path";
 import type { Route } from "../../core/route.ts";
 import type { AddressFlags } from "../../platform/net/unix-socket.ts";
@@ -11,6 +12,7 @@ import {
   NOTHING_LEFT,
   type Wanted,
 } from "../data-plane.ts";
+import { Notices } from "../front/notices.ts";
 import { ShadowCounters } from "../shadow-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import { claimPort, claimPorts, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
@@ -70,6 +72,8 @@ export async function createMultiProcessPlane(
 class MultiProcessPlane implements DataPlane {
   readonly #options: MultiProcessOptions;
   readonly #clock: Clock;
+  /** Workers that see the same say it once. */
+  readonly #notices: Notices;
   readonly #crew: FindWorkersOptions;
   readonly #book = createRouteUpdates();
   readonly #traffic;
@@ -87,6 +91,7 @@ class MultiProcessPlane implements DataPlane {
     const { build, workers, directory } = options;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#notices = new Notices(this.#clock, (text, target) => options.hooks.onNotice?.(text, target));
     this.#ownSocket = join(directory, "own.sock");
     this.#crew = { ...options, clock: this.#clock, heard: (link, message) => this.#hear(link, message) };
     this.#traffic = createMergedTraffic(this.#clock);
@@ -188,7 +193,9 @@ class MultiProcessPlane implements DataPlane {
         hooks.onDefect?.(new Error(message.message));
         break;
       case "warning":
-        say(`worker ${link.hello.pid}: ${message.message}`);
+        if (message.target !== undefined)
+          this.#notices.tell(message.message, message.message, message.target);
+        else say(`worker ${link.hello.pid}: ${message.message}`);
         break;
       case "hello":
         this.#seats.vacate(link, "was told to finish");

@@ -147,7 +147,8 @@ const fromWorker = z.discriminatedUnion("kind", [
   /** A handshake waits for a certificate of this name. */
   z.object({ kind: z.literal("named"), id: whole, name: z.string() }),
   z.object({ kind: z.literal("defect"), message: z.string() }),
-  z.object({ kind: z.literal("warning"), message: z.string() }),
+  /** `target`: whose doing it is. */
+  z.object({ kind: z.literal("warning"), message: z.string(), target: z.string().optional() }),
 ]);
 
 export type ToWorker = z.infer<typeof toWorker>;

@@ -163,7 +163,7 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
           own: away,
           onTrouble: complain,
           onWanted: petitions.ask,
-          onNotice: (message) => say({ kind: "warning", message }),
+          onNotice: (message, target) => say({ kind: "warning", message, ...(target && { target }) }),
           onDefect: (error) => say({ kind: "defect", message: error.stack ?? error.message }),
         },
       },

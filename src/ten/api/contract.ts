@@ -6,9 +6,9 @@ import { count, flag, queryFlag } from "../../api/fields.ts";
 import { loginCode } from "../../api/login-link.ts";
 import { defineContract, type OldNames } from "../../api/operation.ts";
 import { tokenOperations } from "../../api/token-operations.ts";
-import { rolloutOperations } from "./rollout-operations.ts";
 import { webhookOperations } from "../../webhooks/operations.ts";
 import { ALERT_TYPES } from "../registry/alert-kinds.ts";
+import { rolloutOperations } from "./rollout-operations.ts";
 import {
   changeAnswer,
   checkAnswer,
@@ -29,6 +29,7 @@ import {
   reloadAnswer,
   rolloutAnswer,
   service,
+  serviceRate,
   serviceSplit,
   shippedAnswer,
   TRAFFIC_RANGES,
@@ -75,6 +76,8 @@ export const contract = defineContract({
       shadows: z.array(z.object({ service: z.string(), to: z.string(), text: z.string() })),
       /** What is wrong with certificates, a sentence each. */
       certificates: z.array(z.string()),
+      /** Services as a whole, with what the proxy answered in the place of their instances. */
+      services: z.array(serviceRate),
     }),
   },
   spawn: {

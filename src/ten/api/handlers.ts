@@ -23,6 +23,7 @@ import type { EventRow } from "../registry/registry.ts";
 import type { TenContract } from "./contract.ts";
 import { toEvent, toHistory } from "./event-view.ts";
 import { createObservingHandlers } from "./observing-handlers.ts";
+import { servicesOf } from "./proxy-answers.ts";
 import { createRolloutHandlers } from "./rollout-handlers.ts";
 import { showRollout } from "./rollout-view.ts";
 import type { eventQuery, InstanceView, LastChange, RolloutView, ServiceSplit, SplitView } from "./shapes.ts";
@@ -100,6 +101,16 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     return (await newLink(service, row.id, HOUR_MS)).url;
   }
 
+  const seen = () => ({ traffic: control.inForce.allTraffic(), history: parts.history });
+
+  function servicesShown(isShown: (service: string) => boolean): string[] {
+    const names = new Set([
+      ...control.config().services.keys(),
+      ...registry.list().map((row) => row.service),
+    ]);
+    return [...names].filter(isShown);
+  }
+
   /** Every change of traffic is answered with the split that it led to. */
   async function withSplit<C extends TrafficChange>(change: Promise<C>) {
     const done = await change;
@@ -145,6 +156,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         shadows: principal.tenant === undefined ? rolling.shadows(isShown) : [],
         links: principal.tenant === undefined ? shownLinks(isShown) : [],
         certificates: seesAll(principal) ? [...(parts.certificates?.trouble() ?? [])] : [],
+        services: principal.tenant === undefined ? servicesOf(seen(), servicesShown(isShown)) : [],
       };
     },
     async spawn({ body, principal }) {

@@ -11,6 +11,7 @@ import {
 import { BUCKET_COUNT, bucketLimitMs, bucketMiddleMs } from "../../core/latency-histogram.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
+import { proxyAnswersMetric } from "./proxy-answers.ts";
 import type { RolloutView } from "./shapes.ts";
 import type { Standing } from "./view.ts";
 
@@ -20,6 +21,7 @@ const LIMITS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 /** `rollouts` are those under way, `version` is the program's. */
 export function metricsPage(
   views: readonly Standing[],
+  isShown: (service: string) => boolean,
   traffic: readonly TargetTraffic[],
   history: TrafficHistory,
   rollouts: readonly RolloutView[],
@@ -69,6 +71,7 @@ export function metricsPage(
       (view) => known.get(view.id)?.failures ?? 0,
     ),
     durations,
+    proxyAnswersMetric(traffic, isShown),
     gauge("ten_requests_in_flight", "Requests and streams under way.", (view) => view.in_flight),
     gauge("ten_instance_up", "1 when the instance is healthy.", (view) => (view.state === "healthy" ? 1 : 0)),
     gauge("ten_instance_failed", "1 when the restart policy has given it up.", (view) =>

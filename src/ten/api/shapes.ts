@@ -360,6 +360,23 @@ export const trafficAnswer = z.object({
 });
 export type TrafficView = z.infer<typeof trafficAnswer>;
 
+/** What the proxy answered itself in the place of instances, over the last `window_secs`. */
+export const proxyAnswers = z.object({
+  window_secs: z.number(),
+  reasons: z.array(z.object({ reason: z.string(), status: z.number(), count: z.number() })),
+});
+export type ProxyAnswers = z.infer<typeof proxyAnswers>;
+
+/** A service as a whole; tries and what the proxy answered itself. */
+export const serviceRate = z.object({
+  service: z.string(),
+  requests_per_sec: z.number(),
+  error_percent: z.number(),
+  error_window_secs: z.number(),
+  proxy_answers: proxyAnswers,
+});
+export type ServiceRate = z.infer<typeof serviceRate>;
+
 export const whyAnswer = z.object({
   ...named,
   version: z.string(),
@@ -387,6 +404,8 @@ export const whyAnswer = z.object({
   output: z.array(z.string()),
   /** The last version before it that is healthy, and the keys in which the two differ; of env only the names. */
   differs_from: z.object({ id: z.string(), keys: z.array(z.string()) }).nullable(),
+  /** What visitors of its service got from the proxy itself. */
+  proxy_answers: proxyAnswers,
   differs_from_file: z.array(z.string()),
   /** Of its service, in the last hour. */
   changes: z.array(happened),

@@ -1,10 +1,13 @@
 // What an instance's traffic belongs to besides itself: its version and its service.
 import { parseInstance } from "../../core/name.ts";
+import { readOwnCount } from "../../proxy/own-counts.ts";
 import type { Registry } from "../registry/registry.ts";
 
 /** By the name of an instance. One that is gone still has its service. */
 export function groupsIn(registry: Pick<Registry, "find">): (target: string) => readonly string[] {
   return (target) => {
+    const own = readOwnCount(target);
+    if (own !== undefined) return own.isCounted ? [] : [own.route];
     const { service, id } = parseInstance(target);
     const version = registry.find(service, id)?.version;
     return version === undefined ? [service] : [service, versionName(service, version)];

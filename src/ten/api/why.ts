@@ -4,9 +4,11 @@ import type { z } from "zod";
 import type { CertificateDesk } from "../../api/certificate-operations.ts";
 import { type InstanceName, instanceName } from "../../core/name.ts";
 import { type InstanceFacts, probableCause } from "../../core/probable-cause.ts";
+import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import { differingKeys } from "../config/release.ts";
 import type { Control } from "../operations/control.ts";
 import type { EventRow, InstanceRow } from "../registry/registry.ts";
+import { reasonsOf } from "./proxy-answers.ts";
 import type { InstanceView, whyAnswer } from "./shapes.ts";
 import type { View } from "./view.ts";
 
@@ -18,6 +20,7 @@ export interface WhyParts {
   /** Undefined where https is not served. */
   readonly certificates: CertificateDesk | undefined;
   hostsOf(service: string): readonly string[];
+  readonly history: TrafficHistory;
   now(): number;
 }
 
@@ -89,7 +92,7 @@ export async function whyOf(
 }
 
 function toAnswer(
-  { control, certificates, hostsOf, now }: WhyParts,
+  { control, certificates, hostsOf, history, now }: WhyParts,
   row: InstanceRow,
   shown: InstanceView,
   facts: InstanceFacts,
@@ -128,6 +131,9 @@ function toAnswer(
     restarts: row.restarts,
     error_percent: shown.error_percent,
     error_window_secs: shown.error_window_secs,
+    proxy_answers: isOwn
+      ? { window_secs: 0, reasons: [] }
+      : reasonsOf({ traffic: control.inForce.allTraffic(), history }, service),
     output: [...facts.output],
     differs_from: before ? { id: instanceName(service, before.id), keys: differences(row, before) } : null,
     differs_from_file: [...shown.differs],

@@ -8,7 +8,8 @@ import { watch } from "../../cli/watch.ts";
 import { Fault } from "../../core/fault.ts";
 import { parseInstance } from "../../core/name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import type { InstanceView, LastChange } from "../api/shapes.ts";
+import type { InstanceView, LastChange, ServiceRate } from "../api/shapes.ts";
+import { reasonsText } from "../api/why-text.ts";
 import { joinInstance, readSubject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { maintenanceLine } from "./report.ts";
@@ -51,7 +52,8 @@ export default command({
       );
       const of = <T extends { readonly service: string }>(some: readonly T[]) =>
         some.filter((one) => service === undefined || one.service === service);
-      const [maintenance, changes, rollouts, shadows] = [
+      const [services, maintenance, changes, rollouts, shadows] = [
+        of(listed.services),
         of(listed.maintenance),
         of(listed.changes),
         of(listed.rollouts),
@@ -74,6 +76,7 @@ export default command({
           )
           .join("") +
         (args.all ? "" : hiddenLine(out, instances)) +
+        services.map((one) => proxyLine(out, one)).join("") +
         links
           .map(
             ({ id, count, until }) => `${id}: ${count} ${count === 1 ? "link" : "links"}, until ${until}\n`,
@@ -85,7 +88,7 @@ export default command({
         changes.map((change) => changeLine(out, change)).join("") +
         certificates.map((line) => `${out.paint("yellow", line)}\n`).join("");
       return {
-        value: { instances: shown, maintenance, changes, rollouts, shadows, links, certificates },
+        value: { instances: shown, services, maintenance, changes, rollouts, shadows, links, certificates },
         text,
       };
     };
@@ -116,6 +119,15 @@ function hiddenLine(out: Output, instances: readonly InstanceView[]): string {
     ...(stopped > 0 ? [`${stopped} stopped`] : []),
   ];
   return `${parts.join(", ")} (ten ps --all)\n`;
+}
+
+/** Errors that no instance knows of, as none was there to ask. */
+function proxyLine(out: Output, { service, proxy_answers: answers, ...rate }: ServiceRate): string {
+  const text = reasonsText(answers);
+  if (text === undefined) return "";
+  const now = `(${rate.requests_per_sec} req/s, ${rate.error_percent} % errors in all)`;
+  const isBad = answers.reasons.some(({ status }) => status >= 500);
+  return `${out.paint(isBad ? "red" : "yellow", `${service}: ${text}`)} ${now}\n`;
 }
 
 /** Columns with the highest rank go first where a terminal is narrow. */

@@ -57,7 +57,7 @@ const HELP = `
 export class TopScene implements Scene {
   readonly #paint: Paint;
   readonly #actions: TopActions;
-  #seen: Seen = { instances: [], traffic: new Map(), rollouts: new Map() };
+  #seen: Seen = { instances: [], rates: new Map(), traffic: new Map(), rollouts: new Map() };
   #readAt = "";
   #mode: Mode = { kind: "list" };
   #filter = "";

@@ -2,11 +2,14 @@
 import { formatBytes, formatMillis } from "../../cli/format.ts";
 import type { Paint } from "../../cli/output.ts";
 import { fit, type Size, sparkline } from "../../cli/screen.ts";
-import type { InstanceView, TrafficView } from "../api/shapes.ts";
+import type { InstanceView, ServiceRate, TrafficView } from "../api/shapes.ts";
+import { reasonsText } from "../api/why-text.ts";
 
 /** All that is shown, as it was last read. */
 export interface Seen {
   readonly instances: readonly InstanceView[];
+  /** Services as a whole. */
+  readonly rates: ReadonlyMap<string, ServiceRate>;
   readonly traffic: ReadonlyMap<string, TrafficView>;
   readonly rollouts: ReadonlyMap<string, string>;
 }
@@ -41,7 +44,7 @@ const COLUMNS: readonly Column[] = [
     heading: "REQ/S",
     width: 7,
     rank: 0,
-    cell: ({ instances }) => round(sum(instances, (one) => one.requests_per_sec)),
+    cell: (row, seen) => round(ratePerSec(row, seen)),
   },
   { heading: "ERR %", width: 7, rank: 0, cell: (row, seen) => errorsOf(row, seen) },
   { heading: "P50", width: 8, rank: 4, cell: (row, seen) => ms(versionOf(row, seen)?.p50_ms) },
@@ -116,7 +119,10 @@ export function drawTable(
 export function notesOf(paint: Paint, seen: Seen, width = Number.MAX_SAFE_INTEGER): string[] {
   return [...seen.traffic].flatMap(([service, { comparison }]) => {
     const rollout = seen.rollouts.get(service);
+    const rate = seen.rates.get(service);
+    const own = rate && reasonsText(rate.proxy_answers);
     return [
+      ...(own === undefined ? [] : wrapped(`${service}: ${own}`, width).map((line) => paint("red", line))),
       ...(comparison.worse === null
         ? []
         : wrapped(`${service}: ${comparison.text}`, width).map((line) => paint("red", line))),
@@ -169,8 +175,14 @@ function versionOf({ service, version }: Row, seen: Seen): TrafficView["versions
   return seen.traffic.get(service)?.versions.find((one) => one.version === version);
 }
 
+/** Of a service also what the proxy answered itself. */
+function ratePerSec({ service, version, instances }: Row, { rates }: Seen): number {
+  const whole = version === undefined ? rates.get(service) : undefined;
+  return whole?.requests_per_sec ?? sum(instances, (one) => one.requests_per_sec);
+}
+
 function errorsOf(row: Row, seen: Seen): string {
-  if (row.version === undefined) return "";
+  if (row.version === undefined) return round(seen.rates.get(row.service)?.error_percent ?? 0);
   const version = versionOf(row, seen);
   return version ? round(version.error_percent) : MISSING;
 }

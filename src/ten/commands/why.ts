@@ -10,7 +10,7 @@ import { canonicalServerName } from "../../core/server-name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, WhyView } from "../api/shapes.ts";
-import { differsText, listeningText, meansWell } from "../api/why-text.ts";
+import { differsText, listeningText, meansWell, reasonsText } from "../api/why-text.ts";
 import { readSubject, type Subject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 
@@ -108,6 +108,7 @@ function facts(why: WhyView): [string, string][] {
       "errors",
       why.error_percent === 0 ? null : `${why.error_percent} % in the last ${why.error_window_secs} s`,
     ],
+    ["visitors", reasonsText(why.proxy_answers) ?? null],
     ["restarts", why.restarts === 0 ? null : String(why.restarts)],
     ["differs", differsText(why)],
     [

@@ -1,6 +1,6 @@
 // The registry: the database and its copy in memory. Everything reads the copy; every write goes to the database first.
 import type { Database } from "bun:sqlite";
-import { and, desc, eq, gt, gte, inArray, lt, lte, or } from "drizzle-orm";
+import { and, desc, eq, gt, gte, inArray, lt } from "drizzle-orm";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import type { Acting, Actor } from "../../api/acting.ts";
 import type { TokenTable } from "../../api/tokens.ts";
@@ -9,11 +9,12 @@ import type { Rollout } from "../../core/judge/rollout-state.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Change } from "../../core/rollout.ts";
 import { databaseFault, sqliteCode } from "../../platform/storage/database.ts";
-import { onDisk, syncBeside, waitBriefly, whileLocked } from "../../platform/storage/turns.ts";
 import type { SecretBox } from "../../platform/storage/secret-box.ts";
+import { onDisk, syncBeside, waitBriefly, whileLocked } from "../../platform/storage/turns.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { AlertRow } from "../../webhooks/registry/tables.ts";
 import type { WebhookStore } from "../../webhooks/store.ts";
+import { forgetChanges, forgetEvents, KEPT_CHANGES } from "./forget-old.ts";
 import * as tables from "./schema.ts";
 import { createWebhookStore } from "./webhook-store.ts";
 import {
@@ -115,12 +116,8 @@ export interface Registry {
 }
 
 const LOCKED_FOR_MS = 5_000;
-const KEPT_CHANGES = 1_000;
-const KEPT_EVENTS = 100_000;
-const KEPT_EVENTS_MS = 90 * 24 * 3600_000;
 /** Events are forgotten as new ones come, a few at a time: nothing else can be done meanwhile. */
 const PRUNE_EVERY = 200;
-const PRUNE_AT_ONCE = 500;
 
 /**
  * `database` is open and migrated; it stays the caller's to close. `onTrouble` hears of writes that failed. What is written
@@ -186,7 +183,7 @@ class SqliteRegistry implements Registry {
     this.id = this.#readOrCreateId();
     const age = this.#db.select().from(tables.meta).where(eq(tables.meta.key, "older_than")).get();
     this.isOlderThanSelectors = age !== undefined;
-    this.#bestEffort("its clean-up", () => this.#pruneChanges());
+    this.#bestEffort("its clean-up", () => forgetChanges(this.#db, this.#copy.epochs.size));
   }
 
   get maintenance(): ReadonlyMap<string, number> {
@@ -401,7 +398,7 @@ class SqliteRegistry implements Registry {
     for (const listener of this.#listeners) listener(event);
     this.#eventsWritten += 1;
     if (this.#eventsWritten % PRUNE_EVERY === 0)
-      this.#bestEffort("its clean-up", () => this.#pruneEvents(event.seq));
+      this.#bestEffort("its clean-up", () => forgetEvents(this.#db, event.seq, this.#clock.now()));
   }
 
   #flush(kind: "decided" | "seen"): void {
@@ -428,33 +425,5 @@ class SqliteRegistry implements Registry {
     if (sqliteCode(thrown) === "") return thrown;
     const { code, message, hint, cause } = databaseFault(thrown, this.#database.filename);
     return new Fault(code, `${message}; nothing was changed`, hint, { cause });
-  }
-
-  #pruneChanges(): void {
-    const { changes } = tables;
-    const newest = this.#db
-      .select({ seq: changes.seq })
-      .from(changes)
-      .orderBy(desc(changes.seq))
-      .limit(1)
-      .get();
-    const kept = KEPT_CHANGES * Math.max(1, this.#copy.epochs.size);
-    if (newest)
-      this.#db
-        .delete(changes)
-        .where(lt(changes.seq, newest.seq - kept))
-        .run();
-  }
-
-  #pruneEvents(newest: number): void {
-    const { events } = tables;
-    const isOld = or(lt(events.seq, newest - KEPT_EVENTS), lt(events.at, this.#clock.now() - KEPT_EVENTS_MS));
-    const oldest = this.#db.select({ seq: events.seq }).from(events).where(isOld).orderBy(events.seq);
-    const some = oldest.limit(PRUNE_AT_ONCE).all();
-    if (some.length === 0) return;
-    this.#db
-      .delete(events)
-      .where(lte(events.seq, some.at(-1)?.seq ?? 0))
-      .run();
   }
 }

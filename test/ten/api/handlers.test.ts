@@ -17,7 +17,9 @@ test("the output of a thousand failed instances is read one after the other", as
   const parts = {
     control: {
       logs: { lastOutput },
-      registry: { history: () => [], rollouts: new Map(), shadows: new Map() },
+      registry: { history: () => [], rollouts: new Map(), shadows: new Map(), list: () => [] },
+      config: () => ({ services: new Map() }),
+      inForce: { allTraffic: () => [] },
       links: { list: () => [] },
     },
     view: { list: () => instances, underMaintenance: () => [] },
