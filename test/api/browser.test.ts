@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { visitedOrigin } from "../../src/api/browser.ts";
 import { hashToken } from "../../src/api/token.ts";
 import { until } from "../support/until.ts";
+import { wireClient } from "../support/wire.ts";
 import { ADMIN, serveTcp, someTokens, TENANT } from "./fixture.ts";
 
 type Server = Awaited<ReturnType<typeof serveTcp>>;
@@ -76,6 +77,19 @@ describe("the page", () => {
     const session = await logIn(server);
     await page(server, "POST", "/session", { ...session, body: JSON.stringify({ token: TENANT }) });
     expect(await statusOf(page(server, "GET", "/api/things", session))).toBe(401);
+  });
+
+  test("that goes away in the middle of logging in is no defect", async () => {
+    await using server = await serveTcp();
+    const head = `POST /session HTTP/1.1\r\nHost: ${server.url.host}\r\nOrigin: ${server.url.origin}\r\nX-Ten-Page: 1\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{`;
+    for (let n = 0; n < 5; n += 1) {
+      const client = await wireClient(server.url, head);
+      // It has been read when another, begun later, has been answered.
+      expect(await statusOf(page(server, "GET", "/session"))).toBe(200);
+      client[Symbol.dispose]();
+    }
+    expect(await statusOf(page(server, "GET", "/session"))).toBe(200);
+    expect(server.defects).toEqual([]);
   });
 
   test("with ten wrong tokens in a minute hears 429, as with bearers", async () => {

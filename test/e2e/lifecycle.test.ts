@@ -167,7 +167,9 @@ describe("an instance", () => {
     expect(row).toMatchObject({ last_exit: "exited with code 7", pid: null, share: 0 });
     expect(row?.reason).toStartWith("exited with code 7, next try in ");
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 10 });
-    expect((await ten.ok("ps")).stdout).not.toMatch(/^api:crash/m);
+    const { stdout: running } = await ten.ok("ps");
+    expect(running).not.toMatch(/^api:crash/m);
+    expect(running).toContain("1 failed (ten ps --all)\n");
     const { stdout } = await ten.ok("ps", "--all");
     expect(stdout).toMatch(
       /^api:crash +failed [\s\S]*\napi:crash: exited with code 7, .*\napi:crash wrote last:\n[\s\S]* no database\n/m,
