@@ -30,8 +30,8 @@ const logs = async (ten: Ten, ...words: string[]) =>
   // On a busy machine a search may be given up.
   (await ten.json<{ lines?: Line[] }>("logs", ...words)).lines ?? [];
 
-const untilLogged = (ten: Ten, text: string) =>
-  until(`${text} is logged`, async () => (await logs(ten, "--search", text)).length > 0, 60_000);
+const untilLogged = (ten: Ten, text: string, ...words: string[]) =>
+  until(`${text} is logged`, async () => (await logs(ten, ...words, "--search", text)).length > 0, 60_000);
 
 describe("ten logs", () => {
   test("ten follows that end leave no word in the server's log", async () => {
@@ -163,20 +163,23 @@ describe("ten logs", () => {
       // What is behind the move: the count goes on for who follows and for who asks.
       const last = Number((await logs(ten, "count:a", "--limit", "1"))[0]?.text.split(" ")[1]);
       await follow.said(`line ${last + 5}`);
-      await untilLogged(ten, `line ${last + 6}`);
+      await untilLogged(ten, `line ${last + 6}`, "count:a");
       follow.kill("SIGINT");
       await follow.done;
       // A file without a name is trimmed as one with: 90 MB were written, and at most 50 and what comes between two looks are held.
       const { pid } = (await ten.ps())["flood:a"] ?? {};
       writeFileSync(`${ten.dataDir}/flood/a/go`, "");
-      await untilLogged(ten, "over");
+      await until(
+        "over is logged",
+        async () => (await logs(ten, "flood:a", "--limit", "1"))[0]?.text === "over",
+      );
       await until("it is trimmed", () => statSync(`/proc/${pid}/fd/1`).blocks * 512 < 60 * 1024 * 1024);
       // Once each, and the next start writes where it should.
       expect((await events()).sort()).toEqual(["count:a", "flood:a"]);
       await ten.ok("stop", "count:a", "--force");
       await ten.ok("spawn", "count:a");
       await until("there is a file again", () => existsSync(logOf("count")));
-      await untilLogged(ten, "line 0");
+      await untilLogged(ten, "line 0", "count:a");
     },
     120_000,
   );
