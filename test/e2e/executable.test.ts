@@ -53,6 +53,13 @@ test.skipIf(process.platform !== "linux").each([
   });
 });
 
+test("two builds of one source are equal, byte for byte", async () => {
+  const again = join(dir, "again");
+  await Bun.$`${process.execPath} ${import.meta.dir}/../../build.ts --outdir ${again}`.quiet();
+  const hashOf = async (path: string) => Bun.hash(await Bun.file(path).bytes());
+  expect(await hashOf(join(again, "ten"))).toBe(await hashOf(join(dir, "ten")));
+});
+
 test("it runs no code from where it is started", async () => {
   await Bun.write(join(dir, "bunfig.toml"), 'preload = ["./preload.ts"]\n');
   await Bun.write(join(dir, "preload.ts"), 'console.log("preloaded");\n');

@@ -70,8 +70,13 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     const facts = dress(client, head, host, visitor, courier, route.policy.via === true);
     if (facts === undefined) return refuse(client, head, "loop", route);
     const { checkPath } = route.policy;
-    const isCheck = checkPath !== undefined && watches(client, head, checkPath);
+    const isCheck = checkPath !== undefined && looksAt(head, checkPath) && mayWatch(client, head);
     return new RequestState(client, head, isCheck ? { ...facts, isCheck } : facts, route, label);
+  }
+
+  /** Whether a request is of a peer that is known, as a slum is, and that asks for nobody else. */
+  function mayWatch({ peerTrusted, peer }: ClientConnection, head: RequestHead): boolean {
+    return head.forwardedFor.start < 0 && (peerTrusted || rights.maySelect(peer));
   }
 
   function mayPreview(peer: string): boolean {
@@ -205,11 +210,6 @@ export function isCounted(
   const what = wantsUpgrade ? "streams" : "requests";
   if (!client.peerTrusted) return client.countAs(what);
   return isLoopback(visitor) || isTrusted(visitor) || client.countAs(what, visitor);
-}
-
-/** Whether a peer that is trusted asks for the health of targets, and for nobody else. */
-function watches(client: ClientConnection, head: RequestHead, path: string): boolean {
-  return client.peerTrusted && head.forwardedFor.start < 0 && looksAt(head, path);
 }
 
 /** Whether the visitor came by https, as far as its peer may say so. */
