@@ -6,6 +6,8 @@ export interface Cell {
   readonly bodyBytes: number;
   readonly connections: number;
   readonly keepAlive: boolean;
+  /** By https: the handshake too, where connections are not kept. */
+  readonly isTls?: boolean;
   /** Bytes to post; undefined for a GET. */
   readonly postBytes?: number;
   /** Sends what a browser sends besides. */
@@ -32,6 +34,16 @@ function cell(body: Body, connections: number, how: "keep" | "close" | "post" | 
   };
 }
 
+/** By https, the connections kept, and a handshake for each request. */
+function secureCells(): Cell[] {
+  return [
+    cell("1k", 16, "keep"),
+    cell("1k", 64, "keep"),
+    cell("100k", 16, "keep"),
+    cell("1k", 16, "close"),
+  ].map((one) => ({ ...one, name: `https ${one.name}`, isTls: true }));
+}
+
 /** Every cell of a whole run, the sweep of connections included. */
 export function allCells(): Cell[] {
   const bodies = Object.keys(BODIES) as Body[];
@@ -42,7 +54,7 @@ export function allCells(): Cell[] {
   const browsers = [16, 64].map((connections) => cell("1k", connections, "browser"));
   const known = new Set(grid.map(({ name }) => name));
   const sweep = SWEEP.map((connections) => cell("1k", connections, "keep"));
-  return [...grid, ...posts, ...browsers, ...sweep.filter(({ name }) => !known.has(name))];
+  return [...grid, ...posts, ...browsers, ...secureCells(), ...sweep.filter(({ name }) => !known.has(name))];
 }
 
 /** What says most in the least time. */
@@ -56,5 +68,6 @@ export function quickCells(): Cell[] {
     cell("1k", 16, "post"),
     cell("100k", 16, "keep"),
     cell("10m", 16, "keep"),
+    ...secureCells(),
   ];
 }

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startTen, type Ten } from "../e2e/ten.ts";
 import { freePort } from "../support/free-port.ts";
+import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { originToml } from "./origin.ts";
@@ -12,12 +13,35 @@ export interface Contender extends AsyncDisposable {
   readonly name: string;
   readonly version: string;
   readonly port: number;
+  /** Where it serves https; with the same certificate as the others. */
+  readonly tlsPort: number;
   /** The processes whose time and memory are the proxy's. */
   readonly pids: readonly number[];
 }
 
 /** The Host header of all requests. */
 export const HOST = "one.localhost";
+
+/** For whoever is asked by https: one certificate of ECDSA on P-256, as authorities issue them. */
+export interface Secure {
+  readonly port: number;
+  /** Chain and key in files of their own, and both in one. */
+  readonly chain: string;
+  readonly key: string;
+  readonly both: string;
+}
+
+/** Made once: all show the same. */
+const SHOWN = makeCertificate(makeAuthority("bench"), { names: [HOST] });
+
+/** Writes its files into a directory. */
+function secureAt(dir: string, port: number): Secure {
+  const files = { chain: join(dir, "chain.pem"), key: join(dir, "chain.key"), both: join(dir, "both.pem") };
+  writeFileSync(files.chain, SHOWN.certificate);
+  writeFileSync(files.key, SHOWN.key, { mode: 0o600 });
+  writeFileSync(files.both, `${SHOWN.certificate}${SHOWN.key}`, { mode: 0o600 });
+  return { port, ...files };
+}
 
 export interface Home extends AsyncDisposable {
   readonly ten: Contender;
@@ -28,7 +52,15 @@ export interface Home extends AsyncDisposable {
 /** `ten` and the origins that it runs. */
 export async function startHome(): Promise<Home> {
   const dir = createTempDir();
-  const ten = await startTen({ toml: originToml(dir.path) });
+  const tlsPort = await freePort();
+  // The load names no host in its handshake: the certificate that is called default is shown.
+  const certificate = dir.file("default.pem");
+  writeFileSync(certificate, `${SHOWN.certificate}${SHOWN.key}`, { mode: 0o600 });
+  const settings = `[settings]\ncertificates = [${JSON.stringify(certificate)}]\n[acme]\nauthorities = ["none"]\n`;
+  const ten = await startTen({
+    toml: `${settings}${originToml(dir.path).replace("[service.one]", "[service.one]\nredirect = false")}`,
+    serve: ["--https", "--https-port", String(tlsPort), "--host", "127.0.0.1"],
+  });
   const origins = await until("both origins are healthy", () => healthyPorts(ten), 20_000);
   const { stdout } = await ten.run("--version");
   return {
@@ -37,6 +69,7 @@ export async function startHome(): Promise<Home> {
       name: "ten",
       version: numberIn(stdout),
       port: ten.port,
+      tlsPort,
       pids: [ten.pid],
       [Symbol.asyncDispose]: async () => {},
     },
@@ -54,7 +87,7 @@ async function healthyPorts(ten: Ten): Promise<number[] | undefined> {
 }
 
 /** What every configuration of HAProxy here begins with. */
-export const haproxyFront = (port: number): string => `global
+export const haproxyFront = (port: number, secure?: Secure): string => `global
   nbthread 1
   maxconn 8192
 defaults
@@ -66,14 +99,14 @@ defaults
   option forwardfor
 frontend visitors
   bind 127.0.0.1:${port} backlog 4096
-  http-request set-header X-Forwarded-Proto http
+${secure === undefined ? "" : `  bind 127.0.0.1:${secure.port} backlog 4096 ssl crt ${secure.both} ssl-min-ver TLSv1.2\n`}  http-request set-header X-Forwarded-Proto http
   http-request set-header X-Forwarded-Host %[req.hdr(Host)]
 `;
 
 /** How one of the others is started. */
 export interface Recipe {
   readonly versionArgs: readonly string[];
-  config(port: number, origins: readonly number[]): string;
+  config(port: number, origins: readonly number[], secure: Secure): string;
   command(config: string, dir: string): readonly string[];
 }
 
@@ -81,7 +114,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   nginx: {
     versionArgs: ["-v"],
     command: (config, dir) => ["nginx", "-p", dir, "-c", config],
-    config: (port, origins) => `
+    config: (port, origins, secure) => `
 daemon off;
 worker_processes 1;
 pid nginx.pid;
@@ -102,6 +135,10 @@ ${origins.map((origin) => `    server 127.0.0.1:${origin};`).join("\n")}
   }
   server {
     listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${secure.port} ssl backlog=4096;
+    ssl_certificate ${secure.chain};
+    ssl_certificate_key ${secure.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
     location / {
       proxy_pass http://origins;
       proxy_http_version 1.1;
@@ -119,8 +156,8 @@ ${origins.map((origin) => `    server 127.0.0.1:${origin};`).join("\n")}
   haproxy: {
     versionArgs: ["-v"],
     command: (config) => ["haproxy", "-db", "-q", "-f", config],
-    config: (port, origins) => `
-${haproxyFront(port)}  default_backend origins
+    config: (port, origins, secure) => `
+${haproxyFront(port, secure)}  default_backend origins
 backend origins
   balance roundrobin
 ${origins.map((origin) => `  server o${origin} 127.0.0.1:${origin}`).join("\n")}
@@ -129,12 +166,13 @@ ${origins.map((origin) => `  server o${origin} 127.0.0.1:${origin}`).join("\n")}
   caddy: {
     versionArgs: ["version"],
     command: (config) => ["caddy", "run", "--adapter", "caddyfile", "--config", config],
-    config: (port, origins) => `
+    config: (port, origins, secure) => `
 {
   admin off
   auto_https off
+  default_sni ${HOST}
 }
-http://:${port} {
+(origins) {
   bind 127.0.0.1
   reverse_proxy ${origins.map((origin) => `127.0.0.1:${origin}`).join(" ")} {
     lb_policy round_robin
@@ -142,6 +180,13 @@ http://:${port} {
       keepalive_idle_conns_per_host 1024
     }
   }
+}
+http://:${port} {
+  import origins
+}
+https://:${secure.port} {
+  tls ${secure.chain} ${secure.key}
+  import origins
 }
 `,
   },
@@ -161,7 +206,8 @@ export async function startOther(
   const dir = createTempDir();
   const config = dir.file(`${name}.conf`);
   const port = await freePort();
-  writeFileSync(config, recipe.config(port, origins));
+  const secure = secureAt(dir.path, await freePort());
+  writeFileSync(config, recipe.config(port, origins, secure));
   const child = Bun.spawn([...recipe.command(config, dir.path)], {
     cwd: dir.path,
     env: { PATH: process.env.PATH, HOME: dir.path, GOMAXPROCS: "1" },
@@ -179,6 +225,7 @@ export async function startOther(
     name,
     version: versionOf([name, ...recipe.versionArgs]),
     port,
+    tlsPort: secure.port,
     pids: familyOf(child.pid),
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");

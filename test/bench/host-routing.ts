@@ -114,6 +114,8 @@ async function startContender(origins: readonly number[]): Promise<Contender> {
     name: "slum",
     version,
     port,
+    // Asked by http only.
+    tlsPort: port,
     pids: [pid],
     [Symbol.asyncDispose]: () => slum[Symbol.asyncDispose](),
   };

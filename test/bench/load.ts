@@ -53,7 +53,7 @@ export async function burst(port: number, host: string, cell: Cell, seconds: num
       `--header=Host: ${host}`,
       ...(cell.keepAlive ? [] : ["--header=Connection: close"]),
       ...(cell.isBrowser ? BROWSER.map((field) => `--header=${field}`) : []),
-      `http://127.0.0.1:${port}${cell.path}`,
+      `${cell.isTls ? "https" : "http"}://127.0.0.1:${port}${cell.path}`,
       ...(cell.postBytes === undefined ? [] : ["--", "POST", String(cell.postBytes)]),
       ...(cell.hosts === undefined ? [] : ["--", "HOSTS", String(cell.hosts)]),
     ],

@@ -24,7 +24,7 @@ export async function measure(
 ): Promise<Map<string, Turn[]>> {
   const turns = new Map<string, Turn[]>(contenders.map(({ name }) => [name, []]));
   if (warmUpSeconds > 0) {
-    for (const { port } of contenders) await burst(port, HOST, cell, warmUpSeconds);
+    for (const contender of contenders) await burst(portOf(contender, cell), HOST, cell, warmUpSeconds);
   }
   for (let round = 0; round < rounds; round++) {
     for (const contender of contenders) {
@@ -34,9 +34,12 @@ export async function measure(
   return turns;
 }
 
-async function turn({ port, pids }: Contender, cell: Cell, seconds: number): Promise<Turn> {
+const portOf = ({ port, tlsPort }: Contender, { isTls = false }: Cell) => (isTls ? tlsPort : port);
+
+async function turn(contender: Contender, cell: Cell, seconds: number): Promise<Turn> {
+  const { pids } = contender;
   const before = cpuMs(pids);
-  const seen = await burst(port, HOST, cell, seconds);
+  const seen = await burst(portOf(contender, cell), HOST, cell, seconds);
   const spentMs = cpuMs(pids) - before;
   return { ...seen, cpuMicros: (spentMs * 1_000) / seen.requests, rssMb: memoryMb(pids).now };
 }
