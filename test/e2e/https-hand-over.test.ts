@@ -2,6 +2,7 @@
 // changes of workers, and not one is refused.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type ClientHttp2Session, connect } from "node:http2";
 import { join } from "node:path";
 import { readProcesses } from "../../src/platform/process/proc.ts";
 import { startLoad } from "../support/constant-load.ts";
@@ -153,6 +154,84 @@ describe.skipIf(!isLinux)("a handshake for each request", () => {
     expect(ok).toBeGreaterThan(3 * PER_STEP);
     await origin.stop(true);
   });
+});
+
+/** Visitors by HTTP/2: of one kind each request has a connection of its own, of the other it is kept until the server says to go. */
+function visitByHttp2(port: number) {
+  const failed: string[] = [];
+  let ok = 0;
+  let isOver = false;
+  const open = () =>
+    new Promise<ClientHttp2Session>((resolve, reject) => {
+      const session = connect(`https://127.0.0.1:${port}`, { servername: HOST, rejectUnauthorized: false });
+      session.once("connect", () => resolve(session));
+      session.once("error", reject);
+    });
+  const ask = (session: ClientHttp2Session) =>
+    new Promise<void>((resolve, reject) => {
+      const stream = session.request({ ":path": "/", ":authority": HOST });
+      let status = 0;
+      stream.on("response", (headers) => {
+        status = Number(headers[":status"]);
+      });
+      stream.on("error", reject);
+      stream.on("close", () => (status === 200 ? resolve() : reject(new Error(`status ${status}`))));
+      stream.resume();
+    });
+  const visit = async (keeps: boolean) => {
+    let session: ClientHttp2Session | undefined;
+    let isTold = false;
+    while (!isOver) {
+      try {
+        if (session === undefined || isTold || session.destroyed || session.closed) {
+          session = await open();
+          isTold = false;
+          session.on("goaway", () => {
+            isTold = true;
+          });
+          session.on("error", () => {});
+        }
+        await ask(session);
+        ok += 1;
+      } catch (thrown) {
+        // What it has been told to take elsewhere was not lost.
+        if (!isTold) failed.push(`${keeps ? "kept" : "own"}: ${thrown}`);
+        session?.destroy();
+        session = undefined;
+      }
+      if (keeps) await new Promise((turn) => setTimeout(turn, 2));
+      else session?.close();
+      if (!keeps) session = undefined;
+    }
+    session?.destroy();
+  };
+  const all = Promise.all([visit(false), visit(false), visit(true), visit(true)]);
+  return {
+    ok: () => ok,
+    async end() {
+      isOver = true;
+      await all;
+      return failed;
+    },
+  };
+}
+
+test.skipIf(!isLinux)("HTTP/2: nothing is lost through SIGQUIT and a start, and --replace", async () => {
+  await using all = await begin(1);
+  const visitors = visitByHttp2(all.port);
+  const more = async () => {
+    const before = visitors.ok();
+    await until("more are answered", () => visitors.ok() > before + 60, 30_000);
+  };
+  await more();
+  all.ten.kill("SIGQUIT");
+  await all.ten.exited;
+  await more();
+  await all.ten.start();
+  await more();
+  await all.ten.start("--replace");
+  await more();
+  expect(await visitors.end()).toEqual([]);
 });
 
 describe("workers", () => {
