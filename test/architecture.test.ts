@@ -106,6 +106,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "program",
   ],
   slum: [
+    "limits",
     "registry",
     "fleet",
     "webhooks",

@@ -24,6 +24,7 @@ import { onDisk } from "../platform/storage/turns.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
+import type { FrontLimits } from "../proxy/data-plane.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
 import { holdSockets, listeningOn } from "../proxy/workers/held-socket.ts";
@@ -63,6 +64,8 @@ export interface ServeOptions {
   readonly offlineAfterMs: number;
   readonly webhook: string | undefined;
   readonly trustedProxies: readonly string[];
+  /** What one visitor and all together may hold, where that is not as usual. */
+  readonly limits?: Partial<FrontLimits>;
   readonly proxyProtocol: boolean;
   /** A file of roots to trust instead of the system's, for servers with certificates of one's own. */
   readonly caFile: string | undefined;
@@ -298,6 +301,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         streamIdleTimeoutMs: STREAM_IDLE_TIMEOUT_MS,
         clock,
         guard,
+        ...(options.limits && { limits: options.limits }),
         hooks: {
           find: routes.find,
           onNotice: log.warn,

@@ -37,7 +37,7 @@ async function run(): Promise<void> {
   const wanted = new RegExp(values.cells);
   const cells = (quick ? quickCells() : allCells()).filter(({ name }) => wanted.test(name));
   const plan: Plan = {
-    rounds: Number(values.rounds ?? (quick ? 2 : 5)),
+    rounds: Number(values.rounds ?? (quick ? 2 : 3)),
     seconds: Number(values.seconds ?? (quick ? 1 : 2)),
     warmUpSeconds: quick ? 0 : 1,
   };

@@ -6,7 +6,7 @@ import { createTrust } from "../../core/trusted-proxies.ts";
 import { type AcceptGuard, NO_ACCEPT_GUARD } from "../../platform/net/accept-guard.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer, serverOptions } from "../answers.ts";
-import type { Drained, HttpsOptions, OwnInfo, ProductFields } from "../data-plane.ts";
+import type { Drained, FrontLimits, HttpsOptions, OwnInfo, ProductFields } from "../data-plane.ts";
 import { createInFlight } from "../forward/in-flight.ts";
 import type { RequestState } from "../forward/request-state.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
@@ -45,6 +45,8 @@ export interface FailoverPlaneOptions {
   readonly clock: Clock;
   /** A listening socket that is open already and stays its owner's: instead of listening at `host` and `port`, which it has. */
   readonly listenerFd?: number;
+  /** What one visitor and all together may hold; as `DEFAULT_LIMITS` unless given. */
+  readonly limits?: Partial<FrontLimits>;
   /** Told of each visitor, and tells when descriptors are short; none unless given. */
   readonly guard?: AcceptGuard;
   /** A private directory, for the socket where `own` is asked; one is made for it unless given. */
@@ -101,7 +103,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const { listener, https } = closingOnFailure(door, () =>
     openListeners(options, {
       clock,
-      limits: DEFAULT_LIMITS,
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
       guard: options.guard ?? NO_ACCEPT_GUARD,
       notices,
       isTrusted,

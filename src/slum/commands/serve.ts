@@ -21,6 +21,7 @@ import { hasPassedSockets } from "../../platform/systemd/listen-fds.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { isSecretReceiver, parseReceiverUrl } from "../../webhooks/post-webhook.ts";
 import type { HttpsSettings } from "../https.ts";
+import { LIMIT_NAMES, readLimits } from "../limits.ts";
 import { dataDirOf } from "../registry/paths.ts";
 import { bannerLines } from "./banner.ts";
 
@@ -43,6 +44,7 @@ export default command({
       "slum serve --domain slum.example.com --https --acme-email ops@example.com",
       "each tenant's domain with a certificate, from the first time that it is asked for",
     ],
+    ["slum serve --limits max_client_requests=512,min_read_rate=1000", "other bounds for visitors"],
     ["slum serve --webhook https://hooks.example.com/slum", "and tell somebody when servers stay down"],
     [
       "slum serve --db 'postgres://slum@db.example.com/slum?sslmode=verify-full'",
@@ -81,6 +83,9 @@ export default command({
     }),
     trustedProxies: list("Networks whose peers may say for whom they ask; loopback unless given", {
       hint: "NETWORKS",
+    }),
+    limits: list(`What one visitor and all together may hold, NAME=N: ${LIMIT_NAMES.join(", ")}`, {
+      hint: "LIMITS",
     }),
     proxyProtocol: flag(
       "Connections from there may begin with a PROXY header (v1, v2) that says whose they are",
@@ -135,6 +140,7 @@ export default command({
       offlineAfterMs: args.offlineAfter * 1000,
       webhook: args.webhook ?? (env.SLUM_WEBHOOK === undefined ? undefined : readReceiver(env.SLUM_WEBHOOK)),
       trustedProxies: args.trustedProxies.length > 0 ? args.trustedProxies : ["127.0.0.0/8", "::1"],
+      limits: readLimits(args.limits),
       proxyProtocol: args.proxyProtocol,
       caFile: args.ca,
       version: program.version,
