@@ -7,6 +7,7 @@ import { Fault, messageOf } from "../core/fault.ts";
 import { isIpAddress } from "../core/ip-address.ts";
 import { quote } from "../core/quote.ts";
 import { canonicalServerName } from "../core/server-name.ts";
+import { systemReason } from "../core/system-error.ts";
 
 export interface Certificate {
   /** What it covers: host names, wildcards, addresses; at least one. */
@@ -86,7 +87,7 @@ export function readRoots(path: string, setting: string): string {
   } catch (thrown) {
     throw new Fault(
       "usage",
-      `no certificate can be read from ${setting} ${quote(path)}: ${messageOf(thrown)}`,
+      `no certificate can be read from ${setting} ${quote(path)}: ${systemReason(thrown)}`,
       "give a file of certificates in PEM",
     );
   }

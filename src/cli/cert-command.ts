@@ -1,7 +1,8 @@
 // The commands of `cert` in both programs: what certificates there are, and what an operator does to them.
 import { readFileSync } from "node:fs";
-import { Fault, messageOf } from "../core/fault.ts";
+import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
+import { systemReason } from "../core/system-error.ts";
 import { choice, flag, withDefault, word, words } from "./argument.ts";
 import { type Command, type Context, command, type Group } from "./command.ts";
 import type { Output } from "./output.ts";
@@ -153,7 +154,7 @@ function readPem(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (thrown) {
-    throw new Fault("usage", `cannot read ${quote(file)}: ${messageOf(thrown)}`, "give files in PEM");
+    throw new Fault("usage", `cannot read ${quote(file)}: ${systemReason(thrown)}`, "give files in PEM");
   }
 }
 

@@ -45,19 +45,29 @@ export function parseBindings(
 ): AuthorityOptions[] {
   const lines = text
     .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("#"));
+    .map((line, index) => ({ line: line.trim(), number: index + 1 }))
+    .filter(({ line }) => line !== "" && !line.startsWith("#"));
   const bindings = new Map(
-    lines.map((line, index) => {
+    lines.map(({ line, number }) => {
       const words = line.split(/\s+/);
-      const [authority, kid = "", hmac = ""] = words.length === 2 ? [authorities[0] ?? "", ...words] : words;
-      if (words.length > 3 || !/^[\w-]+={0,2}$/.test(hmac))
+      const [authority = "", kid = "", hmac = ""] =
+        words.length === 2 ? [authorities[0] ?? "", ...words] : words;
+      const isShort = words.length === 2 && AUTHORITIES[words[0] ?? ""] !== undefined;
+      if (words.length > 3 || isShort || !/^[\w-]+={0,2}$/.test(hmac))
         throw new Fault(
           "usage",
-          `line ${index + 1} of ${quote(from)} binds no account`,
+          `line ${number} of ${quote(from)} binds no account`,
           "write: AUTHORITY KEY-ID HMAC-KEY",
         );
-      return [parseAuthority(authority ?? ""), { kid, hmac }] as const;
+      const url = parseAuthority(authority);
+      // A key that is used nowhere is most probably meant for another authority than the one that is asked.
+      if (!authorities.includes(url))
+        throw new Fault(
+          "usage",
+          `line ${number} of ${quote(from)} is for ${new URL(url).host}, which is not asked for certificates`,
+          "name it among the authorities, or take the line out",
+        );
+      return [url, { kid, hmac }] as const;
     }),
   );
   return authorities.map((url) => ({ url, binding: bindings.get(url) }));

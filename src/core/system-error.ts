@@ -1,5 +1,5 @@
 // What the operating system refuses, in words: to which file or directory, and what can be done.
-import { Fault } from "./fault.ts";
+import { Fault, messageOf } from "./fault.ts";
 import { quote } from "./quote.ts";
 
 /** What a system call was to do, as people say it; others by their own name. */
@@ -40,6 +40,12 @@ const REASONS: Readonly<Record<string, readonly [reason: string, hint: string]>>
   ENFILE: ["no file descriptor is left on this machine", "see fs.file-max"],
   ENOMEM: ["no memory is left", "see what uses it: free -m"],
 };
+
+/** Why the system refuses, to be read behind what was to be done; the error's own words where its code is not known. */
+export function systemReason(thrown: unknown): string {
+  const [reason] = REASONS[(thrown as NodeJS.ErrnoException | undefined)?.code ?? ""] ?? [];
+  return reason ?? messageOf(thrown);
+}
 
 /** The fault for an error of a system call with a code that is known; undefined for everything else, which is a defect. */
 export function systemFault(thrown: unknown): Fault | undefined {

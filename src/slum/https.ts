@@ -9,6 +9,7 @@ import { parseAuthority, parseBindings } from "../core/certificate-authority.ts"
 import { isDomain, isLoopbackDomain } from "../core/domain.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
+import { systemReason } from "../core/system-error.ts";
 import { definedIn, type Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import { createPostgres } from "../platform/storage/postgres.ts";
@@ -159,7 +160,7 @@ function readText(file: string): string {
   } catch (thrown) {
     throw new Fault(
       "usage",
-      `--acme-eab: cannot read ${quote(file)}: ${messageOf(thrown)}`,
+      `--acme-eab: cannot read ${quote(file)}: ${systemReason(thrown)}`,
       "it has a line for each account: AUTHORITY KEY-ID HMAC-KEY",
     );
   }

@@ -6,9 +6,10 @@ import { type AcmeOptions, type Certificates, openCertificates } from "../certif
 import { createDirectoryStore } from "../certificates/store/directory-store.ts";
 import { parseAuthority, parseBindings } from "../core/certificate-authority.ts";
 import { isDomain, isLoopbackDomain, isWithin } from "../core/domain.ts";
-import { Fault, messageOf } from "../core/fault.ts";
+import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
 import { splitWords } from "../core/shell-words.ts";
+import { systemReason } from "../core/system-error.ts";
 import { definedIn, type Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import type { Clock } from "../platform/time/clock.ts";
@@ -92,7 +93,7 @@ function readText(file: string, key: string): string {
   } catch (thrown) {
     throw new Fault(
       "usage",
-      `${key}: cannot read ${quote(file)}: ${messageOf(thrown)}`,
+      `${key}: cannot read ${quote(file)}: ${systemReason(thrown)}`,
       "it has a line for each account: AUTHORITY KEY-ID HMAC-KEY",
     );
   }
