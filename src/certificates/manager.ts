@@ -198,6 +198,7 @@ class Manager implements CertificateManager {
   async add(text: string, from: string): Promise<Certificate> {
     const read = readCertificate(text, from, this.#options.clock.now());
     const { names, chain, key, issuer, serial, life } = read;
+    const replaced = names.filter((name) => this.isExact(name));
     for (const name of names) {
       const kept = await this.#records.alone(name, () =>
         this.#records.keep(this.#records.make(name), { issuer, serial, life }, { chain, key }),
@@ -205,7 +206,10 @@ class Manager implements CertificateManager {
       if (kept === undefined)
         throw new Fault("conflict", `${quote(name)} is ordered at this moment`, "try again in a minute");
     }
-    this.#tell("added", names.join(", "), `given, by ${issuer}, ${untilWhen(life)}`);
+    const detail = `given, by ${issuer}, ${untilWhen(life)}`;
+    for (const name of replaced) this.#tell("renewed", name, detail);
+    const added = names.filter((name) => !replaced.includes(name));
+    if (added.length > 0) this.#tell("added", added.join(", "), detail);
     return read;
   }
 

@@ -1,13 +1,14 @@
 // Certificates put together for a program: store, authorities, files, what handshakes get, and what people are shown.
 import { lookup } from "node:dns/promises";
 import { AUTHORITIES, type AuthorityOptions } from "../core/certificate-authority.ts";
+import { alarmTime } from "../core/certificate-schedule.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import type { ChallengeKind } from "./acme/order.ts";
 import { createAuthorities } from "./authority.ts";
 import { createChallenges } from "./challenges.ts";
 import { clockText } from "./clock-text.ts";
 import { createDesk } from "./desk.ts";
-import { openCertificateFiles } from "./files.ts";
+import { type FileCertificate, openCertificateFiles } from "./files.ts";
 import { lookAtName, whereText } from "./look.ts";
 import { type CertificateEvent, createCertificateManager } from "./manager.ts";
 import type { Pair } from "./records.ts";
@@ -113,8 +114,9 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
           paths,
           clock,
           onProblem: options.onProblem,
-          onReplaced: ({ names, path }) =>
-            options.onEvent({ kind: "renewed", name: names.join(", "), detail: `read from ${path}` }),
+          onReplaced({ names, path }) {
+            for (const name of names) options.onEvent({ kind: "renewed", name, detail: `read from ${path}` });
+          },
           onChange: () => opening?.forget(),
         });
   const served = new ServedCertificates({
@@ -125,7 +127,9 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
     clock,
   });
   opening = served;
+  const alarm = createFileAlarm(options);
   const refresh = () => {
+    alarm(files?.list() ?? []);
     if (acme === undefined) return;
     // What a file has is not ordered, and a wildcard is only where it can be proved.
     manager.want(options.wanted().filter((name) => files?.find(name) === undefined));
@@ -159,6 +163,19 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
       files?.[Symbol.dispose]();
       manager[Symbol.dispose]();
     },
+  };
+}
+
+/** Tells once of each file's certificate whose end comes near: nobody but the operator renews it. */
+function createFileAlarm({ clock, onEvent }: Pick<OpenOptions, "clock" | "onEvent">) {
+  const told = new Set<string>();
+  return (all: readonly FileCertificate[]) => {
+    for (const { names, path, serial, life } of all) {
+      if (clock.now() < alarmTime(life) || told.has(serial)) continue;
+      told.add(serial);
+      const detail = `valid until ${new Date(life.notAfter).toISOString()}; put a new one at ${path}`;
+      for (const name of names) onEvent({ kind: "expiring", name, detail });
+    }
   };
 }
 

@@ -338,6 +338,39 @@ describe("a server with certificates of its own", () => {
     expect((await ten.ok(...words)).stdout).toMatch(/ExecStart=.* serve .*--https=staging( |\n)/);
   });
 
+  test("tells of one whose end comes near, by event and webhook, and of the next one", async () => {
+    const heard: { type: string; data: { detail: string } }[] = [];
+    await using receiver = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      async fetch(request) {
+        heard.push((await request.json()) as (typeof heard)[number]);
+        return new Response("thanks");
+      },
+    });
+    const now = Date.now();
+    const ending = makeCertificate(root, {
+      names: ["shop.test"],
+      from: now - 85 * 86_400_000,
+      until: now + 5 * 86_400_000,
+    });
+    const { ten, put } = await start((dir) => putFile(join(dir, "certs/shop.pem"), made("other.test")));
+    await using _ = ten;
+    await ten.ok("webhook", "add", receiver.url.href, "--allow-private", "--only", "certificate.*");
+    await ten.ok("cert", "list");
+    put("ending.pem", `${ending.certificate}${ending.key}`);
+    const told = await until(
+      "it is told",
+      () => heard.find(({ type }) => type === "certificate.expiring"),
+      90_000,
+    );
+    expect(told.data.detail).toMatch(/^shop\.test valid until .*; put a new one at .*ending\.pem$/);
+    expect((await ten.ok("ps")).stdout).toContain("shop.test: the certificate ends in 4 days");
+    put("ending.pem", made("shop.test"));
+    await until("its end is told", () => heard.find(({ type }) => type === "certificate.renewed"), 30_000);
+    expect(heard.length).toBe(2);
+  });
+
   test("does not take a directory that others can write to", async () => {
     const { ten } = await start((dir) => {
       putFile(join(dir, "certs/shop.pem"), made("shop.test"));
