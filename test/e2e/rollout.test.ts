@@ -4,6 +4,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten, type TenOptions } from "./ten.ts";
 
@@ -248,6 +249,36 @@ test("probes let a service that nobody visits have an answer, of a good version 
   expect((await ten.ps())["api:good-2"]).toMatchObject({ requests: 0, share: 100 });
   const none = await ten.run("deploy", "api:good-3", "--canary", "--probe", "orders");
   expect([none.exit, none.stderr]).toEqual([2, expect.stringContaining('probe "orders" is no path')]);
+});
+
+test("each move is told to the receivers of webhooks, with the sentence that history has", async () => {
+  const heard: { type: string; text: string }[] = [];
+  await using receiver = startOrigin(async (request) => {
+    heard.push((await request.json()) as { type: string; text: string });
+    return new Response("thanks");
+  });
+  await using judged = await startJudged();
+  const { ten } = judged;
+  await ten.ok("webhook", "add", receiver.url, "--only", "rollout.*", "--allow-private");
+  await ten.ok("deploy", "api:good-2", ...quick("2s"), "--bake", "0", "--detach");
+  await ten.ok("hold", "api");
+  await ten.ok("hold", "api", "off");
+  expect((await ten.run("rollout", "api", "--wait")).exit).toBe(0);
+  await ten.ok("deploy", "api:fails", ...QUICK, "--detach");
+  expect((await ten.run("rollout", "api", "--wait")).exit).toBe(9);
+  const types = () => heard.map(({ type }) => type.replace("rollout.", ""));
+  await until("all is told", () => types().includes("rolled_back"), PATIENCE_MS);
+  expect(types()).toEqual(["started", "held", "resumed", "advanced", "promoted", "started", "rolled_back"]);
+  const { events } = await ten.json<{ events: { kind: string; detail: string }[] }>(
+    "events",
+    "--service",
+    "api",
+  );
+  for (const { type, text } of heard) {
+    const sentences = events.filter(({ kind }) => kind === type).map(({ detail }) => detail);
+    expect(sentences.some((sentence) => text.includes(sentence))).toBe(true);
+  }
+  expect(heard.at(-1)?.text).toMatch(/rolled back: fails 100 % errors .* to 1, after/);
 });
 
 describe("whoever moves traffic by hand", () => {

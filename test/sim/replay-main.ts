@@ -1,4 +1,4 @@
-// `bun run sim:replay [--rollouts N] [--log FILE]`: a load with random labels through the data plane's own counters; how many good
+// `bun run sim:replay [--rollouts N] [--log FILE] [--only VERSION] [--rate N] [--seed N]`: a load with random labels through the data plane's own counters; how many good
 // versions are taken back, and whether bad ones are found as the preview promises.
 import { readFileSync } from "node:fs";
 import { formatTable } from "../../src/cli/table.ts";
@@ -13,6 +13,8 @@ const given = (name: string) => {
 };
 const times = Number(given("--rollouts") ?? 1_000);
 const log = given("--log");
+const only = given("--only");
+const seed = Number(given("--seed") ?? 2026);
 const text = log === undefined ? undefined : readFileSync(log, "utf8");
 
 const FAULTS: Readonly<Record<string, readonly [points: number | undefined, fault: Fault]>> = {
@@ -36,7 +38,7 @@ const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[v
 function row(name: string, perSecond: number, isSticky: boolean): string[] {
   const [points, fault] = FAULTS[name] ?? [undefined, NO_FAULT];
   const count = name === "the same binary" ? times : Math.ceil(times / 10);
-  const random = fractionsFrom(2026);
+  const random = fractionsFrom(seed);
   const ends = Array.from({ length: count }, () => {
     const recorded = text === undefined ? undefined : readLog(text, random);
     const rate = recorded?.perSecond ?? perSecond;
@@ -64,11 +66,11 @@ const columns = [
   { heading: "version, load" },
   ...["taken back", "promoted", "held", "median", "promised", "bad answers"].map(right),
 ];
-const rates = text === undefined ? [10, 50] : [0];
+const rate = given("--rate");
+const rates = text !== undefined ? [0] : rate === undefined ? [10, 50] : [Number(rate)];
 const rows = rates.flatMap((rate) =>
-  Object.keys(FAULTS).flatMap((name) => [
-    row(name, rate, false),
-    ...(text === undefined ? [row(name, rate, true)] : []),
-  ]),
+  Object.keys(FAULTS)
+    .filter((name) => only === undefined || name === only)
+    .flatMap((name) => [row(name, rate, false), ...(text === undefined ? [row(name, rate, true)] : [])]),
 );
 process.stdout.write(formatTable(columns, rows, (_, cell) => cell));
