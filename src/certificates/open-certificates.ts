@@ -8,7 +8,7 @@ import { createAuthorities } from "./authority.ts";
 import { createChallenges } from "./challenges.ts";
 import { clockText } from "./clock-text.ts";
 import { createDesk } from "./desk.ts";
-import { type FileCertificate, openCertificateFiles } from "./files.ts";
+import { type CertificateFiles, type FileCertificate, openCertificateFiles } from "./files.ts";
 import { lookAtName, whereText } from "./look.ts";
 import { type CertificateEvent, createCertificateManager } from "./manager.ts";
 import type { Pair } from "./records.ts";
@@ -107,7 +107,8 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
     onEvent: options.onEvent,
     onChange: (name) => opening?.forget(name),
   });
-  const files =
+  const alarm = createFileAlarm(options);
+  const files: CertificateFiles | undefined =
     paths.length === 0
       ? undefined
       : openCertificateFiles({
@@ -117,7 +118,10 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
           onReplaced({ names, path }) {
             for (const name of names) options.onEvent({ kind: "renewed", name, detail: `read from ${path}` });
           },
-          onChange: () => opening?.forget(),
+          onChange() {
+            opening?.forget();
+            if (opening !== undefined) alarm(files?.list() ?? []);
+          },
         });
   const served = new ServedCertificates({
     files,
@@ -127,7 +131,6 @@ export async function openCertificates(options: OpenOptions): Promise<Certificat
     clock,
   });
   opening = served;
-  const alarm = createFileAlarm(options);
   const refresh = () => {
     alarm(files?.list() ?? []);
     if (acme === undefined) return;
