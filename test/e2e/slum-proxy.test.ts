@@ -108,7 +108,7 @@ describe("a request through slum", () => {
     await slum.ok("server", "add", "iad", url, "--addressing", "host");
     await slum.ok("tenant", "add", "acme", "*.acme.com", "iad", "api", "prod");
     expect(await slum.get("shop.acme.com")).toMatchObject({ status: 200, body: "shop.acme.com" });
-    expect(hosts.at(-1)).toBe(`prod.api.${new URL(url).host}`);
+    expect(hosts).toContain(`prod.api.${new URL(url).host}`);
     expect((await slum.get("a.shop.acme.com")).status).toBe(404);
     expect((await slum.get("127.0.0.1", "/api/servers")).status).toBe(401);
     expect((await slum.get("shop.acme.com", "/api/servers")).server).toBe("iad");
