@@ -71,6 +71,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "answers",
     "own-counts",
     "data-plane",
+    "access-log",
     "upstream",
     "forward",
     "front",

@@ -84,6 +84,10 @@ export interface RoutePolicy {
   readonly stickySameSite?: SameSite | undefined;
   /** Whether targets are told of the proxies on the way (Via); what of it came with a request goes on in any case. */
   readonly via?: boolean | undefined;
+  /** Which requests are told in the access log: a part of them (1: all), or those that fail; undefined: none. */
+  readonly accessLog?: number | "errors" | undefined;
+  /** Whether requests that bring no valid traceparent get one. */
+  readonly trace?: boolean | undefined;
   /** The operator's own page (HTML) for 502, 503 and 504 that the proxy answers itself. */
   readonly errorPage?: string | undefined;
 }

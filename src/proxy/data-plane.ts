@@ -194,7 +194,17 @@ export interface HttpsOptions {
   onHandshake(result: HandshakeResult, count?: number): void;
 }
 
+/** Where requests are told of, one line each, of routes that say so. */
+export interface AccessLogOptions {
+  /** Undefined: the standard output. */
+  readonly path: string | undefined;
+  readonly format: "json" | "combined";
+  /** Whether queries are told too, but for what may open a door. */
+  readonly query: boolean;
+}
+
 export interface DataPlaneOptions {
+  readonly accessLog?: AccessLogOptions | undefined;
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;

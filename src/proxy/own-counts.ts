@@ -7,6 +7,9 @@ const TRIED = ":!!";
 /** Answers that are meant, and no trouble of anybody's. */
 const MEANT: ReadonlySet<AnswerName> = new Set(["maintenance", "asleep"]);
 
+/** Lines of the access log that had no room: counted as an own answer of no route, so that workers tell of them too. */
+export const DROPPED_LINES = ":!!dropped";
+
 export interface OwnCount {
   readonly route: string;
   readonly reason: AnswerName;

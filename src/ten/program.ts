@@ -29,6 +29,7 @@ export const ten: Program = {
       top: () => import("./commands/top.ts"),
       why: () => import("./commands/why.ts"),
       logs: () => import("./commands/logs.ts"),
+      access: () => import("./commands/access.ts"),
       events: () => import("./commands/events.ts"),
       health: () => import("./commands/health.ts"),
       spawn: () => import("./commands/spawn.ts"),

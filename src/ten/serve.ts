@@ -212,6 +212,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
           loginCode,
           tokens,
           receivers,
+          accessLog: paths.accessLog,
+          clock,
           warningsOf: (row) => warningsOf(control.config(), row),
           certificates: certificates?.desk,
           hostsOf,
@@ -265,6 +267,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
           directFrom,
           guard: acceptGuard,
           limits: limitsOf(config.settings),
+          accessLog: {
+            ...config.settings.accessLog,
+            path: config.settings.accessLog.to === "stdout" ? undefined : paths.accessLog,
+          },
           fields: {
             target: "x-ten-instance",
             attempts: "x-ten-attempts",

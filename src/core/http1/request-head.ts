@@ -73,6 +73,7 @@ export class RequestHead {
   upgrade = NONE;
   expect = NONE;
   accept = NONE;
+  traceparent = NONE;
   forwardedFor = NONE;
   forwardedProto = NONE;
   forwardedHost = NONE;
@@ -314,6 +315,9 @@ function isKnownTaken(
       return false;
     case FIELD.ACCEPT:
       head.accept = note(head, head.accept, value, lineEnd);
+      return false;
+    case FIELD.TRACEPARENT:
+      head.traceparent = note(head, head.traceparent, value, lineEnd);
       return false;
     default:
       noteOurs(head, known, value, lineEnd);

@@ -19,6 +19,7 @@ export const FIELD = {
   FORWARDED_FOR: 13,
   FORWARDED_HOST: 14,
   FORWARDED_PROTO: 15,
+  TRACEPARENT: 17,
   /** Goes no further, and says nothing to us. */
   DROPPED: 16,
 } as const;
@@ -32,6 +33,7 @@ const ALWAYS: readonly (readonly [string, number])[] = [
   ["expect", FIELD.EXPECT],
   ["accept", FIELD.ACCEPT],
   ["upgrade", FIELD.UPGRADE],
+  ["traceparent", FIELD.TRACEPARENT],
   // Trailers pass whether they are asked for or not.
   ["te", FIELD.DROPPED],
   ["keep-alive", FIELD.DROPPED],

@@ -8,6 +8,8 @@ export interface Client {
   /** The peer, or whom a proxy that passes bytes on has named: good for being counted and told on, for no right. */
   readonly visitor: string;
   readonly isTls: boolean;
+  /** All that was written to it. */
+  readonly sentBytes: number;
   /** Nothing can be written any more. */
   readonly isGone: boolean;
   /**

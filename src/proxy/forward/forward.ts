@@ -108,6 +108,7 @@ export class Forwarder implements Courier, TryOwner {
     if (visit.attempts === 1) visit.trial?.answered(status, headMs);
     if (isRescued(visit, status) && this.#rescue(visit, target)) return "drop";
     visit.trial?.settled(status);
+    visit.access?.answered(status, target, headMs, visit.attempts === 1);
     return "pass";
   }
 
@@ -173,6 +174,7 @@ export class Forwarder implements Courier, TryOwner {
 
   async #pause(visit: RequestState, { why, label, judge }: Pause): Promise<End> {
     const { waiting, clock } = this.#parts;
+    visit.access?.begin(clock.monotonic());
     if (visit.failure === "busy") return "busy";
     const { route } = visit;
     let waitMs = SETTLE_MS;
@@ -236,6 +238,8 @@ export class Forwarder implements Courier, TryOwner {
 
   refused(visit: RequestState, name: AnswerName): void {
     this.count(visit.route, name, visit.attempts > 0);
+    visit.access?.own(name, 0);
+    visit.ended(0);
   }
 
   /** Counts an answer of our own. `isTried`: a target was asked before. */
@@ -262,6 +266,7 @@ export class Forwarder implements Courier, TryOwner {
     const answer = ownAnswer(end, head.field("accept"), errorField, visit.route.policy.errorPage);
     visit.trial?.settled(answer.status);
     this.count(visit.route, end, visit.attempts > 0);
+    visit.access?.own(end, head.isHead ? 0 : Buffer.byteLength(answer.body));
     this.#tell(visit, end, answer.status);
     client.answer(answer, visit.attempts > 1 ? `${fields.attempts}: ${visit.attempts}\r\n` : "");
   }

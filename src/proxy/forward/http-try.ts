@@ -61,6 +61,7 @@ export class HttpTry implements Occupant, Attempt {
     this.#beganMs = context.clock.monotonic();
     this.repeatable = visit.body.isSmall && isIdempotent(visit.method);
     visit.attempt = this;
+    visit.access?.begin(this.#beganMs);
   }
 
   /**
@@ -274,6 +275,7 @@ export class HttpTry implements Occupant, Attempt {
     if (line !== "") out += scratch.latin1Write(line, out);
     scratch[out++] = CR;
     scratch[out++] = LF;
+    visit.access?.bodyFrom(client.sentBytes + out);
     if (fate === "keep") {
       this.#drop(body.wholeAfter(scratch.subarray(0, out), bytes, end));
       return;

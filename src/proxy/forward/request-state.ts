@@ -2,6 +2,7 @@
 import type { RequestHead } from "../../core/http1/request-head.ts";
 import type { Route, Target } from "../../core/route.ts";
 import type { Mark, Sticky } from "../../core/sticky.ts";
+import type { AccessRecord } from "../access-log.ts";
 import type { AnswerName } from "../answers.ts";
 import type { TrialTry } from "../trial-counters.ts";
 import type { Client } from "./client.ts";
@@ -85,6 +86,8 @@ export class RequestState {
   #mark: Mark | undefined;
   /** Whom its turn, or the mark that it brought, gave it to first. */
   turn: { readonly target: string; readonly isHome: boolean } | undefined;
+  /** What its line in the access log is made of; undefined: it has none. */
+  access: AccessRecord | undefined;
   /** What its first try is counted as, while a version is judged. */
   trial: TrialTry | undefined;
   /** Who answers in the place of a canary that has failed: its label. */
@@ -141,6 +144,11 @@ export class RequestState {
     this.#leaving ??= new AbortController();
     if (this.client.isGone && !this.#leaving.signal.aborted) this.#leaving.abort();
     return this.#leaving.signal;
+  }
+
+  /** Nothing more of its answer follows; `reason`: though it was not whole. */
+  ended(sentBytes: number, reason?: string): void {
+    this.access?.end(this, sentBytes, reason);
   }
 
   /** Its visitor has left. */

@@ -43,6 +43,7 @@ export class ClientConnection implements Client {
   claims: string | undefined; // What is added to each of its requests while its peer's claims count for nothing: made once.
   lastHost = ""; // The Host of the request before.
   isGone = false;
+  sentBytes = 0;
   readonly #front: Front<ClientConnection>;
   readonly #socket: Socket<ClientConnection>;
   /** What has come and is not taken yet: a part of a head, or the requests behind the one that is being answered. */
@@ -159,6 +160,7 @@ export class ClientConnection implements Client {
     this.#uncount();
     this.#front.gone(this);
     this.#tunnel?.visitorClosed(isReset);
+    this.#visit?.ended(this.sentBytes, "client_left");
     this.#visit?.left();
     this.#outlet.drop();
     this.#input = this.#visit = this.#tunnel = undefined;
@@ -352,6 +354,7 @@ export class ClientConnection implements Client {
   write(bytes: Buffer, from: number, to: number, isOwned: boolean): boolean {
     if (this.isGone) return true;
     this.movedAt = this.#front.tick;
+    this.sentBytes += to - from;
     return this.#outlet.write(bytes, from, to, isOwned);
   }
 
@@ -386,6 +389,7 @@ export class ClientConnection implements Client {
 
   finish(): void {
     const endsAfter = this.#endsAfter || this.#front.isClosing;
+    this.#visit?.ended(this.sentBytes);
     if (endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined) this.#isFinishing = true;
     this.#head = this.#body = this.#visit = this.#tunnel = undefined;
     this.#hasServed = true;
@@ -396,6 +400,7 @@ export class ClientConnection implements Client {
 
   cut(visit?: object): void {
     if (this.isGone || (visit !== undefined && visit !== this.#visit)) return;
+    this.#visit?.ended(this.sentBytes, "broken_off");
     this.#socket.terminate();
     this.closed(false);
   }
@@ -420,6 +425,7 @@ export class ClientConnection implements Client {
   }
 
   enter(tunnel: VisitorTunnel): void {
+    this.#visit?.ended(this.sentBytes);
     this.#visit = undefined;
     this.#tunnel = tunnel;
     this.resumeBody();

@@ -6,6 +6,7 @@ import type { Route } from "../../core/route.ts";
 import { type Decision, decide, type RouteTable } from "../../core/route-table.ts";
 import { clientAddress } from "../../core/trusted-proxies.ts";
 import { systemClock } from "../../platform/time/clock.ts";
+import type { AccessLog } from "../access-log.ts";
 import { type AnswerName, type OwnAnswer, ownAnswer, serverOptions } from "../answers.ts";
 import type { DataPlaneOptions } from "../data-plane.ts";
 import { expectsContinue } from "../forward/request-body.ts";
@@ -17,6 +18,7 @@ import { linkIn } from "./link.ts";
 import type { Notices } from "./notices.ts";
 import type { OwnHosts } from "./own-hosts.ts";
 import { createRequestIds } from "./request-id.ts";
+import { Traces } from "./traces.ts";
 
 const PEERS_REMEMBERED = 10_000;
 const HTTPS = /^https\b/i;
@@ -35,6 +37,8 @@ export interface HandlerParts {
   maySee(address: string): boolean;
   table(): RouteTable;
   readonly notices: Notices;
+  /** Undefined where there is none. */
+  readonly accessLog?: AccessLog | undefined;
   /** A request for a route was answered before a target was chosen. */
   count(route: Route, reason: AnswerName): void;
 }
@@ -53,12 +57,24 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   const rights = { maySelect: remembered(parts.maySelect), maySee: remembered(parts.maySee) };
   const dress = createDress({ ...parts, passed: fields.passed });
   const overwritten = fields.shadow === undefined ? [] : [fields.shadow.toLowerCase()];
+  const traces = new Traces();
   const forStrangers = new RequestRules({ selector, passed, overwritten, claims: "none" });
   const forTrusted = new RequestRules({ selector, passed, overwritten, claims: "ours" });
 
   function refuse(client: ClientConnection, head: RequestHead, name: AnswerName, route?: Route): undefined {
     if (route !== undefined) parts.count(route, name);
-    client.answer(ownAnswer(name, head.field("accept"), fields.error), "");
+    const answer = ownAnswer(name, head.field("accept"), fields.error);
+    if (route !== undefined) told(client, head, name, route, Buffer.byteLength(answer.body));
+    client.answer(answer, "");
+  }
+
+  /** The line of a request that no target was chosen for. */
+  function told(client: ClientConnection, head: RequestHead, name: AnswerName, route: Route, bytes: number) {
+    const record = parts.accessLog?.record(route, hostOf(client, head));
+    record?.own(name, head.isHead ? 0 : bytes);
+    const { method } = head;
+    const visitor = visitorOf(client, head, parts.isTrusted);
+    record?.end({ head, method, visitor, route, added: "", attempts: 0 }, 0);
   }
 
   function forward(client: ClientConnection, head: RequestHead, host: string, route: Route, label?: string) {
@@ -71,7 +87,10 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     if (facts === undefined) return refuse(client, head, "loop", route);
     const { checkPath } = route.policy;
     const isCheck = checkPath !== undefined && looksAt(head, checkPath) && mayWatch(client, head);
-    return new RequestState(client, head, isCheck ? { ...facts, isCheck } : facts, route, label);
+    const added = route.policy.trace === true ? traces.added(head, facts.added) : facts.added;
+    const visit = new RequestState(client, head, { ...facts, added, isCheck }, route, label);
+    visit.access = parts.accessLog?.record(route, host);
+    return visit;
   }
 
   /** Whether a request is of a peer that is known, as a slum is, and that asks for nobody else. */

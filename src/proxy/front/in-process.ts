@@ -4,15 +4,19 @@ import { createSelection } from "../../core/round-robin.ts";
 import type { Route, Target } from "../../core/route.ts";
 import { createRouteTable } from "../../core/route-table.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
+import { createLineWriter } from "../../platform/logs/line-writer.ts";
 import { NO_ACCEPT_GUARD } from "../../platform/net/accept-guard.ts";
-import { systemClock } from "../../platform/time/clock.ts";
-import { type DataPlane, type DataPlaneOptions, NOTHING_LEFT } from "../data-plane.ts";
+import { type Clock, systemClock } from "../../platform/time/clock.ts";
+import { AccessLog } from "../access-log.ts";
+import { type AccessLogOptions, type DataPlane, type DataPlaneOptions, NOTHING_LEFT } from "../data-plane.ts";
 import { Forwarder } from "../forward/forward.ts";
 import { createInFlight, type Load } from "../forward/in-flight.ts";
 import { ShadowCopies } from "../forward/shadow-copies.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
+import { DROPPED_LINES } from "../own-counts.ts";
 import { ShadowCounters } from "../shadow-counters.ts";
+import type { Meter } from "../traffic-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { DEFAULT_LIMITS } from "./gate.ts";
@@ -67,6 +71,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     table: () => table,
     notices,
   });
+  const accessLog = openAccessLog(options.accessLog, clock, inFlight.of(DROPPED_LINES).meter);
   const { ownElsewhere } = options;
   const door = ownElsewhere === undefined ? openPrivateDoor(options.directory, hooks) : undefined;
   const own = new OwnHosts({ tries, clock, socket: door?.socket ?? "", ...ownElsewhere });
@@ -92,6 +97,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
           maySee: createTrust(options.directFrom ?? []),
           table: () => table,
           notices,
+          accessLog: accessLog?.log,
           count: (route, reason) => forwarder.count(route, reason, false),
         }),
     }),
@@ -105,6 +111,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     await listener.close(deadlineMs);
     await https?.close();
     await upstream[Symbol.asyncDispose]();
+    accessLog?.lines[Symbol.dispose]();
     await door?.close();
   }
 
@@ -139,6 +146,16 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     },
     [Symbol.asyncDispose]: () => close(0),
   };
+}
+
+function openAccessLog(options: AccessLogOptions | undefined, clock: Clock, dropped: Meter) {
+  if (options === undefined) return undefined;
+  const lines = createLineWriter({
+    path: options.path,
+    clock,
+    onDropped: (count) => (dropped.requests += count),
+  });
+  return { lines, log: new AccessLog({ options, clock, write: (line) => lines.add(line) }) };
 }
 
 /** Where a target's new requests go; undefined while it gets none. */

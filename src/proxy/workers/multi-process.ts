@@ -151,8 +151,10 @@ class MultiProcessPlane implements DataPlane {
   #settingsOf(phase: number): WorkerSettings {
     const { host, port, domain, directHosts, adminHost, trustedProxies, fields, viaName } = this.#options;
     const { directFrom = [], limits = {}, selectorFrom = [], proxyProtocol = false } = this.#options;
+    const { accessLog } = this.#options;
     const ownSocket = this.#ownSocket;
     return {
+      ...(accessLog && { accessLog }),
       host,
       port,
       domain,

@@ -18,7 +18,10 @@ export const PROTOCOL = 4;
 
 /** All that a worker is told once: it is replaced, not told anew, when any of it changes. */
 export interface WorkerSettings
-  extends Pick<DataPlaneOptions, "host" | "domain" | "directHosts" | "trustedProxies" | "fields"> {
+  extends Pick<
+    DataPlaneOptions,
+    "host" | "domain" | "directHosts" | "trustedProxies" | "fields" | "accessLog"
+  > {
   readonly selectorFrom: readonly string[];
   readonly directFrom: readonly string[];
   readonly limits: Partial<FrontLimits>;

@@ -8,6 +8,7 @@ import { defineContract, type OldNames } from "../../api/operation.ts";
 import { tokenOperations } from "../../api/token-operations.ts";
 import { webhookOperations } from "../../webhooks/operations.ts";
 import { ALERT_TYPES } from "../registry/alert-kinds.ts";
+import { accessOperations } from "./access-operations.ts";
 import { rolloutOperations } from "./rollout-operations.ts";
 import {
   changeAnswer,
@@ -388,6 +389,7 @@ export const contract = defineContract({
     answer: reloadAnswer,
     timeoutMs: patient,
   },
+  ...accessOperations,
   ...certificateOperations,
   ...webhookOperations(ALERT_TYPES),
   ...tokenOperations,

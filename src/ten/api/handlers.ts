@@ -13,6 +13,7 @@ import { Fault } from "../../core/fault.ts";
 import { type InstanceName, instanceName, parseInstance } from "../../core/name.ts";
 import { select } from "../../core/rollout.ts";
 import { startOf } from "../../core/since.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import { webhookHandlers } from "../../webhooks/operations.ts";
 import type { Receivers } from "../../webhooks/receivers.ts";
@@ -20,6 +21,7 @@ import type { Control } from "../operations/control.ts";
 import { foreseeRollbackTo, rollbackTo } from "../operations/rollback.ts";
 import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
 import type { EventRow } from "../registry/registry.ts";
+import { accessHandlers } from "./access-operations.ts";
 import type { TenContract } from "./contract.ts";
 import { toEvent, toHistory } from "./event-view.ts";
 import { createObservingHandlers } from "./observing-handlers.ts";
@@ -43,6 +45,9 @@ export interface HandlerParts {
   readonly loginCode: GiveLoginCode;
   readonly tokens: Tokens;
   readonly receivers: Receivers;
+  /** Where the access log is. */
+  readonly accessLog: string;
+  readonly clock: Clock;
   /** Undefined where https is not served. */
   readonly certificates: CertificateDesk | undefined;
   /** By which visitors come to a service. */
@@ -331,6 +336,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     ...rolling.handlers,
     ...createObservingHandlers(parts, own),
     ...webhookHandlers({ store: registry.outbox, receivers: parts.receivers, program: "ten" }),
+    ...accessHandlers({ path: parts.accessLog, clock: parts.clock, config: control.config }),
     ...certificateHandlers(parts.certificates),
     ...tokenHandlers(parts.tokens, parts.warningsOf),
     loginCode: ({ peer, principal }) => parts.loginCode(peer, principal),

@@ -9,6 +9,7 @@ import {
   type Sample,
 } from "../../api/prometheus.ts";
 import { BUCKET_COUNT, bucketLimitMs, bucketMiddleMs } from "../../core/latency-histogram.ts";
+import { DROPPED_LINES } from "../../proxy/own-counts.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import { proxyAnswersMetric } from "./proxy-answers.ts";
@@ -72,6 +73,12 @@ export function metricsPage(
     ),
     durations,
     proxyAnswersMetric(traffic, isShown),
+    {
+      name: "ten_access_log_dropped_total",
+      type: "counter",
+      help: "Lines of the access log that the disk did not take in time.",
+      samples: [[{}, known.get(DROPPED_LINES)?.requests ?? 0]],
+    },
     gauge("ten_requests_in_flight", "Requests and streams under way.", (view) => view.in_flight),
     gauge("ten_instance_up", "1 when the instance is healthy.", (view) => (view.state === "healthy" ? 1 : 0)),
     gauge("ten_instance_failed", "1 when the restart policy has given it up.", (view) =>

@@ -52,7 +52,7 @@ export function proxyAnswersMetric(
   const counts = new Map<string, { service: string; reason: string; requests: number }>();
   for (const { id, requests } of traffic) {
     const own = readOwnCount(id);
-    if (own === undefined || !isShown(own.route)) continue;
+    if (own === undefined || own.route === "" || !isShown(own.route)) continue;
     const { route: service, reason } = own;
     const key = `${service} ${reason}`;
     counts.set(key, { service, reason, requests: (counts.get(key)?.requests ?? 0) + requests });

@@ -76,6 +76,11 @@ export interface Settings {
   readonly heldMemoryMb: number;
   /** How long a split between versions may stay as it is until somebody is told; 0: for ever. */
   readonly canaryForgottenMs: number;
+  readonly accessLog: {
+    readonly to: "file" | "stdout";
+    readonly format: "json" | "combined";
+    readonly query: boolean;
+  };
 }
 
 /** One proxies inside the server's process, more beside it. */
@@ -336,6 +341,11 @@ function toConfig(
       minReadRate: settings.min_read_rate,
       heldMemoryMb: settings.held_memory_mb,
       canaryForgottenMs: settings.canary_forgotten_after * 1000,
+      accessLog: {
+        to: settings.access_log_to,
+        format: settings.access_log_format,
+        query: settings.access_log_query,
+      },
       certificates: settings.certificates.map((path) => resolve(directory, path)),
       http2: settings.http2,
     },

@@ -11,6 +11,8 @@ export interface DataPaths {
   readonly adminToken: string;
   /** Seals the secrets of receivers of webhooks. */
   readonly registryKey: string;
+  /** One line for each request of services that say so. */
+  readonly accessLog: string;
   /** What requests led to, minute by minute. */
   readonly traffic: string;
   instance(service: string, id: string): string;
@@ -34,6 +36,7 @@ export function dataPaths(root: string): DataPaths {
     socket: join(root, "ten.sock"),
     adminToken: join(root, "api_token"),
     registryKey: join(root, "registry_key"),
+    accessLog: join(root, "access.log"),
     traffic: join(root, "traffic.jsonl"),
     instance: (service, id) => join(root, service, id),
     shared: (service) => join(root, service, "_shared"),

@@ -1,4 +1,5 @@
 // A service as the server works with it: names instead of file keys, milliseconds instead of seconds, words instead of a command line.
+import { parseAccessLog } from "../../core/access-log.ts";
 import { parseHsts } from "../../core/duration.ts";
 import type { WishDocument } from "../../core/judge/plan.ts";
 import type { RestartPolicy } from "../../core/restart.ts";
@@ -172,6 +173,8 @@ export function toService(
       sticky: document.sticky ? `ten-sticky-${name}` : undefined,
       stickySameSite: document.sticky_same_site,
       via: document.via,
+      accessLog: parseAccessLog(document.access_log),
+      trace: document.trace,
       maxBodyBytes: scaled(document.max_body_mb, BYTES_PER_MB),
     },
   };

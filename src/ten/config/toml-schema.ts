@@ -3,6 +3,7 @@
 import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { REACHES } from "../../api/reach.ts";
+import { parseAccessLog } from "../../core/access-log.ts";
 import { parseAuthority } from "../../core/certificate-authority.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { parseHsts } from "../../core/duration.ts";
@@ -182,6 +183,9 @@ const settingsShape = z.object(
     min_body_rate: number("bytes a second", 0, 1_000_000_000).default(240),
     min_read_rate: number("bytes a second", 0, 1_000_000_000).default(240),
     held_memory_mb: number("a number of MB", 1, 1_000_000).default(256),
+    access_log_to: choice("file", "stdout").default("file"),
+    access_log_format: choice("json", "combined").default("json"),
+    access_log_query: yesOrNo.default(false),
     canary_forgotten_after: seconds(0, 365 * DAY_SECS).default(DAY_SECS),
   },
   table,
@@ -276,6 +280,8 @@ const serviceShape = z.object(
     hsts: text('a length of time such as "1y"', parseHsts).exactOptional(),
     sticky_same_site: choice("lax", "strict", "none").default("lax"),
     via: yesOrNo.default(false),
+    access_log: text('"off", "errors", "all" or "sample:0.01"', parseAccessLog).default("off"),
+    trace: yesOrNo.default(false),
     error_page: text('an HTML file such as "./errors/503.html"', given).exactOptional(),
     restart: z.enum(["on-failure", "always", "never"], restart).default("on-failure"),
     overlap: yesOrNo.exactOptional(),

@@ -13,6 +13,8 @@ const LOOK_EVERY_MS = 100;
 const LOOKS_A_TURN = 400;
 /** A log is trimmed when it has grown by this since the last time. */
 const TRIM_EVERY_BYTES = 1_048_576;
+/** The access log is looked at once in so many looks. */
+const ACCESS_EVERY = 50;
 /** Of a process that writes to what it was given. */
 const DESCRIPTORS: Readonly<Record<Stream, number>> = { stdout: 1, stderr: 2 };
 
@@ -100,7 +102,10 @@ export function createLogKeeper(parts: {
     });
   }
 
+  let accessAt = 0;
+
   function look(): void {
+    if (accessAt++ % ACCESS_EVERY === 0) trimmer.trim(paths.accessLog);
     if (due.length === 0) due = nextRound();
     for (const log of due.splice(0, LOOKS_A_TURN)) keep(log);
   }

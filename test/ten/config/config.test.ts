@@ -49,6 +49,7 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
     minReadRate: 240,
     heldMemoryMb: 256,
     canaryForgottenMs: 86_400_000,
+    accessLog: { to: "file", format: "json", query: false },
     selectorFrom: undefined,
     host: undefined,
     port: undefined,
