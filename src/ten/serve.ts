@@ -5,7 +5,7 @@ import { openAdmin } from "../api/open-admin.ts";
 import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
-import { messageOf } from "../core/fault.ts";
+import { Fault, messageOf } from "../core/fault.ts";
 import { parseInstance } from "../core/name.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
@@ -118,6 +118,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(keepGoodCopy(database, clock, log.warn));
   const processes = opened.use(createProcesses(clock));
   const workers = workersOf(config.settings);
+  if (workers > 1 && config.settings.accessLog.to === "stdout")
+    throw new Fault(
+      "usage",
+      "settings.access_log_to: workers have an output of their own, and there are to be several",
+      'write access_log_to = "file", or workers = 1',
+    );
   const { selectorFrom, directFrom } = rightsOf(config, registry, log);
   const control = createControl({
     registry,

@@ -118,16 +118,12 @@ export class ClientConnection implements Client {
 
   data(bytes: Buffer): void {
     this.movedAt = this.#front.tick;
-    if (this.#tunnel !== undefined) {
-      this.#tunnel.fromVisitor(bytes);
-      return;
+    if (this.#tunnel !== undefined) this.#tunnel.fromVisitor(bytes);
+    else if (this.#isLingering) this.#throwAway(bytes.length);
+    else {
+      this.#input = this.#input === undefined ? bytes : Buffer.concat([this.#input, bytes]);
+      this.#proceed();
     }
-    if (this.#isLingering) {
-      this.#throwAway(bytes.length);
-      return;
-    }
-    this.#input = this.#input === undefined ? bytes : Buffer.concat([this.#input, bytes]);
-    this.#proceed();
   }
 
   /** The kernel takes more. */
@@ -309,7 +305,6 @@ export class ClientConnection implements Client {
     this.#isAskedAgain = this.#input !== undefined || this.#head === undefined;
   }
 
-  /** More of the body of the request that is under way. */
   #feed(input: Buffer): void {
     const body = this.#body as RequestBody;
     try {

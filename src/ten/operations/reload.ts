@@ -38,6 +38,7 @@ const AT_START = [
   "settings.min_body_rate",
   "settings.min_read_rate",
   "settings.held_memory_mb",
+  "settings.access_log_",
   "settings.certificates",
   "settings.http2",
   "acme.",

@@ -126,6 +126,8 @@ test("a configuration becomes milliseconds, words and absolute paths", () => {
       redirect: true,
       stickySameSite: "lax",
       via: false,
+      accessLog: undefined,
+      trace: false,
     },
   });
 });
