@@ -16,7 +16,6 @@ import { createTries, sendAway } from "../forward/tries.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
 import { DROPPED_LINES } from "../own-counts.ts";
 import { ShadowCounters } from "../shadow-counters.ts";
-import type { Meter } from "../traffic-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { DEFAULT_LIMITS } from "./gate.ts";
@@ -71,7 +70,9 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     table: () => table,
     notices,
   });
-  const accessLog = openAccessLog(options.accessLog, clock, inFlight.of(DROPPED_LINES).meter);
+  const accessLog = openAccessLog(options.accessLog, clock, (lines) => {
+    inFlight.of(DROPPED_LINES).meter.requests += lines;
+  });
   const { ownElsewhere } = options;
   const door = ownElsewhere === undefined ? openPrivateDoor(options.directory, hooks) : undefined;
   const own = new OwnHosts({ tries, clock, socket: door?.socket ?? "", ...ownElsewhere });
@@ -148,13 +149,13 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   };
 }
 
-function openAccessLog(options: AccessLogOptions | undefined, clock: Clock, dropped: Meter) {
+function openAccessLog(
+  options: AccessLogOptions | undefined,
+  clock: Clock,
+  onDropped: (lines: number) => void,
+) {
   if (options === undefined) return undefined;
-  const lines = createLineWriter({
-    path: options.path,
-    clock,
-    onDropped: (count) => (dropped.requests += count),
-  });
+  const lines = createLineWriter({ path: options.path, clock, onDropped });
   return { lines, log: new AccessLog({ options, clock, write: (line) => lines.add(line) }) };
 }
 
