@@ -1,10 +1,12 @@
 // The commands of `cert` in both programs: what certificates there are, and what an operator does to them.
+
 import { readFileSync } from "node:fs";
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
 import { systemReason } from "../core/system-error.ts";
 import { choice, flag, withDefault, word, words } from "./argument.ts";
 import { type Command, type Context, command, type Group } from "./command.ts";
+import { formatMoment } from "./format.ts";
 import type { Output } from "./output.ts";
 import { formatTable } from "./table.ts";
 
@@ -143,7 +145,7 @@ function addCommand(connect: Connect): Command {
       const added = await connect(context).addCertificate({ body: { pem, from } }, { signal });
       out.data({ ...added }, () => "");
       out.success(
-        `${added.names.join(", ")}: served with the certificate by ${added.issuer}, until ${added.expires_at}`,
+        `${added.names.join(", ")}: served with the certificate by ${added.issuer}, until ${formatMoment(added.expires_at)}`,
       );
       return 0;
     },
@@ -170,7 +172,9 @@ function renewCommand(connect: Connect): Command {
       const { args, out, signal } = context;
       const found = await connect(context).renewCertificate({ params: { name: args.name } }, { signal });
       out.data({ ...found }, () => "");
-      out.success(`${found.name} has a new certificate by ${found.issuer}, until ${found.expires_at}`);
+      out.success(
+        `${found.name} has a new certificate by ${found.issuer}, until ${found.expires_at === null ? "?" : formatMoment(found.expires_at)}`,
+      );
       return 0;
     },
   });

@@ -21,6 +21,15 @@ export function formatSeconds(seconds: number): string {
   return parts.join(" ") || "0s";
 }
 
+/** A moment in RFC 3339 as a clock on the wall here shows it, `14:02:09`; with the date when that is not today's. */
+export function formatMoment(at: string, now: Date = new Date()): string {
+  const date = new Date(at);
+  const time = date.toTimeString().slice(0, 8);
+  if (date.toDateString() === now.toDateString()) return time;
+  const two = (part: number) => String(part).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
+}
+
 /** `0.8 ms`, `12 ms`, `1.25 s`; a longer time as formatSeconds has it. */
 export function formatMillis(ms: number): string {
   if (ms < 10) return `${trim(ms, 1)} ms`;

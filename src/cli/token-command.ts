@@ -1,9 +1,11 @@
 // The commands of `token` in both programs: make, list, take back and replace tokens.
+
 import { parseDuration } from "../core/duration.ts";
 import { Fault } from "../core/fault.ts";
 import { parseLabel, parseService } from "../core/name.ts";
 import { choice, list, option, type Read, type Values, withDefault, word } from "./argument.ts";
 import { type Command, type Context, command, type Group } from "./command.ts";
+import { formatMoment } from "./format.ts";
 import { describe, type WhoAmI } from "./login-command.ts";
 import type { Output } from "./output.ts";
 import { formatTable } from "./table.ts";
@@ -98,7 +100,7 @@ export function tokenCommands(parts: TokenCommandParts): Group {
       const sent = { params: { name: args.name }, body: { overlap_secs: args.overlap / 1000 } };
       const made = await connect(context).rotateToken(sent, { signal });
       showToken(out, made);
-      out.hint(`the old one counts until ${made.old_until}`);
+      out.hint(`the old one counts until ${formatMoment(made.old_until)}`);
       return 0;
     },
   });
@@ -180,7 +182,7 @@ export async function createToken(
 
 function showToken(out: Output, made: MadeToken): void {
   for (const warning of made.warnings) out.warn(warning);
-  const until = made.expires_at === null ? "" : `, until ${made.expires_at}`;
+  const until = made.expires_at === null ? "" : `, until ${formatMoment(made.expires_at)}`;
   out.data({ ...made }, () => `Token ${describe(made)}${until}, shown once:\n\n  ${made.token}\n`);
 }
 

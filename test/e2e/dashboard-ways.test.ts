@@ -291,6 +291,11 @@ describe.skipIf(!hasChromium)("charts, in chromium (skipped where there is none)
     expect(before).toMatch(/^\d\d:\d\d:\d\d, v1 \S+, fickle \S+$/);
     await tab.press("ArrowLeft");
     await until("another time", async () => (await words()) !== before);
+    await tab.click(".numbers summary");
+    await tab.sees("the numbers as a table", "document.querySelectorAll('.numbers tbody tr').length >= 30");
+    expect(await tab.evaluate<string>("document.querySelector('.numbers thead').textContent")).toContain(
+      "Errors, fickle",
+    );
     expect(await tab.axe()).toEqual([]);
     await tab.look({ width: 390, height: 844 });
     expect(await tab.evaluate<number>("document.documentElement.scrollWidth")).toBe(390);

@@ -188,6 +188,71 @@ export function Spark({ values, colour }: Pick<Line, "values" | "colour">) {
   );
 }
 
+interface NumbersProps {
+  readonly title: string;
+  readonly startMs: number;
+  readonly stepMs: number;
+  /** One after the other: the lines of each chart, with its name and how its values are written. */
+  readonly charts: readonly {
+    readonly name: string;
+    readonly lines: readonly Line[];
+    readonly format: (value: number) => string;
+  }[];
+}
+
+/** More rows than that are put together. */
+const NUMBER_ROWS = 60;
+
+/** The same numbers as the charts beside it as a table, made only when it is opened. */
+export function Numbers({ title, startMs, stepMs, charts }: NumbersProps) {
+  const [isOpen, setOpen] = useState(false);
+  const columns = charts.flatMap(({ name, lines, format }) =>
+    lines.map((line) => ({ heading: `${name}, ${line.name}`, values: line.values, format })),
+  );
+  const count = columns[0]?.values.length ?? 0;
+  const every = Math.max(1, Math.ceil(count / NUMBER_ROWS));
+  const rows = Array.from({ length: Math.floor(count / every) }, (_, row) => count - 1 - row * every);
+  return (
+    <details class="numbers" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{title}</summary>
+      {isOpen && (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: keys scroll it
+        <section tabIndex={0} aria-label={title}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Time</th>
+                {columns.map(({ heading }) => (
+                  <th key={heading} scope="col" class="number">
+                    {heading}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((place) => (
+                <tr key={place}>
+                  <th scope="row">
+                    {new Date(startMs + place * stepMs).toLocaleTimeString([], { hour12: false })}
+                  </th>
+                  {columns.map(({ heading, values, format }) => {
+                    const value = values[place];
+                    return (
+                      <td key={heading} class="number">
+                        {value === null || value === undefined ? "–" : format(value)}
+                      </td>
+                    );
+                  })}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </details>
+  );
+}
+
 function useWidth(box: { readonly current: HTMLElement | null }): number {
   const [width, setWidth] = useState(300);
   useEffect(() => {

@@ -1,7 +1,9 @@
 // `slum events`: what happened, and what happens.
+
 import { option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { actorText, eventsOptions, showEvents } from "../../cli/events.ts";
+import { formatMoment } from "../../cli/format.ts";
 import type { Output } from "../../cli/output.ts";
 import type { EventView } from "../api/shapes.ts";
 import { readLabel } from "./arguments.ts";
@@ -43,6 +45,6 @@ export default command({
 function format(out: Output, event: EventView): string {
   const { at, kind, server, tenant, detail } = event;
   const subject = [tenant, server].filter((one) => one !== null).join(" ");
-  const parts = [at, actorText(out, event), out.paint("cyan", kind), subject, detail];
+  const parts = [formatMoment(at), actorText(out, event), out.paint("cyan", kind), subject, detail];
   return `${parts.filter((part) => part !== "").join("  ")}\n`;
 }

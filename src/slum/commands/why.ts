@@ -1,7 +1,7 @@
 // `slum why`: what is wrong with a domain or a server, on one screen, the most probable cause first.
 import { type Read, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatMillis } from "../../cli/format.ts";
+import { formatMillis, formatMoment } from "../../cli/format.ts";
 import { hostFacts } from "../../cli/host-page.ts";
 import type { Output } from "../../cli/output.ts";
 import { FAULTS } from "../../core/fault.ts";
@@ -36,13 +36,13 @@ export default command({
 export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string {
   const colour = why.cause === "well" ? "green" : "red";
   const servers = why.servers.flatMap((one) => [
-    `${paint("bold", one.id)}  ${one.url}  ${one.drained ? "drained" : one.status} since ${one.since}`,
+    `${paint("bold", one.id)}  ${one.url}  ${one.drained ? "drained" : one.status} since ${formatMoment(one.since)}`,
     ...serverFacts(one).map(([name, value]) => `  ${paint("dim", name.padEnd(12))}${value}`),
   ]);
   const fact = (name: string, value: string) => `${paint("dim", name.padEnd(14))}${value}`;
   const events = why.events.map(({ at, kind, server, tenant, detail, by }) => {
     const who = by === null ? "" : ` by ${by}`;
-    return `  ${at}  ${tenant ?? server ?? ""} ${kind}  ${detail.split("\n")[0]}${who}`;
+    return `  ${formatMoment(at)}  ${tenant ?? server ?? ""} ${kind}  ${detail.split("\n")[0]}${who}`;
   });
   return `${[
     `${paint("bold", why.subject)}: ${paint(colour, why.text)}`,

@@ -1,7 +1,7 @@
 // What opens beside the page: one server with its last day, or one tenant; and why it is as it is.
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { Chart } from "../../api/page/chart.tsx";
+import { Chart, Numbers } from "../../api/page/chart.tsx";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
@@ -74,6 +74,8 @@ function Latency({
   const [at, setAt] = useState<number>();
   const values = history.servers.find(({ id }) => id === one.id)?.latency_ms ?? [];
   const startMs = Date.parse(history.start);
+  const stepMs = history.step_secs * 1000;
+  const lines = [{ name: one.id, colour: 0, values }];
   const marks = periods
     .filter(({ server, fromMs }) => server === one.id && fromMs >= startMs)
     .map(({ kind, fromMs, text }) => ({
@@ -87,12 +89,18 @@ function Latency({
       <Chart
         title="Latency of its checks, 24 hours"
         startMs={startMs}
-        stepMs={history.step_secs * 1000}
-        lines={[{ name: one.id, colour: 0, values }]}
+        stepMs={stepMs}
+        lines={lines}
         marks={marks}
         format={formatMillis}
         at={at}
         onAt={setAt}
+      />
+      <Numbers
+        title="The numbers as a table"
+        startMs={startMs}
+        stepMs={stepMs}
+        charts={[{ name: "Latency", lines, format: formatMillis }]}
       />
     </div>
   );

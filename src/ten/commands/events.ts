@@ -1,7 +1,9 @@
 // `ten events`: what happened, what happens, and on whose behalf.
+
 import { maybeWord, option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { actorText, eventsOptions, showEvents } from "../../cli/events.ts";
+import { formatMoment } from "../../cli/format.ts";
 import type { Output } from "../../cli/output.ts";
 import type { EventView } from "../api/shapes.ts";
 import { readService } from "./arguments.ts";
@@ -54,7 +56,14 @@ function format(out: Output, event: EventView): string {
   const change = before && after ? weightsText(before, after) : "";
   // What was found out about a failure has many lines.
   const [first = "", ...more] = detail.split("\n");
-  const parts = [at, actorText(out, event), paint("cyan", kind), instance ?? service, first, change];
+  const parts = [
+    formatMoment(at),
+    actorText(out, event),
+    paint("cyan", kind),
+    instance ?? service,
+    first,
+    change,
+  ];
   const line = parts.filter((part) => part !== "").join("  ");
   return `${[line, ...more.map((one) => `    ${paint("dim", one)}`)].join("\n")}\n`;
 }

@@ -1,7 +1,7 @@
 // `ten history`: how a service's traffic was divided before, and who changed it.
 import { number, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatSeconds } from "../../cli/format.ts";
+import { formatMoment, formatSeconds } from "../../cli/format.ts";
 import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
 import { systemClock } from "../../platform/time/clock.ts";
@@ -24,7 +24,7 @@ export default command({
     const history = await connect(context).history(sent, { signal });
     const columns = ["WHEN", "BY", "COMMAND", "WEIGHTS"].map((heading) => ({ heading }));
     const rows = history.changes.map(({ at, by, command: line, before, after }) => [
-      at,
+      formatMoment(at),
       by ?? "ten",
       line,
       weightsText(before, after),

@@ -1,6 +1,8 @@
 // `ten link`: a link that keeps a browser on one instance.
+
 import { flag, option, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
+import { formatMoment } from "../../cli/format.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import { instance, joinInstance } from "./arguments.ts";
@@ -40,7 +42,7 @@ export default command({
     const done = await client.link({ params, body: { for_secs: args.for } }, { signal });
     out.data({ ...done }, () => `${done.url}\n`);
     out.hint(
-      `it holds until ${done.until}, on every host of the service; end it: ten link ${done.id} --revoke`,
+      `it holds until ${formatMoment(done.until)}, on every host of the service; end it: ten link ${done.id} --revoke`,
     );
     return 0;
   },

@@ -1,7 +1,7 @@
 // `ten ps`: what runs, with which part of the traffic, and how it does.
 import { flag, maybeWord } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
+import { formatBytes, formatMillis, formatMoment, formatPercent, formatSeconds } from "../../cli/format.ts";
 import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
 import { watch } from "../../cli/watch.ts";
@@ -79,7 +79,8 @@ export default command({
         services.map((one) => proxyLine(out, one)).join("") +
         links
           .map(
-            ({ id, count, until }) => `${id}: ${count} ${count === 1 ? "link" : "links"}, until ${until}\n`,
+            ({ id, count, until }) =>
+              `${id}: ${count} ${count === 1 ? "link" : "links"}, until ${formatMoment(until)}\n`,
           )
           .join("") +
         rollouts.map(({ service, canary, text }) => `${service}: rollout of ${canary}: ${text}\n`).join("") +
@@ -187,7 +188,7 @@ function reason({ id, state, reason: why }: InstanceView): string {
 
 function nextRun({ id, next_run: at, pid }: InstanceView): string {
   if (at === null) return "";
-  return `${id}: ${pid === null ? "" : "runs now; "}next run at ${at}\n`;
+  return `${id}: ${pid === null ? "" : "runs now; "}next run at ${formatMoment(at)}\n`;
 }
 
 /** What runs keeps what it was deployed with. */
@@ -205,7 +206,7 @@ function exposure({ id, exposed }: InstanceView): string {
 
 /** Who has moved traffic last. */
 function changeLine(out: Output, { service, at, by, command: line }: LastChange): string {
-  return out.paint("gray", `${service}: ${line}, by ${by ?? "ten"} at ${at}\n`);
+  return out.paint("gray", `${service}: ${line}, by ${by ?? "ten"} at ${formatMoment(at)}\n`);
 }
 
 function lastOutput(out: Output, { id, last_output = [] }: InstanceView): string {

@@ -1,4 +1,5 @@
 // How a change of traffic is told: what happened, the new split of the service, and the command that undoes it.
+import { formatMoment } from "../../cli/format.ts";
 import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
 import { parseInstance } from "../../core/name.ts";
@@ -41,7 +42,7 @@ export function splitText(
 
 export function maintenanceLine(out: Output, service: string, since: string): string {
   const what = out.paint("yellow", `${service} is under maintenance`);
-  return `${what} since ${since}: visitors get 503 until: ten maintenance ${service} off\n`;
+  return `${what} since ${formatMoment(since)}: visitors get 503 until: ten maintenance ${service} off\n`;
 }
 
 /** What has changed, `v1 90 -> 0, v2 10 -> 100`. */

@@ -1,13 +1,12 @@
 // `ten why`: what is wrong with an instance, on one screen, the most probable cause first.
 import { type Read, word } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatBytes } from "../../cli/format.ts";
+import { formatBytes, formatMoment } from "../../cli/format.ts";
 import { hostPage } from "../../cli/host-page.ts";
 import type { Output } from "../../cli/output.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { FAULTS } from "../../core/fault.ts";
 import { canonicalServerName } from "../../core/server-name.ts";
-import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, WhyView } from "../api/shapes.ts";
 import { differsText, listeningText, meansWell, reasonsText } from "../api/why-text.ts";
@@ -95,7 +94,7 @@ function facts(why: WhyView): [string, string][] {
   const { port, memory_limit_bytes: limit, memory_bytes: memory } = why;
   const of = limit === null ? "" : ` of ${formatBytes(limit)}`;
   const all: [string, string | null][] = [
-    ["state", `${why.state}: ${why.reason}, since ${timeOf(why.since)}`],
+    ["state", `${why.state}: ${why.reason}, since ${formatMoment(why.since)}`],
     ["version", why.version],
     ["last check", why.last_check],
     ["answers", why.answer && `${why.answer.status} ${why.answer.body}`],
@@ -121,17 +120,9 @@ function facts(why: WhyView): [string, string][] {
   return all.filter((one): one is [string, string] => one[1] !== null);
 }
 
-/** As a clock on the wall shows it; with the date when that is not today. */
-function timeOf(at: string): string {
-  const date = new Date(at);
-  const time = date.toTimeString().slice(0, 8);
-  const isToday = date.toDateString() === new Date(systemClock.now()).toDateString();
-  return isToday ? time : `${at.slice(0, 10)} ${time}`;
-}
-
 function happened({ at, kind, id, text, by }: WhyView["states"][number]): string {
   const who = by === null ? "" : ` by ${by}`;
-  return `${timeOf(at)}  ${id === null ? "" : `${id} `}${kind}  ${text}${who}`;
+  return `${formatMoment(at)}  ${id === null ? "" : `${id} `}${kind}  ${text}${who}`;
 }
 
 function section({ paint }: Pick<Output, "paint">, title: string, lines: readonly string[]): string[] {

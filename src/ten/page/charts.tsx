@@ -1,7 +1,7 @@
 // A service's traffic as charts, one line a version, with marks where somebody deployed or moved weights; and which version is worse.
 import { useState } from "preact/hooks";
 import type { Address } from "../../api/page/address.ts";
-import { Chart, type Line, type Mark, Spark } from "../../api/page/chart.tsx";
+import { Chart, type Line, type Mark, Numbers, Spark } from "../../api/page/chart.tsx";
 import { usePoll } from "../../api/page/visible.ts";
 import { formatMillis } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -54,6 +54,11 @@ export function Charts({ client, service, versions, isSingle, address }: ChartsP
     at,
     onAt: setAt,
   };
+  const charts = [
+    { name: "Requests/s", lines: lines((one) => perSecond(one.requests)), format: formatCount },
+    { name: "Errors", lines: lines(share), format: formatShare },
+    { name: "p95", lines: lines((one) => one.p95_ms), format: formatMillis },
+  ];
   return (
     <div class="traffic">
       <div class="traffic-head">
@@ -75,17 +80,13 @@ export function Charts({ client, service, versions, isSingle, address }: ChartsP
       {!isQuiet && (
         <>
           <div class="charts">
-            <Chart
-              title="Requests/s"
-              lines={lines((one) => perSecond(one.requests))}
-              format={formatCount}
-              {...common}
-            />
-            <Chart title="Errors" lines={lines(share)} format={formatShare} {...common} />
-            <Chart title="p95" lines={lines((one) => one.p95_ms)} format={formatMillis} {...common} />
+            {charts.map((chart) => (
+              <Chart key={chart.name} title={chart.name} {...chart} {...common} />
+            ))}
           </div>
           <Versions seen={seen} colour={colour} isRedundant={isRedundant} />
           <Marks seen={seen} />
+          <Numbers title={`The numbers of ${service} as a table`} {...common} charts={charts} />
         </>
       )}
     </div>
