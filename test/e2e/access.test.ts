@@ -53,7 +53,9 @@ describe("a token", () => {
       "--expires",
       "90d",
     );
-    expect(made.stdout).toMatch(/^Token ci \(deploy, for api\), until \S+, shown once:\n\n {2}ten_\w{49}\n$/);
+    expect(made.stdout).toMatch(
+      /^Token ci \(deploy, for api\), until \S+ \S+, shown once:\n\n {2}ten_\w{49}\n$/,
+    );
     expect(made.stderr).toContain("as good as admin here");
     const token = made.stdout.trim().split(/\s+/).at(-1) ?? "";
     await ten.ok("ps", ...server(), "--token", token);

@@ -87,7 +87,7 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
     await tab.sees("latencies", "/ms|µs/.test(document.querySelector('.latency b').textContent)");
     await tab.sees(
       "the day",
-      "/^up [\\d.]+ % of the last day, never offline$/.test(document.querySelector('.day').getAttribute('aria-label'))",
+      "/^up [\\d.]+ % of the last day, never offline$/.test(document.querySelector('.day')?.getAttribute('aria-label') ?? '')",
     );
   });
 
@@ -155,6 +155,17 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
     await tabTo("Undrain");
     await tab.press("Enter");
     await tab.sees("it is back", "document.querySelector('[aria-label=\"Drain fra-1\"]')");
+    await tab.click("[aria-label=Dismiss]");
+  });
+
+  test("receivers of webhooks are shown with their last answer, and a sample is a button", async () => {
+    const receiver = startOrigin(() => new Response("no such hook", { status: 404 }));
+    origins.push(receiver);
+    await slum.ok("webhook", "add", "--allow-private", "pager", `${receiver.url}/hook`);
+    await shows("nothing was sent yet", ".receivers li");
+    await tab.click("[aria-label='Test pager']");
+    await shows("404", ".outcomes");
+    await shows("404", ".receivers .version");
     await tab.click("[aria-label=Dismiss]");
   });
 

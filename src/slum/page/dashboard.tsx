@@ -19,6 +19,7 @@ import { Servers } from "./servers.tsx";
 import { Tenants, UNROUTABLE } from "./tenants.tsx";
 import { Timeline } from "./timeline.tsx";
 import { undoOf } from "./undo.ts";
+import { Webhooks } from "./webhooks.tsx";
 
 interface DashboardProps {
   readonly visitor: Visitor;
@@ -55,6 +56,12 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
     said.add(outcome);
     live.refresh();
   };
+  const sample = (id: string) =>
+    client.testWebhook({ params: { id } }).then(
+      ({ said: text }) => done({ message: `${id}: ${text}`, undo: null }),
+      (thrown) =>
+        done({ message: `${id}: ${thrown instanceof Error ? thrown.message : thrown}`, undo: null }),
+    );
   const outcomes = (
     <Outcomes
       {...said}
@@ -113,6 +120,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
           />
         )}
         {seen && <Certificates client={client} filter={filter} />}
+        {seen && <Webhooks client={client} mayAct={mayAct} onTest={sample} change={said.count} />}
       </Frame>
       {opened && (
         <ServerDetail
