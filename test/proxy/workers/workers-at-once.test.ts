@@ -75,8 +75,7 @@ describe("a target that goes", () => {
     await plane.publish([route("api", [target("api:v1", { address: origin.address })], HOSTS)]);
     using client = await wireClient(plane.url, ASK);
     await counted({ inFlight: 1 });
-    const [request] = origin.seen;
-    if (request !== undefined) reply(request, "ok");
+    reply(await until("it is there", () => origin.seen[0]), "ok");
     await client.until((text) => text.endsWith("ok"));
     await plane.publish([]);
     await until("it is forgotten", async () => {
