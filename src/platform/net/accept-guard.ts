@@ -74,7 +74,10 @@ export function guardAccepting(clock: Clock, say: (text: string) => void): Accep
 
   function pause(): void {
     paused = (kernel ? watchedListeners(kernel) : []).filter((one) => kernel?.modify(one, 0));
-    limitOwnFiles("most");
+    // Not at once: who has just been let in is one of a batch, and the rest of it would take what is kept.
+    setImmediate(() => {
+      if (paused !== undefined) limitOwnFiles("most");
+    });
     say(`${limit} files are open, so new connections wait; more may be open with ulimit -n or LimitNOFILE=`);
   }
 

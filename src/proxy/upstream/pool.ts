@@ -22,6 +22,8 @@ export class Pool implements Owner {
   /** Those that wait for the end of the turn, or for a place, the first first. */
   readonly #waiting: Occupant[] = [];
   #departure: ReturnType<typeof setImmediate> | undefined;
+  /** Until it has passed nobody new is sent: no descriptor was free. */
+  #shortage: ReturnType<typeof setTimeout> | undefined;
   #inFlight = 0;
   /** How soon the target has lately closed an idle connection, and until when that counts as lately. */
   #closesAfterMs = Number.POSITIVE_INFINITY;
@@ -55,7 +57,8 @@ export class Pool implements Owner {
       return;
     }
     this.#waiting.push(occupant);
-    this.#schedule();
+    // One try for all that wait, each SHORTAGE_MS: tries without a descriptor would take the whole processor.
+    if (this.#shortage === undefined) this.#schedule();
   }
 
   /** The occupant has ended well and its connection can carry another. */
@@ -131,7 +134,10 @@ export class Pool implements Owner {
     this.#inFlight--;
     occupant.awaits(undefined);
     this.#waiting.unshift(occupant);
-    setTimeout(() => this.#schedule(), SHORTAGE_MS).unref();
+    this.#shortage ??= setTimeout(() => {
+      this.#shortage = undefined;
+      this.#schedule();
+    }, SHORTAGE_MS).unref();
   }
 
   onLost(connection: Connection): void {
