@@ -48,6 +48,8 @@ export interface TrafficHistoryParts {
   readonly clock: Clock;
   readonly journal: MinuteJournal | undefined;
   traffic(): readonly TargetTraffic[];
+  /** Whether workers that outlived a server may tell what they had counted for it; else nothing was before this one. */
+  readonly inherits: boolean;
   /** What a target belongs to, besides being itself: its version, its service. These are kept for a day. */
   groupsOf(targetId: string): readonly string[];
 }
@@ -133,8 +135,8 @@ class History implements TrafficHistory {
 
   /** Adds what each target has had since it was last read: a target that is gone takes nothing with it. */
   refresh(): void {
-    const { clock, traffic, groupsOf } = this.#parts;
-    const isInherited = clock.monotonic() - this.#openedAtMs <= INHERITED_MS;
+    const { clock, traffic, groupsOf, inherits } = this.#parts;
+    const isInherited = inherits && clock.monotonic() - this.#openedAtMs <= INHERITED_MS;
     const nowMs = clock.now();
     for (const now of traffic()) {
       const known = this.#known.get(now.id);

@@ -153,6 +153,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     createTrafficHistory({
       clock,
       traffic: inForce.allTraffic,
+      inherits: workers > 1,
       groupsOf: groupsIn(registry),
       journal: openTrafficJournal(paths.traffic, clock, log.warn),
     }),

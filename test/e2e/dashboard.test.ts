@@ -187,6 +187,7 @@ describe("a session", () => {
         maintenance: [],
         changes: [],
         links: [],
+        services: expect.any(Array),
         rollouts: [],
         shadows: [],
         certificates: [],

@@ -165,7 +165,7 @@ describe("copies of requests", () => {
     await ten.ok("shadow", "api", "--to", "fails", "--sample", "100");
     const told = await askUntil(ten, 30);
     expect(told.text).toContain("fails differs from good in");
-    expect(told.text).toMatch(/fails alone failed \d+, good alone 0: [\d,]+ to 1/);
+    expect(told.text).toMatch(/fails alone failed \d+, good alone 0: (over )?[\d,]+ to 1/);
     expect(told.odds).toBeGreaterThan(10);
     expect(await copiesTo(ten, "fails")).toMatchObject({ withCookie: expect.any(Number) });
     expect((await copiesTo(ten, "fails")).withCookie).toBeGreaterThan(0);
@@ -223,7 +223,7 @@ describe("a rollout that begins with copies", () => {
     expect((await ten.run("shadow", "api", "--to", "fails")).stderr).toContain("begins with copies");
     const bad = await end(ten);
     expect([bad.outcome, bad.harm]).toEqual(["rolled_back", { seen: 0, rescued: 0 }]);
-    expect(bad.text).toMatch(/^rolled back: fails .* at 0 % \(copies only\): [\d,]+ to 1/);
+    expect(bad.text).toMatch(/^rolled back: fails .* at 0 % \(copies only\): (over )?[\d,]+ to 1/);
     expect((await report(ten)).text).toContain("fails differs from good");
 
     await ten.ok("deploy", "api:good-2", ...FLAGS, ...NOT_BY_TIMES);

@@ -51,7 +51,13 @@ class Targets {
 const groupsOf = (id: string) => ["api", `api/${id.slice(4)}`];
 
 function start(clock = createManualClock(), targets = new Targets(), journal?: MinuteJournal) {
-  const history = createTrafficHistory({ clock, groupsOf, journal, traffic: targets.traffic });
+  const history = createTrafficHistory({
+    clock,
+    groupsOf,
+    journal,
+    traffic: targets.traffic,
+    inherits: true,
+  });
   return { clock, targets, history };
 }
 
@@ -196,6 +202,7 @@ test("a thousand busy instances stay below 60 MB", async () => {
   const targets = new Targets();
   const clock = createManualClock();
   const history = createTrafficHistory({
+    inherits: true,
     clock,
     groupsOf: () => ["api", "api/v1"],
     journal: undefined,

@@ -77,6 +77,7 @@ interface Parts {
 }
 
 type Operations = typeof accessOperations;
+type Asked = Parameters<Handler<Operations["followAccess"]>>[0];
 
 export function accessHandlers({ path, clock, config }: Parts): {
   readonly [K in keyof Operations]: Handler<Operations[K]>;
@@ -101,18 +102,22 @@ export function accessHandlers({ path, clock, config }: Parts): {
     );
   }
 
+  async function* follow({ query, principal, signal }: Asked): AsyncIterable<AccessView> {
+    const isMeant = (line: AccessLine) => isShown(line, principal) && fits(line, query);
+    yield* (await lastLines(path, query.limit, isMeant)) as unknown as AccessView[];
+    for await (const line of furtherLines(path, clock, signal))
+      if (isMeant(line)) yield line as unknown as AccessView;
+  }
+
   return {
     async access({ query, principal }) {
       requireLog(query.service);
       const isMeant = (line: AccessLine) => isShown(line, principal) && fits(line, query);
       return { requests: (await lastLines(path, query.limit, isMeant)) as unknown as AccessView[] };
     },
-    async *followAccess({ query, principal, signal }) {
-      requireLog(query.service);
-      const isMeant = (line: AccessLine) => isShown(line, principal) && fits(line, query);
-      yield* (await lastLines(path, query.limit, isMeant)) as unknown as AccessView[];
-      for await (const line of furtherLines(path, clock, signal))
-        if (isMeant(line)) yield line as unknown as AccessView;
+    followAccess(asked) {
+      requireLog(asked.query.service);
+      return follow(asked);
     },
   };
 }
