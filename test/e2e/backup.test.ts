@@ -1,7 +1,7 @@
 // ten backup and ten restore: a copy while the server runs, and a copy in the registry's place.
 import { expect, test } from "bun:test";
 import { copyFileSync, statSync } from "node:fs";
-import { startTen } from "./ten.ts";
+import { startTen, untilState } from "./ten.ts";
 
 const split = (v1: number, v2: number) => ({ "api:v1": v1, "api:v2": v2 });
 
@@ -20,6 +20,7 @@ test("a backup while the server runs is its owner's alone, and a restore brings 
   const { before } = await ten.json<{ before: string }>("restore", file);
   expect(statSync(before).mode & 0o777).toBe(0o600);
   await ten.start();
+  for (const id of ["api:v1", "api:v2"]) await untilState(ten, id, "healthy");
   expect(await ten.split("api.localhost", 10)).toEqual(split(8, 2));
 });
 
@@ -42,5 +43,6 @@ test("a backup that was copied over the registry of a server that was killed is 
   expect(refused.stderr).toContain(`rm ${database}-wal ${database}-shm`);
   await ten.ok("restore", file);
   await ten.start();
+  for (const id of ["api:v1", "api:v2"]) await untilState(ten, id, "healthy");
   expect(await ten.split("api.localhost", 10)).toEqual(split(8, 2));
 });
