@@ -103,23 +103,30 @@ export function accessHandlers({ path, clock, config }: Parts): {
   }
 
   async function* follow({ query, principal, signal }: Asked): AsyncIterable<AccessView> {
-    const isMeant = (line: AccessLine) => isShown(line, principal) && fits(line, query);
-    yield* (await lastLines(path, query.limit, isMeant)) as unknown as AccessView[];
-    for await (const line of furtherLines(path, clock, signal))
-      if (isMeant(line)) yield line as unknown as AccessView;
+    const isMeant = meantBy(query, principal);
+    const { lines, end } = await lastLines(path, query.limit, isMeant);
+    yield* lines as unknown as AccessView[];
+    yield* furtherLines(path, end, isMeant, {
+      clock,
+      signal,
+    }) as AsyncIterable<unknown> as AsyncIterable<AccessView>;
   }
 
   return {
     async access({ query, principal }) {
       requireLog(query.service);
-      const isMeant = (line: AccessLine) => isShown(line, principal) && fits(line, query);
-      return { requests: (await lastLines(path, query.limit, isMeant)) as unknown as AccessView[] };
+      const { lines } = await lastLines(path, query.limit, meantBy(query, principal));
+      return { requests: lines as unknown as AccessView[] };
     },
     followAccess(asked) {
       requireLog(asked.query.service);
       return follow(asked);
     },
   };
+}
+
+function meantBy(query: Query, principal: Principal): (line: AccessLine) => boolean {
+  return (line) => isShown(line, principal) && fits(line, query);
 }
 
 /** A tenant sees what its own instances have answered, and nobody else's visitors. */
