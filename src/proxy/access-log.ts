@@ -27,7 +27,8 @@ export interface AccessLogParts {
 
 const AGENT_CHARS = 200;
 const PATH_CHARS = 2_000;
-const ID = "X-Request-Id: ";
+/** At the beginning of a line: what visitors say may hold the name as well. */
+const ID = "\r\nX-Request-Id: ";
 const TRACE = "traceparent: ";
 /** Values of such names in a query open doors: tokens, signatures and links. */
 const SECRET = /(token|secret|passw|pwd|sig|auth|session|sid|code|key|credential|jwt|link|hmac|nonce|otp)/i;
@@ -141,7 +142,7 @@ export class AccessLog {
     const { head, method, route, added, attempts, visitor } = request;
     const trace = traceOf(traceparentOf(head, added));
     return (
-      `{"time":"${this.#time()}","id":"${behind(added, ID)}","client":"${visitor}",` +
+      `{"time":"${this.#time()}","id":${quoted(behind(added, ID))},"client":"${visitor}",` +
       `"host":${quoted(host)},"method":${quoted(method)},"path":${quoted(this.#path(head))},"status":${status},` +
       `"bytes":${bytes},"ms_head":${hundredths(headMs)},"ms":${hundredths(totalMs)},"service":"${route.name}",` +
       `"instance":${target === undefined ? "null" : `"${target.id}"`},"version":${target?.version === undefined ? "null" : `"${target.version}"`},` +
@@ -153,7 +154,7 @@ export class AccessLog {
   /** As Apache's combined format, with the name of the host before it (`vhost_combined`). */
   #combined(request: Logged, { host, status, bytes }: Outcome): string {
     const { head, method, visitor } = request;
-    const at = new Date(this.clock.now()).toISOString();
+    const at = this.#time();
     const day = `${at.slice(8, 10)}/${MONTHS[Number(at.slice(5, 7)) - 1]}/${at.slice(0, 4)}:${at.slice(11, 19)} +0000`;
     const asked = `${method} ${this.#path(head)} HTTP/1.${head.minor}`;
     const [referer = ""] = fieldOf(head, REFERER).split("?", 1);
@@ -204,7 +205,9 @@ function traceparentOf(head: RequestHead, added: string): string | undefined {
 /** The value of a field in the lines that are added to a request. */
 function behind(added: string, name: string): string {
   const at = added.indexOf(name);
-  return at < 0 ? "" : added.slice(at + name.length, added.indexOf("\r", at));
+  if (at < 0) return "";
+  const start = at + name.length;
+  return added.slice(start, added.indexOf("\r", start));
 }
 
 /** The end of a name, which is the same however clients write its first letters. */

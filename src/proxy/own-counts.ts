@@ -30,3 +30,9 @@ export function readOwnCount(name: string): OwnCount | undefined {
   const reason = name.slice(at + (isCounted ? TRIED : UNTRIED).length) as AnswerName;
   return { route: name.slice(0, at), reason, isCounted };
 }
+
+/** Whether something is counted under this name for one of these routes, or for none at all. */
+export function isOwnCountOf(name: string, routes: ReadonlySet<string>): boolean {
+  const own = readOwnCount(name);
+  return own !== undefined && (own.route === "" || routes.has(own.route));
+}

@@ -96,6 +96,12 @@ describe.each([1, 2])("with %d workers", (workers) => {
     expect((await asked(ten, "-n", "2")).length).toBe(2);
     expect((await ten.ok("access", "--status", "413")).stdout).toContain("POST api.localhost/  api");
 
+    // What a trusted proxy hands on is text, whatever it holds.
+    const sly = 'a","status":200,"client":"192.0.2.1';
+    await ten.get(host, "/sly", { headers: { "X-Request-Id": sly, "X-Forwarded-For": "X-Request-Id: x" } });
+    await until("it is written", () => linesOf(ten).some(({ path }) => path === "/sly"));
+    expect(linesOf(ten).find(({ path }) => path === "/sly")).toMatchObject({ id: sly, status: 404 });
+
     const follow = ten.begin("access", "-f", "-n", "0", "--status", "404", "--json");
     await until("it follows", async () => {
       await ten.get(host, "/more");

@@ -17,8 +17,8 @@ export interface AcceptGuard extends Disposable {
   readonly isShort: boolean;
   /** Called for each visitor who is let in, with the descriptor of its connection: the lowest that was free. */
   accepted(descriptor: number): void;
-  /** Connections that `close` can close without anybody missing them, so many of those idle longest. Until disposed. */
-  add(close: (most: number) => void): Disposable;
+  /** Connections that `close` can close without anybody missing them, so many of those idle longest; how many it did. Until disposed. */
+  add(close: (most: number) => number): Disposable;
 }
 
 /** Where nothing is guarded. */
@@ -56,7 +56,9 @@ interface Watched {
 export function guardAccepting(clock: Clock, say: (text: string) => void): AcceptGuard {
   const kernel = process.platform === "linux" ? loadKernel() : undefined;
   const limit = kernel ? limitOwnFiles("part") : Number.POSITIVE_INFINITY;
-  const closers = new Set<(most: number) => void>();
+  const closers = new Set<(most: number) => number>();
+  /** Until then there is nobody to close: each look goes through all connections. */
+  let relieveAtMs = 0;
   let paused: readonly Watched[] | undefined;
   const stop = clock.every(LOOK_EVERY_MS, look);
 
@@ -68,8 +70,12 @@ export function guardAccepting(clock: Clock, say: (text: string) => void): Accep
   }
 
   function relieve(): void {
+    const now = clock.monotonic();
+    if (now < relieveAtMs) return;
     const most = Math.ceil(limit * RELIEVE_PART);
-    for (const close of closers) close(most);
+    let closed = 0;
+    for (const close of closers) closed += close(most);
+    if (closed === 0) relieveAtMs = now + LOOK_EVERY_MS;
   }
 
   function pause(): void {

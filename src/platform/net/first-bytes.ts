@@ -9,6 +9,8 @@ const MSG_PEEK = 2;
 const MSG_DONTWAIT = process.platform === "darwin" ? 0x80 : 0x40;
 const MOST_BYTES = 32_768;
 /** What does not come at once comes soon, or not at all. */
+/** Silent strangers may wait in thousands: after a while this often each is enough. */
+const LOOK_MOST_MS = 100;
 const LOOK_EVERY_MS = 5;
 
 /** A socket that has been accepted, and that nobody has read from yet. */
@@ -29,6 +31,9 @@ export interface Expected<Found> {
 
 interface Waiting {
   readonly until: number;
+  /** When it is looked at next; who lets one wait is looked at ever less often. */
+  nextAt: number;
+  stepMs: number;
   /** Whether the wait is over. */
   look(): boolean;
 }
@@ -70,8 +75,13 @@ export class FirstBytes {
     };
     if (tryOnce()) return;
     socket.pause();
-    const until = this.#clock.monotonic() + deadlineMs;
-    this.#waiting.set(socket, { until, look: tryOnce });
+    const now = this.#clock.monotonic();
+    this.#waiting.set(socket, {
+      until: now + deadlineMs,
+      nextAt: now + LOOK_EVERY_MS,
+      stepMs: LOOK_EVERY_MS,
+      look: tryOnce,
+    });
     this.#stop ??= this.#clock.every(LOOK_EVERY_MS, () => this.#lookAgain());
   }
 
@@ -89,12 +99,17 @@ export class FirstBytes {
   #lookAgain(): void {
     const now = this.#clock.monotonic();
     for (const [socket, waiting] of [...this.#waiting]) {
+      if (now < waiting.nextAt && now <= waiting.until) continue;
       this.#waiting.delete(socket);
       // What was found may lead to something else that is waited for.
       if (waiting.look()) {
         if (!this.#waiting.has(socket)) socket.resume();
       } else if (now > waiting.until) socket.terminate();
-      else this.#waiting.set(socket, waiting);
+      else {
+        waiting.stepMs = Math.min(2 * waiting.stepMs, LOOK_MOST_MS);
+        waiting.nextAt = now + waiting.stepMs;
+        this.#waiting.set(socket, waiting);
+      }
     }
     if (this.#waiting.size === 0) this.#rest();
   }

@@ -29,6 +29,8 @@ const LASTS_MS = 24 * 3_600_000;
 export class TlsContexts {
   readonly #options: TlsContextsOptions;
   readonly #made = new BoundedMap<string, Made>(KEPT);
+  /** The same by their certificates: all the names of one, as made-up names under a wildcard are, share one context. */
+  readonly #byChain = new BoundedMap<string, Made>(KEPT);
 
   constructor(options: TlsContextsOptions) {
     this.#options = options;
@@ -44,16 +46,27 @@ export class TlsContexts {
   of(name: string, { chain, key }: Pair): SecureContext {
     const made = this.#made.get(name);
     if (made !== undefined && made.chain === chain && this.#isFresh(made)) return made.context;
+    const shared = this.#byChain.get(chain);
+    const now = shared !== undefined && this.#isFresh(shared) ? shared : this.#make(chain, key);
+    this.#made.set(name, now);
+    return now.context;
+  }
+
+  #make(chain: string, key: string): Made {
     const { ciphers, clock } = this.#options;
     const context = createSecureContext({ cert: chain, key, ciphers, minVersion: "TLSv1.2" });
-    this.#made.set(name, { context, chain, atMs: clock.monotonic() });
-    return context;
+    const made = { context, chain, atMs: clock.monotonic() };
+    this.#byChain.set(chain, made);
+    return made;
   }
 
   /** The certificate of a name, or any (undefined), is another one. */
   forget(name?: string): void {
-    if (name === undefined) this.#made.clear();
-    else this.#made.delete(name);
+    if (name !== undefined) this.#made.delete(name);
+    else {
+      this.#made.clear();
+      this.#byChain.clear();
+    }
   }
 
   #isFresh({ atMs }: Made): boolean {

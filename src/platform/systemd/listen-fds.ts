@@ -73,7 +73,8 @@ function passedAs(name: string, descriptor: number): Passed {
 
 /**
  * Has the manager keep the sockets that are listened on for the next start: connections wait in their queues while nobody serves.
- * Those of a socket unit are the manager's already, and those that were kept stay so.
+ * Those of a socket unit are the manager's already, those that were kept stay so, and
+ * those that nobody listens on any more are let go.
  */
 export function keepInStore(
   manager: Notifier,
@@ -81,7 +82,7 @@ export function keepInStore(
   { unit, httpsUnit, kept }: PassedSockets,
 ): void {
   const ours = sockets.filter((socket) => socket !== unit && socket !== httpsUnit);
-  if (ours.every((socket) => kept.includes(socket))) return;
+  if (ours.length === kept.length && ours.every((socket) => kept.includes(socket))) return;
   if (kept.length > 0) manager.forget(KEPT_NAME);
   for (const { descriptor } of ours) manager.keep(descriptor, KEPT_NAME);
 }

@@ -3,7 +3,7 @@ import type { RequestHead } from "../../core/http1/request-head.ts";
 import { RequestRules } from "../../core/http1/request-rules.ts";
 import type { Route } from "../../core/route.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
-import { type AcceptGuard, NO_ACCEPT_GUARD } from "../../platform/net/accept-guard.ts";
+import type { AcceptGuard } from "../../platform/net/accept-guard.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { type AnswerName, ownAnswer, serverOptions } from "../answers.ts";
 import type { Drained, FrontLimits, HttpsOptions, OwnInfo, ProductFields } from "../data-plane.ts";
@@ -11,7 +11,6 @@ import { createInFlight } from "../forward/in-flight.ts";
 import type { RequestState } from "../forward/request-state.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
 import type { ClientConnection } from "../front/client-connection.ts";
-import { DEFAULT_LIMITS } from "../front/gate.ts";
 import { createDress, hostOf, isCounted, isSecure, remembered, visitorOf } from "../front/handler.ts";
 import type { HttpsRules } from "../front/https-rules.ts";
 import { garbageNotice, Notices } from "../front/notices.ts";
@@ -103,8 +102,6 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const { listener, https } = closingOnFailure(door, () =>
     openListeners(options, {
       clock,
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
-      guard: options.guard ?? NO_ACCEPT_GUARD,
       notices,
       isTrusted,
       onDefect,
@@ -184,7 +181,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     retain(origins) {
       const ids = new Set(origins.keys());
       // Servers have no address that changes: their drain waits for all that is in flight.
-      inFlight.retain(new Map(Array.from(ids, (id) => [id, undefined])));
+      inFlight.retain(new Map(Array.from(ids, (id) => [id, undefined])), new Set());
       relay.retain(ids);
       upstream.retain([...origins.values()]);
     },

@@ -1,6 +1,6 @@
 // What is under way to each target: counted from the pick to the last byte read from it, and waited for when it drains.
 import type { Clock } from "../../platform/time/clock.ts";
-import { readOwnCount } from "../own-counts.ts";
+import { isOwnCountOf } from "../own-counts.ts";
 import { Meter, type TargetTraffic } from "../traffic-counters.ts";
 import type { RequestState } from "./request-state.ts";
 import { UnansweredCounter } from "./unanswered.ts";
@@ -118,11 +118,11 @@ export class Load {
 
   /** Of the target, at whichever address. */
   traffic(): TargetTraffic {
-    const { id, meter, open, idleSince, clock } = this.#whole;
+    const { id, meter, open, checks, idleSince, clock } = this.#whole;
     const unanswered = this.#whole.unanswered.read(clock.monotonic());
     const { requests, failures } = meter;
     const { statuses, buckets } = meter.counts();
-    const idleMs = open > 0 ? 0 : clock.monotonic() - idleSince;
+    const idleMs = open > checks ? 0 : clock.monotonic() - idleSince;
     return { id, inFlight: open, idleMs, requests, failures, unanswered, statuses, buckets };
   }
 }
@@ -136,9 +136,9 @@ export interface InFlight {
   busy(): Iterable<Load>;
   /**
    * What there is, with the address of each; undefined for those that get nothing more. Requests of a target that has moved
-   * go on where they are. Forgets targets that are not named and not busy.
+   * go on where they are. Forgets targets that are not named and not busy, and what was answered for routes that are not.
    */
-  retain(targets: ReadonlyMap<string, string | undefined>): void;
+  retain(targets: ReadonlyMap<string, string | undefined>, routes: ReadonlySet<string>): void;
   /** None of them gets anything new. */
   close(): void;
 }
@@ -161,11 +161,11 @@ export function createInFlight(clock: Clock): InFlight {
         .values()
         .filter(({ open }) => open > 0)
         .map(({ current }) => current),
-    retain(targets) {
+    retain(targets, routes) {
       addresses = targets;
       for (const [id, whole] of wholes) {
         whole.route(targets.get(id));
-        if (whole.open === 0 && !targets.has(id) && readOwnCount(id) === undefined) wholes.delete(id);
+        if (whole.open === 0 && !targets.has(id) && !isOwnCountOf(id, routes)) wholes.delete(id);
       }
     },
     close() {

@@ -26,12 +26,14 @@ export interface RequestFacts {
   readonly isSecure: boolean;
   readonly asksUpgrade: boolean;
   readonly expectsContinue: boolean;
-  readonly isCheck?: boolean;
 }
 
 /** Whether a request only reads that path, with whatever query. */
-export function looksAt({ method, path }: RequestHead, wanted: string): boolean {
+export function looksAt(head: RequestHead, wanted: string): boolean {
+  const { method } = head;
   if (method !== "GET" && method !== "HEAD") return false;
+  // Made of bytes: only for those that may be meant.
+  const { path } = head;
   return path === wanted || path.startsWith(`${wanted}?`);
 }
 
@@ -117,6 +119,7 @@ export class RequestState {
     facts: RequestFacts,
     route: Route,
     label: string | undefined,
+    isCheck = false,
   ) {
     this.client = client;
     this.courier = facts.courier;
@@ -127,7 +130,7 @@ export class RequestState {
     this.isSecure = facts.isSecure;
     this.asksUpgrade = facts.asksUpgrade;
     this.expectsContinue = facts.expectsContinue;
-    this.isCheck = facts.isCheck === true;
+    this.isCheck = isCheck;
     this.route = route;
     this.label = label;
     this.body = bodyOf(head, route.policy.maxBodyBytes);

@@ -64,17 +64,24 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
   function refuse(client: ClientConnection, head: RequestHead, name: AnswerName, route?: Route): undefined {
     if (route !== undefined) parts.count(route, name);
     const answer = ownAnswer(name, head.field("accept"), fields.error);
-    if (route !== undefined) told(client, head, name, route, Buffer.byteLength(answer.body));
+    if (route !== undefined) told(client, head, name, route, answer);
     client.answer(answer, "");
   }
 
   /** The line of a request that no target was chosen for. */
-  function told(client: ClientConnection, head: RequestHead, name: AnswerName, route: Route, bytes: number) {
+  function told(
+    client: ClientConnection,
+    head: RequestHead,
+    name: AnswerName,
+    route: Route,
+    { body }: OwnAnswer,
+  ) {
     const record = parts.accessLog?.record(route, hostOf(client, head));
-    record?.own(name, head.isHead ? 0 : bytes);
+    if (record === undefined) return;
+    record.own(name, head.isHead ? 0 : Buffer.byteLength(body));
     const { method } = head;
     const visitor = visitorOf(client, head, parts.isTrusted);
-    record?.end({ head, method, visitor, route, added: "", attempts: 0 }, 0);
+    record.end({ head, method, visitor, route, added: "", attempts: 0 }, 0);
   }
 
   function forward(client: ClientConnection, head: RequestHead, host: string, route: Route, label?: string) {
@@ -87,8 +94,8 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     if (facts === undefined) return refuse(client, head, "loop", route);
     const { checkPath } = route.policy;
     const isCheck = checkPath !== undefined && looksAt(head, checkPath) && mayWatch(client, head);
-    const added = route.policy.trace === true ? traces.added(head, facts.added) : facts.added;
-    const visit = new RequestState(client, head, { ...facts, added, isCheck }, route, label);
+    const visit = new RequestState(client, head, facts, route, label, isCheck);
+    if (route.policy.trace === true) visit.added = traces.added(head, facts.added);
     visit.access = parts.accessLog?.record(route, host);
     return visit;
   }
@@ -131,11 +138,11 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     if (decision.kind === "unknown" || decision.kind === "bad_host") return false;
     const toAuthority = rules.challenge(head);
     if (toAuthority !== undefined) return answered(client, toAuthority);
+    const isElsewhere = rules.isMisdirected(client, host);
+    if (!isElsewhere && (isSecure(client, head) || !isRedirected(decision, head))) return false;
     // Who may name a route in a field, as a slum does, means no host, and speaks for visitors that are not here.
     if (rights.maySelect(client.peer)) return false;
-    if (rules.isMisdirected(client, host))
-      return answered(client, ownAnswer("misdirected", head.field("accept"), fields.error));
-    if (isSecure(client, head) || !isRedirected(decision, head)) return false;
+    if (isElsewhere) return answered(client, ownAnswer("misdirected", head.field("accept"), fields.error));
     const toHttps = rules.redirect(head, host);
     return toHttps !== undefined && answered(client, toHttps);
   }

@@ -22,9 +22,10 @@ export class HttpsRules {
   }
 
   /** The answer to an authority that asks at this host, whatever it is otherwise. */
-  challenge({ bytes, targetStart, path }: RequestHead): OwnAnswer | undefined {
+  challenge(head: RequestHead): OwnAnswer | undefined {
+    const { bytes, targetStart } = head;
     if (bytes[targetStart] !== SLASH || bytes[targetStart + 1] !== DOT) return undefined;
-    const body = this.#certificates.challengeAnswer(path);
+    const body = this.#certificates.challengeAnswer(head.path);
     return body === undefined ? undefined : answer(200, [["Content-Type", "text/plain"]], body);
   }
 

@@ -5,7 +5,6 @@ import type { Route, Target } from "../../core/route.ts";
 import { createRouteTable } from "../../core/route-table.ts";
 import { createTrust } from "../../core/trusted-proxies.ts";
 import { createLineWriter } from "../../platform/logs/line-writer.ts";
-import { NO_ACCEPT_GUARD } from "../../platform/net/accept-guard.ts";
 import { type Clock, systemClock } from "../../platform/time/clock.ts";
 import { AccessLog } from "../access-log.ts";
 import { type AccessLogOptions, type DataPlane, type DataPlaneOptions, NOTHING_LEFT } from "../data-plane.ts";
@@ -18,7 +17,6 @@ import { DROPPED_LINES } from "../own-counts.ts";
 import { ShadowCounters } from "../shadow-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
-import { DEFAULT_LIMITS } from "./gate.ts";
 import { createRequestHandler, remembered } from "./handler.ts";
 import type { Listener } from "./listener.ts";
 import { garbageNotice, Notices } from "./notices.ts";
@@ -81,8 +79,6 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const { listener, https } = closingOnFailure(door, () =>
     openListeners(options, {
       clock,
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
-      guard: options.guard ?? NO_ACCEPT_GUARD,
       notices,
       isTrusted,
       onDefect,
@@ -124,7 +120,10 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
       waiting.review(table);
       const targets = routes.flatMap((route) => route.targets);
       upstream.retain(targets.filter(({ readiness }) => readiness !== "out").map(({ address }) => address));
-      inFlight.retain(new Map(targets.map((target) => [target.id, placeOf(target)])));
+      inFlight.retain(
+        new Map(targets.map((target) => [target.id, placeOf(target)])),
+        new Set(routes.map(({ name }) => name)),
+      );
       trials.retain(new Set(routes.filter(({ trial }) => trial !== undefined).map(({ name }) => name)));
       selection.retain(table.routes);
       forwarder.retain(table.routes);

@@ -297,11 +297,13 @@ class TcpListener implements Listener, Front<ClientConnection> {
   }
 
   /** So many of those that nobody would miss, idle longest first. */
-  #closeOldest(most: number): void {
+  #closeOldest(most: number): number {
     const idle: ClientConnection[] = [];
     for (const client of this.#clients) if (client.isIdle) idle.push(client);
     idle.sort((a, b) => a.movedAt - b.movedAt);
-    for (const client of idle.slice(0, most)) client.closeIdle();
+    const gone = idle.slice(0, most);
+    for (const client of gone) client.closeIdle();
+    return gone.length;
   }
 
   async close(deadlineMs: number): Promise<void> {

@@ -1,7 +1,9 @@
 // What both planes listen with: the listener of visitors, and beside it the one for https that hands its connections over.
 import { Fault } from "../../core/fault.ts";
+import { type AcceptGuard, NO_ACCEPT_GUARD } from "../../platform/net/accept-guard.ts";
 import { openFirstBytes } from "../../platform/net/first-bytes.ts";
-import type { HttpsOptions } from "../data-plane.ts";
+import type { FrontLimits, HttpsOptions } from "../data-plane.ts";
+import { DEFAULT_LIMITS } from "./gate.ts";
 import { type Https, listenHttps } from "./https.ts";
 import type { HttpsRules } from "./https-rules.ts";
 import { createListener, type Listener, type ListenerOptions, type Listening } from "./listener.ts";
@@ -17,12 +19,22 @@ export interface Where {
   readonly https?: HttpsOptions | undefined;
   /** Whether trusted peers may begin a connection with a header that says whose it is. */
   readonly proxyProtocol?: boolean | undefined;
+  /** What one visitor and all together may hold; as `DEFAULT_LIMITS` unless given. */
+  readonly limits?: Partial<FrontLimits> | undefined;
+  readonly guard?: AcceptGuard | undefined;
 }
 
 interface Parts
   extends Omit<
     ListenerOptions,
-    "listening" | "proxyHeaders" | "rulesFor" | "handle" | "isAwaiting" | "onStopAccepting"
+    | "listening"
+    | "limits"
+    | "guard"
+    | "proxyHeaders"
+    | "rulesFor"
+    | "handle"
+    | "isAwaiting"
+    | "onStopAccepting"
   > {
   /** How requests are read and answered, with what https asks for where it is served. */
   requests(rules: HttpsRules | undefined): Pick<ListenerOptions, "rulesFor" | "handle">;
@@ -58,6 +70,8 @@ export function openListeners(where: Where, { requests, ...parts }: Parts): List
     createListener({
       ...parts,
       ...requests(https?.rules),
+      limits: { ...DEFAULT_LIMITS, ...where.limits },
+      guard: where.guard ?? NO_ACCEPT_GUARD,
       proxyHeaders,
       listening: listeningAt(where),
       isAwaiting: () => https?.isBusy === true,

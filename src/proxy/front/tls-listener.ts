@@ -137,14 +137,15 @@ class Handshakes implements TlsListener {
     const { placeholder, certificates, ciphers } = this.#options;
     const fallback = certificates.fallback();
     const { chain, key } = fallback ?? placeholder;
-    this.#shown = fallback?.chain;
     const tls = { cert: chain, key, ciphers, minVersion: TLS_1_2 };
-    return Bun.listen<SocketOwner>({
+    const server = Bun.listen<SocketOwner>({
       ...where,
       allowHalfOpen: true,
       tls: tls as Bun.TLSOptions,
       socket: this.#handlers() as Bun.SocketHandler<SocketOwner>,
     } as Bun.TCPSocketListenOptions<SocketOwner>);
+    this.#shown = fallback?.chain;
+    return server;
   }
 
   /**

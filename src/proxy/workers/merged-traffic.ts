@@ -3,7 +3,7 @@
 import { BUCKET_COUNT } from "../../core/latency-histogram.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Load } from "../forward/in-flight.ts";
-import { readOwnCount } from "../own-counts.ts";
+import { isOwnCountOf } from "../own-counts.ts";
 import { NONE_UNANSWERED, STATUS_CLASSES, type TargetTraffic, type Unanswered } from "../traffic-counters.ts";
 import type { Report } from "./protocol.ts";
 
@@ -54,8 +54,8 @@ export interface MergedTraffic {
   leave(worker: object): void;
   all(): readonly TargetTraffic[];
   busy(): readonly TargetTraffic[];
-  /** Forgets targets that are neither in the set nor busy. */
-  retain(ids: ReadonlySet<string>): void;
+  /** Forgets targets that are neither in the set nor busy, and what was answered for routes that are not there. */
+  retain(ids: ReadonlySet<string>, routes: ReadonlySet<string>): void;
 }
 
 interface Sum {
@@ -149,9 +149,9 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
         .filter(({ inFlight }) => inFlight > 0)
         .map(show)
         .toArray(),
-    retain(ids) {
+    retain(ids, routes) {
       for (const { id, inFlight } of sums.values()) {
-        if (inFlight > 0 || ids.has(id) || readOwnCount(id) !== undefined) continue;
+        if (inFlight > 0 || ids.has(id) || isOwnCountOf(id, routes)) continue;
         sums.delete(id);
         for (const reports of said.values()) reports.delete(id);
       }

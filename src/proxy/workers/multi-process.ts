@@ -222,7 +222,10 @@ class MultiProcessPlane implements DataPlane {
 
   async publish(routes: readonly Route[], defaultRoute?: string): Promise<void> {
     this.#take(routes, defaultRoute);
-    this.#traffic.retain(new Set(routes.flatMap(({ targets }) => targets.map(({ id }) => id))));
+    this.#traffic.retain(
+      new Set(routes.flatMap(({ targets }) => targets.map(({ id }) => id))),
+      new Set(routes.map(({ name }) => name)),
+    );
     const news = this.#book.news();
     // One that ends meanwhile, or is killed as it does not confirm, serves no old routes either.
     await Promise.all(

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { canShareSockets, openListeningSocket } from "../../../src/platform/net/listening-socket.ts";
-import { passedSockets } from "../../../src/platform/systemd/listen-fds.ts";
+import { keepInStore, passedSockets } from "../../../src/platform/systemd/listen-fds.ts";
 import { createNotifier } from "../../../src/platform/systemd/notify.ts";
 import { receiveDatagrams } from "../../support/datagrams.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
@@ -88,6 +88,20 @@ describe.skipIf(!canShareSockets())("what systemd passes", () => {
       "usage: what systemd passed is no TCP socket",
     );
     unix.stop(true);
+  });
+
+  test("is kept no longer when nobody listens on it any more", async () => {
+    using dir = createTempDir();
+    using manager = receiveDatagrams(dir.file("notify"));
+    using one = openListeningSocket({ host: "127.0.0.1", port: 0 });
+    using two = openListeningSocket({ host: "127.0.0.1", port: 0 });
+    const notifier = createNotifier(dir.file("notify"));
+    keepInStore(notifier, [one, two], { unit: undefined, httpsUnit: undefined, kept: [one, two] });
+    keepInStore(notifier, [one], { unit: undefined, httpsUnit: undefined, kept: [one, two] });
+    expect(await manager.next()).toBe("FDSTOREREMOVE=1\nFDNAME=visitors\n");
+    const { descriptor, message } = await manager.nextPassed();
+    closeSync(descriptor);
+    expect(message).toBe("FDSTORE=1\nFDNAME=visitors\n");
   });
 
   test("can be what we gave it to keep, until it is told to forget it", async () => {

@@ -194,6 +194,7 @@ test("contexts, and the keys of tickets with them, last a day", async () => {
   const first = contexts.of(HOST, pair);
   expect(contexts.of(HOST, pair)).toBe(first);
   expect(contexts.known(HOST)).toBe(first);
+  expect(contexts.of(`made-up.${HOST}`, pair)).toBe(first);
   expect(contexts.of(HOST, pairOf(root, HOST))).not.toBe(first);
   const second = contexts.of(HOST, pair);
   await clock.advance(24 * 3_600_000);
