@@ -5,7 +5,7 @@ import { openAdmin } from "../api/open-admin.ts";
 import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
-import { Fault, messageOf } from "../core/fault.ts";
+import { messageOf } from "../core/fault.ts";
 import { parseInstance } from "../core/name.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
 import type { Environment } from "../platform/environment.ts";
@@ -18,7 +18,6 @@ import { claimDirectory, takeOverDirectory } from "../platform/storage/data-dire
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import { stampLog } from "../platform/storage/log-stamp.ts";
 import { openSecretBox } from "../platform/storage/secret-box.ts";
-import { onDisk } from "../platform/storage/turns.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import type { Clock } from "../platform/time/clock.ts";
@@ -114,16 +113,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const acting = createActing();
   const box = openSecretBox(paths.registryKey);
   const registry = createRegistry(database, clock, log.warn, acting, true, box);
-  await adoptTokenFile(registry.tokens, paths, config, { clock, log });
+  await adoptTokenFile(registry, paths, config, { clock, log });
   opened.use(keepGoodCopy(database, clock, log.warn));
   const processes = opened.use(createProcesses(clock));
   const workers = workersOf(config.settings);
-  if (workers > 1 && config.settings.accessLog.to === "stdout")
-    throw new Fault(
-      "usage",
-      "settings.access_log_to: workers have an output of their own, and there are to be several",
-      'write access_log_to = "file", or workers = 1',
-    );
   const { selectorFrom, directFrom } = rightsOf(config, registry, log);
   const control = createControl({
     registry,
@@ -172,6 +165,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const receivers = createReceivers({
     ...{ store: registry.outbox, outbox, program: ADMIN_LABEL, removeWord: "remove", clock, log },
   });
+  await receivers.sealAll().catch((thrown) => log.warn(messageOf(thrown)));
   const view = createView({
     registry,
     supervisor: control.supervisor,
@@ -229,7 +223,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       acting,
       guard,
       note: (kind, detail) => registry.audit(kind, detail),
-      kept: () => onDisk(paths.database),
+      kept: () => registry.kept(),
       // With all that was found out: deploy.failed.
       isToldOtherwise: ({ code }, operation) => code === "unhealthy" && operation === "deploy",
       files: dashboard,

@@ -2,7 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { APPS } from "../support/apps.ts";
@@ -178,5 +178,13 @@ describe("ten webhook", () => {
     expect((await list(ten)).map(({ id }) => id)).toEqual(["127-0-0-1", "127-0-0-1-2"]);
     const log = readFileSync(join(ten.dataDir, "ten.db")).toString("latin1");
     expect(log).not.toContain(secret ?? "whsec_");
+    // As when the registry was brought to another machine without its key.
+    ten.kill("SIGTERM");
+    await ten.exited;
+    rmSync(join(ten.dataDir, "registry_key"));
+    await ten.start();
+    expect(await ten.log()).toContain(
+      "127-0-0-1, 127-0-0-1-2: the signing secret is sealed with a key that is not here",
+    );
   });
 });

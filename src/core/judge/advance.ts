@@ -94,24 +94,17 @@ function counted(known: Rollout, { tick, shadow, probes, harm }: Seen, now: numb
   };
 }
 
-/** The same bet; their times say little, as nobody else asks like that. */
+/** Answers to probes. */
 function probed(before: Rollout, probes: Tick, now: number): Rollout {
   const { canary, stable } = probes;
-  const seconds = Math.max(0, (now - before.betsAt) / 1000);
   return {
-    ...before,
+    ...withPairs(before, probes, now),
     probes: (before.probes ?? 0) + canary.answers,
     minute: withTick(before.minute, now, canary, stable),
-    step: {
-      ...before.step,
-      canary: plus(before.step.canary, [canary.answers, canary.errors]),
-      stable: plus(before.step.stable, [stable.answers, stable.errors]),
-    },
-    evidence: take(before.evidence, probes, undefined, seconds),
   };
 }
 
-/** Visitors see only the stable: what it answers them is what later steps are compared with. Times of copies say little. */
+/** Visitors see only the stable: what it answers them is what later steps are compared with. */
 function shadowed(before: Rollout, tick: Tick | undefined, pairs: Tick | undefined, now: number): Rollout {
   const rollout =
     tick === undefined
@@ -121,14 +114,19 @@ function shadowed(before: Rollout, tick: Tick | undefined, pairs: Tick | undefin
           minute: withTick(before.minute, now, tick.canary, tick.stable),
           stableBuckets: added(before.stableBuckets, tick.stable.buckets),
         };
-  if (pairs === undefined) return rollout;
+  return pairs === undefined ? rollout : withPairs(rollout, pairs, now);
+}
+
+/** The same bet on what both were asked beside the visitors: times of that say little. */
+function withPairs(before: Rollout, pairs: Tick, now: number): Rollout {
+  const { canary, stable } = pairs;
   const seconds = Math.max(0, (now - before.betsAt) / 1000);
   return {
-    ...rollout,
+    ...before,
     step: {
       ...before.step,
-      canary: plus(before.step.canary, [pairs.canary.answers, pairs.canary.errors]),
-      stable: plus(before.step.stable, [pairs.stable.answers, pairs.stable.errors]),
+      canary: plus(before.step.canary, [canary.answers, canary.errors]),
+      stable: plus(before.step.stable, [stable.answers, stable.errors]),
     },
     evidence: take(before.evidence, pairs, undefined, seconds),
   };

@@ -5,8 +5,6 @@ import type { Clock } from "../time/clock.ts";
 export interface LineWriter extends Disposable {
   /** Takes a line, with its end; false: there is no room, and it is dropped. */
   add(line: string): boolean;
-  /** Opens the file anew: whoever rotates has moved it. It is also noticed by itself within a second. */
-  reopen(): void;
 }
 
 export interface LineWriterOptions {
@@ -56,11 +54,6 @@ class FileLines implements LineWriter {
     this.#count += 1;
     if (this.#held.length >= FLUSH_CHARS && !this.#isWriting) this.#flush();
     return true;
-  }
-
-  reopen(): void {
-    this.#lookedAtMs = Number.NEGATIVE_INFINITY;
-    if (!this.#isWriting) this.#open();
   }
 
   /** What is left is written before this returns. */

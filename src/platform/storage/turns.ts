@@ -1,10 +1,14 @@
 // Writing to a SQLite database that other processes write to as well, without holding up the event loop that carries the traffic.
 import type { Database } from "bun:sqlite";
-import { open } from "node:fs/promises";
+import { closeSync, fdatasync, openSync } from "node:fs";
+import { promisify } from "node:util";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
+import { isShortage, withSpareDescriptors } from "../process/spare-descriptors.ts";
 import { type Clock, sleep } from "../time/clock.ts";
 import { sqliteCode } from "./database.ts";
+
+const datasync = promisify(fdatasync);
 
 /** How long SQLite itself may wait for a lock: it blocks everything else meanwhile. */
 const BLOCKED_MS = 20;
@@ -45,17 +49,21 @@ export function syncBeside(database: Database): void {
  * committed is in force nevertheless.
  */
 export async function onDisk(path: string): Promise<void> {
+  let log: number | undefined;
   try {
-    await using log = await open(`${path}-wal`, "r");
-    await log.datasync();
+    // What visitors have left of the descriptors says nothing about the disk.
+    log = withSpareDescriptors(() => openSync(`${path}-wal`, "r"));
+    await datasync(log);
   } catch (thrown) {
     // Nothing was ever written to it.
     if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return;
     throw new Fault(
       "internal",
       `it was done, and the disk does not take it: a power failure would undo it (${quote(path)}: ${messageOf(thrown)})`,
-      "look at the disk",
+      isShortage(thrown) ? "too many files are open: ulimit -n, or LimitNOFILE=" : "look at the disk",
       { cause: thrown },
     );
+  } finally {
+    if (log !== undefined) closeSync(log);
   }
 }

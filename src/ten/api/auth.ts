@@ -3,13 +3,7 @@ import { chmodSync, rmSync } from "node:fs";
 import type { Operation, Received } from "../../api/operation.ts";
 import { type Principal, requireService } from "../../api/principal.ts";
 import { hashToken } from "../../api/token.ts";
-import {
-  adoptOldToken,
-  createTokens,
-  type NewToken,
-  type TokenRow,
-  type TokenTable,
-} from "../../api/tokens.ts";
+import { adoptOldToken, createTokens, type NewToken, type TokenRow } from "../../api/tokens.ts";
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
 import type { Log } from "../../platform/log.ts";
@@ -94,12 +88,13 @@ function refused(who: string): Fault {
  * file: then it has been read by whoever wanted to.
  */
 export async function adoptTokenFile(
-  table: TokenTable,
+  registry: Pick<Registry, "tokens" | "kept">,
   { adminToken, root }: DataPaths,
   config: Config,
   parts: { readonly clock: Clock; readonly log: Log },
 ): Promise<void> {
   const { clock, log } = parts;
+  const { tokens: table } = registry;
   const token = readSecret(adminToken);
   if (token === undefined) return;
   chmodSync(adminToken, 0o600);
@@ -112,6 +107,8 @@ export async function adoptTokenFile(
         writer.change(hash, { revokedAt: clock.now() });
         writer.event("token.revoked", `${row.name}: ${exposedBy} may serve its file`);
       });
+    // Without its file no later start would revoke it.
+    await registry.kept();
     rmSync(adminToken, { force: true });
     log.warn(
       `the token in ${adminToken} was revoked: the workdir of ${exposedBy} contains it, so that the app may have served it; make another: ten token create admin --scope admin`,

@@ -1,7 +1,7 @@
 // What the proxy itself has answered in the place of a service's instances, by reason: errors that no instance knows of.
 import type { z } from "zod";
 import type { Metric, Sample } from "../../api/prometheus.ts";
-import { statusOf } from "../../proxy/answers.ts";
+import { type AnswerName, statusOf } from "../../proxy/answers.ts";
 import { readOwnCount } from "../../proxy/own-counts.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
@@ -17,29 +17,51 @@ interface Seen {
   readonly history: Pick<TrafficHistory, "window" | "rate">;
 }
 
+interface Own {
+  readonly id: string;
+  readonly route: string;
+  readonly reason: AnswerName;
+}
+
 /** Of the last five minutes, the most frequent first. */
 export function reasonsOf({ traffic, history }: Seen, service: string): Reasons {
-  const counts = new Map<string, number>();
-  for (const { id } of traffic) {
+  return countedIn(
+    history,
+    ownIn(traffic).filter(({ route }) => route === service),
+  );
+}
+
+function ownIn(traffic: readonly TargetTraffic[]): Own[] {
+  return traffic.flatMap(({ id }) => {
     const own = readOwnCount(id);
-    if (own?.route !== service) continue;
+    return own === undefined ? [] : { id, route: own.route, reason: own.reason };
+  });
+}
+
+function countedIn(history: Seen["history"], own: readonly Own[]): Reasons {
+  const counts = new Map<AnswerName, number>();
+  for (const { id, reason } of own) {
     const count = history.window(id, WINDOW_SECS * 1000)?.requests ?? 0;
-    if (count > 0) counts.set(own.reason, (counts.get(own.reason) ?? 0) + count);
+    if (count > 0) counts.set(reason, (counts.get(reason) ?? 0) + count);
   }
   const found = Array.from(counts, ([reason, count]) => ({ reason, status: statusOf(reason), count }));
   return { window_secs: WINDOW_SECS, reasons: found.sort((a, b) => b.count - a.count) };
 }
 
 /** Services as a whole, what the proxy answered itself included. */
-export function servicesOf(seen: Seen, services: Iterable<string>): z.infer<typeof serviceRate>[] {
+export function servicesOf(
+  { traffic, history }: Seen,
+  services: Iterable<string>,
+): z.infer<typeof serviceRate>[] {
+  const byRoute = Map.groupBy(ownIn(traffic), ({ route }) => route);
   return Array.from(services, (service) => {
-    const rate = rateOf(seen.history as TrafficHistory, service);
+    const rate = rateOf(history, service);
     return {
       service,
       requests_per_sec: rate.requestsPerSec,
       error_percent: rate.errorPercent,
       error_window_secs: rate.windowSecs,
-      proxy_answers: reasonsOf(seen, service),
+      proxy_answers: countedIn(history, byRoute.get(service) ?? []),
     };
   });
 }

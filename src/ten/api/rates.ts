@@ -32,7 +32,7 @@ const NONE: Rate = {
 };
 
 /** `name` is that of an instance, a version (`api/v2`) or a service, as the history has them. */
-export function rateOf(history: TrafficHistory, name: string): Rate {
+export function rateOf(history: Pick<TrafficHistory, "window" | "rate">, name: string): Rate {
   const windows: Seen[] = [];
   for (const secs of WINDOWS) {
     const window = history.window(name, secs * 1000);

@@ -2,6 +2,7 @@
 import { mayUse, type Principal } from "../../api/principal.ts";
 import type { Handlers } from "../../api/server.ts";
 import { wishesOf } from "../../core/judge/plan.ts";
+import { shadowText } from "../../core/shadow/sentence.ts";
 import type { Control } from "../operations/control.ts";
 import type { Told } from "../operations/rollout/rollouts.ts";
 import { isCopying, type ShadowTold } from "../operations/rollout/shadows.ts";
@@ -74,8 +75,10 @@ export function createRolloutHandlers(parts: RolloutParts): RolloutHandlers {
   function shadows(isShown: (service: string) => boolean) {
     const services = [...registry.shadows.keys()].filter(isShown);
     return services.flatMap((service) => {
-      const view = shadowOf(service);
-      return view === null || view.ended_at !== null ? [] : { service, to: view.to, text: view.text };
+      const row = control.shadows.find(service);
+      if (!row || !isCopying(row, registry.rollouts.get(service))) return [];
+      const { to, from, counts, evidence } = row;
+      return { service, to, text: shadowText(to, from, counts, evidence) };
     });
   }
 

@@ -84,7 +84,7 @@ export interface Settings {
 }
 
 /** One proxies inside the server's process, more beside it. */
-export function workersOf({ workers }: Settings): number {
+export function workersOf({ workers }: Pick<Settings, "workers">): number {
   return workers === "auto" ? availableParallelism() : workers;
 }
 
@@ -202,7 +202,13 @@ export function parseConfig(text: string, path: string, options: ConfigOptions =
   const problems: Problem[] = [
     ...(shaped.error?.issues ?? []),
     ...crossCheck(raw, options.domain ?? domainIn(raw)),
-    ...(shaped.success ? [...backoffProblems(shaped.data), ...portProblems(shaped.data, options)] : []),
+    ...(shaped.success
+      ? [
+          ...backoffProblems(shaped.data),
+          ...outputProblems(shaped.data),
+          ...portProblems(shaped.data, options),
+        ]
+      : []),
   ];
   const pages = new Map<string, string>();
   if (shaped.success) problems.push(...pageProblems(shaped.data, path, options, pages));
@@ -279,6 +285,13 @@ function* pageProblems(
       yield { path: ["service", name, "error_page"], message: messageOf(thrown) };
     }
   }
+}
+
+function outputProblems({ settings }: TomlDocument): Problem[] {
+  if (settings.access_log_to !== "stdout" || workersOf(settings) === 1) return [];
+  const message =
+    'workers have an output of their own, and there are to be several; write access_log_to = "file", or workers = 1';
+  return [{ path: ["settings", "access_log_to"], message }];
 }
 
 function portProblems(document: TomlDocument, options: ConfigOptions): Problem[] {

@@ -59,9 +59,9 @@ export interface Service {
   readonly policy: RoutePolicy;
   /** What a canary fails is answered by the version before it, where that changes nothing; undefined: it is not. */
   readonly rescue: { readonly on500: boolean } | undefined;
-  /** What a canary's plan is to be, as far as it is said. */
   /** Whether copies of requests have their Cookie and Authorization. */
   readonly shadowCookies: boolean;
+  /** What a canary's plan is to be, as far as it is said. */
   readonly rollout: WishDocument;
 }
 

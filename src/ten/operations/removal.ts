@@ -175,12 +175,13 @@ async function tidy(context: Context, service: string): Promise<readonly string[
   const { registry } = context;
   const { keep, policy } = rulesOf(context, service);
   if (policy.onDemand) return [];
+  const beyond = stoppedOf(context, service)
+    .filter(({ origin }) => origin === "deploy")
+    .slice(keep);
+  if (beyond.length === 0) return [];
   const needed = neededByRollback(registry, service);
   const isTenants = (id: string) => [...registry.tokens.rows().values()].some(({ tenant }) => tenant === id);
-  const old = stoppedOf(context, service)
-    .filter(({ origin }) => origin === "deploy")
-    .slice(keep)
-    .filter(({ id }) => !needed.has(id) && !isTenants(id));
+  const old = beyond.filter(({ id }) => !needed.has(id) && !isTenants(id));
   const filled = await filledOf(context, old);
   const removed = old.filter((row) => !filled.includes(row));
   await remove(context, removed, true);

@@ -69,10 +69,11 @@ export async function pruneShipped(context: Context, service: string): Promise<s
   return old.map((row) => row.version);
 }
 
-/** The row goes first: a death in between leaves a directory that is swept at the next start. */
+/** The row goes first, and for good: a death in between leaves a directory that is swept at the next start. */
 async function removeShipped({ registry, paths }: Context, row: ShippedRow, reason: string): Promise<void> {
   const { service, version } = row;
   await registry.write((writer) => writer.removeShipped(row, reason));
+  await registry.kept();
   await rm(paths.release(service, version), { recursive: true, force: true });
   await rm(paths.setupLog(service, version), { force: true });
 }

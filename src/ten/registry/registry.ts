@@ -93,6 +93,8 @@ export interface Registry {
   /** Calls back for every event from now on, until the returned function is called. */
   onEvent(call: (event: EventRow) => void): () => void;
   readonly tokens: TokenTable;
+  /** Resolves when all that was written would outlive a power failure: to be awaited before what cannot be undone. Throws as `onDisk`. */
+  kept(): Promise<void>;
   /** Receivers of webhooks and what waits for them. */
   readonly outbox: WebhookStore;
   /** Things whose beginning was announced, open until their end was: `instance api:v1`. */
@@ -287,8 +289,11 @@ class SqliteRegistry implements Registry {
     // That the restart policy leaves it stopped is decided: after a power failure it must not run once more.
     const kind = seen.desired === undefined ? "seen" : "decided";
     this.#bestEffort(`the state of ${keyOf(row)}`, () => this.#flush(kind));
-    if (kind === "decided" && this.#syncsBeside)
-      onDisk(this.#database.filename).catch((thrown) => this.#onTrouble(messageOf(thrown)));
+    if (kind === "decided") this.kept().catch((thrown) => this.#onTrouble(messageOf(thrown)));
+  }
+
+  async kept(): Promise<void> {
+    if (this.#syncsBeside) await onDisk(this.#database.filename);
   }
 
   note(service: string, instance: string | null, kind: string, detail: string): void {

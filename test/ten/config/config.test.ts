@@ -287,6 +287,10 @@ describe("one wrong thing is told in one line", () => {
       "settings.ports: the system gives all of 40000-41000 to outgoing connections; choose others, or reserve them: sysctl -w net.ipv4.ip_local_reserved_ports=40000-41000",
     ],
     [
+      "[settings]\nworkers = 2\naccess_log_to = 'stdout'",
+      'settings.access_log_to: workers have an output of their own, and there are to be several; write access_log_to = "file", or workers = 1',
+    ],
+    [
       "[settings]\nbackoff_max_ms = 10",
       "settings.backoff_max_ms: expected at least backoff_base_ms, 1000, got 10",
     ],

@@ -1,5 +1,6 @@
 // What the registry waits for the disk with: decisions, but not what was merely seen.
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { openDatabase } from "../../../src/platform/storage/database.ts";
 import { onDisk } from "../../../src/platform/storage/turns.ts";
 import { systemClock } from "../../../src/platform/time/clock.ts";
@@ -75,4 +76,18 @@ test("where the disk is waited for beside it, no commit does", async () => {
   await onDisk(directory.file("ten.db"));
   // What was never written to has no log.
   await onDisk(directory.file("none.db"));
+  // That others have all descriptors says nothing about the disk.
+  const script = `
+    import { openSync, writeFileSync } from "node:fs";
+    import { limitOwnFiles } from ${JSON.stringify(join(import.meta.dir, "../../../src/platform/process/spare-descriptors.ts"))};
+    import { onDisk } from ${JSON.stringify(join(import.meta.dir, "../../../src/platform/storage/turns.ts"))};
+    writeFileSync("full.db-wal", "");
+    limitOwnFiles("part");
+    try { for (;;) openSync("/dev/null", "r"); } catch {}
+    await onDisk("full.db");
+    console.log("kept");
+  `;
+  const words = ["sh", "-c", 'ulimit -n 256; exec "$0" "$@"', process.execPath, "-e", script];
+  const crowded = Bun.spawnSync(words, { cwd: directory.path });
+  expect(crowded.stdout.toString()).toBe("kept\n");
 });

@@ -38,9 +38,9 @@ export function watchTroubles(
   let slowAtMs = Number.NEGATIVE_INFINITY;
 
   function look(): void {
-    const byService = Map.groupBy(registry.list(), ({ service }) => service);
     for (const row of registry.list()) if (row.state === "healthy") served.add(row.service);
     if (registry.outbox.webhooks.size === 0 && !hasOpen()) return;
+    const byService = Map.groupBy(registry.list(), ({ service }) => service);
     const isSlow = clock.monotonic() - slowAtMs >= SLOW_EVERY_MS;
     if (isSlow) slowAtMs = clock.monotonic();
     const seen = new Set<string>();
