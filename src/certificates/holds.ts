@@ -57,7 +57,10 @@ export class Holds {
   async failed(url: string, name: string, problem: AcmeProblem): Promise<void> {
     const now = this.#clock.now();
     const { retryAfterMs = 0, message } = problem;
-    const failures = (this.#holds.get(url)?.failures ?? 0) + 1;
+    const before = this.#holds.get(url);
+    // Orders that were out side by side have failed of the same.
+    const isSame = before !== undefined && before.until > now;
+    const failures = (before?.failures ?? 0) + (isSame ? 0 : 1);
     if (problem.isDown)
       return this.#hold(url, {
         failures,
@@ -84,9 +87,11 @@ export class Holds {
 
   async #hold(url: string, hold: Hold): Promise<void> {
     this.#turnedAway.delete(url);
-    this.#holds.set(url, hold);
+    const before = this.#holds.get(url);
+    const until = Math.max(hold.until, before?.until ?? 0);
+    this.#holds.set(url, { ...hold, until });
     // That it can be kept is of no use to who is told of the failure.
-    await this.#store.put("account", keyOf(url), JSON.stringify(hold)).catch(() => {});
+    await this.#store.put("account", keyOf(url), JSON.stringify({ ...hold, until })).catch(() => {});
   }
 }
 

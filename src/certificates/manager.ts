@@ -67,6 +67,7 @@ export interface CertificateManager extends Disposable {
 }
 
 const TICK_MS = 60_000;
+const REFUSED_TOLD = 100;
 const DEMAND_EVERY_MS = 60_000;
 /** Questions for renewal times in one tick: 10,000 names are asked for in three hours. */
 const ASKS_AT_ONCE = 60;
@@ -88,6 +89,8 @@ class Manager implements CertificateManager {
   readonly #records: Records;
   readonly #orders: Orders | undefined;
   #wanted: ReadonlySet<string> = new Set();
+  /** Names that visitors have asked for beyond what they may bring about. */
+  readonly #refused = new Set<string>();
   #nextDueAt = 0;
   #reviewAt = 0;
   #ticking: Promise<void> | undefined;
@@ -144,6 +147,11 @@ class Manager implements CertificateManager {
     const hasEnded = (lastFailure?.at ?? -1) >= lastTryAt;
     const isEarly = (hasEnded && now - lastTryAt < DEMAND_EVERY_MS) || heldUntil > now;
     if (isEarly && !this.#orders.isUnderWay(name)) return undefined;
+    if (!this.#orders.isUnderWay(name) && this.#orders.refusal(name, "demand") !== undefined) {
+      // Strangers make up names without end: of those that are refused only some are told of, each once.
+      if (this.#records.get(name) !== undefined || this.#refused.size >= REFUSED_TOLD) return undefined;
+      this.#refused.add(name);
+    }
     const order = this.#orders.obtain(name, "demand").catch(() => undefined);
     return Promise.race([order, sleep(clock, waitMs).then(() => undefined)]);
   }
@@ -184,14 +192,21 @@ class Manager implements CertificateManager {
         "give a new one: cert add FILE",
       );
     if (!this.#isWanted(name)) throw notFound(name);
+    let pair: Pair | undefined;
     try {
-      await this.#orders.obtain(name, record?.certificate ? "renewal" : "added", true);
+      pair = await this.#orders.obtain(name, record?.certificate ? "renewal" : "added", true);
     } catch (thrown) {
       const hint = record?.certificate
         ? "the one before stays in force"
         : "cert list says when the next try is";
       throw new Fault("unhealthy", `no certificate for ${quote(name)}: ${messageOf(thrown)}`, hint);
     }
+    if (pair === undefined)
+      throw new Fault(
+        "unhealthy",
+        `${quote(name)} is still ordered by another slum`,
+        "cert list says what comes of it",
+      );
     return this.#records.get(name) ?? newRecord(name);
   }
 
@@ -199,13 +214,10 @@ class Manager implements CertificateManager {
     const read = readCertificate(text, from, this.#options.clock.now());
     const { names, chain, key, issuer, serial, life } = read;
     const replaced = names.filter((name) => this.isExact(name));
-    for (const name of names) {
-      const kept = await this.#records.alone(name, () =>
+    for (const name of names)
+      await this.#alone(name, () =>
         this.#records.keep(this.#records.make(name), { issuer, serial, life }, { chain, key }),
       );
-      if (kept === undefined)
-        throw new Fault("conflict", `${quote(name)} is ordered at this moment`, "try again in a minute");
-    }
     const detail = `given, by ${issuer}, ${untilWhen(life)}`;
     for (const name of replaced) this.#tell("renewed", name, detail);
     const added = names.filter((name) => !replaced.includes(name));
@@ -215,7 +227,7 @@ class Manager implements CertificateManager {
 
   async remove(name: string): Promise<void> {
     if (this.#records.get(name)?.certificate === undefined) throw notFound(name);
-    await this.#records.alone(name, () => this.#records.forget(name));
+    await this.#alone(name, () => this.#records.forget(name));
     this.#tell("removed", name, "its certificate and key are deleted");
     this.#lookAgain();
   }
@@ -230,14 +242,25 @@ class Manager implements CertificateManager {
         `the certificate of ${quote(name)} was not issued to us`,
         "revoke it where it came from, then: cert rm",
       );
-    try {
-      await this.#options.authorities.revoke(pair.chain, authority, reason);
-    } catch (thrown) {
-      throw new Fault("unhealthy", `not revoked: ${messageOf(thrown)}`, "nothing was changed; try again");
-    }
-    await this.#records.alone(name, () => this.#records.forget(name));
+    const { authorities } = this.#options;
+    await this.#alone(name, async () => {
+      try {
+        await authorities.revoke(pair.chain, authority, reason);
+      } catch (thrown) {
+        throw new Fault("unhealthy", `not revoked: ${messageOf(thrown)}`, "nothing was changed; try again");
+      }
+      await this.#records.forget(name);
+    });
     this.#tell("revoked", name, `by ${new URL(authority).host}`);
     this.#lookAgain();
+  }
+
+  /** With the right to change what is stored of a name; throws a Fault where somebody else has it. */
+  async #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const done = await this.#records.alone(name, work);
+    if (done === undefined)
+      throw new Fault("conflict", `${quote(name)} is ordered at this moment`, "try again in a minute");
+    return done.value;
   }
 
   tick(): Promise<void> {
@@ -282,16 +305,21 @@ class Manager implements CertificateManager {
       return;
     }
     let next = Number.POSITIVE_INFINITY;
-    // Of ten thousand that are missing only those are tried for which there is room.
-    const room = roomFor("added", orders.placed(), now);
-    let left = room.count;
-    const consider = (name: string, due: number | undefined, why: OrderReason) => {
+    // Of ten thousand that are due only those are tried for which there is room, those that wait for their turn included.
+    const placed = orders.placed();
+    const roomOf = (why: OrderReason) => {
+      const { count, until } = roomFor(why, placed, now);
+      return { left: count - orders.waiting, until: Math.max(until, now + TICK_MS) };
+    };
+    const rooms = { added: roomOf("added"), renewal: roomOf("renewal") };
+    const consider = (name: string, due: number | undefined, why: keyof typeof rooms, isExempt = false) => {
       if (due === undefined || !this.#isWanted(name)) return;
       const isDue = due <= now && !orders.isUnderWay(name);
-      const hasRoom = why !== "added" || left > 0;
+      const room = rooms[why];
+      const hasRoom = isExempt || room.left > 0;
       next = Math.min(next, due > now ? due : hasRoom ? now + TICK_MS : room.until);
       if (!isDue || !hasRoom) return;
-      if (why === "added") left--;
+      if (!isExempt) room.left--;
       void orders.obtain(name, why).catch(() => {});
     };
     for (const record of this.#missing()) consider(record.name, dueAt(record), "added");
@@ -303,7 +331,7 @@ class Manager implements CertificateManager {
       const isLeft = now > certificate.life.notAfter && !this.#wanted.has(name);
       if (isLeft) continue;
       if (isStale) consider(name, record.nextTryAt ?? 0, "added");
-      else consider(name, dueAt(record), "renewal");
+      else consider(name, dueAt(record), "renewal", certificate.isWindowed === true);
     }
     this.#nextDueAt = next;
   }

@@ -3,6 +3,7 @@ import {
   isRemembered,
   type OrderReason,
   type Placed,
+  type Refusal,
   refuseOrder,
   renewalTime,
   waitAfterFailure,
@@ -52,6 +53,19 @@ export class Orders {
   /** All orders that limits count. */
   placed(): Placed[] {
     return placedIn(this.#options.records.all(), this.#options.ownerOf);
+  }
+
+  /** Orders that wait for their turn, and that no limit counts yet. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** What speaks against an order of ours by what we count; undefined: nothing does. */
+  refusal(name: string, why: OrderReason): Refusal | undefined {
+    const { clock, ownerOf, records } = this.#options;
+    const isExempt = why === "renewal" && records.get(name)?.certificate?.isWindowed === true;
+    const wish = { at: clock.now(), why, ...(isExempt && { isExempt }), name, owner: ownerOf?.(name) };
+    return refuseOrder(wish, this.placed());
   }
 
   isUnderWay(name: string): boolean {
@@ -121,19 +135,20 @@ export class Orders {
       this.#options.onIssued(record, isFirst);
       return pair;
     } catch (thrown) {
-      await this.#fail(record, thrown);
+      if (thrown instanceof NotNow) await this.#putOff(record, why, thrown);
+      else await this.#fail(record, thrown);
       throw thrown;
     }
   }
 
   /** What speaks against an order before an authority hears of it. */
   async #checkFirst(record: NameRecord, why: OrderReason, isForced: boolean): Promise<void> {
-    const { clock, resolves, ownerOf } = this.#options;
+    const { clock, resolves } = this.#options;
     const { name } = record;
+    const refusal = this.refusal(name, why);
+    if (refusal) throw new NotNow(refusal.reason, refusal.until);
     const isExempt = why === "renewal" && record.certificate?.isWindowed === true;
     const order = { at: clock.now(), why, ...(isExempt && { isExempt }) };
-    const refusal = refuseOrder({ ...order, name, owner: ownerOf?.(name) }, this.placed());
-    if (refusal) throw new NotNow(refusal.reason, refusal.until);
     // Counted from here on, so that orders side by side do not pass the limit together.
     record.placed = [...record.placed.filter((before) => isRemembered(before, order.at)), order];
     if (record.failures === 0 || isForced || name.startsWith("*.")) return;
@@ -161,25 +176,29 @@ export class Orders {
     return { certificate: read, authority: issued.authority };
   }
 
+  /** Nothing was tried: what the last try failed of stays the reason, and it is no news. */
+  async #putOff(record: NameRecord, why: OrderReason, { until, message }: NotNow): Promise<void> {
+    const { clock, records } = this.#options;
+    // What visitors may not bring about now has a turn of its own where it is wanted.
+    if (why !== "demand") record.nextTryAt = until;
+    if (record.failures === 0) record.lastFailure = { at: clock.now(), reason: message };
+    await records.save(record).catch(() => {});
+  }
+
   async #fail(record: NameRecord, thrown: unknown): Promise<void> {
     const { clock, random, explain, records, authorities } = this.#options;
     const now = clock.now();
-    if (thrown instanceof NotNow) {
-      record.nextTryAt = thrown.until;
-      record.lastFailure = { at: now, reason: thrown.message };
-    } else {
-      const problem = thrown instanceof AcmeProblem ? thrown : undefined;
-      const hint =
-        problem && !problem.isTheirs ? await explain?.(record.name).catch(() => undefined) : undefined;
-      const retryAfterMs = problem?.retryAfterMs;
-      const last = record.placed.at(-1);
-      if (last?.at === record.lastTryAt && last !== undefined) last.hasFailed = true;
-      record.failures++;
-      record.nextTryAt = now + waitAfterFailure(record.failures, retryAfterMs, random());
-      record.heldUntil = retryAfterMs === undefined ? undefined : now + retryAfterMs;
-      const reasons = [messageOf(thrown), hint, clockText(authorities.clock())];
-      record.lastFailure = { at: now, reason: reasons.filter(Boolean).join("; ") };
-    }
+    const problem = thrown instanceof AcmeProblem ? thrown : undefined;
+    const hint =
+      problem && !problem.isTheirs ? await explain?.(record.name).catch(() => undefined) : undefined;
+    const retryAfterMs = problem?.retryAfterMs;
+    const last = record.placed.at(-1);
+    if (last?.at === record.lastTryAt && last !== undefined) last.hasFailed = true;
+    record.failures++;
+    record.nextTryAt = now + waitAfterFailure(record.failures, retryAfterMs, random());
+    record.heldUntil = retryAfterMs === undefined ? undefined : now + retryAfterMs;
+    const reasons = [messageOf(thrown), hint, clockText(authorities.clock())];
+    record.lastFailure = { at: now, reason: reasons.filter(Boolean).join("; ") };
     await records.save(record).catch(() => {});
     this.#options.onFailed(record);
   }

@@ -71,7 +71,16 @@ export function flagWords(args: Args, values: Readonly<Record<string, unknown>>)
         );
       const isFile = /\b(FILE|DIR|DB)\b/.test(arg.valueHint ?? "") && !text.includes("://");
       if (arg.type === "boolean") return [text === "" ? label : `${label}=${text}`];
-      return [label, isFile ? resolve(text) : text];
+      if (!isFile) return [label, text];
+      return [
+        label,
+        arg.many
+          ? text
+              .split(",")
+              .map((one) => resolve(one.trim()))
+              .join(",")
+          : resolve(text),
+      ];
     });
   });
 }

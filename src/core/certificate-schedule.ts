@@ -98,9 +98,9 @@ export function refuseOrder(wish: Placed, placed: readonly Placed[]): Refusal | 
   return undefined;
 }
 
-/** How many more new certificates of a kind may be ordered at `now`, and when there is room again where there is none. */
+/** How many more certificates of a kind may be ordered at `now`, and when there is room again where there is none. */
 export function roomFor(
-  why: "added" | "demand",
+  why: OrderReason,
   placed: readonly Placed[],
   now: number,
 ): { readonly count: number; readonly until: number } {

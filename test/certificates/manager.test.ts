@@ -335,6 +335,10 @@ describe("certificates", () => {
     expect(one.record("made-up-20.wild.example")?.lastFailure?.reason).toContain(
       "10 new certificates a week for what visitors ask of wild",
     );
+    // That nothing was tried is no event, and of names without end only some are told of.
+    for (let at = 30; at < 300; at++) await one.manager.demand(`made-up-${at}.wild.example`, 10_000);
+    expect(one.told().filter((text) => text.startsWith("failed"))).toEqual([]);
+    expect(one.manager.list().length).toBe(10 + 1 + 100);
   });
 
   test("that were stored by a newer version, or are garbage, are no reason not to start", async () => {

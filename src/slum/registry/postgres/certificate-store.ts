@@ -75,23 +75,26 @@ class SharedStore implements CertificateStore {
   async changes(kind: StoredKind): Promise<ReadonlyMap<string, string | undefined>> {
     const { postgres, copy } = this.#options;
     const known = this.#read.get(kind);
+    const seen = known?.seen ?? new Map<string, number>();
+    let upTo = 0;
     const rows = await this.#ask(async (sql) => {
       const [clock] = await sql`SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`;
-      const upTo = Number(clock.now);
-      this.#read.set(kind, { upTo, seen: known?.seen ?? new Map() });
+      upTo = Number(clock.now);
       if (known === undefined) return [];
       return sql`SELECT key, text, changed_at FROM slum_certificates WHERE kind = ${kind} AND changed_at > ${known.upTo - LATE_MS}`;
     });
     const found = new Map<string, string | undefined>();
     for (const { key, text, changed_at: at } of rows ?? []) {
-      if (known?.seen.get(key) === Number(at)) continue;
-      known?.seen.set(key, Number(at));
+      if (seen.get(key) === Number(at)) continue;
       const opened = text === null ? undefined : this.#opened(kind, key, text);
       found.set(key, opened);
       await (opened === undefined ? copy.delete(kind, key) : copy.put(kind, key, opened));
       // Its certificate is another one: the copy has it before it is asked for.
       if (kind === "name" && opened !== undefined) await this.#copyCertificate(key);
     }
+    // Only now: after a failure all of them are read again.
+    for (const { key, changed_at: at } of rows ?? []) seen.set(key, Number(at));
+    if (rows !== undefined) this.#read.set(kind, { upTo, seen });
     this.#forgetSeen(kind);
     if (found.size > 0) void postgres.use(LIMIT_MS, (sql) => this.#removeGone(sql)).catch(() => {});
     return found;
