@@ -53,6 +53,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "holds",
     "authority",
     "orders",
+    "due",
     "manager",
     "served",
     "look",

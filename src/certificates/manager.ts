@@ -1,12 +1,13 @@
 // Certificates by name: found for a handshake, ordered when they are missing, renewed in time, told of when that fails.
-import { alarmTime, type OrderReason, renewalTimeIn, roomFor } from "../core/certificate-schedule.ts";
+import { alarmTime, renewalTimeIn } from "../core/certificate-schedule.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
 import { wildcardOver } from "../core/server-name.ts";
 import { sleep } from "../platform/time/clock.ts";
 import type { Authorities } from "./authority.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
-import { dueAt, type NameRecord, newRecord } from "./name-record.ts";
+import { startDue } from "./due.ts";
+import { type NameRecord, newRecord } from "./name-record.ts";
 import { Orders, type OrdersOptions } from "./orders.ts";
 import { type Pair, Records } from "./records.ts";
 import type { CertificateStore } from "./store/store.ts";
@@ -299,49 +300,14 @@ class Manager implements CertificateManager {
   #startDue(now: number): void {
     const orders = this.#orders;
     if (orders === undefined) return;
-    const held = this.#heldUntil();
-    if (held !== undefined) {
-      this.#nextDueAt = held;
-      return;
-    }
-    let next = Number.POSITIVE_INFINITY;
-    // Of ten thousand that are due only those are tried for which there is room, those that wait for their turn included.
-    const placed = orders.placed();
-    const roomOf = (why: OrderReason) => {
-      const { count, until } = roomFor(why, placed, now);
-      return { left: count - orders.waiting, until: Math.max(until, now + TICK_MS) };
-    };
-    const rooms = { added: roomOf("added"), renewal: roomOf("renewal") };
-    const consider = (name: string, due: number | undefined, why: keyof typeof rooms, isExempt = false) => {
-      if (due === undefined || !this.#isWanted(name)) return;
-      const isDue = due <= now && !orders.isUnderWay(name);
-      const room = rooms[why];
-      const hasRoom = isExempt || room.left > 0;
-      next = Math.min(next, due > now ? due : hasRoom ? now + TICK_MS : room.until);
-      if (!isDue || !hasRoom) return;
-      if (!isExempt) room.left--;
-      void orders.obtain(name, why).catch(() => {});
-    };
-    for (const record of this.#missing()) consider(record.name, dueAt(record), "added");
-    for (const record of this.#records.all()) {
-      const { certificate, name } = record;
-      if (certificate?.renewAt === undefined) continue;
-      const isStale = this.#options.isStale?.(certificate.authority ?? "") === true;
-      // What only visitors ask for and has expired waits for them.
-      const isLeft = now > certificate.life.notAfter && !this.#wanted.has(name);
-      if (isLeft) continue;
-      if (isStale) consider(name, record.nextTryAt ?? 0, "added");
-      else consider(name, dueAt(record), "renewal", certificate.isWindowed === true);
-    }
-    this.#nextDueAt = next;
-  }
-
-  /** What has failed often comes last: a thousand names that lead elsewhere do not hold up a new one. */
-  #missing(): NameRecord[] {
-    const names = [...this.#wanted].filter((name) => !this.has(name));
-    return names
-      .map((name) => this.#records.get(name) ?? newRecord(name))
-      .sort((a, b) => a.failures - b.failures);
+    const { isStale = () => false } = this.#options;
+    this.#nextDueAt =
+      this.#heldUntil() ??
+      startDue({
+        ...{ orders, now, isStale, wanted: this.#wanted, againMs: TICK_MS },
+        records: this.#records,
+        isWanted: (name) => this.#isWanted(name),
+      });
   }
 
   /** Until when no authority is to be asked. */

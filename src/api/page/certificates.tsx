@@ -1,8 +1,10 @@
 // The certificates of either program: names, issuers, the days that are left, the next try and the last failure, the worst first.
+
 import { useState } from "preact/hooks";
 import { Cards, Cell } from "./cards.tsx";
 import { wordsOf } from "./frame.tsx";
 import { Name } from "./name.tsx";
+import { dayOf } from "./time.ts";
 import { usePoll } from "./visible.ts";
 
 interface Certificate {
@@ -84,7 +86,7 @@ function Row({ one }: { readonly one: Certificate }) {
   const isFailing = failures > 0 || (state === "missing" && failure !== null);
   const values = [
     days === null ? "–" : Math.floor(days),
-    minuteOf(one.next_try_at ?? one.renew_at),
+    endOf(one.next_try_at ?? one.renew_at),
     issuer ?? "–",
     source,
   ];
@@ -111,7 +113,7 @@ function Row({ one }: { readonly one: Certificate }) {
 }
 
 /** In the visitor's own time. */
-function minuteOf(at: string | null): string {
+function endOf(at: string | null): string {
   if (at === null) return "–";
-  return new Date(at).toLocaleString([], { dateStyle: "short", timeStyle: "short", hour12: false });
+  return dayOf(at);
 }

@@ -1,7 +1,9 @@
 // A chart of lines over time, drawn as SVG: nothing of it needs an exception from the page's policy, all of it is in the page's
 // own colours, and its numbers are there for keys and for screen readers too.
+
 import { useEffect, useRef, useState } from "preact/hooks";
 import { linePath, niceTop, type Scale, timeTicks } from "./plot.ts";
+import { clockOf, minuteOf } from "./time.ts";
 
 export interface Line {
   readonly name: string;
@@ -108,7 +110,7 @@ export function Chart({ title, startMs, stepMs, lines, marks, format, at, onAt }
           ))}
           {timeTicks(startMs, startMs + count * stepMs, width).map((ms) => (
             <text key={ms} class="tick" x={x((ms - startMs) / stepMs)} y={HEIGHT - 4} text-anchor="middle">
-              {new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}
+              {minuteOf(ms)}
             </text>
           ))}
           {marks.map((mark, place) => (
@@ -146,7 +148,7 @@ function wordsAt(lines: readonly Line[], at: number, time: number, format: Chart
     const value = values[at];
     return `${name} ${value === null || value === undefined ? "none" : format(value)}`;
   });
-  return [new Date(time).toLocaleTimeString([], { hour12: false }), ...values].join(", ");
+  return [clockOf(time), ...values].join(", ");
 }
 
 interface ValuesProps extends Pick<ChartProps, "lines" | "format"> {
@@ -158,11 +160,7 @@ interface ValuesProps extends Pick<ChartProps, "lines" | "format"> {
 function Values({ lines, at, format, time }: ValuesProps) {
   return (
     <span class="values">
-      {time !== undefined && (
-        <time dateTime={new Date(time).toISOString()}>
-          {new Date(time).toLocaleTimeString([], { hour12: false })}
-        </time>
-      )}
+      {time !== undefined && <time dateTime={new Date(time).toISOString()}>{clockOf(time)}</time>}
       {lines.map(({ name, colour, values }) => {
         const value = values[at];
         return (
@@ -232,9 +230,7 @@ export function Numbers({ title, startMs, stepMs, charts }: NumbersProps) {
             <tbody>
               {rows.map((place) => (
                 <tr key={place}>
-                  <th scope="row">
-                    {new Date(startMs + place * stepMs).toLocaleTimeString([], { hour12: false })}
-                  </th>
+                  <th scope="row">{clockOf(startMs + place * stepMs)}</th>
                   {columns.map(({ heading, values, format }) => {
                     const value = values[place];
                     return (

@@ -1,6 +1,8 @@
 // What happened, newest first; repeats are folded, and what has several lines is opened on demand.
+
 import { type Foldable, type Folded, foldRepeats } from "./fold.ts";
 import type { Numbered } from "./live.ts";
+import { clockOf } from "./time.ts";
 
 interface EventsProps<E> {
   /** Newest first. */
@@ -32,13 +34,13 @@ function Entry<E extends Happened>({ one, subject }: { readonly one: Folded<E>; 
   return (
     <li class={isBad(event.kind) ? "bad" : ""}>
       <time dateTime={event.at} title={new Date(event.at).toLocaleString()}>
-        {new Date(event.at).toLocaleTimeString([], { hour12: false })}
+        {clockOf(event.at)}
       </time>
       <b>{subject}</b> <span class="kind">{event.kind}</span> <bdi>{first}</bdi>
       {event.by !== null && <span class="by"> by {event.by}</span>}
       {count > 1 && (
         <span class="badge" title={`since ${new Date(since).toLocaleString()}`}>
-          {count} times since {new Date(since).toLocaleTimeString([], { hour12: false })}
+          {count} times since {clockOf(since)}
         </span>
       )}
       {more.length > 0 && (

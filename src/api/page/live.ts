@@ -1,6 +1,8 @@
 // What a page knows of its server, read again every two seconds while somebody looks at it.
+
 import { useState } from "preact/hooks";
-import { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../core/fault.ts";
+import { faultOf } from "./fault.ts";
 import { usePoll } from "./visible.ts";
 
 /** What every list of events has; the rest is the program's. */
@@ -50,7 +52,7 @@ export function useLive<T, E extends Numbered>(sources: Sources<T, E>): Live<T, 
       setFault(undefined);
       setAt(new Date());
     } catch (thrown) {
-      if (!signal.aborted) setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown)));
+      if (!signal.aborted) setFault(faultOf(thrown));
     }
     setAskedAt(undefined);
   }

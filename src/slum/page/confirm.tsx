@@ -1,10 +1,12 @@
 // The dialog before every change: whom it concerns, and the command that does the same.
+
 import { useState } from "preact/hooks";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
+import { faultOf } from "../../api/page/fault.ts";
 import type { Outcome } from "../../api/page/outcome.ts";
-import { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../core/fault.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { ServerView } from "../api/shapes.ts";
 import { type Act, commandFor, perform } from "./act.ts";
@@ -28,7 +30,7 @@ export function Confirm({ act, client, servers, onClose, onDone }: ConfirmProps)
     try {
       onDone(await perform(client, act, to));
     } catch (thrown) {
-      setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown)));
+      setFault(faultOf(thrown));
       setBusy(false);
     }
   };

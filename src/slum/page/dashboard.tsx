@@ -89,7 +89,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
         {seen && (
           <Servers
             servers={servers}
-            total={seen.servers.length}
+            all={seen.servers}
             history={history}
             periods={periods}
             mayAct={mayAct}

@@ -1,13 +1,16 @@
 // What opens beside the page: one server with its last day, or one tenant; and why it is as it is.
+
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { Chart, Numbers } from "../../api/page/chart.tsx";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
+import { faultOf } from "../../api/page/fault.ts";
+import { clockOf } from "../../api/page/time.ts";
 import { usePoll } from "../../api/page/visible.ts";
 import { formatMillis } from "../../cli/format.ts";
-import { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../core/fault.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { HistoryView, ServerView, WhyView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -80,7 +83,7 @@ function Latency({
     .filter(({ server, fromMs }) => server === one.id && fromMs >= startMs)
     .map(({ kind, fromMs, text }) => ({
       atMs: fromMs,
-      text: `${new Date(fromMs).toLocaleTimeString([], { hour12: false })} ${kind} ${text}`,
+      text: `${clockOf(fromMs)} ${kind} ${text}`,
       isBad: kind === "offline",
     }));
   return (
@@ -145,9 +148,7 @@ function Why({ client, subject }: WhyProps) {
           setWhy(answer);
           setFault(undefined);
         },
-        (thrown) =>
-          signal.aborted ||
-          setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown))),
+        (thrown) => signal.aborted || setFault(faultOf(thrown)),
       );
     },
     EVERY_MS,

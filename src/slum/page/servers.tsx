@@ -9,8 +9,7 @@ import { type Period, type StepState, stepStates, upShare } from "./outages.ts";
 interface ServersProps {
   /** Those that the filter has found. */
   readonly servers: readonly ServerView[];
-  /** How many there are. */
-  readonly total: number;
+  readonly all: readonly ServerView[];
   /** Undefined until it was read. */
   readonly history: HistoryView | undefined;
   readonly periods: readonly Period[];
@@ -22,9 +21,11 @@ interface ServersProps {
 /** More than that nobody reads at once; the filter finds the others. */
 const SHOWN = 240;
 
-export function Servers({ servers, total, ...rest }: ServersProps) {
+export function Servers({ servers, all, ...rest }: ServersProps) {
+  const total = all.length;
   const isFiltered = servers.length < total;
   const shown = troubledFirst(servers).slice(0, SHOWN);
+  const whole = Map.groupBy(all, ({ region }) => region ?? "");
   const regions = Map.groupBy(shown, ({ region }) => region ?? "");
   // Within a region the first is the worst.
   const rank = (name: string) => RANKS[regions.get(name)?.[0]?.status ?? "online"];
@@ -49,6 +50,7 @@ export function Servers({ servers, total, ...rest }: ServersProps) {
             name={name}
             isOnly={names.length === 1}
             servers={regions.get(name) ?? []}
+            all={whole.get(name) ?? []}
             {...rest}
           />
         ))}
@@ -70,21 +72,22 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-interface RegionProps extends Omit<ServersProps, "total"> {
+/** `servers` are those that are shown, `all` those that there are. */
+interface RegionProps extends ServersProps {
   /** Empty for those that were given none. */
   readonly name: string;
   readonly isOnly: boolean;
 }
 
-function Region({ name, isOnly, servers, ...rest }: RegionProps) {
-  const online = servers.filter(({ status, drained }) => status !== "offline" && !drained).length;
+function Region({ name, isOnly, servers, all, ...rest }: RegionProps) {
+  const online = all.filter(({ status, drained }) => status !== "offline" && !drained).length;
   return (
     <section class="region" aria-label={name === "" ? "Servers without a region" : `Region ${name}`}>
       {!(isOnly && name === "") && (
         <h3>
           {name === "" ? "no region" : name}{" "}
           <span class={online === 0 ? "count bad" : "count"}>
-            {online} of {servers.length} take requests
+            {online} of {all.length} take requests
           </span>
         </h3>
       )}

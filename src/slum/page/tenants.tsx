@@ -1,10 +1,12 @@
 // The tenants, found by the server and shown in pages: there may be a hundred thousand.
+
 import { useEffect, useState } from "preact/hooks";
 import type { Address } from "../../api/page/address.ts";
 import { Failure } from "../../api/page/failure.tsx";
+import { faultOf } from "../../api/page/fault.ts";
 import { wordsOf } from "../../api/page/frame.tsx";
 import { Name } from "../../api/page/name.tsx";
-import { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../core/fault.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { TenantView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -54,7 +56,7 @@ function useTenants({ client, filter, address, total, unroutable, change, standi
         },
         (thrown) => {
           if (stop.signal.aborted) return;
-          setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown)));
+          setFault(faultOf(thrown));
         },
       );
     const timer = setTimeout(read, TYPED_MS);

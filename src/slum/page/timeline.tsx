@@ -1,7 +1,10 @@
 // When servers were offline or drained, and what that meant for their tenants, along the last hours.
+
 import type { Address } from "../../api/page/address.ts";
 import { Name } from "../../api/page/name.tsx";
 import { timeTicks } from "../../api/page/plot.ts";
+import { Ranges } from "../../api/page/ranges.tsx";
+import { clockOf, minuteOf } from "../../api/page/time.ts";
 import { formatSeconds } from "../../cli/format.ts";
 import type { HistoryView, ServerView } from "../api/shapes.ts";
 import type { Period } from "./outages.ts";
@@ -42,19 +45,13 @@ export function Timeline({ history, periods, servers, address, onOpen }: Timelin
           {shown.length === 0 ? "none" : shown.length}
           {moves.length > 0 && `, ${moves.length} tenants moved`}
         </span>
-        <fieldset class="ranges acts">
-          <legend class="hidden">Time of the failovers</legend>
-          {RANGES.map(([value, word]) => (
-            <button
-              key={value}
-              type="button"
-              aria-pressed={range === value}
-              onClick={() => address.go({ range: value })}
-            >
-              {word}
-            </button>
-          ))}
-        </fieldset>
+        <Ranges
+          legend="Time of the failovers"
+          ranges={RANGES}
+          range={range}
+          address={address}
+          class="ranges acts"
+        />
       </header>
       {names.length > 0 && (
         <div class="timeline" aria-hidden="true">
@@ -99,7 +96,7 @@ function Times({ startMs, nowMs }: { readonly startMs: number; readonly nowMs: n
       <span class="along">
         {timeTicks(startMs, nowMs, 420).map((ms) => (
           <time key={ms} style={{ left: `${(100 * (ms - startMs)) / (nowMs - startMs)}%` }}>
-            {new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}
+            {minuteOf(ms)}
           </time>
         ))}
       </span>
@@ -118,7 +115,7 @@ function Line({ period: { server, kind, fromMs, toMs, text }, servers, nowMs, on
   return (
     <li class={kind === "offline" && toMs === undefined ? "bad" : ""}>
       <time dateTime={new Date(fromMs).toISOString()} title={new Date(fromMs).toLocaleString()}>
-        {new Date(fromMs).toLocaleTimeString([], { hour12: false })}
+        {clockOf(fromMs)}
       </time>{" "}
       <button type="button" class="name" onClick={() => onOpen(server)}>
         <Name text={server} />

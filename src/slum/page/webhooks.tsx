@@ -1,9 +1,12 @@
 // The receivers of webhooks: what waits for each, and what it answered last.
+
 import { useState } from "preact/hooks";
 import { Failure } from "../../api/page/failure.tsx";
+import { faultOf } from "../../api/page/fault.ts";
 import { Name } from "../../api/page/name.tsx";
+import { clockOf } from "../../api/page/time.ts";
 import { usePoll } from "../../api/page/visible.ts";
-import { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../core/fault.ts";
 import type { WebhookView } from "../../webhooks/operations.ts";
 import type { SlumClient } from "../api/contract.ts";
 
@@ -28,9 +31,7 @@ export function Webhooks({ client, mayAct, onTest, change }: WebhooksProps) {
           setWebhooks(answer.webhooks);
           setFault(undefined);
         },
-        (thrown) =>
-          signal.aborted ||
-          setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown))),
+        (thrown) => signal.aborted || setFault(faultOf(thrown)),
       );
     },
     EVERY_MS,
@@ -80,7 +81,7 @@ function Receiver({ one, mayAct, onTest }: ReceiverProps) {
           <>
             {one.last_answer_at !== null && (
               <time dateTime={one.last_answer_at} title={new Date(one.last_answer_at).toLocaleString()}>
-                {new Date(one.last_answer_at).toLocaleTimeString([], { hour12: false })}
+                {clockOf(one.last_answer_at)}
               </time>
             )}{" "}
             {one.last_answer}

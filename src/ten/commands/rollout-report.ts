@@ -1,6 +1,7 @@
 // How a rollout is told: what it says, its steps, and the odds on a scale from 1 to 1,000.
 import type { Output } from "../../cli/output.ts";
 import { Fault } from "../../core/fault.ts";
+import { SUSPECT } from "../../core/judge/bet.ts";
 import { spanText } from "../../core/judge/words.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -44,7 +45,7 @@ function oddsLines(out: Output, { odds, phase }: RolloutView): string[] {
     const value = odds[charge];
     const part = Math.min(1, Math.max(0, Math.log(Math.max(1, value)) / Math.log(odds.bar)));
     const full = Math.round(part * BAR_WIDTH);
-    const colour = value >= 10 ? "red" : "green";
+    const colour = value >= SUSPECT ? "red" : "green";
     const bar = out.paint(colour, "█".repeat(full)) + out.paint("gray", "·".repeat(BAR_WIDTH - full));
     const text = value < 1 ? "nothing" : `${Math.round(value).toLocaleString("en-US")} to 1`;
     return `${charge.padEnd(8)} ${bar} ${text}`;

@@ -1,7 +1,10 @@
 // A service's traffic as charts, one line a version, with marks where somebody deployed or moved weights; and which version is worse.
+
 import { useState } from "preact/hooks";
 import type { Address } from "../../api/page/address.ts";
 import { Chart, type Line, type Mark, Numbers, Spark } from "../../api/page/chart.tsx";
+import { Ranges } from "../../api/page/ranges.tsx";
+import { clockOf } from "../../api/page/time.ts";
 import { usePoll } from "../../api/page/visible.ts";
 import { formatMillis } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -24,8 +27,6 @@ const RANGES = [
   ["24h", "24 hours"],
 ] as const;
 type Range = (typeof RANGES)[number][0];
-/** As operators write times. */
-const CLOCK = { hour12: false } as const;
 const EVERY_MS = 5_000;
 
 export function Charts({ client, service, versions, isSingle, address }: ChartsProps) {
@@ -63,19 +64,7 @@ export function Charts({ client, service, versions, isSingle, address }: ChartsP
     <div class="traffic">
       <div class="traffic-head">
         <Verdict seen={seen} />
-        <fieldset class="ranges">
-          <legend class="hidden">Time of the charts of {service}</legend>
-          {RANGES.map(([value, word]) => (
-            <button
-              key={value}
-              type="button"
-              aria-pressed={range === value}
-              onClick={() => address.go({ range: value })}
-            >
-              {word}
-            </button>
-          ))}
-        </fieldset>
+        <Ranges legend={`Time of the charts of ${service}`} ranges={RANGES} range={range} address={address} />
       </div>
       {!isQuiet && (
         <>
@@ -167,7 +156,7 @@ function Marks({ seen: { marks } }: { readonly seen: TrafficView }) {
     <ul class="marks" aria-label="What was done in this time">
       {(isWhole ? newest : newest.slice(0, SHOWN)).map((mark, place) => (
         <li key={place} class={isBad(mark.kind) ? "bad" : ""}>
-          <time dateTime={mark.at}>{new Date(mark.at).toLocaleTimeString([], CLOCK)}</time> {textOf(mark)}
+          <time dateTime={mark.at}>{clockOf(mark.at)}</time> {textOf(mark)}
         </li>
       ))}
       {newest.length > SHOWN && (
@@ -184,7 +173,7 @@ function Marks({ seen: { marks } }: { readonly seen: TrafficView }) {
 function marksOf({ marks }: TrafficView): Mark[] {
   return marks.map((mark) => ({
     atMs: Date.parse(mark.at),
-    text: `${new Date(mark.at).toLocaleTimeString([], CLOCK)} ${textOf(mark)}`,
+    text: `${clockOf(mark.at)} ${textOf(mark)}`,
     isBad: isBad(mark.kind),
   }));
 }

@@ -4,10 +4,10 @@ import { useState } from "preact/hooks";
 import { type Address, useAddress } from "../../api/page/address.ts";
 import { Certificates } from "../../api/page/certificates.tsx";
 import { Events } from "../../api/page/events.tsx";
+import { faultOf } from "../../api/page/fault.ts";
 import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx";
 import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
-import { Fault } from "../../core/fault.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -37,7 +37,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
     live.refresh();
   };
   const fail = (thrown: unknown) => {
-    const fault = thrown instanceof Fault ? thrown : new Fault("internal", String(thrown));
+    const fault = faultOf(thrown);
     said.add({ message: [fault.message, fault.hint].filter(Boolean).join("; "), undo: null });
   };
   const instances = live.seen?.instances ?? [];

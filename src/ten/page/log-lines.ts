@@ -1,5 +1,7 @@
 // What a log view reads: the lines on disk that are asked for and every further one, and the same as a file.
+
 import { useState } from "preact/hooks";
+import { faultOf } from "../../api/page/fault.ts";
 import { useWhileVisible } from "../../api/page/visible.ts";
 import { Fault } from "../../core/fault.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -59,7 +61,7 @@ export function useLog(client: TenClient, wanted: Wanted) {
     const turn = () =>
       read(signal).catch((thrown) => {
         if (signal.aborted) return;
-        setFault(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown)));
+        setFault(faultOf(thrown));
         if (!(thrown instanceof Fault) || thrown.code === "unreachable")
           setTimeout(() => signal.aborted || turn(), AGAIN_MS);
       });

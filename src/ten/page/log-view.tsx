@@ -1,10 +1,13 @@
 // The log of an instance or of a whole service: its last lines, every further one as it comes, and a search over what is on
 // disk by text, stream and time. All of it is text, whatever an app wrote.
+
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Address } from "../../api/page/address.ts";
 import { piecesOf } from "../../api/page/ansi.ts";
 import { Failure } from "../../api/page/failure.tsx";
-import { Fault } from "../../core/fault.ts";
+import { faultOf } from "../../api/page/fault.ts";
+import { clockOf } from "../../api/page/time.ts";
+import type { Fault } from "../../core/fault.ts";
 import type { TenClient } from "../api/contract.ts";
 import { download, type Numbered, useLog, type Wanted } from "./log-lines.ts";
 import { labelOf } from "./plan.ts";
@@ -45,7 +48,7 @@ export function LogView({ client, service, id, address }: LogViewProps) {
   const save = () =>
     download(client, wanted).then(
       () => setSaving(undefined),
-      (thrown) => setSaving(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown))),
+      (thrown) => setSaving(faultOf(thrown)),
     );
 
   const places = new Map(
@@ -189,7 +192,7 @@ function LineView({ line, place, onTime }: LineProps) {
     <div class={line.stream}>
       {at !== null && (
         <button type="button" class="time" title={`${at}: what came around it`} onClick={() => onTime(at)}>
-          <time dateTime={at}>{new Date(at).toLocaleTimeString([], { hour12: false })}</time>
+          <time dateTime={at}>{clockOf(at)}</time>
         </button>
       )}
       {place !== undefined && (

@@ -1,7 +1,9 @@
 // What a dialog asks before a change: the choice so far, what it would lead to, and what came of it.
+
 import { useEffect, useState } from "preact/hooks";
+import { faultOf } from "../../api/page/fault.ts";
 import type { Outcome } from "../../api/page/outcome.ts";
-import { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../core/fault.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { SplitView } from "../api/shapes.ts";
 import { type Act, type Choice, perform } from "./act.ts";
@@ -40,8 +42,7 @@ export function useQuestion({ act, client, mayRelease, onDone }: Asked): Questio
   const [choice, setChoice] = useState(NO_CHOICE);
   const [failure, setFailure] = useState<Fault>();
   const [isBusy, setBusy] = useState(false);
-  const fail = (thrown: unknown) =>
-    setFailure(thrown instanceof Fault ? thrown : new Fault("internal", String(thrown)));
+  const fail = (thrown: unknown) => setFailure(faultOf(thrown));
 
   async function look(): Promise<void> {
     const { split } = await client.split({ params: { service: act.service } });

@@ -1,11 +1,14 @@
 // A rollout that is under way: its steps, what the judge has seen and says, and what a person may do about it.
+
 import { useState } from "preact/hooks";
 import type { Outcome } from "../../api/page/outcome.ts";
 import { usePoll } from "../../api/page/visible.ts";
+import { SUSPECT } from "../../core/judge/bet.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { RolloutView } from "../api/shapes.ts";
 
-interface RolloutProps {
+/** What a panel of a service is given. */
+export interface PanelProps {
   readonly client: TenClient;
   readonly service: string;
   readonly mayRelease: boolean;
@@ -16,7 +19,7 @@ interface RolloutProps {
 
 const EVERY_MS = 2_000;
 
-export function Rollout({ client, service, mayRelease, onDone, onFault }: RolloutProps) {
+export function Rollout({ client, service, mayRelease, onDone, onFault }: PanelProps) {
   const [rollout, setRollout] = useState<RolloutView | null>(null);
   const [isBusy, setBusy] = useState(false);
   usePoll(
@@ -75,6 +78,11 @@ export function Rollout({ client, service, mayRelease, onDone, onFault }: Rollou
         >
           100 %
         </li>
+        {rollout.phase === "look" && (
+          <li class="now" aria-current="step">
+            both 50 %
+          </li>
+        )}
       </ol>
       <p class="says">{rollout.text}</p>
       {rollout.shadow !== null && <p class="count">Copies: {rollout.shadow}</p>}
@@ -122,8 +130,6 @@ export function Rollout({ client, service, mayRelease, onDone, onFault }: Rollou
   );
 }
 
-/** Nothing goes on beyond these odds. */
-const SUSPECT = 10;
 const CHARGES = ["errors", "slow", "stalls"] as const;
 
 /** What a bet stands at, on a logarithmic scale from 1 to the bar at which the canary is taken back. */

@@ -1,24 +1,15 @@
 // Copies of a service's requests: in what a version without traffic answers otherwise, by kind of path.
-import { useState } from "preact/hooks";
-import type { Outcome } from "../../api/page/outcome.ts";
-import { usePoll } from "../../api/page/visible.ts";
-import type { TenClient } from "../api/contract.ts";
-import type { ShadowView } from "../api/shapes.ts";
 
-interface ShadowProps {
-  readonly client: TenClient;
-  readonly service: string;
-  readonly mayRelease: boolean;
-  /** Told of what a button led to. */
-  readonly onDone: (outcome: Outcome) => void;
-  readonly onFault: (thrown: unknown) => void;
-}
+import { useState } from "preact/hooks";
+import { usePoll } from "../../api/page/visible.ts";
+import type { ShadowView } from "../api/shapes.ts";
+import type { PanelProps } from "./rollout-panel.tsx";
 
 const EVERY_MS = 2_000;
 /** Kinds of paths that are shown: the command tells all. */
 const SHOWN = 5;
 
-export function ShadowPanel({ client, service, mayRelease, onDone, onFault }: ShadowProps) {
+export function ShadowPanel({ client, service, mayRelease, onDone, onFault }: PanelProps) {
   const [shadow, setShadow] = useState<ShadowView | null>(null);
   const [isBusy, setBusy] = useState(false);
   const params = { service };

@@ -1,6 +1,8 @@
 // What is wrong with an instance, as `ten why` says it: the cause first, then what it goes by.
+
 import { useState } from "preact/hooks";
 import { CommandLine } from "../../api/page/copy.tsx";
+import { clockOf } from "../../api/page/time.ts";
 import { usePoll } from "../../api/page/visible.ts";
 import { formatBytes } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -77,8 +79,7 @@ function Happened({ title, events }: { readonly title: string; readonly events: 
       <ul>
         {events.toReversed().map(({ at, kind, id, text, by }, place) => (
           <li key={place}>
-            <time dateTime={at}>{new Date(at).toLocaleTimeString([], { hour12: false })}</time>{" "}
-            {id !== null && `${id} `}
+            <time dateTime={at}>{clockOf(at)}</time> {id !== null && `${id} `}
             <b>{kind}</b> {text}
             {by !== null && ` by ${by}`}
           </li>
