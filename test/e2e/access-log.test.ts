@@ -61,7 +61,7 @@ describe.each([1, 2])("with %d workers", (workers) => {
       authorization: "Bearer geheim",
     };
     await ten.get(host, "/echo?q=1&token=geheim&sig=geheim", { headers });
-    await ten.get(host, "/slow?ms=600");
+    await ten.get(host, "/slow?ms=4000");
     await ten.get(host, "/nothing");
     await ten.get(host, "/", { method: "POST", body: "x".repeat(30_000) });
     const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
@@ -78,7 +78,7 @@ describe.each([1, 2])("with %d workers", (workers) => {
     expect(first?.agent).toBe(headers["user-agent"].slice(0, 200));
     expect(first?.id).toMatch(/^[0-9a-f-]{36}$/);
     expect(first?.trace_id).toMatch(/^[0-9a-f]{32}$/);
-    expect(of("/slow?ms=600")[0]?.ms).toBeGreaterThanOrEqual(599);
+    expect(of("/slow?ms=4000")[0]?.ms).toBeGreaterThanOrEqual(3_999);
     expect(of("/nothing")[0]).toMatchObject({ status: 404, bytes: "not found".length });
     expect(of("/")[0]).toMatchObject({ status: 413, reason: "too_large", instance: null, attempts: 0 });
 
@@ -92,7 +92,7 @@ describe.each([1, 2])("with %d workers", (workers) => {
 
     expect((await asked(ten, "api")).length).toBe(6);
     expect((await asked(ten, "--status", "4xx")).map(({ status }) => status).sort()).toEqual([404, 413]);
-    expect((await asked(ten, "--slow", "500ms")).map(({ path }) => path)).toEqual(["/slow?ms=600"]);
+    expect((await asked(ten, "--slow", "3900ms")).map(({ path }) => path)).toEqual(["/slow?ms=4000"]);
     expect((await asked(ten, "-n", "2")).length).toBe(2);
     expect((await ten.ok("access", "--status", "413")).stdout).toContain("POST api.localhost/  api");
 

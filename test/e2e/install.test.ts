@@ -218,6 +218,10 @@ describe("install", () => {
     );
     expect(slum.unit).toBe("slum.service");
     expect(slum.text).toContain(`--db ${machine.dir}/a.db\n`);
+    const certificates = ["--https", "--certificates", "one, two"];
+    expect((await machine.run("slum", "install", "--print", ...certificates)).stdout).toContain(
+      `--certificates ${machine.dir}/one,${machine.dir}/two`,
+    );
     const secret = await runTen(
       machine.dir,
       ["slum", "install", "--print", "--webhook", "https://hooks.example.com/T0/geheim"],
