@@ -5,6 +5,14 @@ import { signedHeaders } from "./signature.ts";
 export const KINDS = ["standard", "slack", "discord", "ntfy"] as const;
 export type Kind = (typeof KINDS)[number];
 
+/** Events after which the end that was told of a certificate is none any more; told as its renewal. */
+export const CERTIFICATE_ENDS: ReadonlySet<string> = new Set([
+  "certificate.issued",
+  "certificate.added",
+  "certificate.removed",
+  "certificate.revoked",
+]);
+
 /** Discord refuses a longer message (Discord API, "Create Message": content up to 2,000 characters). */
 const DISCORD_CHARS = 2_000;
 /** Slack cuts what is longer than 40,000; nobody reads as much. ntfy makes a file of what is longer than 4,096 bytes. */

@@ -11,6 +11,7 @@ interface HistoryParts {
 }
 
 const KINDS = ["server.offline", "server.online", "server.drained", "server.undrained", "tenant.moved"];
+const DAY_MS = 24 * 3_600_000;
 /** Of each kind, the newest: a flapping fleet fills no page. */
 const MOST = 1_000;
 
@@ -18,7 +19,11 @@ export async function historyOf({ control, view, nowMs }: HistoryParts): Promise
   const { registry, fleet, checks } = control;
   const startMs = dayStartMs(nowMs);
   const found = await Promise.all(
-    KINDS.map((kind) => registry.events({ kind, sinceMs: startMs, limit: MOST })),
+    KINDS.map((kind) => {
+      // What ended in the day may have begun before it: looked for one day more.
+      const sinceMs = kind === "tenant.moved" ? startMs : startMs - DAY_MS;
+      return registry.events({ kind, sinceMs, limit: MOST });
+    }),
   );
   return {
     start: new Date(startMs).toISOString(),

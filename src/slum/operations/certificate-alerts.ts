@@ -1,5 +1,6 @@
 // Certificates that nobody renews, and that somebody did: told to the receivers of webhooks once each.
 import type { Clock } from "../../platform/time/clock.ts";
+import { CERTIFICATE_ENDS } from "../../webhooks/kinds.ts";
 import type { Outbox } from "../../webhooks/outbox.ts";
 import type { Registry } from "../registry/registry.ts";
 import { tell } from "./announcer.ts";
@@ -16,12 +17,17 @@ export async function tellOfCertificate(
     writer.event(kind, {}, `${name} ${detail}`);
     const known = registry.alerts.get(thing);
     const open = kind === "certificate.expiring";
-    if (!open && kind !== "certificate.renewed") return;
+    if (!open && kind !== "certificate.renewed" && !CERTIFICATE_ENDS.has(kind)) return;
     if (open === (known?.open ?? false)) return;
     const begunAt = open ? Math.round(registry.now()) : (known?.begunAt ?? 0);
     if (known) writer.alerts.change(known, { open, begunAt });
     else writer.alerts.add({ thing, open, begunAt });
-    tell(registry, writer, { type: kind, data: { name, detail } }, clock.now());
+    tell(
+      registry,
+      writer,
+      { type: open ? kind : "certificate.renewed", data: { name, detail } },
+      clock.now(),
+    );
   });
   webhooks.kick();
 }

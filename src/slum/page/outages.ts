@@ -27,11 +27,13 @@ export function periodsOf(
   { changes, start }: Pick<HistoryView, "changes" | "start">,
   servers: readonly Known[],
 ): Period[] {
+  const startMs = Date.parse(start);
   const { ended, open } = pairsOf(changes);
+  const inDay = ended.filter(({ toMs = startMs }) => toMs > startMs);
   // What is no server any more has ended, and what has ended unseen is over.
   const still = [...open.values()].filter((period) => isStill(period, servers));
-  const unseen = servers.flatMap((one) => unseenOf(one, still, Date.parse(start)));
-  return [...ended, ...still, ...unseen].toSorted((a, b) => b.fromMs - a.fromMs);
+  const unseen = servers.flatMap((one) => unseenOf(one, still, startMs));
+  return [...inDay, ...still, ...unseen].toSorted((a, b) => b.fromMs - a.fromMs);
 }
 
 function pairsOf(changes: HistoryView["changes"]) {

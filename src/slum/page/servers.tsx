@@ -173,7 +173,7 @@ const WIDTH = 288;
 export function Day({ server, history, periods }: DayProps) {
   const states = stepStates(history, periods, server);
   const { percent, falls } = upShare(periods, server, Date.parse(history.start), Date.now());
-  const words = `up ${percent} % of the last day, ${falls === 0 ? "never" : `${falls} times`} offline`;
+  const words = `up ${percent} % of the last day, ${falls === 0 ? "never" : falls === 1 ? "once" : `${falls} times`} offline`;
   return (
     <svg class="day" viewBox={`0 0 ${WIDTH} 12`} preserveAspectRatio="none" role="img" aria-label={words}>
       <title>{words}</title>

@@ -1,5 +1,7 @@
 // Which events are told to the receivers of webhooks, as what, and which of them begin and end something.
+
 import { instanceName } from "../../core/name.ts";
+import { CERTIFICATE_ENDS } from "../../webhooks/kinds.ts";
 
 /** What an event is to who waits for trouble: its beginning, its end, or something that happened and is over. */
 type Role = "begins" | "ends" | "tells";
@@ -37,6 +39,11 @@ interface Told {
   readonly instance: string | null;
   readonly kind: string;
   readonly detail: string;
+}
+
+/** What an event is told as: that a certificate is another one, or gone, ends what was said of its end. */
+export function typeOf(kind: string): string {
+  return CERTIFICATE_ENDS.has(kind) ? "certificate.renewed" : kind;
 }
 
 /** Undefined: nobody outside is told. */

@@ -15,7 +15,7 @@ import {
 } from "../../webhooks/registry/tables.ts";
 import { WebhookSecrets } from "../../webhooks/registry/webhook-secrets.ts";
 import { enqueue } from "../../webhooks/store.ts";
-import { alertText, roleOf, thingOf } from "./alert-kinds.ts";
+import { alertText, roleOf, thingOf, typeOf } from "./alert-kinds.ts";
 import type { events } from "./schema.ts";
 
 type EventRow = Readonly<typeof events.$inferSelect>;
@@ -76,17 +76,18 @@ export class OutboxTables {
 
   /** Puts an event that is worth it into the outbox: a beginning once until its end, an end only after its beginning. */
   announce(rows: OutboxRows, event: EventRow): void {
-    const role = roleOf(event.kind);
+    const type = typeOf(event.kind);
+    const role = roleOf(type);
     if (role === undefined) return;
     if (role !== "tells" && !this.#turn(rows.alerts, thingOf(event), role === "begins", event.at)) return;
-    const { kind, service, instance, detail, at, actor } = event;
+    const { service, instance, detail, at, actor } = event;
     const data = {
       ...(service !== "" && { service }),
       ...(instance !== null && { instance: `${service}:${instance}` }),
       detail,
       ...(actor !== null && { by: actor }),
     };
-    const message = { type: kind, text: alertText(event), data };
+    const message = { type, text: alertText({ ...event, kind: type }), data };
     enqueue(this, rows, message, { nowMs: at, wallMs: at });
   }
 

@@ -55,6 +55,22 @@ describe("outages", () => {
     ]);
   });
 
+  test("that began before the day and ended in it are whole; those that ended before it are of no day", () => {
+    const changes = [
+      change("server.offline", "iad", 2_400),
+      change("server.online", "iad", 2_000),
+      change("server.offline", "iad", 1_500, "refused"),
+      change("server.online", "iad", 960),
+    ];
+    const periods = periodsOf({ changes, start }, [known("iad")]);
+    expect(periods).toEqual([
+      { server: "iad", kind: "offline", fromMs: at(1_500), toMs: at(960), text: "refused" },
+    ]);
+    const { percent, falls } = upShare(periods, "iad", Date.parse(start), NOW);
+    expect(falls).toBe(1);
+    expect(percent).toBeWithin(60, 70);
+  });
+
   test("that began before the day are known from the server", () => {
     const servers = [known("iad", { status: "offline", since: iso(5_000), last_error: "refused" })];
     const periods = periodsOf({ changes: [], start }, servers);

@@ -91,3 +91,19 @@ test("where the disk is waited for beside it, no commit does", async () => {
   const crowded = Bun.spawnSync(words, { cwd: directory.path });
   expect(crowded.stdout.toString()).toBe("kept\n");
 });
+
+test.each(["renewed", "issued", "removed", "revoked"])(
+  "the end that was told of a certificate is over when it is %s",
+  (kind) => {
+    using directory = createTempDir();
+    using database = openDatabase(directory.file("ten.db"), migrations);
+    const registry = createRegistry(database, systemClock, (text) => expect(text).toBe(""));
+    const isOpen = () => registry.alerts.get("certificate a.test")?.open;
+    registry.note("", null, `certificate.${kind}`, "a.test by an authority");
+    expect(isOpen()).toBeUndefined();
+    registry.note("", null, "certificate.expiring", "a.test ends soon");
+    expect(isOpen()).toBe(true);
+    registry.note("", null, `certificate.${kind}`, "a.test by an authority");
+    expect(isOpen()).toBe(false);
+  },
+);
