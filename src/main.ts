@@ -33,7 +33,7 @@ function choose(argv: readonly string[]) {
 /** A server's workers are the same executable, with a first word that no person types. */
 async function run(argv: readonly string[]): Promise<number> {
   const [word, socket] = argv;
-  if (word === SEARCH_WORD) return (await import("./platform/logs/log-search.ts")).runSearch();
+  if (word === SEARCH_WORD) return (await import("./platform/logs/log-search.ts")).runSearch(stdout.write);
   if (word !== WORKER_WORD || socket === undefined)
     return runProgram({ ...choose(argv), env, stdout, stderr });
   const { runTenWorker } = await import("./ten/routing/worker-entry.ts");

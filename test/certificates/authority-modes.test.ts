@@ -1,4 +1,4 @@
-// A real authority at its worst: every other nonce refused, slow validations, long and alternate chains, proofs that are known already; and a clock that is wrong.
+// A real authority at its worst: every fourth nonce refused, slow validations, long and alternate chains, proofs that are known already; and a clock that is wrong.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import type { ChallengeKind } from "../../src/certificates/acme/order.ts";
@@ -34,7 +34,7 @@ describe.if(hasPebble)(`an authority that is slow and strict ${NEEDS_PEBBLE}`, (
       env: {
         PEBBLE_VA_NOSLEEP: "0",
         PEBBLE_VA_SLEEPTIME: "2",
-        PEBBLE_WFE_NONCEREJECT: "50",
+        PEBBLE_WFE_NONCEREJECT: "25",
         PEBBLE_AUTHZREUSE: "100",
         PEBBLE_CHAIN_LENGTH: "3",
         PEBBLE_ALTERNATE_ROOTS: "2",

@@ -133,9 +133,20 @@ function begin(name: string, commit: string, directory: string, secret = token) 
     // Of its own group, so that all of the job can be cancelled.
     detached: true,
   });
-  const output = Promise.all([child.stdout.text(), child.stderr.text()]).then((texts) => texts.join(""));
-  const done = (async (): Promise<Ended> => ({ output: await output, exit: await child.exited }))();
-  return { done, cancel: (signal: NodeJS.Signals) => process.kill(-child.pid, signal) };
+  let said = "";
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const text of stream.pipeThrough(
+      new TextDecoderStream() as TransformStream<Uint8Array, string>,
+    ))
+      said += text;
+  };
+  const output = Promise.all([read(child.stdout), read(child.stderr)]);
+  const done = (async (): Promise<Ended> => {
+    const exit = await child.exited;
+    await output;
+    return { output: said, exit };
+  })();
+  return { done, said: () => said, cancel: (signal: NodeJS.Signals) => process.kill(-child.pid, signal) };
 }
 
 const run = (name: string, commit: string, directory = checkOut(commit)) =>
@@ -195,15 +206,20 @@ describe.each(Object.keys(RECIPES))("%s", (name) => {
 
   test("runs beside another of its kind: both come to an end, and the later has the traffic", async () => {
     expect((await run(name, first)).exit).toBe(0);
-    const same = checkOut(second);
-    const [one, two] = await withVisitors(Promise.all([run(name, second, same), run(name, second)]));
-    const [well, other] = one.exit === 0 ? [one, two] : [two, one];
+    // The first is held in its set-up until the other waits for it.
+    const setup = `while [ ! -e '${temp.file("go")}' ]; do sleep 0.05; done`;
+    const one = begin(name, second, checkOut(second, setup));
+    await until("its set-up runs", () => existsSync(join(releases(), `_setup-${second}.log`)));
+    const two = begin(name, second, checkOut(second, setup));
+    await until("the other waits", () => two.said().includes("waiting for the shipping of"));
+    writeFileSync(temp.file("go"), "");
+    const ended = await withVisitors(Promise.all([one.done, two.done]));
+    const [well, other] = ended[0].exit === 0 ? ended : [ended[1], ended[0]];
     expect([well.exit, well.output]).toEqual([0, expect.stringContaining("promoted: ")]);
     // It came while the other was judged, or after that.
     if (other.exit !== 0) {
       expect([other.exit, other.output]).toEqual([4, expect.stringContaining("is being rolled out already")]);
     }
-    expect(well.output + other.output).toMatch(/waiting for the shipping of|nothing was sent/);
     expect(await served()).toBe(second);
     expect(kept().filter((version) => version === second)).toHaveLength(1);
     const last = await withVisitors(run(name, third));

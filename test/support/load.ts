@@ -109,9 +109,14 @@ process.on("SIGTERM", () => {
 });
 process.stdout.write("ready\n");
 await Promise.all(Array.from({ length: Number(connections) }, visitor));
-// Awaited, as a long report does not fit into the pipe at once.
-await Bun.write(
-  Bun.stdout,
-  JSON.stringify({ ok, failed, instances, answered, slowestMs, lastFailedAt } satisfies LoadReport),
-);
+const report = JSON.stringify({
+  ok,
+  failed,
+  instances,
+  answered,
+  slowestMs,
+  lastFailedAt,
+} satisfies LoadReport);
+// Awaited, as a long report does not fit into the pipe at once. Not by Bun.write, which sends what a pipe took in part again.
+await new Promise<void>((resolve) => process.stdout.write(report, () => resolve()));
 process.exit(0);

@@ -135,12 +135,15 @@ async function searchHere(_: readonly string[], wanted: Search, signal: AbortSig
   return tails;
 }
 
-/** The whole of the process that searches: answers its exit code. */
-export async function runSearch(): Promise<number> {
+/**
+ * The whole of the process that searches: answers its exit code. `write` returns when all of a text is with the reader; Bun.write
+ * to a pipe sends again what the pipe took in part when a signal (of the garbage collector) interrupted it.
+ */
+export async function runSearch(write: (text: string) => void): Promise<number> {
   setPriority(NICE);
   const wanted = JSON.parse(await Bun.stdin.text()) as Search;
   const tails = await searchHere([], wanted, new AbortController().signal);
-  await Bun.write(Bun.stdout, JSON.stringify(tails.map(sent)));
+  write(JSON.stringify(tails.map(sent)));
   return 0;
 }
 
