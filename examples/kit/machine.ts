@@ -1,5 +1,6 @@
 // A machine of a set-up: a `ten` with the notes service, which can crash as machines do, and be switched on again.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Region } from "./network.ts";
 import { type Child, type Ended, freePort, RELEASES, type Stage, TEN, until } from "./stage.ts";
 
@@ -104,7 +105,23 @@ export class Machine {
   async crash(): Promise<void> {
     const pids = (await this.instances()).flatMap(({ pid }) => pid ?? []);
     await this.killTen();
-    for (const pid of pids) killGroup(pid);
+    for (const pid of [...pids, ...this.#workers()]) killGroup(pid);
+  }
+
+  /** The processes that proxy, which outlive `ten serve`. */
+  #workers(): number[] {
+    const mark = `\0.worker\0${join(this.#directory, "data")}/`;
+    const pids = existsSync("/proc") ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : [];
+    return pids.filter((pid) => commandLine(pid).includes(mark)).map(Number);
+  }
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    // It has ended meanwhile.
+    return "";
   }
 }
 

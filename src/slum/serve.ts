@@ -286,6 +286,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         ...address,
         https: secured,
         ...(held && listeningOn(held, secured)),
+        directory: paths.root,
         trustedProxies: options.trustedProxies,
         proxyProtocol: options.proxyProtocol,
         fields: {

@@ -1,11 +1,12 @@
 // What slum does with a request that a server does not deliver, and what every bad input is told.
 import { describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { startOrigin } from "../support/origin.ts";
+import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
-import { startSlum } from "./slum.ts";
+import { startSlum, startSlumWith } from "./slum.ts";
 
 const HOST = "acme.example.com";
 const named = (name: string) => () => new Response(name);
@@ -176,6 +177,19 @@ describe("a request through slum", () => {
     expect((await slum.ok("ps")).stdout).toContain("the registry cannot be used");
     expect((await slum.run("server", "drain", "iad")).exit).toBe(1);
   }, 30_000);
+});
+
+test("kill -9 leaves nothing outside of the data directory, and the next start removes what it left there", async () => {
+  using elsewhere = createTempDir();
+  await using slum = await startSlumWith({ env: { TMPDIR: elsewhere.path } });
+  const sockets = () => readdirSync(slum.dataDir).filter((name) => name.startsWith("own_"));
+  const before = sockets();
+  expect(before).toHaveLength(1);
+  slum.kill("SIGKILL");
+  await slum.exited;
+  expect(readdirSync(elsewhere.path)).toEqual([]);
+  await slum.start();
+  expect(sockets()).toEqual([expect.not.stringContaining(before[0] ?? "")]);
 });
 
 test("every bad input is refused with a reason and an exit code", async () => {
