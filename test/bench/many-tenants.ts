@@ -23,7 +23,7 @@ const SECONDS = 2;
 const REST_MS = 8_000;
 
 const mb = (value: number) => `${value.toFixed(0)} MB`;
-const domainOf = (tenant: number) => `t${tenant}.example.com`;
+export const domainOf = (tenant: number) => `t${tenant}.example.com`;
 
 export async function measureManyTenants(): Promise<Figure[]> {
   const script = join(import.meta.dir, "many-origins.ts");
