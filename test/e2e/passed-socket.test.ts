@@ -1,10 +1,12 @@
 // Sockets that systemd holds: of a socket unit, of its store, and those of slum through its own restarts.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync } from "node:fs";
+import { chmodSync, closeSync } from "node:fs";
 import { join } from "node:path";
 import { startLoad } from "../support/constant-load.ts";
 import { receiveDatagrams } from "../support/datagrams.ts";
 import { freePort } from "../support/free-port.ts";
+import { askByTls } from "../support/https-client.ts";
+import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { startSlum } from "./slum.ts";
@@ -14,6 +16,7 @@ setDefaultTimeout(120_000);
 
 const DIST = join(import.meta.dir, "../../dist");
 const ACTIVATE = Bun.which("systemd-socket-activate");
+const BOTH = "--fdname=http:https";
 const isLinux = process.platform === "linux";
 
 /** A server that systemd-socket-activate starts with the first connection, on a port that it has opened. */
@@ -23,9 +26,14 @@ async function activate(
   ...flags: string[]
 ) {
   const temp = createTempDir();
-  const port = await freePort();
+  const [port, httpsPort] = await Promise.all([freePort(), freePort()]);
   await prepare(temp.path);
   const words = [ACTIVATE ?? "", `--listen=127.0.0.1:${port}`, ...flags, join(DIST, program), "serve"];
+  // The second is for https, known by its name.
+  if (flags.includes(BOTH)) {
+    words.splice(2, 0, `--listen=127.0.0.1:${httpsPort}`);
+    words.push("--https", ...(program === "slum" ? ["--certificates", temp.path] : []));
+  }
   const child = Bun.spawn([...words, "--data-dir", temp.file("data")], {
     cwd: temp.path,
     env: { PATH: process.env.PATH, HOME: temp.path, NO_COLOR: "1" },
@@ -35,6 +43,7 @@ async function activate(
   });
   return {
     port,
+    httpsPort,
     child,
     log: () => Bun.file(temp.file("log")).text(),
     async [Symbol.asyncDispose]() {
@@ -72,6 +81,29 @@ describe.skipIf(ACTIVATE === null)("systemd-socket-activate (skipped where it is
     await using unit = await activate("slum", async () => {});
     expect(await health(unit.port)).toBe(200);
   });
+
+  test.each([
+    ["ten", 1],
+    ["ten", 2],
+    ["slum", 1],
+  ] as const)(
+    "%s serves http and https on the two that it is given, with workers = %i",
+    async (program, workers) => {
+      const root = makeAuthority("test root");
+      const { certificate, key } = makeCertificate(root, { names: ["api.test"] });
+      const prepare = async (dir: string) => {
+        if (program === "ten") await withToml(`workers = ${workers}\ncertificates = ["."]`)(dir);
+        await Bun.write(join(dir, "api.pem"), `${certificate}${key}`);
+        chmodSync(join(dir, "api.pem"), 0o600);
+      };
+      await using unit = await activate(program, prepare, BOTH);
+      expect(await health(unit.port)).toBe(200);
+      const visit = { port: unit.httpsPort, name: "api.test", ca: root.certificate };
+      // Nobody has such a service, and that is said over https.
+      expect((await askByTls(visit)).status).toBe(404);
+      expect(await unit.log()).not.toContain("is taken");
+    },
+  );
 
   test("a connection instead of a socket is refused by name", async () => {
     await using unit = await activate("ten", withToml("workers = 1"), "--accept");
