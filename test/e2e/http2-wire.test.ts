@@ -120,10 +120,66 @@ const CONNECTION_ERRORS: readonly (readonly [string, readonly Buffer[], number])
     PROTOCOL_ERROR,
   ],
   [
+    "DATA with more padding than payload",
+    [headers(1, GET, 4), frame(TYPE.data, FLAG.padded, 1, Buffer.from([200, 1]))],
+    PROTOCOL_ERROR,
+  ],
+  ["a frame of an unknown kind within HEADERS", [headers(1, GET, 1), frame(0xfa, 0, 1)], PROTOCOL_ERROR],
+  [
+    "CONTINUATION behind the end of HEADERS",
+    [headers(1, GET, 4), frame(TYPE.continuation, 4, 1)],
+    PROTOCOL_ERROR,
+  ],
+  [
+    "HEADERS above SETTINGS_MAX_FRAME_SIZE",
+    [frame(TYPE.headers, 5, 1, Buffer.alloc(16_385))],
+    FRAME_SIZE_ERROR,
+  ],
+  [
+    "the index 0 of HPACK",
+    [frame(TYPE.headers, 5, 1, Buffer.concat([block(GET), Buffer.from([0x80])]))],
+    COMPRESSION_ERROR,
+  ],
+  [
+    "a change of the table's size behind fields",
+    [frame(TYPE.headers, 5, 1, Buffer.concat([block(GET), Buffer.from([0x20])]))],
+    COMPRESSION_ERROR,
+  ],
+  [
+    "a table above SETTINGS_HEADER_TABLE_SIZE",
+    [frame(TYPE.headers, 5, 1, Buffer.concat([Buffer.from([0x3f, 0xe1, 0xff, 0x03]), block(GET)]))],
+    COMPRESSION_ERROR,
+  ],
+  // Of RFC 7541, 5.2: what fills the last byte is at most 7 bits, all ones, and EOS is in no string.
+  ...[
+    ["a whole byte behind a Huffman string", "0085f2b24a84ff8449509fff"],
+    ["zeros behind a Huffman string", "0085f2b24a84ff83495090"],
+    ["EOS in a Huffman string", "0085f2b24a87fffffffd25427f"],
+  ].map(([what = "", hex = ""]) => {
+    const field = Buffer.from(hex, "hex");
+    return [
+      what,
+      [frame(TYPE.headers, 5, 1, Buffer.concat([block(GET), field]))],
+      COMPRESSION_ERROR,
+    ] as const;
+  }),
+  [
     "a frame above SETTINGS_MAX_FRAME_SIZE",
     [headers(1, GET, 4), frame(TYPE.data, 0, 1, Buffer.alloc(16_385))],
     FRAME_SIZE_ERROR,
   ],
+];
+
+/** Stream errors (RFC 9113 section 5.4.2): the stream is reset, or the connection ends. */
+const POST: readonly (readonly [string, string])[] = [[":method", "POST"], ...GET.slice(1)];
+const data = (bytes: number, flags = 0) => frame(TYPE.data, flags, 1, Buffer.alloc(bytes, "x"));
+const STREAM_ERRORS: readonly (readonly [string, readonly Buffer[]])[] = [
+  ["DATA behind the end of the stream (5.1)", [headers(1), data(1)]],
+  ["HEADERS behind the end of the stream (5.1)", [headers(1), headers(1)]],
+  ["more DATA than Content-Length (8.1.1)", [headers(1, [...POST, ["content-length", "1"]], 4), data(2, 1)]],
+  ["less DATA than Content-Length (8.1.1)", [headers(1, [...POST, ["content-length", "3"]], 4), data(2, 1)]],
+  ["a pseudo field in trailers (8.1)", [headers(1, POST, 4), data(1), headers(1, [[":path", "/"]], 5)]],
+  ["trailers that do not end the stream (8.1)", [headers(1, POST, 4), data(1), headers(1, [["x", "1"]], 4)]],
 ];
 
 /** Malformed requests (RFC 9113 section 8.1.1): the stream is reset, or answered 400; the connection goes on. */
@@ -185,6 +241,18 @@ describe("HTTP/2", () => {
     talking.send(...frames);
     expect([code, "closed"]).toContain(await talking.end());
     talking.socket.destroy();
+  });
+
+  test.each(STREAM_ERRORS)("%s is an error of the stream", async (_, frames) => {
+    const talking = await talk(port, HOST);
+    talking.send(...frames);
+    const seen = await Promise.race([
+      talking.first(({ type }) => type === TYPE.reset || type === TYPE.goaway),
+      talking.end(),
+    ]);
+    expect(seen).toBeDefined();
+    talking.socket.destroy();
+    await isServed();
   });
 
   test.each(MALFORMED)("a request with %s is not served, and the next is", async (_, fields) => {
