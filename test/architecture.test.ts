@@ -60,6 +60,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "shown-certificate",
     "diagnose",
     "desk",
+    "acme-settings",
     "open-certificates",
   ],
   proxy: [

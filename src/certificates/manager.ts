@@ -220,9 +220,7 @@ class Manager implements CertificateManager {
         this.#records.keep(this.#records.make(name), { issuer, serial, life }, { chain, key }),
       );
     const detail = `given, by ${issuer}, ${untilWhen(life)}`;
-    for (const name of replaced) this.#tell("renewed", name, detail);
-    const added = names.filter((name) => !replaced.includes(name));
-    if (added.length > 0) this.#tell("added", added.join(", "), detail);
+    for (const name of names) this.#tell(replaced.includes(name) ? "renewed" : "added", name, detail);
     return read;
   }
 

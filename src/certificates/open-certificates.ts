@@ -1,9 +1,9 @@
 // Certificates put together for a program: store, authorities, files, what handshakes get, and what people are shown.
 import { lookup } from "node:dns/promises";
-import { AUTHORITIES, type AuthorityOptions } from "../core/certificate-authority.ts";
+import { AUTHORITIES } from "../core/certificate-authority.ts";
 import { alarmTime } from "../core/certificate-schedule.ts";
 import type { Clock } from "../platform/time/clock.ts";
-import type { ChallengeKind } from "./acme/order.ts";
+import type { AcmeOptions } from "./acme-settings.ts";
 import { createAuthorities } from "./authority.ts";
 import { createChallenges } from "./challenges.ts";
 import { clockText } from "./clock-text.ts";
@@ -15,19 +15,6 @@ import type { Pair } from "./records.ts";
 import { placeholder } from "./requests.ts";
 import { CIPHERS, ServedCertificates } from "./served.ts";
 import type { CertificateStore } from "./store/store.ts";
-
-/** How certificates are ordered. */
-export interface AcmeOptions {
-  /** The first is asked first. */
-  readonly authorities: readonly AuthorityOptions[];
-  readonly email: string | undefined;
-  readonly profile: string | undefined;
-  /** The words of the command that sets and clears records for DNS-01. */
-  readonly dnsCommand: readonly string[] | undefined;
-  /** Roots in PEM that authorities are trusted by, instead of the public ones. */
-  readonly roots: string | undefined;
-  readonly challenges: readonly ChallengeKind[];
-}
 
 export interface OpenOptions {
   /** Undefined: nothing is ordered. */

@@ -32,6 +32,11 @@ export function isLoopbackDomain(domain: string): boolean {
   return isWithin(domain, "localhost");
 }
 
+/** Whether a public authority may issue a certificate for the name. */
+export function isPublicDomain(name: string): boolean {
+  return isDomain(name) && !isLoopbackDomain(name) && name.includes(".");
+}
+
 /** Whether `domain` is `parent` or below it. */
 export function isWithin(domain: string, parent: string): boolean {
   return domain === parent || domain.endsWith(`.${parent}`);

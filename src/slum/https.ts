@@ -1,15 +1,11 @@
 // https of `slum serve`: a certificate for slum's own host and for each tenant's domain, shared by all slums of a registry.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readRoots } from "../certificates/certificate.ts";
-import { type AcmeOptions, type Certificates, openCertificates } from "../certificates/open-certificates.ts";
+import { type AcmeSettings, readAcme } from "../certificates/acme-settings.ts";
+import { type Certificates, openCertificates } from "../certificates/open-certificates.ts";
 import { createDirectoryStore } from "../certificates/store/directory-store.ts";
 import type { CertificateStore } from "../certificates/store/store.ts";
-import { parseAuthority, parseBindings } from "../core/certificate-authority.ts";
-import { isDomain, isLoopbackDomain } from "../core/domain.ts";
+import { isPublicDomain } from "../core/domain.ts";
 import { Fault, messageOf } from "../core/fault.ts";
-import { quote } from "../core/quote.ts";
-import { systemReason } from "../core/system-error.ts";
 import { definedIn, type Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import { createPostgres } from "../platform/storage/postgres.ts";
@@ -28,15 +24,8 @@ export interface HttpsSettings {
   readonly port: number;
   readonly http2: boolean;
   readonly certificates: readonly string[];
-  /** Names or addresses of authorities; `none`: nothing is ordered. */
-  readonly authorities: readonly string[];
-  readonly email: string | undefined;
-  readonly eabFile: string | undefined;
-  readonly profile: string | undefined;
-  readonly rootsFile: string | undefined;
-  readonly challenges: readonly ("http-01" | "tls-alpn-01")[];
-  /** The words of the command for DNS-01; undefined: wildcards are ordered name by name, when they are asked for. */
-  readonly dnsCommand: readonly string[] | undefined;
+  /** Without a command for DNS-01, wildcards are ordered name by name, when they are asked for. */
+  readonly acme: AcmeSettings;
 }
 
 export interface HttpsParts {
@@ -68,13 +57,13 @@ const TOGETHER_MS = 1_000;
 /** Opens what is kept and begins to order what is missing. Throws a usage fault for files that are not what they should be. */
 export async function openHttps(parts: HttpsParts): Promise<Certificates> {
   const { settings, log, registry, routes, domain, clock, opened } = parts;
-  const { dnsCommand } = settings;
-  const isPublic = (name: string) => isDomain(name) && !isLoopbackDomain(name) && name.includes(".");
   const isProvable = (name: string) =>
-    name.startsWith("*.") ? dnsCommand !== undefined && isPublic(name.slice(2)) : isPublic(name);
+    name.startsWith("*.")
+      ? settings.acme.dnsCommand !== undefined && isPublicDomain(name.slice(2))
+      : isPublicDomain(name);
   const domains = () => [domain, ...[...registry.tenants.values()].map((tenant) => tenant.domain)];
   const certificates = await openCertificates({
-    acme: acmeOptions(settings),
+    acme: readAcme(settings.acme, { eabFile: "--acme-eab", rootsFile: "--acme-roots" }),
     paths: settings.certificates,
     store: certificateStore(parts),
     clock,
@@ -137,31 +126,4 @@ function certificateStore({
       "give all slums one --key-file: (umask 077; head -c 32 /dev/urandom | base64 > key)",
     );
   return createSharedStore({ postgres: opened.use(createPostgres(database, clock)), box, slumId, copy });
-}
-
-function acmeOptions(settings: HttpsSettings): AcmeOptions | undefined {
-  const { authorities, email, eabFile, profile, rootsFile, challenges } = settings;
-  if (authorities.includes("none")) return undefined;
-  const urls = (authorities.length === 0 ? ["letsencrypt"] : authorities).map(parseAuthority);
-  return {
-    authorities:
-      eabFile === undefined ? urls.map((url) => ({ url })) : parseBindings(readText(eabFile), urls, eabFile),
-    email,
-    profile,
-    dnsCommand: settings.dnsCommand,
-    roots: rootsFile === undefined ? undefined : readRoots(rootsFile, "--acme-roots"),
-    challenges: challenges.length === 0 ? ["http-01"] : challenges,
-  };
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (thrown) {
-    throw new Fault(
-      "usage",
-      `--acme-eab: cannot read ${quote(file)}: ${systemReason(thrown)}`,
-      "it has a line for each account: AUTHORITY KEY-ID HMAC-KEY",
-    );
-  }
 }

@@ -21,7 +21,7 @@ import { writeSecret } from "../platform/storage/atomic-file.ts";
 import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
 import { isPostgresUrl, shownDatabase } from "../platform/storage/postgres-url.ts";
 import { onDisk } from "../platform/storage/turns.ts";
-import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
+import { keepInStore, type PassedSockets, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
 import { atMost, type Clock } from "../platform/time/clock.ts";
 import type { FrontLimits } from "../proxy/data-plane.ts";
@@ -113,9 +113,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const database = options.database ?? paths.database;
   const ca = options.caFile === undefined ? undefined : readRoots(options.caFile, "--ca");
   const ownHosts: ReadonlySet<string> = new Set(["localhost", domain]);
-  const manager = createNotifier(options.environment.NOTIFY_SOCKET);
   const sockets = passedSockets(options.environment, { httpsPort: options.https?.port });
-  const address = sockets.unit?.address ?? { host: options.host, port: options.port };
   // What goes on for a while after the rest has been given to the next start.
   await using lasting = new AsyncDisposableStack();
   await using opened = new AsyncDisposableStack();
@@ -123,25 +121,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const slumId = identityIn(paths);
   const acting = createActing();
   const guard = opened.use(guardAccepting(clock, log.warn));
-  const served = Promise.withResolvers<void>();
-  const httpsPort = options.https && (sockets.httpsUnit?.address.port ?? options.https.port);
-  const held = await holdSockets({
-    ...address,
-    httpsPort,
-    directory: paths.root,
-    clock,
-    inherited: sockets,
-    async claim(port, flags) {
-      probePort(address.host, port, flags);
-      return { isShared: false, [Symbol.dispose]() {} };
-    },
-    onServed: served.resolve,
-  });
-  if (held === undefined) probePort(address.host, address.port);
-  else {
-    lasting.use(held);
-    keepInStore(manager, [held.http.socket, ...(held.https ? [held.https.socket] : [])], sockets);
-  }
+  const { address, httpsPort, held, served } = await holdListening(options, sockets, paths.root, lasting);
   const last = readSnapshot(paths.snapshot, log.warn);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
   resolver.remember(last?.addresses ?? {});
@@ -350,13 +330,44 @@ export async function serve(options: ServeOptions): Promise<Server> {
         isLeft = true;
         // The next start has everything else at once; visitors are served here until it serves them.
         await owned.disposeAsync();
-        await atMost(clock, HAND_OVER_MS, served.promise);
+        await atMost(clock, HAND_OVER_MS, served);
       }
       await plane.close(CLOSE_MS);
       await owned.disposeAsync();
       await outlasting.disposeAsync();
     },
   };
+}
+
+/** Holds the listening sockets until `lasting` ends, and for the next start: those of the manager, of who served here, or new ones. */
+async function holdListening(
+  { host, port, https, environment, clock }: ServeOptions,
+  inherited: PassedSockets,
+  directory: string,
+  lasting: AsyncDisposableStack,
+) {
+  const address = inherited.unit?.address ?? { host, port };
+  const httpsPort = https && (inherited.httpsUnit?.address.port ?? https.port);
+  const served = Promise.withResolvers<void>();
+  const held = await holdSockets({
+    ...address,
+    httpsPort,
+    directory,
+    clock,
+    inherited,
+    async claim(at, flags) {
+      probePort(address.host, at, flags);
+      return { isShared: false, [Symbol.dispose]() {} };
+    },
+    onServed: served.resolve,
+  });
+  if (held === undefined) probePort(address.host, address.port);
+  else {
+    lasting.use(held);
+    const all = [held.http.socket, ...(held.https ? [held.https.socket] : [])];
+    keepInStore(createNotifier(environment.NOTIFY_SOCKET), all, inherited);
+  }
+  return { address, httpsPort, held, served: served.promise };
 }
 
 /** The data directory, from whoever has it where that is asked for. */

@@ -1,15 +1,10 @@
 // https of `ten serve`: which names are its own to order certificates for, and where they are kept.
-import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readRoots } from "../certificates/certificate.ts";
-import { type AcmeOptions, type Certificates, openCertificates } from "../certificates/open-certificates.ts";
+import { type AcmeSettings, readAcme } from "../certificates/acme-settings.ts";
+import { type Certificates, openCertificates } from "../certificates/open-certificates.ts";
 import { createDirectoryStore } from "../certificates/store/directory-store.ts";
-import { parseAuthority, parseBindings } from "../core/certificate-authority.ts";
-import { isDomain, isLoopbackDomain, isWithin } from "../core/domain.ts";
-import { Fault } from "../core/fault.ts";
-import { quote } from "../core/quote.ts";
+import { isPublicDomain, isWithin } from "../core/domain.ts";
 import { splitWords } from "../core/shell-words.ts";
-import { systemReason } from "../core/system-error.ts";
 import { definedIn, type Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import type { Clock } from "../platform/time/clock.ts";
@@ -37,9 +32,11 @@ export interface HttpsParts {
 /** Opens what is kept and begins to order what is missing. Throws a usage fault for files that are not what they should be. */
 export async function openHttps(parts: HttpsParts): Promise<Certificates> {
   const { config, domain, log, clock } = parts;
-  const acme = acmeOptions(config, parts.isStaging);
-  const isPublic = (name: string) => isDomain(name) && !isLoopbackDomain(name) && name.includes(".");
-  if (!isPublic(domain) && config.settings.certificates.length === 0)
+  const acme = readAcme(acmeSettings(config, parts.isStaging), {
+    eabFile: "acme.eab_file",
+    rootsFile: "acme.roots",
+  });
+  if (!isPublicDomain(domain) && config.settings.certificates.length === 0)
     log.warn(
       `no authority issues certificates for ${domain}: name your domain (--domain), or give certificates of your own`,
     );
@@ -53,13 +50,13 @@ export async function openHttps(parts: HttpsParts): Promise<Certificates> {
     httpsPort: parts.httpsPort,
     environment: definedIn(parts.environment),
     wanted() {
-      const hosts = parts.hosts().filter(isPublic);
+      const hosts = parts.hosts().filter(isPublicDomain);
       if (acme?.dnsCommand === undefined) return hosts;
       // One for all services, as the operator can prove the whole domain.
       const isBelow = (host: string) => host !== domain && isWithin(host, domain);
       return [...hosts.filter((host) => !isBelow(host)), ...(hosts.some(isBelow) ? [`*.${domain}`] : [])];
     },
-    isOurs: (name) => isPublic(name) && parts.serves(name),
+    isOurs: (name) => isPublicDomain(name) && parts.serves(name),
     onEvent({ kind, name, detail }) {
       parts.note(`certificate.${kind}`, `${name} ${detail}`);
       if (kind === "failed" || kind === "expiring") log.warn(`certificate of ${name}: ${detail}`);
@@ -69,32 +66,15 @@ export async function openHttps(parts: HttpsParts): Promise<Certificates> {
   });
 }
 
-function acmeOptions({ document, directory }: Config, isStaging: boolean): AcmeOptions | undefined {
-  const { email, eab_file: eab, profile, dns_command: dns, roots, challenges } = document.acme;
-  const authorities = isStaging ? ["staging"] : document.acme.authorities;
-  if (authorities.includes("none")) return undefined;
-  const urls = authorities.map(parseAuthority);
+function acmeSettings({ document, directory }: Config, isStaging: boolean): AcmeSettings {
+  const { authorities, email, eab_file: eab, profile, dns_command: dns, roots, challenges } = document.acme;
   return {
-    authorities:
-      eab === undefined
-        ? urls.map((url) => ({ url }))
-        : parseBindings(readText(resolve(directory, eab), "acme.eab_file"), urls, eab),
+    authorities: isStaging ? ["staging"] : authorities,
     email,
+    eabFile: eab === undefined ? undefined : resolve(directory, eab),
     profile,
     dnsCommand: dns === undefined ? undefined : splitWords(dns),
-    roots: roots === undefined ? undefined : readRoots(resolve(directory, roots), "acme.roots"),
+    rootsFile: roots === undefined ? undefined : resolve(directory, roots),
     challenges,
   };
-}
-
-function readText(file: string, key: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (thrown) {
-    throw new Fault(
-      "usage",
-      `${key}: cannot read ${quote(file)}: ${systemReason(thrown)}`,
-      "it has a line for each account: AUTHORITY KEY-ID HMAC-KEY",
-    );
-  }
 }

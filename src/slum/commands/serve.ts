@@ -1,5 +1,5 @@
 // `slum serve`: the registry, the health loop and the domain proxy, until a signal ends them.
-import { flag, list, oneOf, option, seconds, withDefault } from "../../cli/argument.ts";
+import { flag, list, oneOf, option, seconds, type Values, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import {
   HTTPS_PORT,
@@ -24,6 +24,33 @@ import type { HttpsSettings } from "../https.ts";
 import { LIMIT_NAMES, readLimits } from "../limits.ts";
 import { dataDirOf } from "../registry/paths.ts";
 import { bannerLines } from "./banner.ts";
+
+/** How https is served, with `--https`. */
+const HTTPS_FLAGS = {
+  certificates: list("With --https: files and directories of certificates of your own, watched", {
+    hint: "DIR",
+  }),
+  acme: list(
+    "With --https: authorities to ask, in order: letsencrypt (unless given), staging, zerossl, google, an https address, or none",
+    { hint: "CA" },
+  ),
+  acmeEmail: option("Whom they write to", { hint: "EMAIL" }),
+  acmeEab: option("Accounts that they want to be bound, one a line: AUTHORITY KEY-ID HMAC-KEY", {
+    hint: "FILE",
+  }),
+  acmeProfile: option("The kind of certificate, where they have several, such as shortlived", {
+    hint: "PROFILE",
+  }),
+  acmeRoots: option("Roots to trust them by instead of the public ones, in PEM", { hint: "FILE" }),
+  acmeDnsCommand: option(
+    "Proves wildcard domains of tenants: a command that is called with set or clear, the name of a TXT record, and its value",
+    { hint: "COMMAND", read: readCommand },
+  ),
+  acmeChallenge: list("How names are proved, the best first: http-01 (unless given), tls-alpn-01", {
+    hint: "KIND",
+  }),
+  noHttp2: flag("With --https: HTTP/1.1 only"),
+};
 
 export default command({
   name: "serve",
@@ -90,29 +117,7 @@ export default command({
     proxyProtocol: flag(
       "Connections from there may begin with a PROXY header (v1, v2) that says whose they are",
     ),
-    certificates: list("With --https: files and directories of certificates of your own, watched", {
-      hint: "DIR",
-    }),
-    acme: list(
-      "With --https: authorities to ask, in order: letsencrypt (unless given), staging, zerossl, google, an https address, or none",
-      { hint: "CA" },
-    ),
-    acmeEmail: option("Whom they write to", { hint: "EMAIL" }),
-    acmeEab: option("Accounts that they want to be bound, one a line: AUTHORITY KEY-ID HMAC-KEY", {
-      hint: "FILE",
-    }),
-    acmeProfile: option("The kind of certificate, where they have several, such as shortlived", {
-      hint: "PROFILE",
-    }),
-    acmeRoots: option("Roots to trust them by instead of the public ones, in PEM", { hint: "FILE" }),
-    acmeDnsCommand: option(
-      "Proves wildcard domains of tenants: a command that is called with set or clear, the name of a TXT record, and its value",
-      { hint: "COMMAND", read: readCommand },
-    ),
-    acmeChallenge: list("How names are proved, the best first: http-01 (unless given), tls-alpn-01", {
-      hint: "KIND",
-    }),
-    noHttp2: flag("With --https: HTTP/1.1 only"),
+    ...HTTPS_FLAGS,
     ca: option("Roots to trust for https servers instead of the system's, in PEM", { hint: "FILE" }),
   },
   ownSignals: true,
@@ -132,14 +137,14 @@ export default command({
       keyFile: args.keyFile ?? env.SLUM_KEY_FILE,
       host: listenHost(args.host, domain),
       port,
-      https: https && httpsSettings({ ...args, isStaging: https === "staging" }),
+      https: https && httpsSettings(args, https === "staging"),
       domain,
       admin,
       reach,
       intervalMs: args.interval * 1000,
       offlineAfterMs: args.offlineAfter * 1000,
       webhook: args.webhook ?? (env.SLUM_WEBHOOK === undefined ? undefined : readReceiver(env.SLUM_WEBHOOK)),
-      trustedProxies: args.trustedProxies.length > 0 ? args.trustedProxies : ["127.0.0.0/8", "::1"],
+      trustedProxies: orElse(args.trustedProxies, "127.0.0.0/8", "::1"),
       limits: readLimits(args.limits),
       proxyProtocol: args.proxyProtocol,
       caFile: args.ca,
@@ -158,33 +163,30 @@ export default command({
   },
 });
 
-function httpsSettings(args: {
-  readonly httpsPort: number | undefined;
-  readonly noHttp2: boolean;
-  readonly certificates: readonly string[];
-  readonly acme: readonly string[];
-  readonly acmeEmail: string | undefined;
-  readonly acmeEab: string | undefined;
-  readonly acmeProfile: string | undefined;
-  readonly acmeRoots: string | undefined;
-  readonly acmeDnsCommand: readonly string[] | undefined;
-  readonly acmeChallenge: readonly string[];
-  readonly isStaging: boolean;
-}): HttpsSettings {
+function httpsSettings(
+  args: Values<typeof HTTPS_FLAGS> & { readonly httpsPort: number | undefined },
+  isStaging: boolean,
+): HttpsSettings {
   for (const authority of args.acme) if (authority !== "none") parseAuthority(authority);
   return {
     port: args.httpsPort ?? HTTPS_PORT,
     http2: !args.noHttp2,
     certificates: args.certificates,
-    authorities: args.isStaging ? ["staging"] : args.acme,
-    email: args.acmeEmail,
-    eabFile: args.acmeEab,
-    profile: args.acmeProfile,
-    rootsFile: args.acmeRoots,
-    dnsCommand: args.acmeDnsCommand,
-    challenges: args.acmeChallenge.map((kind) => oneOf(["http-01", "tls-alpn-01"])(kind, "--acme-challenge")),
+    acme: {
+      authorities: isStaging ? ["staging"] : orElse(args.acme, "letsencrypt"),
+      email: args.acmeEmail,
+      eabFile: args.acmeEab,
+      profile: args.acmeProfile,
+      rootsFile: args.acmeRoots,
+      dnsCommand: args.acmeDnsCommand,
+      challenges: orElse(args.acmeChallenge, "http-01").map((kind) =>
+        oneOf(["http-01", "tls-alpn-01"])(kind, "--acme-challenge"),
+      ),
+    },
   };
 }
+
+const orElse = (given: readonly string[], ...usual: string[]) => (given.length > 0 ? given : usual);
 
 function readCommand(text: string, label: string): readonly string[] {
   try {

@@ -56,7 +56,7 @@ export function roleOf(kind: string): Role | undefined {
 /** What begins and ends by it, as `alerts` calls it; a certificate is the first word of the detail. */
 export function thingOf({ kind, service, instance, detail }: Told): string {
   const [family = kind] = kind.split(".", 1);
-  if (family === "certificate") return `certificate ${detail.split(/[\s,]/, 1)[0]}`;
+  if (family === "certificate") return `certificate ${detail.split(" ", 1)[0]}`;
   const name = instance === null ? service : instanceName(service, instance);
   return name === "" ? family : `${family} ${name}`;
 }

@@ -92,7 +92,7 @@ test("where the disk is waited for beside it, no commit does", async () => {
   expect(crowded.stdout.toString()).toBe("kept\n");
 });
 
-test.each(["renewed", "issued", "removed", "revoked"])(
+test.each(["renewed", "issued", "added", "removed", "revoked"])(
   "the end that was told of a certificate is over when it is %s",
   (kind) => {
     using directory = createTempDir();
