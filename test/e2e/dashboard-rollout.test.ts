@@ -1,32 +1,20 @@
 // The rollout of a service on the dashboard, in a real browser: what it shows, and that its buttons do what they say.
+
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
 import { hasChromium, startChromium } from "../support/chromium.ts";
 import { until } from "../support/until.ts";
+import { judgedToml } from "./judged.ts";
 import { startTen } from "./ten.ts";
 
 setDefaultTimeout(180_000);
 
-const APP = join(import.meta.dir, "../support/apps/judged.ts");
-const TOML = `
-[settings]
-health_check_interval = 1
-
-[service.api]
-command = ${JSON.stringify(process.execPath)}
-args = [${JSON.stringify(APP)}]
-health = "/health"
-drain_timeout = 2
-stop_grace_period_secs = 2
-startup_timeout = 15
-`;
 const PANEL = "section.rollout[aria-label^='Rollout of api']";
 const QUICK = ["--steps", "25,50", "--notice", "20%", "--max-slower", "100x", "--detach"];
 
 test.skipIf(!hasChromium)(
   "in chromium (skipped where there is none): plan, steps, odds and sentence are there, and hold, promote and take back work, by keys too",
   async () => {
-    await using ten = await startTen({ toml: TOML });
+    await using ten = await startTen({ toml: judgedToml() });
     await using chromium = await startChromium();
     await ten.ok("deploy", "api:good");
     const state = { isOver: false };

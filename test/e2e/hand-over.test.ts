@@ -1,11 +1,11 @@
 // The listening socket outlives who serves on it: a connection for each request, through upgrades, restarts and changes of workers, and not one is refused.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { readProcesses } from "../../src/platform/process/proc.ts";
 import { type ConstantLoad, startLoad } from "../support/constant-load.ts";
 import { until } from "../support/until.ts";
 import { startFleet } from "./fleet.ts";
+import { moreAnswered, restart as restartUnder, setWorkers, workersOf } from "./hand-over.ts";
 import { isAlive, type Ten } from "./ten.ts";
 
 setDefaultTimeout(180_000);
@@ -35,21 +35,12 @@ async function begin(workers: number): Promise<{ ten: Ten; load: ConstantLoad } 
   };
 }
 
-/** So many more requests have been answered, whoever counts them. */
-async function more(ten: Ten): Promise<void> {
-  const counted = async () => Object.values(await ten.ps()).reduce((sum, { requests }) => sum + requests, 0);
-  const before = await counted();
-  await until(`${PER_STEP} more are answered`, async () => (await counted()) >= before + PER_STEP, 60_000);
-}
+const more = (ten: Ten) => moreAnswered(ten, PER_STEP);
 
-async function restart(ten: Ten, signal: NodeJS.Signals = "SIGQUIT"): Promise<void> {
-  await more(ten);
-  ten.kill(signal);
-  await ten.exited;
+async function restart(ten: Ten, signal?: NodeJS.Signals): Promise<void> {
   const { port } = ten;
-  await ten.start();
+  await restartUnder(ten, PER_STEP, signal);
   expect(ten.port).toBe(port);
-  await more(ten);
 }
 
 async function nothingFailed(load: ConstantLoad): Promise<void> {
@@ -58,22 +49,6 @@ async function nothingFailed(load: ConstantLoad): Promise<void> {
     process.stderr.write(`${JSON.stringify({ ok, failed })}\n`);
   expect(failed).toEqual({});
   expect(ok).toBeGreaterThan(PER_STEP);
-}
-
-function setWorkers(ten: Ten, count: number): void {
-  const path = join(ten.dir, "tenement.toml");
-  writeFileSync(path, readFileSync(path, "utf8").replace(/workers = \d+/, `workers = ${count}`));
-}
-
-function workersOf(ten: Ten): number[] {
-  return readProcesses().flatMap(({ pid, zombie }) => {
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, "latin1");
-      return !zombie && words.includes(`\0.worker\0${ten.dataDir}/`) ? [pid] : [];
-    } catch {
-      return [];
-    }
-  });
 }
 
 describe.skipIf(!isLinux)("a connection for each request", () => {

@@ -1,30 +1,28 @@
 // HTTP/2 as frames at the compiled binary: what RFC 9113 wants of a server, and the floods that servers have died of.
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { certificateDirectory } from "../support/certificate-directory.ts";
 import { freePort } from "../support/free-port.ts";
 import { block, FLAG, type Frame, frame, type Talk, TYPE, talk, u32 } from "../support/http2-frames.ts";
 import { askByTls } from "../support/https-client.ts";
-import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
-import { createTempDir } from "../support/temp-dir.ts";
+import { makeAuthority } from "../support/make-certificate.ts";
 import { startTen, type Ten, tomlFor } from "./ten.ts";
 
 setDefaultTimeout(90_000);
 
 const HOST = "api.shop.test";
 const root = makeAuthority("root");
-const temp = createTempDir();
+const certs = certificateDirectory(root);
 let ten: Ten;
 let port: number;
 
 beforeAll(async () => {
-  mkdirSync(temp.file("certs"), { mode: 0o700 });
-  const { certificate, key } = makeCertificate(root, { names: ["shop.test", "*.shop.test"] });
-  writeFileSync(join(temp.file("certs"), "shop.pem"), `${certificate}${key}`, { mode: 0o600 });
+  certs.put("shop.pem", "shop.test", "*.shop.test");
   port = await freePort();
   const toml = tomlFor("bun")
     .replace(/selector_from.*\n/, "")
-    .replace("[settings]", `[settings]\ncertificates = [${JSON.stringify(temp.file("certs"))}]`);
+    .replace("[settings]", `[settings]\ncertificates = [${JSON.stringify(certs.path)}]`);
   ten = await startTen({
     toml: `${toml}\n[acme]\nauthorities = ["none"]\n`,
     serve: ["--https", "--https-port", String(port), "--domain", "shop.test", "--host", "127.0.0.1"],
@@ -33,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await ten[Symbol.asyncDispose]();
-  temp[Symbol.dispose]();
+  certs[Symbol.dispose]();
 });
 
 const GET = [

@@ -1,10 +1,10 @@
 // The listening socket of https outlives who serves on it, as that of http does: a handshake for each request, through restarts and
 // changes of workers, and not one is refused.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { join } from "node:path";
-import { readProcesses } from "../../src/platform/process/proc.ts";
+import { certificateDirectory } from "../support/certificate-directory.ts";
 import { startLoad } from "../support/constant-load.ts";
 import { freePort } from "../support/free-port.ts";
 import { askByTls } from "../support/https-client.ts";
@@ -12,6 +12,7 @@ import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { startFleet } from "./fleet.ts";
+import { moreAnswered, restart as restartUnder, setWorkers, workersOf } from "./hand-over.ts";
 import { startSlumWith } from "./slum.ts";
 import type { Ten } from "./ten.ts";
 
@@ -23,20 +24,9 @@ const HOST = "api.shop.test";
 const root = makeAuthority("hand-over root");
 const isLinux = process.platform === "linux";
 
-/** A directory with a certificate for everything below a domain. */
-function certificates(...names: string[]) {
-  const temp = createTempDir();
-  mkdirSync(temp.file("certs"), { mode: 0o700 });
-  const put = (name: string, ...of: string[]) => {
-    const { certificate, key } = makeCertificate(root, { names: of });
-    writeFileSync(join(temp.file("certs"), name), `${certificate}${key}`, { mode: 0o600 });
-  };
-  put("shop.pem", ...names);
-  return { path: temp.file("certs"), put, [Symbol.dispose]: () => temp[Symbol.dispose]() };
-}
-
 async function begin(workers: number) {
-  const certs = certificates("shop.test", "*.shop.test");
+  const certs = certificateDirectory(root);
+  certs.put("shop.pem", "shop.test", "*.shop.test");
   const port = await freePort();
   const ten = await startFleet({
     settings: `workers = ${workers}\ncertificates = [${JSON.stringify(certs.path)}]\n[acme]\nauthorities = ["none"]`,
@@ -54,38 +44,12 @@ async function begin(workers: number) {
   };
 }
 
-async function more(ten: Ten): Promise<void> {
-  const counted = async () => Object.values(await ten.ps()).reduce((sum, { requests }) => sum + requests, 0);
-  const before = await counted();
-  await until(`${PER_STEP} more are answered`, async () => (await counted()) >= before + PER_STEP, 60_000);
-}
+const more = (ten: Ten) => moreAnswered(ten, PER_STEP);
 
 const load = (port: number, host = HOST) =>
   startLoad(port, { host, connections: 6, method: "GET", each: true, tls: true }, () => Promise.resolve(0));
 
-async function restart(ten: Ten, signal: NodeJS.Signals = "SIGQUIT"): Promise<void> {
-  await more(ten);
-  ten.kill(signal);
-  await ten.exited;
-  await ten.start();
-  await more(ten);
-}
-
-function workersOf(ten: Ten): number[] {
-  return readProcesses().flatMap(({ pid, zombie }) => {
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, "latin1");
-      return !zombie && words.includes(`\0.worker\0${ten.dataDir}/`) ? [pid] : [];
-    } catch {
-      return [];
-    }
-  });
-}
-
-function setWorkers(ten: Ten, count: number): void {
-  const path = join(ten.dir, "tenement.toml");
-  writeFileSync(path, readFileSync(path, "utf8").replace(/workers = \d+/, `workers = ${count}`));
-}
+const restart = (ten: Ten, signal?: NodeJS.Signals) => restartUnder(ten, PER_STEP, signal);
 
 describe.skipIf(!isLinux)("a handshake for each request", () => {
   test("through SIGQUIT and a start, --replace, kill -9, and from one worker to three and back", async () => {
@@ -119,7 +83,8 @@ describe.skipIf(!isLinux)("a handshake for each request", () => {
   });
 
   test.each(["SIGQUIT", "--replace"])("slum: through %s and a start", async (how) => {
-    using certs = certificates("acme.test");
+    using certs = certificateDirectory(root);
+    certs.put("acme.pem", "acme.test");
     const port = await freePort();
     const words = ["--https", "--https-port", String(port), "--host", "127.0.0.1", "--acme", "none"];
     await using slum = await startSlumWith({ words: [...words, "--certificates", certs.path] });
@@ -179,19 +144,22 @@ function visitByHttp2(port: number) {
       stream.resume();
     });
   const visit = async (keeps: boolean) => {
-    let session: ClientHttp2Session | undefined;
+    let session = undefined as ClientHttp2Session | undefined;
     let isTold = false;
+    const current = async () => {
+      if (session !== undefined && !isTold && !session.destroyed && !session.closed) return session;
+      const opened = await open();
+      isTold = false;
+      opened.on("goaway", () => {
+        isTold = true;
+      });
+      opened.on("error", () => {});
+      session = opened;
+      return opened;
+    };
     while (!isOver) {
       try {
-        if (session === undefined || isTold || session.destroyed || session.closed) {
-          session = await open();
-          isTold = false;
-          session.on("goaway", () => {
-            isTold = true;
-          });
-          session.on("error", () => {});
-        }
-        await ask(session);
+        await ask(await current());
         ok += 1;
       } catch (thrown) {
         // What it has been told to take elsewhere was not lost.

@@ -1,12 +1,14 @@
 // What comes to the port for https, as bytes: handshakes cut and broken, names of every kind, other protocols, and what is spoken of TLS.
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { certificateDirectory } from "../support/certificate-directory.ts";
 import { answerTo, clientHello } from "../support/client-hello.ts";
 import { freePort } from "../support/free-port.ts";
 import { askByTls } from "../support/https-client.ts";
-import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
+import { makeAuthority } from "../support/make-certificate.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten, tomlFor } from "./ten.ts";
@@ -20,6 +22,7 @@ const UNRECOGNISED = "alert 112";
 const root = makeAuthority("root");
 const middle = makeAuthority("middle", root);
 const temp = createTempDir();
+const certs = certificateDirectory(middle, middle.certificate);
 const OPENSSL = Bun.which("openssl");
 const CURL = Bun.which("curl");
 
@@ -27,20 +30,13 @@ let ten: Ten;
 let port: number;
 
 beforeAll(async () => {
-  mkdirSync(temp.file("certs"), { mode: 0o700 });
-  const put = (file: string, ...names: string[]) => {
-    const { certificate, key } = makeCertificate(middle, { names });
-    writeFileSync(join(temp.file("certs"), file), `${certificate}${middle.certificate}${key}`, {
-      mode: 0o600,
-    });
-  };
-  put("shop.pem", "shop.test", "*.shop.test");
-  put("other.pem", PUNYCODE, "other.test", LONG);
+  certs.put("shop.pem", "shop.test", "*.shop.test");
+  certs.put("other.pem", PUNYCODE, "other.test", LONG);
   writeFileSync(temp.file("root.pem"), root.certificate);
   port = await freePort();
   const toml = tomlFor("bun", `domains = ["${PUNYCODE}", "other.test", "${LONG}"]\nhsts = "1y"`)
     .replace(/selector_from.*\n/, "")
-    .replace("[settings]", `[settings]\ncertificates = [${JSON.stringify(temp.file("certs"))}]`);
+    .replace("[settings]", `[settings]\ncertificates = [${JSON.stringify(certs.path)}]`);
   ten = await startTen({
     toml: `${toml}\n[acme]\nauthorities = ["none"]\n`,
     serve: ["--https", "--https-port", String(port), "--domain", "shop.test", "--host", "127.0.0.1"],
@@ -49,6 +45,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await ten[Symbol.asyncDispose]();
+  certs[Symbol.dispose]();
   temp[Symbol.dispose]();
 });
 

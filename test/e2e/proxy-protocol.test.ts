@@ -1,10 +1,11 @@
 // Whose a connection is, as a proxy that passes bytes on says by a PROXY header: to ten and slum, by http and https; and what it never changes.
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { certificateDirectory } from "../support/certificate-directory.ts";
 import { freePort } from "../support/free-port.ts";
 import { askByTls, connected } from "../support/https-client.ts";
-import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
+import { makeAuthority } from "../support/make-certificate.ts";
 import { proxyHeader2 } from "../support/proxy-header.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
@@ -71,16 +72,14 @@ let ten: Ten;
 let slum: Slum;
 let origin: Bun.Server<undefined>;
 const temp = createTempDir();
+const certs = certificateDirectory(makeAuthority("proxied"));
 const at: { ten: Program; slum: Program } = {
   ten: { port: 0, httpsPort: 0 },
   slum: { port: 0, httpsPort: 0 },
 };
 
 beforeAll(async () => {
-  const root = makeAuthority("proxied");
-  mkdirSync(temp.file("certs"), { mode: 0o700 });
-  const { certificate, key } = makeCertificate(root, { names: ["shop.test", "*.shop.test"] });
-  writeFileSync(join(temp.file("certs"), "shop.pem"), `${certificate}${key}`, { mode: 0o600 });
+  certs.put("shop.pem", "shop.test", "*.shop.test");
   writeFileSync(temp.file("app.ts"), APP);
   const [tenHttps, slumHttps] = await Promise.all([freePort(), freePort()]);
   ten = await startTen({
@@ -91,7 +90,7 @@ selector_from = ["${SLUM}", "${PRIVILEGED}"]
 direct_from = ["${PRIVILEGED}"]
 proxy_protocol = true
 admin = "loopback"
-certificates = [${JSON.stringify(temp.file("certs"))}]
+certificates = [${JSON.stringify(certs.path)}]
 [acme]
 authorities = ["none"]
 [service.api]
@@ -113,7 +112,7 @@ command = "'${process.execPath}' ${temp.file("app.ts")}"
   });
   const words = ["--https", "--https-port", String(slumHttps), "--host", "127.0.0.1", "--acme", "none"];
   const proxy = ["--proxy-protocol", "--trusted-proxies", PROXY, "--trusted-proxies", "127.0.0.1"];
-  slum = await startSlumWith({ words: [...words, ...proxy, "--certificates", temp.file("certs")] });
+  slum = await startSlumWith({ words: [...words, ...proxy, "--certificates", certs.path] });
   await slum.ok("server", "add", "iad", `http://127.0.0.1:${origin.port}`);
   await slum.ok("tenant", "add", "api", HOST, "iad", "api");
   await until("the server is there", async () => (await slum.status("iad")) === "online");
@@ -123,6 +122,7 @@ afterAll(async () => {
   await slum[Symbol.asyncDispose]();
   await ten[Symbol.asyncDispose]();
   await origin.stop(true);
+  certs[Symbol.dispose]();
   temp[Symbol.dispose]();
 });
 

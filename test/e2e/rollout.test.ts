@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";
+import { judgedToml } from "./judged.ts";
 import { startTen, type Ten, type TenOptions } from "./ten.ts";
 
 // Rollouts take their time, and more of it on a busy machine.
@@ -13,30 +14,13 @@ setDefaultTimeout(90_000);
 
 const PATIENCE_MS = 60_000;
 const HOST = "api.localhost";
-const APP = join(import.meta.dir, "../support/apps/judged.ts");
-/** Quick steps that go on after eleven answers. */
 /** On a busy machine times say nothing. */
 const NOT_BY_TIMES = ["--max-slower", "100x"];
+/** Quick steps that go on after eleven answers. */
 const quick = (every: string) => {
   return ["--canary", "--steps", "25,50", "--every", every, "--notice", "20%", ...NOT_BY_TIMES];
 };
 const QUICK = quick("1s");
-
-function toml(more = ""): string {
-  return `
-[settings]
-health_check_interval = 1
-
-[service.api]
-command = ${JSON.stringify(process.execPath)}
-args = [${JSON.stringify(APP)}]
-health = "/health"
-drain_timeout = 2
-stop_grace_period_secs = 2
-startup_timeout = 15
-${more}
-`;
-}
 
 interface View {
   readonly canary: string;
@@ -58,7 +42,7 @@ interface Judged extends AsyncDisposable {
 
 /** `good` takes all traffic, and visitors come all the time. */
 async function startJudged(options: TenOptions = {}, pauseMs = 5): Promise<Judged> {
-  const ten = await startTen({ toml: toml(), ...options });
+  const ten = await startTen({ toml: judgedToml(), ...options });
   await ten.ok("deploy", "api:good");
   const seen: Record<string, number> = {};
   let isOver = false;
@@ -135,7 +119,7 @@ describe("a canary that judges itself", () => {
   });
 
   test("lets no visitor see what the old version can answer, where that is wished", async () => {
-    await using judged = await startJudged({ toml: toml("rescue = true") });
+    await using judged = await startJudged({ toml: judgedToml("rescue = true") });
     const { ten } = judged;
     const plan = await ten.ok("deploy", "api:unavailable", "--dry-run", ...QUICK);
     expect(plan.stdout).toContain("(7 answers, GETs rescued)");
@@ -164,7 +148,7 @@ describe("a canary that judges itself", () => {
   });
 
   test("takes back one that answers nothing while the old one does", async () => {
-    await using ten = await startTen({ toml: toml("request_timeout = 60") });
+    await using ten = await startTen({ toml: judgedToml("request_timeout = 60") });
     await ten.ok("deploy", "api:good");
     await ten.ok("deploy", "api:mute", "--canary", "--steps", "50", "--detach");
     const waiting = ten.begin("rollout", "api", "--wait");
@@ -203,7 +187,7 @@ describe("a canary that judges itself", () => {
   });
 
   test("holds for want of traffic, with what is missing", async () => {
-    await using ten = await startTen({ toml: toml() });
+    await using ten = await startTen({ toml: judgedToml() });
     await ten.ok("deploy", "api:good");
     const done = await ten.run("deploy", "api:good-2", "--canary", "--limit", "1s");
     expect([done.exit, done.stderr]).toEqual([
@@ -231,7 +215,7 @@ async function eventsOf(ten: Ten): Promise<{ kind: string; detail: string }[]> {
 }
 
 test("probes let a service that nobody visits have an answer, of a good version and of a bad one", async () => {
-  await using ten = await startTen({ toml: toml() });
+  await using ten = await startTen({ toml: judgedToml() });
   await ten.ok("deploy", "api:good");
   const probing = ["--canary", "--probe", "/orders/1", "--notice", "20%", "--every", "1s", "--bake", "0"];
   const plan = await ten.ok("deploy", "api:good-2", ...probing, "--dry-run");
@@ -347,7 +331,7 @@ describe("a restart of the server", () => {
     "by kill -9, with %i workers, goes on where it was",
     async (workers) => {
       const prepare = `[settings]\nworkers = ${workers}\n`;
-      await using judged = await startJudged({ toml: toml().replace("[settings]\n", prepare) });
+      await using judged = await startJudged({ toml: judgedToml().replace("[settings]\n", prepare) });
       const { ten } = judged;
       await ten.ok("deploy", "api:good-2", ...quick("2s"), "--bake", "2s", "--detach");
       const waiting = ten.begin("rollout", "api", "--wait");
@@ -445,7 +429,7 @@ describe("what cannot be judged is refused, and nothing changes", () => {
   });
 
   test("a step in which nothing would be answered", async () => {
-    await using ten = await startTen({ toml: toml() });
+    await using ten = await startTen({ toml: judgedToml() });
     await ten.ok("deploy", "api:good");
     await until(
       "a request is noticed",
@@ -463,7 +447,7 @@ describe("what cannot be judged is refused, and nothing changes", () => {
   });
 
   test("a version with nothing beside it: the first of all gets everything, another is refused", async () => {
-    await using ten = await startTen({ toml: toml() });
+    await using ten = await startTen({ toml: judgedToml() });
     const first = await ten.ok("deploy", "api:good", "--canary");
     expect(first.stderr).toContain(
       "nothing of api runs yet: good has nothing to be judged by, and gets everything",
@@ -483,7 +467,7 @@ describe("what cannot be judged is refused, and nothing changes", () => {
   });
 
   test("tenement.toml's wishes are its defaults, and a broken one is refused at reload", async () => {
-    const wished = toml("[service.api.rollout]\nsteps = [20, 60]\nnotice = 10\nbake = 30\n");
+    const wished = judgedToml("[service.api.rollout]\nsteps = [20, 60]\nnotice = 10\nbake = 30\n");
     await using ten = await startTen({ toml: wished });
     await ten.ok("deploy", "api:good");
     const plan = await ten.ok("deploy", "api:good-2", "--canary", "--dry-run");

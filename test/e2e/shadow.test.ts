@@ -1,32 +1,16 @@
 // Shadow traffic as an operator sees it: copies to a version without traffic, told by kind of path; and a rollout that begins with them.
+
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../support/until.ts";
+import { judgedToml } from "./judged.ts";
 import { startTen, type Ten } from "./ten.ts";
 
 setDefaultTimeout(90_000);
 
 const PATIENCE_MS = 60_000;
 const HOST = "api.localhost";
-const APP = join(import.meta.dir, "../support/apps/judged.ts");
-
-function toml(more = "", workers = 1): string {
-  return `
-[settings]
-workers = ${workers}
-health_check_interval = 1
-
-[service.api]
-command = ${JSON.stringify(process.execPath)}
-args = [${JSON.stringify(APP)}]
-health = "/health"
-drain_timeout = 2
-stop_grace_period_secs = 2
-startup_timeout = 15
-${more}
-`;
-}
 
 interface Report {
   readonly copies: number;
@@ -79,7 +63,7 @@ async function copiesTo(ten: Ten, id: string): Promise<Copies> {
 describe("copies of requests", () => {
   for (const workers of [1, 2])
     test(`show what a version without traffic would answer, with ${workers} ${workers === 1 ? "worker" : "workers"}`, async () => {
-      await using ten = await startTen({ toml: toml("", workers) });
+      await using ten = await startTen({ toml: judgedToml("", `workers = ${workers}`) });
       await ten.ok("deploy", "api:good");
       await ten.ok("deploy", "api:strings");
       const begun = await ten.ok("shadow", "api", "--to", "strings", "--sample", "100%");
@@ -130,7 +114,7 @@ describe("copies of requests", () => {
     });
 
   test("have their cookies where that is said, and are refused with what to write", async () => {
-    await using ten = await startTen({ toml: toml("shadow_cookies = true") });
+    await using ten = await startTen({ toml: judgedToml("shadow_cookies = true") });
     const refused = async (words: readonly string[], exit: number, ...said: string[]) => {
       const done = await ten.run(...words);
       for (const text of said) expect(done.stderr).toContain(text);
@@ -169,9 +153,9 @@ describe("copies of requests", () => {
     expect(told.odds).toBeGreaterThan(10);
     expect(await copiesTo(ten, "fails")).toMatchObject({ withCookie: expect.any(Number) });
     expect((await copiesTo(ten, "fails")).withCookie).toBeGreaterThan(0);
-    writeFileSync(join(ten.dir, "tenement.toml"), toml('shadow_cookies = "yes"'));
+    writeFileSync(join(ten.dir, "tenement.toml"), judgedToml('shadow_cookies = "yes"'));
     await refused(["reload"], 2, "service.api.shadow_cookies: expected true or false");
-    writeFileSync(join(ten.dir, "tenement.toml"), toml("[service.api.rollout]\nshadow_first = 3\n"));
+    writeFileSync(join(ten.dir, "tenement.toml"), judgedToml("[service.api.rollout]\nshadow_first = 3\n"));
     await refused(
       ["reload"],
       2,
@@ -212,7 +196,7 @@ describe("a rollout that begins with copies", () => {
   }
 
   test("takes back one that fails before any visitor was on it, and goes on with one that does not", async () => {
-    await using ten = await startTen({ toml: toml("", 2) });
+    await using ten = await startTen({ toml: judgedToml("", "workers = 2") });
     await ten.ok("deploy", "api:good");
     const plan = await ten.ok("deploy", "api:fails", ...FLAGS, "--dry-run");
     expect(plan.stdout).toContain("Plan: 30 copies, 50 %, then all;");

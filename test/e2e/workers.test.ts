@@ -1,33 +1,17 @@
 // The proxy in worker processes, on the compiled binary: what no death of the server or of a worker may cost.
+
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readDescriptors, readProcesses } from "../../src/platform/process/proc.ts";
+import { readDescriptors } from "../../src/platform/process/proc.ts";
 import { startLoad } from "../support/constant-load.ts";
 import { until } from "../support/until.ts";
 import { startFleet } from "./fleet.ts";
+import { counted, workersOf } from "./hand-over.ts";
 import { runTen, type Ten, untilState } from "./ten.ts";
 
 const HOST = "api.localhost";
 const TWO = { settings: "workers = 2" };
-
-/** The workers of a server, by pid. */
-function workersOf(ten: Ten): number[] {
-  const isWorker = (pid: number) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(`\0.worker\0${ten.dataDir}/`);
-    } catch {
-      return false;
-    }
-  };
-  return readProcesses()
-    .filter(({ pid, zombie }) => !zombie && isWorker(pid))
-    .map(({ pid }) => pid)
-    .sort((a, b) => a - b);
-}
-
-const counted = async (ten: Ten) =>
-  Object.values(await ten.ps()).reduce((sum, { requests }) => sum + requests, 0);
 
 function loadOn(ten: Ten, method: "GET" | "POST") {
   return startLoad(ten.port, { host: HOST, connections: 20, method }, () => counted(ten));
