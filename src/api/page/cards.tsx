@@ -38,6 +38,26 @@ export function Cards({ words, numbers, hasActs = false, children }: CardsProps)
   );
 }
 
+/** Those of a plain table; `hidden`: of one more column, for who does not see it. */
+export function Headings({ words, hidden }: { readonly words: readonly string[]; readonly hidden?: string }) {
+  return (
+    <thead>
+      <tr>
+        {words.map((word) => (
+          <th key={word} scope="col">
+            {word}
+          </th>
+        ))}
+        {hidden !== undefined && (
+          <th scope="col">
+            <span class="hidden">{hidden}</span>
+          </th>
+        )}
+      </tr>
+    </thead>
+  );
+}
+
 interface CellProps {
   readonly heading: string;
   readonly isBad?: boolean;

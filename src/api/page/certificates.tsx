@@ -1,11 +1,10 @@
 // The certificates of either program: names, issuers, the days that are left, the next try and the last failure, the worst first.
 
-import { useState } from "preact/hooks";
 import { Cards, Cell } from "./cards.tsx";
 import { wordsOf } from "./frame.tsx";
 import { Name } from "./name.tsx";
 import { dayOf } from "./time.ts";
-import { usePoll } from "./visible.ts";
+import { useAnswer } from "./visible.ts";
 
 interface Certificate {
   readonly name: string;
@@ -42,13 +41,9 @@ const HEADINGS = ["Days left", "Next", "Issuer", "From"];
 
 /** Nothing where https is not served. */
 export function Certificates({ client, filter }: CertificatesProps) {
-  const [found, setFound] = useState<Found>();
   const search = wordsOf(filter)[0] ?? "";
-  usePoll(
-    async (signal) => {
-      const answer = await client.listCertificates({ query: { search, limit: ROWS } }, { signal });
-      if (!signal.aborted) setFound(answer);
-    },
+  const { answer: found } = useAnswer(
+    (signal) => client.listCertificates({ query: { search, limit: ROWS } }, { signal }),
     EVERY_MS,
     [search],
   );

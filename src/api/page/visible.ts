@@ -1,5 +1,7 @@
 // What a page does only while somebody looks at it: hidden tabs cost the server nothing.
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Fault } from "../../core/fault.ts";
+import { faultOf } from "./fault.ts";
 
 const SLOWER = 10;
 const LATEST_MS = 10_000;
@@ -27,6 +29,40 @@ export function usePoll(
     };
     void turn();
   }, inputs);
+}
+
+export interface Answer<T> {
+  /** The last one; undefined before the first. */
+  readonly answer: T | undefined;
+  /** Why there is none now. */
+  readonly fault: Fault | undefined;
+  /** Takes what a command has answered as the last one. */
+  readonly set: (answer: T) => void;
+}
+
+/** What `read` answers, read again and again as by `usePoll`. */
+export function useAnswer<T>(
+  read: (signal: AbortSignal) => Promise<T>,
+  periodMs: number,
+  inputs: readonly unknown[] = [],
+): Answer<T> {
+  const [answer, set] = useState<T>();
+  const [fault, setFault] = useState<Fault>();
+  usePoll(
+    async (signal) => {
+      try {
+        const fresh = await read(signal);
+        if (signal.aborted) return;
+        set(() => fresh);
+        setFault(undefined);
+      } catch (thrown) {
+        if (!signal.aborted) setFault(faultOf(thrown));
+      }
+    },
+    periodMs,
+    inputs,
+  );
+  return { answer, fault, set: (fresh) => set(() => fresh) };
 }
 
 /** Calls `begin` whenever the page becomes visible or one of `inputs` changes; the signal fires at the end of that. */

@@ -7,7 +7,7 @@ import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx"
 import { useLive } from "../../api/page/live.ts";
 import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
-import { usePoll } from "../../api/page/visible.ts";
+import { useAnswer } from "../../api/page/visible.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { SlumStatus } from "../api/describe-status.ts";
 import type { EventView, HistoryView } from "../api/shapes.ts";
@@ -163,16 +163,7 @@ const HISTORY_EVERY_MS = 60_000;
 
 /** The last day, read again each minute and whenever a server has changed. */
 function useHistory(client: SlumClient, standing: string): HistoryView | undefined {
-  const [history, setHistory] = useState<HistoryView>();
-  usePoll(
-    async (signal) => {
-      const answer = await client.fleetHistory({}, { signal });
-      if (!signal.aborted) setHistory(answer);
-    },
-    HISTORY_EVERY_MS,
-    [standing],
-  );
-  return history;
+  return useAnswer((signal) => client.fleetHistory({}, { signal }), HISTORY_EVERY_MS, [standing]).answer;
 }
 
 function troubleOf({ servers, unroutable_total: unroutable }: SlumStatus) {

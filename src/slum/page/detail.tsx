@@ -2,15 +2,14 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { Headings } from "../../api/page/cards.tsx";
 import { Chart, Numbers } from "../../api/page/chart.tsx";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
-import { faultOf } from "../../api/page/fault.ts";
 import { clockOf } from "../../api/page/time.ts";
-import { usePoll } from "../../api/page/visible.ts";
+import { useAnswer } from "../../api/page/visible.ts";
 import { formatMillis } from "../../cli/format.ts";
-import type { Fault } from "../../core/fault.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { HistoryView, ServerView, WhyView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -75,12 +74,13 @@ function Latency({
   periods,
 }: Pick<ServerDetailProps, "one" | "periods"> & { readonly history: HistoryView }) {
   const [at, setAt] = useState<number>();
-  const values = history.servers.find(({ id }) => id === one.id)?.latency_ms ?? [];
+  const checks = history.servers.find(({ id }) => id === one.id);
+  const own = periods.filter(({ server }) => server === one.id);
   const startMs = Date.parse(history.start);
   const stepMs = history.step_secs * 1000;
-  const lines = [{ name: one.id, colour: 0, values }];
-  const marks = periods
-    .filter(({ server, fromMs }) => server === one.id && fromMs >= startMs)
+  const lines = [{ name: one.id, colour: 0, values: checks?.latency_ms ?? [] }];
+  const marks = own
+    .filter(({ fromMs }) => fromMs >= startMs)
     .map(({ kind, fromMs, text }) => ({
       atMs: fromMs,
       text: `${clockOf(fromMs)} ${kind} ${text}`,
@@ -88,7 +88,7 @@ function Latency({
     }));
   return (
     <div class="traffic">
-      <Day server={one.id} history={history} periods={periods} />
+      <Day history={history} checks={checks} periods={own} />
       <Chart
         title="Latency of its checks, 24 hours"
         startMs={startMs}
@@ -138,19 +138,8 @@ interface WhyProps extends Pick<ServerDetailProps, "client"> {
 
 /** As `slum why` says it: the cause first, then who is asked and what can be seen of each from here. */
 function Why({ client, subject }: WhyProps) {
-  const [why, setWhy] = useState<WhyView>();
-  const [fault, setFault] = useState<Fault>();
-  usePoll(
-    async (signal) => {
-      await client.why({ query: { subject } }, { signal }).then(
-        (answer) => {
-          if (signal.aborted) return;
-          setWhy(answer);
-          setFault(undefined);
-        },
-        (thrown) => signal.aborted || setFault(faultOf(thrown)),
-      );
-    },
+  const { answer: why, fault } = useAnswer(
+    (signal) => client.why({ query: { subject } }, { signal }),
     EVERY_MS,
     [subject],
   );
@@ -189,15 +178,7 @@ function Candidates({ route }: { readonly route: NonNullable<WhyView["route"]> }
   return (
     <table class="candidates">
       <caption class="hidden">Who is asked for {route.domain}, in order</caption>
-      <thead>
-        <tr>
-          {["Server", "Status", "What is known"].map((heading) => (
-            <th key={heading} scope="col">
-              {heading}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Headings words={["Server", "Status", "What is known"]} />
       <tbody>
         {route.candidates.map(({ server, status, note }) => (
           <tr key={server} class={server === route.server ? "chosen" : ""}>

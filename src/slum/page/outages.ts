@@ -81,35 +81,32 @@ function isStill({ server, kind }: Period, servers: readonly Known[]): boolean {
 
 export type StepState = "up" | "shaky" | "down" | "drained" | "unknown";
 
-/** What a server was in each step of the day. */
+/** What a server was in each step of the day, by its own checks that failed and its own periods. */
 export function stepStates(
-  { start, step_secs: stepSecs, servers }: HistoryView,
-  periods: readonly Period[],
-  server: string,
+  { start, step_secs: stepSecs }: Pick<HistoryView, "start" | "step_secs">,
+  failed: readonly (number | null)[],
+  own: readonly Period[],
 ): StepState[] {
-  const seen = servers.find(({ id }) => id === server);
-  const own = periods.filter((one) => one.server === server);
   const startMs = Date.parse(start);
   const overlaps = (kind: Period["kind"], fromMs: number, toMs: number) =>
     own.some((one) => one.kind === kind && one.fromMs < toMs && (one.toMs ?? toMs) > fromMs);
-  return (seen?.failed ?? []).map((failed, place) => {
+  return failed.map((count, place) => {
     const fromMs = startMs + place * stepSecs * 1000;
     const toMs = fromMs + stepSecs * 1000;
     if (overlaps("offline", fromMs, toMs)) return "down";
     if (overlaps("drained", fromMs, toMs)) return "drained";
-    if (failed === null) return "unknown";
-    return failed > 0 ? "shaky" : "up";
+    if (count === null) return "unknown";
+    return count > 0 ? "shaky" : "up";
   });
 }
 
-/** The part of the time since `startMs` in which it was not offline, and how often it went. */
+/** The part of the time since `startMs` in which a server was not offline, and how often it went, by its own periods. */
 export function upShare(
-  periods: readonly Period[],
-  server: string,
+  own: readonly Period[],
   startMs: number,
   nowMs: number,
 ): { readonly percent: number; readonly falls: number } {
-  const offline = periods.filter((one) => one.server === server && one.kind === "offline");
+  const offline = own.filter(({ kind }) => kind === "offline");
   const downMs = offline.reduce(
     (sum, { fromMs, toMs = nowMs }) => sum + Math.max(0, toMs - Math.max(startMs, fromMs)),
     0,

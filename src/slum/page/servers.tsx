@@ -21,10 +21,14 @@ interface ServersProps {
 /** More than that nobody reads at once; the filter finds the others. */
 const SHOWN = 240;
 
-export function Servers({ servers, all, ...rest }: ServersProps) {
+export function Servers({ servers, all, history, periods, ...rest }: ServersProps) {
   const total = all.length;
   const isFiltered = servers.length < total;
   const shown = troubledFirst(servers).slice(0, SHOWN);
+  const checks = new Map(history?.servers.map((one) => [one.id, one]));
+  const periodsOf = Map.groupBy(periods, ({ server }) => server);
+  const dayOf = (id: string): DayOf | undefined =>
+    history && { history, checks: checks.get(id), periods: periodsOf.get(id) ?? [] };
   const whole = Map.groupBy(all, ({ region }) => region ?? "");
   const regions = Map.groupBy(shown, ({ region }) => region ?? "");
   // Within a region the first is the worst.
@@ -51,6 +55,7 @@ export function Servers({ servers, all, ...rest }: ServersProps) {
             isOnly={names.length === 1}
             servers={regions.get(name) ?? []}
             all={whole.get(name) ?? []}
+            dayOf={dayOf}
             {...rest}
           />
         ))}
@@ -73,13 +78,14 @@ function compare(a: string, b: string): number {
 }
 
 /** `servers` are those that are shown, `all` those that there are. */
-interface RegionProps extends ServersProps {
+interface RegionProps extends Omit<ServersProps, "history" | "periods"> {
+  readonly dayOf: (id: string) => DayOf | undefined;
   /** Empty for those that were given none. */
   readonly name: string;
   readonly isOnly: boolean;
 }
 
-function Region({ name, isOnly, servers, all, ...rest }: RegionProps) {
+function Region({ name, isOnly, servers, all, dayOf, ...rest }: RegionProps) {
   const online = all.filter(({ status, drained }) => status !== "offline" && !drained).length;
   return (
     <section class="region" aria-label={name === "" ? "Servers without a region" : `Region ${name}`}>
@@ -93,19 +99,20 @@ function Region({ name, isOnly, servers, all, ...rest }: RegionProps) {
       )}
       <ul class="tiles">
         {servers.map((one) => (
-          <Tile key={one.id} one={one} {...rest} />
+          <Tile key={one.id} one={one} day={dayOf(one.id)} {...rest} />
         ))}
       </ul>
     </section>
   );
 }
 
-interface TileProps extends Pick<ServersProps, "history" | "periods" | "mayAct" | "onAct" | "onOpen"> {
+interface TileProps extends Pick<ServersProps, "mayAct" | "onAct" | "onOpen"> {
   readonly one: ServerView;
+  readonly day: DayOf | undefined;
 }
 
-function Tile({ one, history, periods, mayAct, onAct, onOpen }: TileProps) {
-  const latency = history?.servers.find(({ id }) => id === one.id)?.latency_ms ?? [];
+function Tile({ one, day, mayAct, onAct, onOpen }: TileProps) {
+  const latency = day?.checks?.latency_ms ?? [];
   return (
     <li class={one.status === "offline" ? "tile bad" : "tile"}>
       <header>
@@ -122,7 +129,7 @@ function Tile({ one, history, periods, mayAct, onAct, onOpen }: TileProps) {
         <b>{one.latency_ms === null ? "–" : formatMillis(one.latency_ms)}</b>
         {latency.filter((ms) => ms !== null).length > 1 && <Spark values={latency} colour={0} />}
       </div>
-      {history && <Day server={one.id} history={history} periods={periods} />}
+      {day && <Day {...day} />}
       <dl class="counts">
         {(
           [
@@ -162,17 +169,21 @@ export function Acts({ one, onAct }: ActsProps) {
   );
 }
 
-interface DayProps extends Pick<TileProps, "periods"> {
-  readonly server: string;
+/** What is known of the last day of one server. */
+interface DayOf {
   readonly history: HistoryView;
+  /** Undefined: it has not been checked yet. */
+  readonly checks: HistoryView["servers"][number] | undefined;
+  /** Its own. */
+  readonly periods: readonly Period[];
 }
 
 const WIDTH = 288;
 
 /** The last day as a strip, a quarter of an hour a step. */
-export function Day({ server, history, periods }: DayProps) {
-  const states = stepStates(history, periods, server);
-  const { percent, falls } = upShare(periods, server, Date.parse(history.start), Date.now());
+export function Day({ history, checks, periods }: DayOf) {
+  const states = stepStates(history, checks?.failed ?? [], periods);
+  const { percent, falls } = upShare(periods, Date.parse(history.start), Date.now());
   const words = `up ${percent} % of the last day, ${falls === 0 ? "never" : falls === 1 ? "once" : `${falls} times`} offline`;
   return (
     <svg class="day" viewBox={`0 0 ${WIDTH} 12`} preserveAspectRatio="none" role="img" aria-label={words}>

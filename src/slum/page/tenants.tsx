@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Address } from "../../api/page/address.ts";
+import { Headings } from "../../api/page/cards.tsx";
 import { Failure } from "../../api/page/failure.tsx";
 import { faultOf } from "../../api/page/fault.ts";
 import { wordsOf } from "../../api/page/frame.tsx";
@@ -113,20 +114,10 @@ interface TableProps extends Pick<TenantsProps, "mayAct" | "onAct" | "address"> 
 function Table({ tenants, ...rest }: TableProps) {
   return (
     <table class="tenants">
-      <thead>
-        <tr>
-          {["Tenant", "Served by", "Home", "Serves"].map((heading) => (
-            <th key={heading} scope="col">
-              {heading}
-            </th>
-          ))}
-          {rest.mayAct && (
-            <th scope="col">
-              <span class="hidden">What can be done</span>
-            </th>
-          )}
-        </tr>
-      </thead>
+      <Headings
+        words={["Tenant", "Served by", "Home", "Serves"]}
+        {...(rest.mayAct && { hidden: "What can be done" })}
+      />
       <tbody>
         {tenants.map((tenant) => (
           <Row key={tenant.id} tenant={tenant} {...rest} />

@@ -1,12 +1,9 @@
 // The receivers of webhooks: what waits for each, and what it answered last.
 
-import { useState } from "preact/hooks";
 import { Failure } from "../../api/page/failure.tsx";
-import { faultOf } from "../../api/page/fault.ts";
 import { Name } from "../../api/page/name.tsx";
 import { clockOf } from "../../api/page/time.ts";
-import { usePoll } from "../../api/page/visible.ts";
-import type { Fault } from "../../core/fault.ts";
+import { useAnswer } from "../../api/page/visible.ts";
 import type { WebhookView } from "../../webhooks/operations.ts";
 import type { SlumClient } from "../api/contract.ts";
 
@@ -21,22 +18,8 @@ interface WebhooksProps {
 const EVERY_MS = 5_000;
 
 export function Webhooks({ client, mayAct, onTest, change }: WebhooksProps) {
-  const [webhooks, setWebhooks] = useState<readonly WebhookView[]>();
-  const [fault, setFault] = useState<Fault>();
-  usePoll(
-    async (signal) => {
-      await client.listWebhooks({}, { signal }).then(
-        (answer) => {
-          if (signal.aborted) return;
-          setWebhooks(answer.webhooks);
-          setFault(undefined);
-        },
-        (thrown) => signal.aborted || setFault(faultOf(thrown)),
-      );
-    },
-    EVERY_MS,
-    [change],
-  );
+  const { answer, fault } = useAnswer((signal) => client.listWebhooks({}, { signal }), EVERY_MS, [change]);
+  const webhooks = answer?.webhooks;
   return (
     <section class="service" aria-labelledby="webhooks">
       <header>

@@ -2,10 +2,11 @@
 
 import { useState } from "preact/hooks";
 import type { Address } from "../../api/page/address.ts";
+import { Headings } from "../../api/page/cards.tsx";
 import { Chart, type Line, type Mark, Numbers, Spark } from "../../api/page/chart.tsx";
 import { Ranges } from "../../api/page/ranges.tsx";
 import { clockOf } from "../../api/page/time.ts";
-import { usePoll } from "../../api/page/visible.ts";
+import { useAnswer } from "../../api/page/visible.ts";
 import { formatMillis } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { TrafficView } from "../api/shapes.ts";
@@ -26,12 +27,15 @@ const RANGES = [
   ["1h", "1 hour"],
   ["24h", "24 hours"],
 ] as const;
-type Range = (typeof RANGES)[number][0];
 const EVERY_MS = 5_000;
 
 export function Charts({ client, service, versions, isSingle, address }: ChartsProps) {
   const range = RANGES.find(([value]) => value === address.of("range"))?.[0] ?? "1h";
-  const seen = useTraffic(client, service, range);
+  const { answer: seen } = useAnswer(
+    (signal) => client.traffic({ params: { service }, query: { range } }, { signal }),
+    EVERY_MS,
+    [service, range],
+  );
   const [at, setAt] = useState<number>();
   if (!seen) return null;
   const isQuiet = seen.total.requests.every((count) => count === 0);
@@ -82,19 +86,6 @@ export function Charts({ client, service, versions, isSingle, address }: ChartsP
   );
 }
 
-function useTraffic(client: TenClient, service: string, range: Range): TrafficView | undefined {
-  const [seen, setSeen] = useState<TrafficView>();
-  usePoll(
-    async (signal) => {
-      const answer = await client.traffic({ params: { service }, query: { range } }, { signal });
-      if (!signal.aborted) setSeen(answer);
-    },
-    EVERY_MS,
-    [service, range],
-  );
-  return seen;
-}
-
 function Verdict({ seen: { comparison, versions } }: { readonly seen: TrafficView }) {
   if (versions.length === 0) return <p class="count">No requests in this time.</p>;
   return <p class={comparison.worse === null ? "count" : "verdict"}>{comparison.text}</p>;
@@ -112,15 +103,7 @@ function Versions({ seen, colour, isRedundant }: VersionsProps) {
   return (
     <table class={isRedundant ? "versions hidden" : "versions"}>
       <caption class="hidden">Versions of {seen.service} now</caption>
-      <thead>
-        <tr>
-          {["Version", "Req/s", "Errors", "p50", "p95", "p99", "Errors over time"].map((heading) => (
-            <th key={heading} scope="col">
-              {heading}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Headings words={["Version", "Req/s", "Errors", "p50", "p95", "p99", "Errors over time"]} />
       <tbody>
         {seen.versions.map((one) => (
           <tr key={one.version} class={seen.comparison.worse === one.version ? "worse" : ""}>

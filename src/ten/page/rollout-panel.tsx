@@ -2,8 +2,9 @@
 
 import { useState } from "preact/hooks";
 import type { Outcome } from "../../api/page/outcome.ts";
-import { usePoll } from "../../api/page/visible.ts";
+import { useAnswer } from "../../api/page/visible.ts";
 import { SUSPECT } from "../../core/judge/bet.ts";
+import { points, spanText } from "../../core/judge/words.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { RolloutView } from "../api/shapes.ts";
 
@@ -20,16 +21,14 @@ export interface PanelProps {
 const EVERY_MS = 2_000;
 
 export function Rollout({ client, service, mayRelease, onDone, onFault }: PanelProps) {
-  const [rollout, setRollout] = useState<RolloutView | null>(null);
+  const params = { service };
   const [isBusy, setBusy] = useState(false);
-  usePoll(
-    async (signal) => {
-      const answer = await client.rollout({ params: { service } }, { signal });
-      if (!signal.aborted) setRollout(answer.rollout);
-    },
+  const { answer, set } = useAnswer<{ readonly rollout: RolloutView | null }>(
+    (signal) => client.rollout({ params }, { signal }),
     EVERY_MS,
     [service],
   );
+  const rollout = answer?.rollout;
   if (!rollout || rollout.outcome !== null) return null;
   const { canary, stable, plan, on_step: seen, held } = rollout;
   const act = async (
@@ -38,12 +37,11 @@ export function Rollout({ client, service, mayRelease, onDone, onFault }: PanelP
   ) => {
     setBusy(true);
     await run().then((done) => {
-      setRollout(done.rollout);
+      set(done);
       onDone({ message: done.message, undo });
     }, onFault);
     setBusy(false);
   };
-  const params = { service };
   const isHeld = held !== null;
   return (
     <section class="rollout" aria-label={`Rollout of ${service} ${canary}`}>
@@ -158,12 +156,8 @@ function planText({
   notice_points: notice,
   bake_secs: bake,
 }: RolloutView["plan"]): string {
-  const warm = bake > 0 ? `; the old version stays warm for ${timeText(bake)} after it` : "";
-  return `Each step lasts at least ${timeText(every)} and rules out ${notice} ${notice === 1 ? "point" : "points"} more errors${warm}.`;
-}
-
-function timeText(seconds: number): string {
-  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+  const warm = bake > 0 ? `; the old version stays warm for ${spanText(bake * 1000)} after it` : "";
+  return `Each step lasts at least ${spanText(every * 1000)} and rules out ${points(notice / 100)} more errors${warm}.`;
 }
 
 function shareText({ answers, errors }: RolloutView["on_step"]["canary"]): string {

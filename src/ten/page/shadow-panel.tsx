@@ -1,8 +1,7 @@
 // Copies of a service's requests: in what a version without traffic answers otherwise, by kind of path.
 
 import { useState } from "preact/hooks";
-import { usePoll } from "../../api/page/visible.ts";
-import type { ShadowView } from "../api/shapes.ts";
+import { useAnswer } from "../../api/page/visible.ts";
 import type { PanelProps } from "./rollout-panel.tsx";
 
 const EVERY_MS = 2_000;
@@ -10,17 +9,10 @@ const EVERY_MS = 2_000;
 const SHOWN = 5;
 
 export function ShadowPanel({ client, service, mayRelease, onDone, onFault }: PanelProps) {
-  const [shadow, setShadow] = useState<ShadowView | null>(null);
   const [isBusy, setBusy] = useState(false);
   const params = { service };
-  usePoll(
-    async (signal) => {
-      const answer = await client.shadow({ params }, { signal });
-      if (!signal.aborted) setShadow(answer.shadow);
-    },
-    EVERY_MS,
-    [service],
-  );
+  const { answer } = useAnswer((signal) => client.shadow({ params }, { signal }), EVERY_MS, [service]);
+  const shadow = answer?.shadow;
   if (!shadow || shadow.ended_at !== null) return null;
   const { to, from, sample, text } = shadow;
   const differing = shadow.patterns.filter((one) => one.differing > 0).slice(0, SHOWN);

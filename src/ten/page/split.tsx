@@ -1,4 +1,5 @@
 // A service's traffic as a bar, and as a table of what a change would make of it.
+import { Headings } from "../../api/page/cards.tsx";
 import { type Line, labelOf, type VersionShare } from "./plan.ts";
 
 const COLOURS = 6;
@@ -48,16 +49,7 @@ export function SplitBar({ versions }: { readonly versions: readonly VersionShar
 export function SplitChange({ lines }: { readonly lines: readonly Line[] }) {
   return (
     <table class="change">
-      <thead>
-        <tr>
-          <th scope="col">Instance</th>
-          <th scope="col">Now</th>
-          <th scope="col">Then</th>
-          <th scope="col">
-            <span class="hidden">Share then</span>
-          </th>
-        </tr>
-      </thead>
+      <Headings words={["Instance", "Now", "Then"]} hidden="Share then" />
       <tbody>
         {lines.map(({ id, before, after }) => (
           <tr key={id} class={after?.share === before.share ? "" : "changes"}>

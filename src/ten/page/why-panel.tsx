@@ -1,9 +1,8 @@
 // What is wrong with an instance, as `ten why` says it: the cause first, then what it goes by.
 
-import { useState } from "preact/hooks";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { clockOf } from "../../api/page/time.ts";
-import { usePoll } from "../../api/page/visible.ts";
+import { useAnswer } from "../../api/page/visible.ts";
 import { formatBytes } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { WhyView } from "../api/shapes.ts";
@@ -18,15 +17,9 @@ interface WhyProps {
 const EVERY_MS = 5_000;
 
 export function Why({ client, instance }: WhyProps) {
-  const [why, setWhy] = useState<WhyView>();
-  usePoll(
-    async (signal) => {
-      const answer = await client.why({ params: { instance } }, { signal });
-      if (!signal.aborted) setWhy(answer);
-    },
-    EVERY_MS,
-    [instance],
-  );
+  const { answer: why } = useAnswer((signal) => client.why({ params: { instance } }, { signal }), EVERY_MS, [
+    instance,
+  ]);
   if (!why) return null;
   const isWell = meansWell(why);
   return (

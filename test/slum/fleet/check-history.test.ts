@@ -66,7 +66,7 @@ describe("outages", () => {
     expect(periods).toEqual([
       { server: "iad", kind: "offline", fromMs: at(1_500), toMs: at(960), text: "refused" },
     ]);
-    const { percent, falls } = upShare(periods, "iad", Date.parse(start), NOW);
+    const { percent, falls } = upShare(periods, Date.parse(start), NOW);
     expect(falls).toBe(1);
     expect(percent).toBeWithin(60, 70);
   });
@@ -75,7 +75,7 @@ describe("outages", () => {
     const servers = [known("iad", { status: "offline", since: iso(5_000), last_error: "refused" })];
     const periods = periodsOf({ changes: [], start }, servers);
     expect(periods).toMatchObject([{ kind: "offline", fromMs: at(5_000), text: "refused" }]);
-    expect(upShare(periods, "iad", Date.parse(start), NOW)).toEqual({ percent: 0, falls: 1 });
+    expect(upShare(periods, Date.parse(start), NOW)).toEqual({ percent: 0, falls: 1 });
   });
 
   test("a step is down when the server was offline in any of it, and shaky when a check failed", () => {
@@ -83,13 +83,15 @@ describe("outages", () => {
     failed[0] = null;
     failed[1] = 1;
     const startMs = dayStartMs(NOW);
-    const view = {
-      ...{ start, step_secs: STEP_MS / 1000, changes: [] },
-      servers: [{ id: "iad", failed, latency_ms: failed }],
-    };
     const down = { server: "iad", kind: "offline" as const, text: "" };
     const periods = [{ ...down, fromMs: startMs + 2.5 * STEP_MS, toMs: startMs + 3.5 * STEP_MS }];
-    expect(stepStates(view, periods, "iad").slice(0, 5)).toEqual(["unknown", "shaky", "down", "down", "up"]);
-    expect(upShare(periods, "iad", startMs, startMs + 100 * STEP_MS)).toEqual({ percent: 99, falls: 1 });
+    expect(stepStates({ start, step_secs: STEP_MS / 1000 }, failed, periods).slice(0, 5)).toEqual([
+      "unknown",
+      "shaky",
+      "down",
+      "down",
+      "up",
+    ]);
+    expect(upShare(periods, startMs, startMs + 100 * STEP_MS)).toEqual({ percent: 99, falls: 1 });
   });
 });
