@@ -57,7 +57,7 @@ export interface Access extends Disposable {
 }
 
 /** Who has the socket, without a token. */
-export function ownerAt(peer: Peer): Principal {
+function ownerAt(peer: Peer): Principal {
   return { name: peer.user ?? "owner", scope: "admin" };
 }
 

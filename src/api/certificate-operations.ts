@@ -8,9 +8,9 @@ import { checked, count } from "./fields.ts";
 import type { Operation } from "./operation.ts";
 import type { Handler } from "./server.ts";
 
-export const CERTIFICATE_STATES = ["valid", "expiring", "expired", "missing"] as const;
+const CERTIFICATE_STATES = ["valid", "expiring", "expired", "missing"] as const;
 /** Why a certificate is taken back (RFC 5280 section 5.3.1), as far as an owner can say. */
-export const REVOCATION_REASONS = {
+const REVOCATION_REASONS = {
   unspecified: 0,
   "key-compromise": 1,
   superseded: 4,
@@ -210,7 +210,7 @@ function worstFirst(all: readonly CertificateView[]): CertificateView[] {
 }
 
 /** A host name, a wildcard or an address in canonical form; throws a usage fault. */
-export function parseCertificateName(text: string): string {
+function parseCertificateName(text: string): string {
   const wildcard = text.startsWith("*.") ? "*." : "";
   const name = canonicalServerName(text.slice(wildcard.length));
   if (name !== undefined) return wildcard + name;

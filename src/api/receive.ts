@@ -6,7 +6,7 @@ import type { Clock } from "../platform/time/clock.ts";
 import type { OldNames, Operation } from "./operation.ts";
 
 /** The most that a JSON body may have, in bytes. */
-export const BODY_MAX_BYTES = 1024 * 1024;
+const BODY_MAX_BYTES = 1024 * 1024;
 
 /** How long it may take to come. */
 const BODY_MS = 10_000;

@@ -1,5 +1,5 @@
 // Bearer tokens: made once, shown once, kept only as a hash; their form tells a mistyped one from one that is not known.
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 const TOKEN_BYTES = 32;
@@ -33,13 +33,6 @@ export function formOf(token: string, program: string): "right" | "mistyped" | "
 /** What is stored of a token: SHA-256 in hex. A plain hash is enough, as 32 random bytes cannot be guessed from it. */
 export function hashToken(token: string): string {
   return createHash("sha256").update(token).digest("hex");
-}
-
-/** Whether two hashes are the same, in a time that does not depend on how much of them is. */
-export function sameHash(one: string, other: string): boolean {
-  const given = Buffer.from(one, "hex");
-  const stored = Buffer.from(other, "hex");
-  return stored.length === given.length && timingSafeEqual(given, stored);
 }
 
 function checksumOf(random: string): string {

@@ -10,7 +10,7 @@ import { readIfThere, writeAtomic } from "../platform/storage/atomic-file.ts";
 import type { Context } from "./command.ts";
 
 /** `~/.config/ten/credentials.toml` */
-export function credentialsPath(program: string, env: Environment): string {
+function credentialsPath(program: string, env: Environment): string {
   const config = env.XDG_CONFIG_HOME ?? join(env.HOME ?? homedir(), ".config");
   return join(config, program, "credentials.toml");
 }

@@ -50,12 +50,12 @@ const SEQUENCES: Readonly<Record<string, string>> = {
 const KEY = /\x1b(?:\[[\d;]*[A-Za-z~]|O[A-Z])|[\s\S]/gu;
 
 /** The keys in what a terminal has sent. */
-export function keysOf(text: string): string[] {
+function keysOf(text: string): string[] {
   return (text.match(KEY) ?? []).map((key) => SEQUENCES[key] ?? key);
 }
 
 /** Runs a scene on a terminal until it ends or the signal fires, and leaves the terminal as it was. */
-export async function runScene(out: Output, signal: AbortSignal, scene: Scene): Promise<void> {
+async function runScene(out: Output, signal: AbortSignal, scene: Scene): Promise<void> {
   const { stdout } = out;
   const { stdin } = process;
   const over = Promise.withResolvers<void>();

@@ -7,7 +7,7 @@ const CLIENT_HELLO = 1;
 const BEFORE_SESSION_BYTES = 4 + 2 + 32;
 const ALPN = 16;
 /** The longest record there is, with its head. */
-export const MOST_RECORD_BYTES = RECORD_HEAD_BYTES + 16_384;
+const MOST_RECORD_BYTES = RECORD_HEAD_BYTES + 16_384;
 
 /**
  * The protocols that a client offers, none when it offers none, or when this is no such message, or one in several records; undefined

@@ -28,7 +28,7 @@ export interface RestartHistory {
 export const NO_RESTARTS: RestartHistory = { restartsAtMs: [], streak: 0 };
 
 /** So long a health forgives earlier restarts. */
-export const FORGIVEN_AFTER_MS = 60_000;
+const FORGIVEN_AFTER_MS = 60_000;
 
 /**
  * `restart`: start again after `delayMs`. `fail`: shown as failed, started again after `delayMs` if that is given.

@@ -55,7 +55,7 @@ export function weightsOf(service: Service): Weights {
   return new Map(service.members.filter((m) => m.runs).map((m) => [m.id, m.weight]));
 }
 
-export function memberOf(service: Service, id: string): Member {
+function memberOf(service: Service, id: string): Member {
   const member = service.members.find((m) => m.id === id);
   if (member) return member;
   const known = service.members.map((m) => m.id).join(", ");

@@ -3,7 +3,7 @@
 import { isNear, nearest } from "./did-you-mean.ts";
 import { Fault } from "./fault.ts";
 
-export const PLACEHOLDERS = [
+const PLACEHOLDERS = [
   "name",
   "id",
   "version",

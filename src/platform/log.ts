@@ -76,7 +76,7 @@ function lineOf(clock: Clock, level: LogLevel, text: string): string {
  * otherwise hold up all traffic. Such a one is opened anew, as the descriptor's flags are shared with whoever gave it
  * to us; a file is not, as two descriptors with places of their own would overwrite each other's lines.
  */
-export function stderrSink(): LogSink {
+function stderrSink(): LogSink {
   let descriptor = 2;
   try {
     const stats = fstatSync(2);

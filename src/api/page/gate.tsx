@@ -10,8 +10,6 @@ import type { PageServer, Visitor } from "./server.ts";
 interface GateProps<C extends Contract> {
   /** `ten` */
   readonly name: string;
-  /** Where a token comes from, in commands. */
-  readonly advice: ComponentChildren;
   readonly connect: (onLoggedOut: () => void) => PageServer<C>;
   readonly children: (visitor: Visitor, server: PageServer<C>, leave: () => void) => ComponentChildren;
 }
@@ -54,12 +52,11 @@ export function Gate<C extends Contract>(props: GateProps<C>) {
 
 interface LogInProps {
   readonly name: string;
-  readonly advice: ComponentChildren;
   readonly fault: Fault | undefined;
   readonly onSecret: (secret: Secret) => Promise<void>;
 }
 
-function LogIn({ name, advice, fault, onSecret }: LogInProps) {
+function LogIn({ name, fault, onSecret }: LogInProps) {
   const [token, setToken] = useState("");
   const [isBusy, setBusy] = useState(false);
   const submit = async (event: Event) => {
@@ -94,7 +91,15 @@ function LogIn({ name, advice, fault, onSecret }: LogInProps) {
         {!isSecureContext && (
           <p class="warning">This page came over plain HTTP: whoever is on the way can read the token.</p>
         )}
-        <div class="advice">{advice}</div>
+        <div class="advice">
+          <p>
+            Without a token: run <code>{name} dashboard</code> on the server's machine, and open the link that
+            it prints.
+          </p>
+          <p>
+            <code>{name} token create NAME --scope admin</code> makes a token.
+          </p>
+        </div>
       </form>
     </main>
   );

@@ -27,7 +27,7 @@ export const MOST_HEAD_BYTES = 65_536;
 export const MOST_FIELDS = 200;
 
 /** Where a value stands; `start` is -1 when there is none. */
-export class Span {
+class Span {
   readonly start: number;
   readonly end: number;
 

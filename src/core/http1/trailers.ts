@@ -25,7 +25,7 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
 ]);
 
 /** `isOurs`: whether only we may set the field of this lower-case name. A name with an underscore is, to many an app, one with `-`. */
-export function mayTrail(name: string, isOurs: (name: string) => boolean): boolean {
+function mayTrail(name: string, isOurs: (name: string) => boolean): boolean {
   const read = name.toLowerCase().replaceAll("_", "-");
   return !FORBIDDEN.has(read) && !isOurs(read);
 }

@@ -1,7 +1,7 @@
 // What each latency bucket is worth to a bet: the ranks of a canary's answers among what the stable answered before.
 
 /** Four buckets to a doubling of the time. */
-export const BUCKETS_PER_DOUBLING = 4;
+const BUCKETS_PER_DOUBLING = 4;
 /** A version this many times as slow is what each alternative bets on, in terms of ranks (Lehmann 1953). */
 export const SLOWER = [1.5, 2.5, 5] as const;
 const LEAST_ODDS = 1 / 30;

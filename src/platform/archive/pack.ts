@@ -9,7 +9,7 @@ import { type Admitted, ReleaseTree, type TreeLimits } from "../../core/release-
 import { type Content, contentOf } from "./read-archive.ts";
 
 /** Says what is left out, in the syntax of .gitignore. */
-export const IGNORE_FILE = ".tenignore";
+const IGNORE_FILE = ".tenignore";
 
 /** Something to pack, and what it holds. */
 export interface Packable extends Content {

@@ -56,7 +56,7 @@ interface Hierarchy {
 }
 
 /** In version 2 a group with limits below it must hold no process itself: ours is in this one, as systemd's DelegateSubgroup= has it. */
-export const SERVER_GROUP = "ten-serve";
+const SERVER_GROUP = "ten-serve";
 const REMOVE_PATIENCE_MS = 2_000;
 const REMOVE_POLL_MS = 10;
 const MB = 1_048_576;

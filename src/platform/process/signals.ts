@@ -18,7 +18,7 @@ export interface InheritedSignals {
 }
 
 /** Takes the lines SigBlk and SigIgn of /proc/<pid>/status apart. */
-export function parseSignals(status: string): InheritedSignals | undefined {
+function parseSignals(status: string): InheritedSignals | undefined {
   const [ignored, blocked] = ["SigIgn", "SigBlk"].map((name) => {
     const mask = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1];
     return mask === undefined ? undefined : numbersOf(BigInt(`0x${mask}`));

@@ -19,6 +19,16 @@ export function writeAtomic(path: string, text: string, mode: number): void {
   }
 }
 
+/** Has what was made, moved and removed in a directory outlive a power failure. */
+export function syncDirectory(path: string): void {
+  const directory = openSync(path, "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
 /** Undefined when there is no such file. */
 export function readIfThere(path: string): string | undefined {
   try {

@@ -1,9 +1,10 @@
 // Whether a write-ahead log belongs to the database beside it: one of another file would undo a backup that was copied there.
 import type { Database } from "bun:sqlite";
 import { closeSync, openSync, readFileSync, readSync, rmSync, statSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import { Fault } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
-import { writeSecret } from "./atomic-file.ts";
+import { syncDirectory, writeSecret } from "./atomic-file.ts";
 
 /** Of the header of a database: four bytes that SQLite keeps for the application (file format, section 1.2). */
 const STAMP_AT = 68;
@@ -22,11 +23,15 @@ export function stampLog(database: Database): void {
   const path = database.filename;
   try {
     rmSync(stampPath(path), { force: true });
+    // Beside a database with a new stamp the old one would have its own log refused after a power failure.
+    syncDirectory(dirname(path));
     const stamp = 1 + Math.floor(Math.random() * 0x7f_ff_ff_fe);
     database.run(`PRAGMA application_id = ${stamp}`);
     // Not read from the file: closing it would drop the locks that SQLite holds on it for this process.
     const { busy } = database.query("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
-    if (busy === 0) writeSecret(stampPath(path), String(stamp));
+    if (busy !== 0) return;
+    writeSecret(stampPath(path), String(stamp));
+    syncDirectory(dirname(path));
   } catch {
     // A disk that is full, or cannot be written, is no reason not to start.
   }

@@ -5,7 +5,7 @@ import { adoptListeningSocket, canShareSockets, type ListeningSocket } from "../
 import type { Notifier } from "./notify.ts";
 
 /** Under this name the manager keeps our own listening socket for the next start. */
-export const KEPT_NAME = "visitors";
+const KEPT_NAME = "visitors";
 
 export interface PassedSockets {
   /** That of a socket unit, which decides where we listen. */

@@ -1,8 +1,9 @@
 // `slum export`: the whole registry as a JSON document.
 import { resolve } from "node:path";
-import { flag, maybeWord, option } from "../../cli/argument.ts";
+import { flag, maybeWord } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { writeAtomic } from "../../platform/storage/atomic-file.ts";
+import { placeArgs } from "./place.ts";
 import { countsText, transferFor } from "./transfer-for.ts";
 
 export default command({
@@ -18,10 +19,7 @@ export default command({
   args: {
     file: maybeWord("The file; stdout unless given", { hint: "FILE" }),
     withSecrets: flag("With the receivers' signing secrets, and tokens"),
-    db: option("The registry, when no slum runs and it is not in the data directory; also SLUM_DB", {
-      hint: "DB",
-    }),
-    keyFile: option("The key of its secrets, when no slum runs; also SLUM_KEY_FILE", { hint: "FILE" }),
+    ...placeArgs,
   },
   async run(context) {
     const { args, out } = context;

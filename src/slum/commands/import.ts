@@ -6,6 +6,7 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { ImportView } from "../api/shapes.ts";
+import { placeArgs } from "./place.ts";
 import { countsText, transferFor } from "./transfer-for.ts";
 
 export default command({
@@ -24,10 +25,7 @@ export default command({
     fromKeyFile: option("The key of its secrets; registry_key beside it unless given", { hint: "FILE" }),
     replace: flag("Make what is other as the file has it"),
     dryRun: flag("Tell what would be done, and do nothing"),
-    db: option("The registry, when no slum runs and it is not in the data directory; also SLUM_DB", {
-      hint: "DB",
-    }),
-    keyFile: option("The key of its secrets, when no slum runs; also SLUM_KEY_FILE", { hint: "FILE" }),
+    ...placeArgs,
   },
   async run(context) {
     const { args, out } = context;

@@ -1,6 +1,7 @@
 // Which registry a command means that does not go through a running slum: by flag, by SLUM_DB, or the file in the data directory.
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { option } from "../../cli/argument.ts";
 import type { BackupParts } from "../../cli/backup-command.ts";
 import type { Context } from "../../cli/command.ts";
 import { Fault } from "../../core/fault.ts";
@@ -12,6 +13,14 @@ export interface Place {
   readonly paths: DataPaths;
   readonly database: string;
 }
+
+/** Arguments of commands that go without slum too. */
+export const placeArgs = {
+  db: option("The registry, when no slum runs and it is not in the data directory; also SLUM_DB", {
+    hint: "DB",
+  }),
+  keyFile: option("The key of its secrets, when no slum runs; also SLUM_KEY_FILE", { hint: "FILE" }),
+};
 
 export function placeOf({ globals, env }: Pick<Context, "globals" | "env">, db: string | undefined): Place {
   const paths = dataPaths(dataDirOf(globals.dataDir, env));

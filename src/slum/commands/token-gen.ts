@@ -1,10 +1,10 @@
 // `slum token-gen`: makes an admin's token with a made-up name, while slum runs or without it.
 import { mkdirSync } from "node:fs";
-import { option } from "../../cli/argument.ts";
 import { type Context, command } from "../../cli/command.ts";
 import { createToken, type MadeToken, type WantedToken } from "../../cli/token-command.ts";
 import { dataDirOf, dataPaths } from "../registry/paths.ts";
 import { connect } from "./connect.ts";
+import { placeArgs } from "./place.ts";
 
 export default command({
   name: "token-gen",
@@ -13,9 +13,7 @@ export default command({
     "It is shown once; only a hash of it is kept. It counts at once, also while slum runs; where slums share a registry, within a second. slum token create has names, scopes and an end.",
   examples: [["slum token-gen", "for SLUM_TOKEN, together with SLUM_SERVER"]],
   args: {
-    db: option("The registry, when no slum runs and it is not in the data directory; also SLUM_DB", {
-      hint: "DB",
-    }),
+    db: placeArgs.db,
   },
   async run(context) {
     const name = `admin-${crypto.randomUUID().slice(0, 8)}`;

@@ -7,24 +7,9 @@ import { Dashboard } from "./dashboard.tsx";
 import { ways } from "./ways.ts" with { type: "macro" };
 
 const operations = ways();
-const advice = (
-  <>
-    <p>
-      Without a token: run <code>slum dashboard</code> on the server's machine, and open the link that it
-      prints.
-    </p>
-    <p>
-      <code>slum token create NAME --scope admin</code> makes a token.
-    </p>
-  </>
-);
 
 render(
-  <Gate
-    name="slum"
-    advice={advice}
-    connect={(onLoggedOut) => createPageServer<SlumContract>(operations, onLoggedOut)}
-  >
+  <Gate name="slum" connect={(onLoggedOut) => createPageServer<SlumContract>(operations, onLoggedOut)}>
     {(visitor, { client }, leave) => <Dashboard visitor={visitor} client={client} onLeave={leave} />}
   </Gate>,
   document.body,

@@ -51,7 +51,7 @@ export interface ShippingParts extends SetUpParts {
   readonly context: Context;
 }
 
-export const MAX_ENTRIES = 100_000;
+const MAX_ENTRIES = 100_000;
 const INCOMING = ".incoming-";
 const QUEUE_MS = 3_600_000;
 const OURS_ALONE = 0o700;

@@ -7,24 +7,9 @@ import { Dashboard } from "./dashboard.tsx";
 import { ways } from "./ways.ts" with { type: "macro" };
 
 const operations = ways();
-const advice = (
-  <>
-    <p>
-      Without a token: run <code>ten dashboard</code> on the server's machine, and open the link that it
-      prints.
-    </p>
-    <p>
-      <code>ten token create NAME --scope admin</code> makes a token.
-    </p>
-  </>
-);
 
 render(
-  <Gate
-    name="ten"
-    advice={advice}
-    connect={(onLoggedOut) => createPageServer<TenContract>(operations, onLoggedOut)}
-  >
+  <Gate name="ten" connect={(onLoggedOut) => createPageServer<TenContract>(operations, onLoggedOut)}>
     {(visitor, { client }, leave) => <Dashboard visitor={visitor} client={client} onLeave={leave} />}
   </Gate>,
   document.body,

@@ -130,7 +130,7 @@ export class Instance {
     const { state, port, desired, version, release } = this.row;
     const nowMs = this.#deps.clock.monotonic();
     const wasJudged = state === "healthy" || state === "unhealthy";
-    const health = wasJudged ? adoptedHealth(state, nowMs) : undefined;
+    const health = wasJudged ? adoptedHealth(state) : undefined;
     const run = new Run(process, port, { version, release }, nowMs, health);
     this.#follow(run);
     this.#run = run;
@@ -179,7 +179,7 @@ export class Instance {
   checked(run: Run, outcome: CheckResult): void {
     if (this.#ending) return;
     const before = run.health;
-    run.checked(outcome, this.#deps.clock.monotonic());
+    run.checked(outcome);
     if (before.state === "starting" && outcome.ok) run.exposed = this.#deps.whereabouts(run).exposed;
     if (run !== this.#run || !isJudged(this.row.state)) return;
     if (run.health.state === "healthy") {
@@ -329,8 +329,7 @@ export class Instance {
     });
     this.#timers.start("startup", this.#deps.service().startupTimeoutMs, () => {
       if (this.row.state !== "starting") return;
-      const unhealthySinceMs = this.#deps.clock.monotonic();
-      run.health = { ...run.health, state: "unhealthy", unhealthySinceMs };
+      run.health = { ...run.health, state: "unhealthy" };
       this.#judged(run, whyNotHealthy(run, this.#deps.whereabouts(run)));
       if (!this.row.deploying) this.#deps.onTrouble(`is unhealthy: ${this.row.reason}`);
     });

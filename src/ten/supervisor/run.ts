@@ -69,9 +69,9 @@ export class Run {
     return this.#becameHealthy.promise;
   }
 
-  checked(outcome: CheckResult, nowMs: number): void {
+  checked(outcome: CheckResult): void {
     this.lastCheck = outcome;
-    this.health = nextHealth(this.health, outcome.ok, nowMs);
+    this.health = nextHealth(this.health, outcome.ok);
     if (outcome.ok) this.#becameHealthy.resolve();
   }
 

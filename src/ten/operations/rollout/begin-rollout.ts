@@ -29,7 +29,7 @@ export interface Beside {
 }
 
 /** `first`: nothing of the service runs yet, so there is nothing to compare with; `done`: the version has everything already. */
-export function besideOf({ registry }: Context, service: string, version: string): Beside | "first" | "done" {
+function besideOf({ registry }: Context, service: string, version: string): Beside | "first" | "done" {
   const running = registry.rollouts.get(service);
   if (running?.canary === version) throw runsAlready(running);
   const rows = registry.list(service).filter(({ desired }) => desired === "running");

@@ -366,7 +366,7 @@ function commandOf({ service, canary }: RolloutRow, kind: Move["kind"]): string 
   return `rollout ${service}: ${canary} ${kind.replace("_", " ")}`;
 }
 
-export function noRollout({ registry }: Context, service: string): Fault {
+function noRollout({ registry }: Context, service: string): Fault {
   const [last] = registry.rolloutHistory(service, 1);
   return new Fault(
     "conflict",
