@@ -53,34 +53,11 @@ export function Rollout({ client, service, mayRelease, onDone, onFault }: PanelP
       </header>
       <p class="count">{planText(plan)}</p>
       <ol class="steps-done" aria-label="Steps">
-        {plan.shadow_first > 0 && (
-          <li
-            class={rollout.step === 0 ? "now" : "done"}
-            aria-current={rollout.step === 0 ? "step" : undefined}
-          >
-            {plan.shadow_first} copies
-          </li>
-        )}
-        {plan.steps.map((step, place) => (
-          <li
-            key={step}
-            class={place + 1 < rollout.step ? "done" : place + 1 === rollout.step ? "now" : ""}
-            aria-current={place + 1 === rollout.step ? "step" : undefined}
-          >
-            {step} %
+        {stepsOf(rollout).map(({ text, state }, place) => (
+          <li key={place} class={state} aria-current={state === "now" ? "step" : undefined}>
+            {text}
           </li>
         ))}
-        <li
-          class={rollout.phase === "bake" ? "now" : ""}
-          aria-current={rollout.phase === "bake" ? "step" : undefined}
-        >
-          100 %
-        </li>
-        {rollout.phase === "look" && (
-          <li class="now" aria-current="step">
-            both 50 %
-          </li>
-        )}
       </ol>
       <p class="says">{rollout.text}</p>
       {rollout.shadow !== null && <p class="count">Copies: {rollout.shadow}</p>}
@@ -149,6 +126,18 @@ function Odds({ charge, value, bar }: { charge: string; value: number; bar: numb
       <span class="count">{text}</span>
     </div>
   );
+}
+
+/** From the copies to where it has everything; what the judge goes back to for a second look comes last. */
+function stepsOf({ plan, step, phase }: RolloutView) {
+  const state = (place: number) => (place < step ? "done" : place === step ? "now" : "");
+  const copies = { text: `${plan.shadow_first} copies`, state: state(0) };
+  return [
+    ...(plan.shadow_first > 0 ? [copies] : []),
+    ...plan.steps.map((share, place) => ({ text: `${share} %`, state: state(place + 1) })),
+    { text: "100 %", state: phase === "bake" ? "now" : "" },
+    ...(phase === "look" ? [{ text: "both 50 %", state: "now" }] : []),
+  ];
 }
 
 function planText({
