@@ -25,11 +25,7 @@ async function play(name: string, script = "run.ts"): Promise<Told> {
     stdout: "pipe",
     stderr: "pipe",
   });
-  const [stdout, stderr, exit] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
+  const [stdout, stderr, exit] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   if (exit !== 0) throw new Error(`${name} exited ${exit}: ${stderr}${stdout}`);
   return JSON.parse(stdout) as Told;
 }

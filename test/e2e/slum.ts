@@ -49,18 +49,13 @@ export function startSlum(...words: string[]): Promise<Slum> {
 /** How a `slum serve` ends that cannot start. */
 export async function failToServe(env: Record<string, string>, ...words: string[]): Promise<Result> {
   using temp = createTempDir();
-  const child = Bun.spawn([BINARY, "serve", "--port", "0", ...words], {
-    cwd: temp.path,
-    env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: temp.file("data"), ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [stdout, stderr, exit] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
+  const usual = { PATH: process.env.PATH ?? "", NO_COLOR: "1", SLUM_DATA_DIR: temp.file("data") };
+  return await resultOf(temp.path, { ...usual, ...env }, ["serve", "--port", "0", ...words]);
+}
+
+async function resultOf(cwd: string, env: Record<string, string>, words: readonly string[]): Promise<Result> {
+  const child = Bun.spawn([BINARY, ...words], { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr, exit] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { exit, stdout, stderr };
 }
 
@@ -89,21 +84,7 @@ export async function startSlumWith(options: SlumOptions): Promise<Slum> {
     return { child, port: Number(new URL(url).port) };
   }
 
-  async function run(...words: string[]): Promise<Result> {
-    const child = Bun.spawn([BINARY, ...words], {
-      cwd: temp.path,
-      env: environment,
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [stdout, stderr, exit] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    return { exit, stdout, stderr };
-  }
+  const run = (...words: string[]) => resultOf(temp.path, environment, words);
 
   return {
     dataDir,

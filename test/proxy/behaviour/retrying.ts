@@ -9,6 +9,17 @@ import { reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts"
 
 const HOSTS = { hosts: ["api.example.com"] };
 
+type WithAddress = Pick<ReturnType<typeof wireOrigin>, "address">;
+
+/** A service whose first target is the bad one. */
+const badThenGood = (bad: WithAddress, good: WithAddress) => [
+  route(
+    "api",
+    [target("api:bad", { address: bad.address }), target("api:good", { address: good.address })],
+    HOSTS,
+  ),
+];
+
 export function retries(create: PlaneFactory): void {
   const cut = ({ socket }: Seen) => void socket.terminate();
   const nobody = async () => ({ host: "127.0.0.1", port: await freePort() });
@@ -69,13 +80,7 @@ export function retries(create: PlaneFactory): void {
     using bad = wireOrigin(cut);
     using good = wireOrigin((request) => reply(request, "ok"));
     await using front = await startPlane(create);
-    await front.plane.publish([
-      route(
-        "api",
-        [target("api:bad", { address: bad.address }), target("api:good", { address: good.address })],
-        HOSTS,
-      ),
-    ]);
+    await front.plane.publish(badThenGood(bad, good));
     const init = method === "PUT" ? { method, body: "abc" } : { method };
     const answer = await front.get("api.example.com", "/", init);
     expect(answer.status).toBe(200);
@@ -94,13 +99,7 @@ export function retries(create: PlaneFactory): void {
       using bad = wireOrigin(cut);
       using good = wireOrigin((request) => reply(request, "ok"));
       await using front = await startPlane(create);
-      await front.plane.publish([
-        route(
-          "api",
-          [target("api:bad", { address: bad.address }), target("api:good", { address: good.address })],
-          HOSTS,
-        ),
-      ]);
+      await front.plane.publish(badThenGood(bad, good));
       const head = "PUT / HTTP/1.1\r\nHost: api.example.com\r\nTransfer-Encoding: chunked\r\n\r\n";
       using client = await wireClient(front.plane.url, head + body);
       const answer = await client.until((text) => text.endsWith("\r\n\r\nok"));
@@ -114,13 +113,7 @@ export function retries(create: PlaneFactory): void {
     using bad = wireOrigin(cut);
     using good = wireOrigin((request) => reply(request, "ok"));
     await using front = await startPlane(create);
-    await front.plane.publish([
-      route(
-        "api",
-        [target("api:bad", { address: bad.address }), target("api:good", { address: good.address })],
-        HOSTS,
-      ),
-    ]);
+    await front.plane.publish(badThenGood(bad, good));
     const answer = await front.get("api.example.com", "/", { method: "POST", body: "abc" });
     expect(answer.status).toBe(502);
     expect(answer.headers.get("x-ten-error")).toBeNull();
@@ -136,13 +129,7 @@ export function retries(create: PlaneFactory): void {
     });
     using good = wireOrigin((request) => reply(request, "ok"));
     await using front = await startPlane(create);
-    await front.plane.publish([
-      route(
-        "api",
-        [target("api:bad", { address: bad.address }), target("api:good", { address: good.address })],
-        HOSTS,
-      ),
-    ]);
+    await front.plane.publish(badThenGood(bad, good));
     expect((await front.get("api.example.com")).status).toBe(502);
     expect(good.seen).toHaveLength(0);
   });
