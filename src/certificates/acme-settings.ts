@@ -10,6 +10,8 @@ import { readRoots } from "./certificate.ts";
 interface Common {
   readonly email: string | undefined;
   readonly profile: string | undefined;
+  /** The common name of the root that chains are to lead to, where an authority offers several. */
+  readonly preferredChain: string | undefined;
   /** The words of the command that sets and clears records for DNS-01. */
   readonly dnsCommand: readonly string[] | undefined;
   readonly challenges: readonly ChallengeKind[];

@@ -16,6 +16,8 @@ export interface AuthoritiesOptions {
   readonly authorities: readonly AuthorityOptions[];
   readonly email: string | undefined;
   readonly profile: string | undefined;
+  /** The common name of the root that chains are to lead to, where an authority offers several. */
+  readonly preferredChain: string | undefined;
   readonly roots: string | undefined;
   readonly userAgent: string;
   readonly store: CertificateStore;
@@ -78,7 +80,7 @@ const ASK_AGAIN_MS = 6 * 3_600_000;
 const ASK_MOST_MS = 24 * 3_600_000;
 
 export function createAuthorities(options: AuthoritiesOptions): Authorities {
-  const { store, clock, prover, email, profile } = options;
+  const { store, clock, prover, email, profile, preferredChain } = options;
   const clients = new Map<string, Promise<AcmeClient>>();
   const holds = new Holds(store, clock);
   const urls = options.authorities.map(({ url }) => url);
@@ -179,7 +181,14 @@ export function createAuthorities(options: AuthoritiesOptions): Authorities {
     const certificate = createPrivateKey(order.key);
     const account = await accountKey();
     const chain = await withAccount(order.authority, (client) =>
-      completeOrder(client, order.url, [name], { account, certificate }, prover, clock),
+      completeOrder(
+        client,
+        order.url,
+        { names: [name], preferredChain },
+        { account, certificate },
+        prover,
+        clock,
+      ),
     );
     return { chain, key: order.key, authority: order.authority };
   }

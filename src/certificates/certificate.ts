@@ -93,6 +93,21 @@ export function readRoots(path: string, setting: string): string {
   }
 }
 
+/** The common name of who has signed the last certificate of a chain: the root that it leads to. Undefined for what is no chain. */
+export function rootOf(chain: string): string | undefined {
+  const last = chain.match(CERTIFICATES)?.at(-1);
+  try {
+    return last === undefined ? undefined : commonName(new X509Certificate(last).issuer);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first certificate of a chain, in PEM. */
+export function leafOf(chain: string): string | undefined {
+  return chain.match(CERTIFICATES)?.[0];
+}
+
 type Refuse = (reason: string, hint: string) => never;
 
 function parse(block: string, refuse: Refuse): X509Certificate {

@@ -73,6 +73,7 @@ function acmeSettings({ document, directory }: Config, isStaging: boolean): Acme
     email,
     eabFile: eab === undefined ? undefined : resolve(directory, eab),
     profile,
+    preferredChain: document.acme.preferred_chain,
     dnsCommand: dns === undefined ? undefined : splitWords(dns),
     rootsFile: roots === undefined ? undefined : resolve(directory, roots),
     challenges,

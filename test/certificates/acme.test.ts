@@ -52,6 +52,7 @@ run(`an authority ${NEEDS_PEBBLE}`, () => {
       authorities: (more.urls ?? [pebble.directory]).map((url) => ({ url })),
       email: "ops@example.com",
       profile: more.profile,
+      preferredChain: undefined,
       roots: pebble.roots,
       userAgent: "ten/test",
       store,
@@ -203,6 +204,7 @@ exec curl -sf -d "$body" ${pebble.dnsUrl}/$path
       authorities: [{ url: pebble.directory }],
       email: undefined,
       profile: undefined,
+      preferredChain: undefined,
       roots: undefined,
       userAgent: "ten/test",
       store,
@@ -236,6 +238,7 @@ run(`external accounts ${NEEDS_PEBBLE}`, () => {
       const more = {
         email: undefined,
         profile: undefined,
+        preferredChain: undefined,
         roots: pebble.roots,
         userAgent: "ten/test",
         clock: systemClock,

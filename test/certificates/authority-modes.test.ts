@@ -1,9 +1,10 @@
 // A real authority at its worst: every fourth nonce refused, slow validations, long and alternate chains, proofs that are known already; and a clock that is wrong.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
+import { alternatesOf } from "../../src/certificates/acme/chain.ts";
 import type { ChallengeKind } from "../../src/certificates/acme/order.ts";
 import { createAuthorities } from "../../src/certificates/authority.ts";
-import { readCertificate } from "../../src/certificates/certificate.ts";
+import { readCertificate, rootOf } from "../../src/certificates/certificate.ts";
 import { createChallenges } from "../../src/certificates/challenges.ts";
 import { createCertificateManager } from "../../src/certificates/manager.ts";
 import { renewalId } from "../../src/certificates/requests.ts";
@@ -50,10 +51,17 @@ describe.if(hasPebble)(`an authority that is slow and strict ${NEEDS_PEBBLE}`, (
     readonly urls?: readonly string[];
     readonly roots?: string;
     readonly profile?: string;
+    readonly preferredChain?: string;
     readonly clock?: Clock;
   }
 
-  async function open({ urls = [pebble.directory], roots, profile, clock = systemClock }: More = {}) {
+  async function open({
+    urls = [pebble.directory],
+    roots,
+    profile,
+    preferredChain,
+    clock = systemClock,
+  }: More = {}) {
     const store = createMemoryStore();
     const proved: string[] = [];
     const challenges = createChallenges({
@@ -74,6 +82,7 @@ describe.if(hasPebble)(`an authority that is slow and strict ${NEEDS_PEBBLE}`, (
       authorities: urls.map((url) => ({ url })),
       email: undefined,
       profile,
+      preferredChain,
       roots: roots ?? pebble.roots,
       userAgent: "ten/test",
       store,
@@ -100,6 +109,27 @@ describe.if(hasPebble)(`an authority that is slow and strict ${NEEDS_PEBBLE}`, (
     );
     expect(second.key).not.toBe(first.key);
     expect(proved).toEqual(["slow.test"]);
+  }, 60_000);
+
+  test("that offers several chains gives the one that leads to the root that is preferred, and its first where none does", async () => {
+    const roots = await Promise.all([0, 1, 2].map((nth) => pebble.issuingRoot(nth)));
+    const names = await Promise.all([0, 1, 2].map((nth) => pebble.rootName(nth)));
+    expect(new Set(names).size).toBe(3);
+    const issued = async (preferredChain: string) => {
+      const { authorities, store } = await open({ preferredChain });
+      const { chain } = await authorities.issue({ name: "chain.test", beforeOrder: noLimit });
+      expect(await store.get("order", "chain.test")).toBeDefined();
+      return chain;
+    };
+    for (const [nth, name] of names.entries()) {
+      const chain = await issued(name);
+      expect([name, rootOf(chain)]).toEqual([name, name]);
+      const blocks = chain.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+      const root = new X509Certificate(roots[nth] ?? "");
+      expect(new X509Certificate(blocks.at(-1) ?? "").verify(root.publicKey)).toBe(true);
+    }
+    const other = await issued("No Such Root");
+    expect(rootOf(other)).toBe(names[0]);
   }, 60_000);
 
   test("that says so in its directory is asked for a profile, and for the time of renewal", async () => {
@@ -226,6 +256,7 @@ test("the wait for an authority that was down outlives a restart", async () => {
       authorities: [{ url }],
       email: undefined,
       profile: undefined,
+      preferredChain: undefined,
       roots: undefined,
       userAgent: "ten/test",
       store,
@@ -240,4 +271,28 @@ test("the wait for an authority that was down outlives a restart", async () => {
   const until = one.heldUntil();
   expect(until).toBeGreaterThan(systemClock.now());
   expect((await open()).heldUntil()).toBe(until ?? 0);
+});
+
+describe("links of an answer with a certificate", () => {
+  const found = (link: string) =>
+    alternatesOf({ headers: new Headers(link === "" ? {} : { link }) }, "https://ca.test/cert/1");
+  test.each([
+    ["", []],
+    ['<https://ca.test/cert/1/1>;rel="alternate"', ["https://ca.test/cert/1/1"]],
+    ["</cert/1/1>; rel=alternate", ["https://ca.test/cert/1/1"]],
+    ['<1/1>;title="a, b; c";rel="up ALTERNATE"', ["https://ca.test/cert/1/1"]],
+    [
+      '<https://ca.test/dir>;rel="index", </1>;rel="alternate", </2>; rel="alternate"',
+      ["https://ca.test/1", "https://ca.test/2"],
+    ],
+    ['<https://ca.test/dir>;rel="index"', []],
+    ['<http://[>;rel="alternate"', []],
+    ['<no end;rel="alternate"', []],
+    [
+      Array.from({ length: 20 }, (_, nth) => `</${nth}>;rel="alternate"`).join(","),
+      Array.from({ length: 8 }, (_, nth) => `https://ca.test/${nth}`),
+    ],
+  ])("%s", (link, urls) => {
+    expect(found(link)).toEqual(urls);
+  });
 });

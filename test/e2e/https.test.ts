@@ -32,7 +32,7 @@ const visited = (toml: string) => toml.replace(/selector_from.*\n/, "");
 
 /** Two services, one of them with a domain of its own, and pebble for an authority. */
 async function startWithPebble(
-  more: { service?: string; settings?: string; env?: Record<string, string> } = {},
+  more: { service?: string; settings?: string; env?: Record<string, string>; rootWanted?: number } = {},
 ) {
   const [port, httpsPort] = await Promise.all([freePort(), freePort()]);
   const pebble = await startPebble({
@@ -42,7 +42,9 @@ async function startWithPebble(
   });
   const service = visited(tomlFor("bun", more.service));
   const web = service.slice(service.indexOf("[service.api]")).replace("[service.api]", "[service.web]");
-  const toml = `${service}\n${web}\ndomains = ["www.other.test"]\n[acme]\nauthorities = ["${pebble.directory}"]\nroots = "roots.pem"\nemail = "ops@shop.test"\n`;
+  const chain =
+    more.rootWanted === undefined ? "" : `preferred_chain = "${await pebble.rootName(more.rootWanted)}"\n`;
+  const toml = `${service}\n${web}\ndomains = ["www.other.test"]\n[acme]\nauthorities = ["${pebble.directory}"]\nroots = "roots.pem"\nemail = "ops@shop.test"\n${chain}`;
   const ten = await startTen({
     port,
     toml,
@@ -57,14 +59,21 @@ setDefaultTimeout(120_000);
 
 describe.if(hasPebble)(`a server with an authority ${NEEDS_PEBBLE}`, () => {
   test("has certificates for all its names by itself, keeps them over a restart, and sends http to https", async () => {
-    const { ten, pebble, httpsPort } = await startWithPebble({ service: 'hsts = "1y"' });
+    const { ten, pebble, httpsPort } = await startWithPebble({
+      service: 'hsts = "1y"',
+      env: { PEBBLE_ALTERNATE_ROOTS: "1" },
+      rootWanted: 1,
+    });
     await using _ten = ten;
     await using _pebble: Pebble = pebble;
     await ten.ok("deploy", "api:v1");
     for (const name of ["shop.test", "api.shop.test", "web.shop.test", "www.other.test"])
       await untilValid(ten, name);
-    const ca = await pebble.issuingRoot();
+    // The chain that was asked for leads to the second root, and to no other.
+    const ca = await pebble.issuingRoot(1);
     const seen = await askByTls({ port: httpsPort, name: "api.shop.test", ca, alpn: ["http/1.1"] });
+    const other = { port: httpsPort, name: "api.shop.test", ca: await pebble.issuingRoot(0) };
+    await expect(askByTls(other)).rejects.toThrow(/issuer certificate/);
     expect(seen).toMatchObject({ status: 200, protocol: "http/1.1" });
     expect(seen.head).toContain("X-Ten-Instance: api:v1".toLowerCase());
     expect(seen.head).toContain("Strict-Transport-Security: max-age=31536000");

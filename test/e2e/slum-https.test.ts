@@ -30,13 +30,18 @@ describe.if(hasPebble)(`a slum with an authority ${NEEDS_PEBBLE}`, () => {
   test("serves each tenant's domain by https, orders nothing for others, and forgets who is removed", async () => {
     using temp = createTempDir();
     const [port, httpsPort] = await Promise.all([freePort(), freePort()]);
-    await using pebble: Pebble = await startPebble({ httpPort: port, tlsPort: httpsPort });
+    await using pebble: Pebble = await startPebble({
+      httpPort: port,
+      tlsPort: httpsPort,
+      env: { PEBBLE_ALTERNATE_ROOTS: "1" },
+    });
     await using origin = startOrigin(() => new Response("ok"));
     writeFileSync(temp.file("roots.pem"), pebble.roots);
     const script = temp.file("dns.sh");
     writeFileSync(script, DNS_SCRIPT, { mode: 0o700 });
     const byDns = ["--acme-dns-command", `${script} ${pebble.dnsUrl}`];
     const acme = ["--acme", pebble.directory, "--acme-roots", temp.file("roots.pem"), ...byDns];
+    const chain = ["--acme-preferred-chain", await pebble.rootName(1)];
     const https = [
       "--https",
       "--https-port",
@@ -46,10 +51,10 @@ describe.if(hasPebble)(`a slum with an authority ${NEEDS_PEBBLE}`, () => {
       "--host",
       "127.0.0.1",
     ];
-    await using slum = await startSlumWith({ words: [...https, ...acme], port });
+    await using slum = await startSlumWith({ words: [...https, ...acme, ...chain], port });
     await slum.ok("server", "add", "one", origin.url);
     for (const id of ["a", "b", "c"]) await slum.ok("tenant", "add", id, `${id}.customer.test`, "one", "api");
-    const ca = await pebble.issuingRoot();
+    const ca = await pebble.issuingRoot(1);
     for (const id of ["a", "b", "c"]) {
       const name = `${id}.customer.test`;
       const seen = await until(`${name} is served`, () =>

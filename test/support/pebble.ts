@@ -1,4 +1,5 @@
 // A real ACME authority on this machine: Let's Encrypt's pebble with its DNS, for whoever has Debian's package of that name.
+import { X509Certificate } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { freePort } from "./free-port.ts";
 import { makeAuthority, makeCertificate } from "./make-certificate.ts";
@@ -26,8 +27,10 @@ export interface Pebble extends AsyncDisposable {
   readonly directory: string;
   /** What its own TLS is to be trusted by. */
   readonly roots: string;
-  /** The root of what it issues. */
-  issuingRoot(): Promise<string>;
+  /** The root of what it issues; of alternate chains those from 1. */
+  issuingRoot(nth?: number): Promise<string>;
+  /** The common name of such a root. */
+  rootName(nth?: number): Promise<string>;
   /** Whether it knows a certificate as `Valid` or `Revoked`. */
   status(serial: string): Promise<string>;
   /** Tells its DNS something: `add-a`, `set-txt`, `set-servfail`... */
@@ -92,10 +95,13 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
       () => false,
     ),
   );
+  const issuingRoot = (nth = 0) => ask(`/roots/${nth}`);
   return {
     directory,
     roots: authority.certificate,
-    issuingRoot: () => ask("/roots/0"),
+    issuingRoot,
+    rootName: async (nth) =>
+      /^CN=(.+)$/m.exec(new X509Certificate(await issuingRoot(nth)).subject)?.[1] ?? "",
     status: async (serial) => String(JSON.parse(await ask(`/cert-status-by-serial/${serial}`)).Status),
     async dns(path, body) {
       await fetch(`${dnsUrl}/${path}`, { method: "POST", body: JSON.stringify(body) });

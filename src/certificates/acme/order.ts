@@ -3,6 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { isIpAddress } from "../../core/ip-address.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { base64url, certificateRequest } from "../requests.ts";
+import { fetchChain } from "./chain.ts";
 import type { AcmeClient, Answer } from "./client.ts";
 import { thumbprint } from "./client.ts";
 import { AcmeProblem, problemFacts } from "./problem.ts";
@@ -67,11 +68,11 @@ export async function placeOrder(
   return url;
 }
 
-/** Goes on with an order from whatever state it is in; resolves with the chain in PEM. */
+/** Goes on with an order from whatever state it is in; resolves with the chain in PEM, the preferred one where it is offered. */
 export async function completeOrder(
   client: AcmeClient,
   url: string,
-  names: readonly string[],
+  { names, preferredChain }: Pick<OrderWish, "names"> & { readonly preferredChain: string | undefined },
   keys: { readonly account: KeyObject; readonly certificate: KeyObject },
   prover: Prover,
   clock: Clock,
@@ -103,10 +104,7 @@ export async function completeOrder(
     throw client.problem(
       order.error === undefined ? staleOrder(order) : problemFacts(order.error, 0, undefined),
     );
-  const { body } = await client.post(order.certificate);
-  if (typeof body !== "string")
-    throw client.problem({ type: "garbage", detail: "a certificate that is not PEM" });
-  return body;
+  return fetchChain(client, order.certificate, preferredChain);
 }
 
 function staleOrder({ status }: Fields) {

@@ -41,6 +41,10 @@ const HTTPS_FLAGS = {
   acmeProfile: option("The kind of certificate, where they have several, such as shortlived", {
     hint: "PROFILE",
   }),
+  acmePreferredChain: option(
+    "The common name of the root that chains are to lead to, where they offer several; the first one otherwise",
+    { hint: "NAME" },
+  ),
   acmeRoots: option("Roots to trust them by instead of the public ones, in PEM", { hint: "FILE" }),
   acmeDnsCommand: option(
     "Proves wildcard domains of tenants: a command that is called with set or clear, the name of a TXT record, and its value",
@@ -177,6 +181,7 @@ function httpsSettings(
       email: args.acmeEmail,
       eabFile: args.acmeEab,
       profile: args.acmeProfile,
+      preferredChain: args.acmePreferredChain,
       rootsFile: args.acmeRoots,
       dnsCommand: args.acmeDnsCommand,
       challenges: orElse(args.acmeChallenge, "http-01").map((kind) =>

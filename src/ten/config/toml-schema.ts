@@ -200,6 +200,7 @@ const acmeShape = z.object(
     email: text("an address such as ops@example.com", email).exactOptional(),
     eab_file: text("a file", given).exactOptional(),
     profile: text('a profile such as "shortlived"', given).exactOptional(),
+    preferred_chain: text("the common name of a root", given).exactOptional(),
     dns_command: text("a command", given).exactOptional(),
     roots: text("a file of certificates in PEM", given).exactOptional(),
     challenges: list("kinds of challenges", choice("http-01", "tls-alpn-01")).default(["http-01"]),
