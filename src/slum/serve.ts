@@ -18,7 +18,7 @@ import { guardAccepting } from "../platform/net/accept-guard.ts";
 import { createResolver } from "../platform/net/resolver.ts";
 import { probePort } from "../platform/net/unix-socket.ts";
 import { writeSecret } from "../platform/storage/atomic-file.ts";
-import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
+import { claimToServe } from "../platform/storage/data-directory.ts";
 import { isPostgresUrl, shownDatabase } from "../platform/storage/postgres-url.ts";
 import { onDisk } from "../platform/storage/turns.ts";
 import { keepInStore, type PassedSockets, passedSockets } from "../platform/systemd/listen-fds.ts";
@@ -117,7 +117,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   // What goes on for a while after the rest has been given to the next start.
   await using lasting = new AsyncDisposableStack();
   await using opened = new AsyncDisposableStack();
-  opened.use(await claim(paths, options));
+  opened.use(await claimToServe(paths, { ...options, program: "slum" }));
   const slumId = identityIn(paths);
   const acting = createActing();
   const guard = opened.use(guardAccepting(clock, log.warn));
@@ -368,14 +368,6 @@ async function holdListening(
     keepInStore(createNotifier(environment.NOTIFY_SOCKET), all, inherited);
   }
   return { address, httpsPort, held, served: served.promise };
-}
-
-/** The data directory, from whoever has it where that is asked for. */
-function claim({ root, socket }: DataPaths, { replace = false, clock, log }: ServeOptions) {
-  const claimant = { program: "slum", note: log.warn };
-  return replace
-    ? takeOverDirectory(root, { ...claimant, socket, clock, log })
-    : claimDirectory(root, claimant);
 }
 
 /**

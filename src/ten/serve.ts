@@ -5,6 +5,7 @@ import { openAdmin } from "../api/open-admin.ts";
 import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
+import type { Certificates } from "../certificates/open-certificates.ts";
 import { messageOf } from "../core/fault.ts";
 import { parseInstance } from "../core/name.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
@@ -14,7 +15,7 @@ import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
 import { createProcesses } from "../platform/process/process.ts";
 import { createUsageMeter } from "../platform/process/usage.ts";
-import { claimDirectory, takeOverDirectory } from "../platform/storage/data-directory.ts";
+import { claimToServe } from "../platform/storage/data-directory.ts";
 import { keepGoodCopy, openDatabase } from "../platform/storage/database.ts";
 import { stampLog } from "../platform/storage/log-stamp.ts";
 import { openSecretBox } from "../platform/storage/secret-box.ts";
@@ -43,7 +44,7 @@ import { createControl } from "./operations/control.ts";
 import { migrations } from "./registry/migrations.ts";
 import { createRegistry, type Registry } from "./registry/registry.ts";
 import { openPlane } from "./routing/open-plane.ts";
-import { instanceOfHost, servedHosts } from "./routing/served-hosts.ts";
+import { createServedHosts } from "./routing/served-hosts.ts";
 import { AFTER_STOP_MS } from "./supervisor/after-stop.ts";
 
 export interface ServeOptions {
@@ -101,12 +102,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const sockets = passedSockets(options.environment, { httpsPort: options.https?.port });
   const address = sockets.unit?.address ?? { host: options.host, port: options.port };
   await using opened = new AsyncDisposableStack();
-  const claimant = { program: "ten", note: log.warn };
-  opened.use(
-    options.replace
-      ? await takeOverDirectory(paths.root, { ...claimant, socket: paths.socket, clock, log })
-      : claimDirectory(paths.root, claimant),
-  );
+  opened.use(await claimToServe(paths, { ...options, program: "ten" }));
   const acceptGuard = opened.use(guardAccepting(clock, log.warn));
   const database = opened.use(openDatabase(paths.database, migrations));
   stampLog(database);
@@ -134,7 +130,16 @@ export async function serve(options: ServeOptions): Promise<Server> {
   opened.use(control);
 
   const { inForce } = control;
-  const port = () => inForce.url?.port ?? address.port;
+  const adminHost = `${ADMIN_LABEL}.${domain}`;
+  const hosts = createServedHosts({
+    domain,
+    adminHost,
+    config: control.config,
+    hasInstance: (service, id) => registry.find(service, id) !== undefined,
+    hasCertificate: (host) => certificates?.served.has(host) ?? false,
+    port: () => inForce.url?.port ?? address.port,
+    httpsUrl: () => inForce.httpsUrl,
+  });
   const meter = createUsageMeter(clock);
   let usage = meter.measure(new Set());
   opened.defer(
@@ -176,10 +181,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
     differs: control.differs,
     nextRun: control.nextRun,
     monotonic: clock.monotonic,
-    urlOf: (service, id) => `${siteOf(`${id}.${service}.${domain}`)}/`,
+    urlOf: (service, id) => `${hosts.siteOf(`${id}.${service}.${domain}`)}/`,
   });
-  const adminHost = `${ADMIN_LABEL}.${domain}`;
-  const certificates = options.https === undefined ? undefined : opened.use(await openCertificates());
+  const certificates: Certificates | undefined =
+    options.https === undefined ? undefined : opened.use(await openCertificates());
   const usualReach = certificates === undefined ? "loopback" : "public";
   const tokens = createTokens(ADMIN_LABEL, registry.tokens, clock);
   const admin = opened.use(
@@ -194,7 +199,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           view,
           history,
           now: clock.now,
-          linkUrl: (service, token) => `${siteOf(`${service}.${domain}`)}/?${LINK_PARAMETER}=${token}`,
+          linkUrl: (service, token) => `${hosts.siteOf(`${service}.${domain}`)}/?${LINK_PARAMETER}=${token}`,
           describeConfig: (isShown) => ({
             ...describeWithoutSecrets(control.config(), isShown),
             domain,
@@ -217,7 +222,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           clock,
           warningsOf: (row) => warningsOf(control.config(), row),
           certificates: certificates?.desk,
-          hostsOf,
+          hostsOf: hosts.of,
         }),
       tokens,
       acting,
@@ -232,7 +237,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       isTrusted: createTrust(config.settings.trustedProxies),
       maySelect: createTrust(selectorFrom),
       refusePeer: (credentials) => refuseInstance(registry, control.config(), credentials),
-      dashboard: dashboardUrl,
+      dashboard: hosts.dashboardUrl,
       clock,
       log,
     }),
@@ -281,7 +286,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
             shadow: "X-Ten-Shadow",
           },
           hooks: {
-            own: (request, info) => answerTlsCheck(request, info.peer, serves) ?? admin.own(request, info),
+            own: (request, info) =>
+              answerTlsCheck(request, info.peer, hosts.serves) ?? admin.own(request, info),
             onTrouble: (target) => control.supervisor.doubt(target),
             onWanted: control.wanted,
             onNotice(text, target) {
@@ -299,33 +305,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
     ),
   );
 
-  /** As this machine sees it: what stands in front of the server is not known. */
-  function dashboardUrl(): string {
-    const isDefault = control.config().routing.default !== undefined;
-    const host = isDefault ? adminHost : domain;
-    return new URL(siteOf(host)).href;
-  }
-
-  /** Where a host is reached as things are. */
-  function siteOf(host: string): string {
-    const secure = certificates?.served.has(host) ? inForce.httpsUrl : undefined;
-    return secure === undefined ? `http://${host}:${port()}` : withPort(`https://${host}`, secure);
-  }
-
-  /** Hosts that are served whatever runs. */
-  function hosts(): string[] {
-    const { services, routing } = control.config();
-    const adminHost = routing.default === undefined ? undefined : `${ADMIN_LABEL}.${domain}`;
-    return servedHosts({ domain, services: services.values(), adminHost });
-  }
-
-  /** By which visitors come to a service. */
-  function hostsOf(service: string): string[] {
-    const found = control.config().services.get(service);
-    const services = found === undefined ? [] : [found];
-    return servedHosts({ domain, services, adminHost: undefined }).filter((host) => host !== domain);
-  }
-
   function openCertificates() {
     return openHttps({
       config,
@@ -337,20 +316,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
       environment: options.environment,
       clock,
       log,
-      hosts,
-      serves,
+      hosts: hosts.all,
+      serves: hosts.serves,
       note: (kind, detail) => registry.note("", null, kind, detail),
     });
-  }
-
-  /** Whether a visitor may come by this name. */
-  function serves(host: string): boolean {
-    const { services } = control.config();
-    if (hosts().includes(host)) return true;
-    const named = instanceOfHost(host, domain);
-    const direct = named && services.get(named.service)?.policy.direct;
-    const isOpen = direct === "open" || direct === "preview";
-    return isOpen && registry.find(named?.service ?? "", named?.id ?? "") !== undefined;
   }
 
   const listeners = opened.use(await admin.listen(paths.socket, options.admin));
@@ -360,7 +329,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   return {
     url: plane.url,
     httpsUrl: plane.httpsUrl,
-    dashboard: dashboardUrl(),
+    dashboard: hosts.dashboardUrl(),
     socket: paths.socket,
     adminUrl: listeners.url,
     settled: control.settle(),
@@ -404,11 +373,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
       await Promise.all([control.supervisor.killAll(), plane.close(0)]);
     },
   };
-}
-
-/** The port only where it is not the usual one. */
-function withPort(origin: string, { port }: URL): string {
-  return port === "" || port === "443" ? origin : `${origin}:${port}`;
 }
 
 /** Whose peers may route by a field, and see what is not everybody's. */

@@ -55,28 +55,39 @@ export function claimDirectory(path: string, { program, note }: Claimant): DataD
   return { path, [Symbol.dispose]: () => lock.close() };
 }
 
-export interface TakeOver extends Claimant {
-  /** Where the running server answers commands: whoever listens there is asked to leave. */
-  readonly socket: string;
+export interface ClaimToServe extends Pick<Claimant, "program"> {
+  /** Has a server that runs on the directory leave. */
+  readonly replace?: boolean;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** A data directory, and where a server that runs on it answers commands: whoever listens there is asked to leave. */
+interface Served {
+  readonly root: string;
+  readonly socket: string;
+}
+
+/** Claims the directory for a server. Throws a conflict fault when another one has it, and does not leave if it is to. */
+export async function claimToServe(served: Served, options: ClaimToServe): Promise<DataDirectory> {
+  const { program, replace = false, log } = options;
+  return replace ? takeOver(served, options) : claimDirectory(served.root, { program, note: log.warn });
 }
 
 /** What it has to close besides requests, which go on; an older version finishes those first. */
 const LEAVE_MS = 60_000;
 const LEAVE_STEP_MS = 20;
 
-/**
- * Claims the directory; when a server runs on it, that one is told to leave (SIGQUIT) and waited for. Rejects with a conflict
- * fault when it cannot be told or does not go.
- */
-export async function takeOverDirectory(path: string, options: TakeOver): Promise<DataDirectory> {
-  const { clock, log, program, socket } = options;
+/** When a server runs on it, that one is told to leave (SIGQUIT) and waited for. */
+async function takeOver(
+  { root, socket }: Served,
+  { clock, log, program }: ClaimToServe,
+): Promise<DataDirectory> {
   const deadline = clock.monotonic() + LEAVE_MS;
   let told: number | undefined;
   for (;;) {
     try {
-      return claimDirectory(path, { program });
+      return claimDirectory(root, { program });
     } catch (thrown) {
       const isHeld = thrown instanceof Fault && thrown.code === "conflict";
       if (!isHeld || clock.monotonic() > deadline) throw thrown;
