@@ -1,5 +1,7 @@
 // The access log: one line for a request, made when it has ended, and given to whoever writes lines; nothing of it waits.
+import { CR, isAt, isBlank, LF, trimEnd } from "../core/http1/bytes.ts";
 import type { RequestHead } from "../core/http1/request-head.ts";
+import { LineBytes } from "../core/line-bytes.ts";
 import type { Route, Target } from "../core/route.ts";
 import { traceOf } from "../core/trace-context.ts";
 import type { Clock } from "../platform/time/clock.ts";
@@ -20,15 +22,20 @@ export interface Logged {
 export interface AccessLogParts {
   readonly options: AccessLogOptions;
   readonly clock: Clock;
-  /** Takes a line with its end. */
-  write(line: string): void;
+  /** Takes the first `length` of the bytes, a line with its end; they are written over by the next. */
+  write(bytes: Buffer, length: number): void;
   random?(): number;
 }
 
 const AGENT_CHARS = 200;
 const PATH_CHARS = 2_000;
+/** Of so many visitors what does not change is kept as bytes. */
+const MOST_VISITORS = 1_000;
 /** At the beginning of a line: what visitors say may hold the name as well. */
 const ID = "\r\nX-Request-Id: ";
+const SLASH = 47;
+const STAR = 42;
+const QUESTION = 63;
 const TRACE = "traceparent: ";
 /** Values of such names in a query open doors: tokens, signatures and links. */
 const SECRET = /(token|secret|passw|pwd|sig|auth|session|sid|code|key|credential|jwt|link|hmac|nonce|otp)/i;
@@ -36,14 +43,14 @@ const SECRET = /(token|secret|passw|pwd|sig|auth|session|sid|code|key|credential
 /** What becomes of one request. */
 export class AccessRecord {
   readonly #log: AccessLog;
-  readonly #host: string;
+  readonly host: string;
   readonly #isForErrors: boolean;
   /** On the monotonic clock; 0: it was answered without a try or a wait. */
   beganMs = 0;
   #headMs = -1;
-  #status = 0;
-  #reason = "";
-  #target: Target | undefined;
+  status = 0;
+  reason = "";
+  target: Target | undefined;
   /** What the connection had sent before the body of the answer. */
   #sentBefore = -1;
   #bodyBytes = 0;
@@ -51,7 +58,7 @@ export class AccessRecord {
 
   constructor(log: AccessLog, host: string, isForErrors: boolean) {
     this.#log = log;
-    this.#host = host;
+    this.host = host;
     this.#isForErrors = isForErrors;
   }
 
@@ -61,8 +68,8 @@ export class AccessRecord {
 
   /** A target answers, `headMs` after the request came to it; `isFirst`: nobody was asked before. */
   answered(status: number, target: Target, headMs: number, isFirst: boolean): void {
-    this.#status = status;
-    this.#target = target;
+    this.status = status;
+    this.target = target;
     this.#headMs = isFirst ? headMs : this.#log.clock.monotonic() - this.beganMs;
   }
 
@@ -72,8 +79,8 @@ export class AccessRecord {
   }
 
   own(reason: AnswerName, bodyBytes: number): void {
-    this.#status = statusOf(reason);
-    this.#reason = reason;
+    this.status = statusOf(reason);
+    this.reason = reason;
     this.#bodyBytes = bodyBytes;
     this.#sentBefore = -1;
   }
@@ -82,31 +89,14 @@ export class AccessRecord {
   end(request: Logged, sentBytes: number, reason = ""): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (reason !== "" && this.#reason === "") this.#reason = reason;
-    if (this.#isForErrors && this.#status < 500 && this.#reason === "") return;
+    if (reason !== "" && this.reason === "") this.reason = reason;
+    if (this.#isForErrors && this.status < 500 && this.reason === "") return;
     const { clock } = this.#log;
     const totalMs = this.beganMs === 0 ? 0 : clock.monotonic() - this.beganMs;
     const bytes = this.#sentBefore < 0 ? this.#bodyBytes : Math.max(0, sentBytes - this.#sentBefore);
-    this.#log.line(request, {
-      host: this.#host,
-      status: this.#status,
-      bytes,
-      headMs: this.#headMs < 0 ? totalMs : this.#headMs,
-      totalMs,
-      target: this.#target,
-      reason: this.#reason,
-    });
+    const headMs = this.#headMs < 0 ? totalMs : this.#headMs;
+    this.#log.line(request, this, bytes, headMs, totalMs);
   }
-}
-
-interface Outcome {
-  readonly host: string;
-  readonly status: number;
-  readonly bytes: number;
-  readonly headMs: number;
-  readonly totalMs: number;
-  readonly target: Target | undefined;
-  readonly reason: string;
 }
 
 export class AccessLog {
@@ -117,6 +107,14 @@ export class AccessLog {
   /** The wall clock's second that `#second` is the text of. */
   #secondOf = -1;
   #second = "";
+  readonly #line = new LineBytes();
+  #beginLength = 0;
+  /** Where in what is added to it the last request had its id. */
+  #idOffset = -1;
+  readonly #visitors = new Map<string, { host: string; method: string; bytes: Buffer }>();
+  readonly #targets = new WeakMap<Target, { service: string; bytes: Buffer }>();
+  /** Where in its fields the last head had its agent. */
+  #agentOffset = 0;
 
   constructor(parts: AccessLogParts) {
     this.#parts = parts;
@@ -134,44 +132,154 @@ export class AccessLog {
     return new AccessRecord(this, host, false);
   }
 
-  line(request: Logged, outcome: Outcome): void {
-    this.#parts.write(this.#isJson ? this.#json(request, outcome) : this.#combined(request, outcome));
+  line(request: Logged, record: AccessRecord, bytes: number, headMs: number, totalMs: number): void {
+    const line = this.#line;
+    if (this.#isJson) this.#json(request, record, bytes, headMs, totalMs);
+    else {
+      line.clear();
+      line.utf8(this.#combined(request, record, bytes));
+    }
+    this.#parts.write(line.bytes, line.length);
   }
 
-  #json(request: Logged, { host, status, bytes, headMs, totalMs, target, reason }: Outcome): string {
-    const { head, method, route, added, attempts, visitor } = request;
-    const trace = traceOf(traceparentOf(head, added));
-    return (
-      `{"time":"${this.#time()}","id":${quoted(behind(added, ID))},"client":"${visitor}",` +
-      `"host":${quoted(host)},"method":${quoted(method)},"path":${quoted(this.#path(head))},"status":${status},` +
-      `"bytes":${bytes},"ms_head":${hundredths(headMs)},"ms":${hundredths(totalMs)},"service":"${route.name}",` +
-      `"instance":${target === undefined ? "null" : `"${target.id}"`},"version":${target?.version === undefined ? "null" : `"${target.version}"`},` +
-      `"attempts":${attempts},"reason":${reason === "" ? "null" : `"${reason}"`},"agent":${quoted(fieldOf(head, AGENT).slice(0, AGENT_CHARS))}` +
-      `${trace === undefined ? "" : `,"trace_id":"${trace.traceId}","span_id":"${trace.spanId}"`}}\n`
-    );
+  #json(request: Logged, record: AccessRecord, bytes: number, headMs: number, totalMs: number): void {
+    const { head, route, added } = request;
+    const { target, reason } = record;
+    const line = this.#line;
+    this.#begin();
+    this.#quotedId(added);
+    line.run(this.#askedBy(request, record.host));
+    this.#quotedPath(head);
+    line.ascii(',"status":');
+    line.integer(record.status);
+    line.ascii(',"bytes":');
+    line.integer(bytes);
+    line.ascii(',"ms_head":');
+    line.hundredths(headMs);
+    line.ascii(',"ms":');
+    line.hundredths(totalMs);
+    line.run(this.#answeredBy(route, target));
+    line.integer(request.attempts);
+    if (reason === "") line.ascii(',"reason":null');
+    else {
+      line.ascii(',"reason":"');
+      line.ascii(reason);
+      line.ascii('"');
+    }
+    line.ascii(',"agent":');
+    this.#quotedAgent(head);
+    const parent = traceparentOf(head, added);
+    const trace = parent === undefined ? undefined : traceOf(parent);
+    if (trace !== undefined) line.ascii(`,"trace_id":"${trace.traceId}","span_id":"${trace.spanId}"`);
+    line.ascii("}\n");
+  }
+
+  /** The time, and what is before it: it stands there from the last line but for the milliseconds. */
+  #begin(): void {
+    const line = this.#line;
+    const now = this.clock.now();
+    const second = Math.floor(now / 1_000);
+    if (second !== this.#secondOf) {
+      line.clear();
+      line.ascii(`{"time":"${this.#textOf(second)}`);
+      this.#beginLength = line.length;
+    } else line.clear(this.#beginLength);
+    line.digits(Math.floor(now - second * 1_000), 3);
+    line.ascii('Z","id":');
+  }
+
+  /** The id stands where the last request had it, unless its peer may say more. */
+  #quotedId(added: string): void {
+    if (!isIn(added, this.#idOffset, ID)) this.#idOffset = added.indexOf(ID);
+    const start = this.#idOffset + ID.length;
+    if (this.#idOffset < 0) this.#line.quoted("");
+    else this.#line.quoted(added, start, added.indexOf("\r", start));
+  }
+
+  /** What is the same of each request of one visitor for one host. */
+  #askedBy({ visitor, method }: Logged, host: string): Buffer {
+    const known = this.#visitors.get(visitor);
+    if (known !== undefined && known.host === host && known.method === method) return known.bytes;
+    if (this.#visitors.size >= MOST_VISITORS) this.#visitors.clear();
+    const made = new LineBytes();
+    made.ascii(`,"client":"${visitor}","host":`);
+    made.quoted(host);
+    made.ascii(',"method":');
+    made.quoted(method);
+    made.ascii(',"path":');
+    const bytes = Buffer.from(made.bytes.subarray(0, made.length));
+    this.#visitors.set(visitor, { host, method, bytes });
+    return bytes;
+  }
+
+  /** What is the same of each answer of one target. */
+  #answeredBy(route: Route, target: Target | undefined): Buffer {
+    const known = target && this.#targets.get(target);
+    if (known?.service === route.name) return known.bytes;
+    const [id, version] = [target?.id, target?.version].map((name) => (name === undefined ? null : name));
+    const names = JSON.stringify({ service: route.name, instance: id, version }).slice(1, -1);
+    const bytes = Buffer.from(`,${names},"attempts":`);
+    if (target !== undefined) this.#targets.set(target, { service: route.name, bytes });
+    return bytes;
+  }
+
+  #quotedPath(head: RequestHead): void {
+    const { bytes, pathStart, targetEnd } = head;
+    let end = pathStart;
+    while (end < targetEnd && bytes[end] !== QUESTION) end++;
+    if (end < targetEnd && this.#parts.options.query) {
+      this.#line.quoted(this.#path(head));
+      return;
+    }
+    const isWhole = bytes[pathStart] === SLASH || (bytes[pathStart] === STAR && targetEnd === pathStart + 1);
+    const before = isWhole ? "" : "/";
+    this.#line.quotedRun(bytes, pathStart, Math.min(end, pathStart + PATH_CHARS - before.length), before);
+  }
+
+  #quotedAgent(head: RequestHead): void {
+    const start = this.#agentAt(head);
+    if (start < 0) {
+      this.#line.ascii('""');
+      return;
+    }
+    const { bytes } = head;
+    let at = start + AGENT_NAME.length;
+    while (isBlank(bytes[at])) at++;
+    let end = at;
+    while (bytes[end] !== CR) end++;
+    end = trimEnd(bytes, at, end);
+    this.#line.quotedRun(bytes, at, Math.min(end, at + AGENT_CHARS));
+  }
+
+  /** Where its field begins; -1: it has none. Most heads have it where the last one had it. */
+  #agentAt(head: RequestHead): number {
+    const { bytes, fieldsStart, end } = head;
+    const guess = fieldsStart + this.#agentOffset;
+    if (guess + AGENT_NAME.length < end && bytes[guess - 1] === LF && isAt(bytes, guess, AGENT_NAME))
+      return guess;
+    const found = fieldAt(head, AGENT, AGENT_NAME);
+    if (found >= 0) this.#agentOffset = found - fieldsStart;
+    return found;
   }
 
   /** As Apache's combined format, with the name of the host before it (`vhost_combined`). */
-  #combined(request: Logged, { host, status, bytes }: Outcome): string {
+  #combined(request: Logged, { host, status }: AccessRecord, bytes: number): string {
     const { head, method, visitor } = request;
-    const at = this.#time();
+    const at = this.#textOf(Math.floor(this.clock.now() / 1_000));
     const day = `${at.slice(8, 10)}/${MONTHS[Number(at.slice(5, 7)) - 1]}/${at.slice(0, 4)}:${at.slice(11, 19)} +0000`;
     const asked = `${method} ${this.#path(head)} HTTP/1.${head.minor}`;
-    const [referer = ""] = fieldOf(head, REFERER).split("?", 1);
-    const agent = fieldOf(head, AGENT).slice(0, AGENT_CHARS);
+    const [referer = ""] = fieldOf(head, REFERER, REFERER_NAME).split("?", 1);
+    const agent = fieldOf(head, AGENT, AGENT_NAME).slice(0, AGENT_CHARS);
     return `${escaped(host)} ${visitor} - - [${day}] "${escaped(asked)}" ${status} ${bytes} "${escaped(referer) || "-"}" "${escaped(agent) || "-"}"\n`;
   }
 
-  /** RFC 3339, in UTC. */
-  #time(): string {
-    const now = this.clock.now();
-    const second = Math.floor(now / 1000);
+  /** RFC 3339 in UTC, up to the point behind the seconds. */
+  #textOf(second: number): string {
     if (second !== this.#secondOf) {
       this.#secondOf = second;
-      this.#second = new Date(second * 1000).toISOString().slice(0, 20);
+      this.#second = new Date(second * 1_000).toISOString().slice(0, 20);
     }
-    const ms = Math.floor(now - second * 1000);
-    return `${this.#second}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
+    return this.#second;
   }
 
   #path(head: RequestHead): string {
@@ -196,6 +304,12 @@ function withoutSecrets(query: string): string {
     .join("&");
 }
 
+function isIn(text: string, at: number, part: string): boolean {
+  if (at < 0) return false;
+  for (let i = 0; i < part.length; i++) if (text.charCodeAt(at + i) !== part.charCodeAt(i)) return false;
+  return true;
+}
+
 /** Of a made one what was added, else what came. */
 function traceparentOf(head: RequestHead, added: string): string | undefined {
   if (added.startsWith(TRACE)) return behind(added, TRACE);
@@ -210,38 +324,32 @@ function behind(added: string, name: string): string {
   return added.slice(start, added.indexOf("\r", start));
 }
 
+/** With the colon, as `isAt` reads it. */
+const AGENT_NAME = "user-agent:";
+const REFERER_NAME = "referer:";
 /** The end of a name, which is the same however clients write its first letters. */
 const AGENT = Buffer.from("gent:");
 const REFERER = Buffer.from("eferer:");
-const NAMES = new Map([
-  [AGENT, "user-agent"],
-  [REFERER, "referer"],
-]);
 
-/** The value of a field that the head keeps no place of: found by one search, as reading all fields again costs more than the line. */
-function fieldOf({ bytes, end, fieldsStart }: RequestHead, tail: Buffer<ArrayBuffer>): string {
-  const name = NAMES.get(tail) ?? "";
+/** Where a field begins that the head keeps no place of, or -1: found by one search, as reading all fields again costs more than the line. */
+function fieldAt({ bytes, end, fieldsStart }: RequestHead, tail: Buffer<ArrayBuffer>, name: string): number {
   for (let at = bytes.indexOf(tail, fieldsStart); at >= 0 && at < end; at = bytes.indexOf(tail, at + 1)) {
-    const start = at + tail.length - 1 - name.length;
-    if (start < fieldsStart || (start > fieldsStart && bytes[start - 1] !== 10)) continue;
-    if (bytes.latin1Slice(start, start + name.length).toLowerCase() !== name) continue;
-    return bytes.latin1Slice(at + tail.length, bytes.indexOf(13, at)).trim();
+    const start = at + tail.length - name.length;
+    if (start >= fieldsStart && bytes[start - 1] === LF && isAt(bytes, start, name)) return start;
   }
-  return "";
+  return -1;
+}
+
+function fieldOf(head: RequestHead, tail: Buffer<ArrayBuffer>, name: string): string {
+  const start = fieldAt(head, tail, name);
+  if (start < 0) return "";
+  const { bytes } = head;
+  return bytes.latin1Slice(start + name.length, bytes.indexOf(CR, start)).trim();
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be written as they are
 const PLAIN = /^[^"\\\x00-\x1f\x7f-\uffff]*$/;
 
-/** As JSON; bytes that are UTF-8 are read as that. */
-function quoted(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(Buffer.from(text, "latin1").toString("utf8"));
-}
-
 function escaped(text: string): string {
   return PLAIN.test(text) ? text : JSON.stringify(text).slice(1, -1);
-}
-
-function hundredths(ms: number): number {
-  return Math.round(ms * 100) / 100;
 }

@@ -1,7 +1,8 @@
 // The access log on the compiled binary: what a line says, whom it is shown, what is left out, rotation, and traces.
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, renameSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten } from "./ten.ts";
 
@@ -162,4 +163,40 @@ test("errors alone, combined, and no log at all", async () => {
   await using none = await startTen();
   const missing = await none.run("access");
   expect([missing.exit, missing.stderr]).toEqual([3, expect.stringContaining('access_log = "errors"')]);
+});
+
+test("to the standard output, and what a full disk does not take is counted", async () => {
+  using directory = createTempDir();
+  const seen = directory.file("stdout");
+  await using out = await startTen({
+    toml: toml('access_log = "all"', 'access_log_to = "stdout"'),
+    within: ["bash", "-c", `exec "$@" > >(exec tee ${seen})`, "bash"],
+  });
+  await out.ok("deploy", "api:v1");
+  await out.get("api.localhost", "/to-stdout");
+  await until("its line is in the output", () => readFileSync(seen, "utf8").includes("/to-stdout"));
+  const [line = ""] = readFileSync(seen, "utf8")
+    .split("\n")
+    .filter((text) => text.includes("/to-stdout"));
+  expect(JSON.parse(line)).toMatchObject({ path: "/to-stdout", status: 404, instance: "api:v1" });
+  expect(existsSync(fileOf(out))).toBe(false);
+  const refused = await out.run("access");
+  expect([refused.exit, refused.stderr]).toEqual([4, expect.stringContaining("standard output")]);
+
+  await using full = await startTen({
+    toml: toml('access_log = "all"'),
+    prepare: (dir) => {
+      mkdirSync(join(dir, "tenement-data"), { mode: 0o700 });
+      symlinkSync("/dev/full", join(dir, "tenement-data", "access.log"));
+    },
+  });
+  await full.ok("deploy", "api:v1");
+  const { token } = await full.json<{ token: string }>("token", "create", "eye", "--scope", "read");
+  for (let i = 0; i < 5; i++) expect((await full.get("api.localhost", "/echo")).status).toBe(200);
+  await until("each is counted", async () => {
+    const metrics = await fetch(`http://127.0.0.1:${full.port}/metrics`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    return (await metrics.text()).includes("\nten_access_log_dropped_total 5\n");
+  });
 });

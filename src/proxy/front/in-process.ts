@@ -155,7 +155,10 @@ function openAccessLog(
 ) {
   if (options === undefined) return undefined;
   const lines = createLineWriter({ path: options.path, clock, onDropped });
-  return { lines, log: new AccessLog({ options, clock, write: (line) => lines.add(line) }) };
+  return {
+    lines,
+    log: new AccessLog({ options, clock, write: (bytes, length) => lines.add(bytes, length) }),
+  };
 }
 
 /** Where a target's new requests go; undefined while it gets none. */
