@@ -7,6 +7,7 @@ import { freePort } from "../support/free-port.ts";
 import { block, FLAG, type Frame, frame, type Talk, TYPE, talk, u32 } from "../support/http2-frames.ts";
 import { askByTls } from "../support/https-client.ts";
 import { makeAuthority } from "../support/make-certificate.ts";
+import { until } from "../support/until.ts";
 import { startTen, type Ten, tomlFor } from "./ten.ts";
 
 setDefaultTimeout(90_000);
@@ -375,4 +376,39 @@ describe("a flood", () => {
     for (const talking of talks) talking.socket.destroy();
     await isServed();
   });
+});
+
+test("near the limit of descriptors connections that idle make room for others", async () => {
+  const httpsPort = await freePort();
+  const toml = tomlFor("bun").replace(
+    "[settings]",
+    `[settings]\ncertificates = [${JSON.stringify(certs.path)}]`,
+  );
+  await using tight = await startTen({
+    toml: `${toml}\n[acme]\nauthorities = ["none"]\n`,
+    serve: ["--https", "--https-port", String(httpsPort), "--domain", "shop.test", "--host", "127.0.0.1"],
+    within: ["sh", "-c", 'ulimit -n 128; exec "$0" "$@"'],
+  });
+  await tight.ok("deploy", "api:v1");
+  // Each takes three: its own, and both ends of that to Bun's server.
+  const idle: Talk[] = [];
+  for (let at = 0; at < 20; at++) {
+    const talking = await talk(httpsPort, HOST);
+    talking.send(headers(1));
+    expect((await talking.first(onStream(1)))?.type).toBe(TYPE.headers);
+    idle.push(talking);
+  }
+  try {
+    for (let round = 0; round < 3; round++) {
+      const visits = Array.from({ length: 40 }, () => tight.get(HOST));
+      expect(new Set((await Promise.all(visits)).map(({ status }) => status))).toEqual(new Set([200]));
+      const asked = await Promise.all(
+        Array.from({ length: 20 }, () => askByTls({ port: httpsPort, name: HOST })),
+      );
+      expect(new Set(asked.map(({ status }) => status))).toEqual(new Set([200]));
+    }
+    await until("some of them made room", () => idle.some(({ isClosed }) => isClosed));
+  } finally {
+    for (const { socket } of idle) socket.destroy();
+  }
 });

@@ -4,7 +4,7 @@ import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { ownResponse } from "../answers.ts";
 import { giveBack } from "../upstream/give-back.ts";
 import { asSocket, feed, StreamSocket } from "./h2-stream.ts";
-import type { Holder, Listener } from "./listener.ts";
+import type { Listener, ServedElsewhere } from "./listener.ts";
 import type { Proxied } from "./proxy-headers.ts";
 import type { SocketOwner } from "./tls-listener.ts";
 
@@ -49,6 +49,8 @@ const QUIET_MS = 100;
 const STEP_MS = 20;
 /** How long a connection without a request may say nothing. */
 const IDLE_SECS = 180;
+/** How long one is left alone that has nothing to do at the moment. */
+const FRESH_SECS = 1;
 
 export function createHttp2Bridge(options: Http2Options): Http2Bridge {
   return new Bridge(options);
@@ -84,7 +86,8 @@ class Bridge implements Http2Bridge {
 
   begin(socket: Socket<SocketOwner>, from: From): void {
     const listener = this.#options.listener();
-    const pipe = new Pipe(socket, from.peer, this.#options.clock.monotonic, (over, port) => {
+    const visitor = { ...from, streams: 0 };
+    const pipe = new Pipe(socket, visitor, this.#options.clock.monotonic, (over, port) => {
       this.#pipes.delete(over);
       listener.letGo(over);
       if (port !== undefined) this.#visitors.delete(port);
@@ -95,7 +98,7 @@ class Bridge implements Http2Bridge {
       return;
     }
     this.#pipes.add(pipe);
-    pipe.connect(this.#server.port ?? 0, (port) => this.#visitors.set(port, { ...from, streams: 0 }));
+    pipe.connect(this.#server.port ?? 0, (port) => this.#visitors.set(port, visitor));
   }
 
   async #answer(request: Request, server: Bun.Server<undefined>): Promise<Response> {
@@ -142,17 +145,13 @@ class Bridge implements Http2Bridge {
   }
 
   #sweep(): void {
-    const now = this.#options.clock.monotonic();
-    for (const pipe of this.#pipes) {
-      const visitor = this.#visitors.get(pipe.port ?? -1);
-      if ((visitor?.streams ?? 0) === 0 && now - pipe.movedAt > IDLE_SECS * 1000) pipe.end();
-    }
+    for (const pipe of this.#pipes) if (pipe.streams === 0 && pipe.silentSecs > IDLE_SECS) pipe.end();
   }
 }
 
 /** Bytes both ways, each side read only as fast as the other takes. */
-class Pipe implements SocketOwner, Holder {
-  readonly peer: string;
+class Pipe implements SocketOwner, ServedElsewhere {
+  readonly #from: Visitor;
   movedAt: number;
   /** Bun's server has spoken. */
   hasBegun = false;
@@ -171,12 +170,12 @@ class Pipe implements SocketOwner, Holder {
 
   constructor(
     visitor: Socket<SocketOwner>,
-    peer: string,
+    from: Visitor,
     now: () => number,
     onOver: (pipe: Pipe, port: number | undefined) => void,
   ) {
     this.#visitor = visitor;
-    this.peer = peer;
+    this.#from = from;
     this.#now = now;
     this.#onOver = onOver;
     this.movedAt = now();
@@ -206,6 +205,27 @@ class Pipe implements SocketOwner, Holder {
         error: () => this.end(),
       },
     }).catch(() => this.end());
+  }
+
+  get peer(): string {
+    return this.#from.peer;
+  }
+
+  get streams(): number {
+    return this.#from.streams;
+  }
+
+  get silentSecs(): number {
+    return (this.#now() - this.movedAt) / 1000;
+  }
+
+  /** What has just come may be a request that Bun's server has not told of yet. */
+  get isIdle(): boolean {
+    return this.streams === 0 && this.heldBytes === 0 && this.silentSecs > FRESH_SECS;
+  }
+
+  closeIdle(): void {
+    if (this.isIdle) this.end();
   }
 
   get heldBytes(): number {

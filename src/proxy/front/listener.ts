@@ -31,11 +31,20 @@ const TOO_MANY: Readonly<Record<Counted, string>> = {
   streams: "too many upgraded connections open: more are refused (429)",
 };
 
-/** What holds bytes of strangers. */
+/** A connection of strangers, and what it holds. */
 export interface Holder {
   readonly peer: string;
   readonly heldBytes: number;
   cut(): void;
+}
+
+/** One whose requests come back to this listener one by one, as those of HTTP/2 do. */
+export interface ServedElsewhere extends Holder {
+  /** Nobody would miss it. */
+  readonly isIdle: boolean;
+  /** Since something last came or went on it, in seconds. */
+  readonly silentSecs: number;
+  closeIdle(): void;
 }
 
 /** What is known of a socket that it does not say itself. */
@@ -81,8 +90,8 @@ export interface Listener {
    * Counts a connection that is served elsewhere among those of its peer, and its bytes among those of all, until `letGo`; false
    * when its peer has too many.
    */
-  hold(holder: Holder, descriptor: number, proxied: Proxied | undefined): boolean;
-  letGo(holder: Holder): void;
+  hold(holder: ServedElsewhere, descriptor: number, proxied: Proxied | undefined): boolean;
+  letGo(holder: ServedElsewhere): void;
   /** Connections that are open. */
   readonly connections: number;
   /** Accepts no more; the socket itself lives on where others hold it. */
@@ -107,7 +116,7 @@ class TcpListener implements Listener, Front<ClientConnection> {
   readonly #options: ListenerOptions;
   readonly #clients = new Set<ClientConnection>();
   /** Connections of other kinds that hold bytes here. */
-  readonly #others = new Set<Holder>();
+  readonly #others = new Set<ServedElsewhere>();
   /** Those that count as one of their peer's connections. */
   readonly #counted = new Map<Holder, ClientShare>();
   readonly #shares: ClientShares;
@@ -223,7 +232,7 @@ class TcpListener implements Listener, Front<ClientConnection> {
     this.#options.notices.tell("slow reader", text);
   }
 
-  hold(holder: Holder, descriptor: number, proxied: Proxied | undefined): boolean {
+  hold(holder: ServedElsewhere, descriptor: number, proxied: Proxied | undefined): boolean {
     const share = this.#shareFor(holder.peer, proxied);
     if (share !== undefined && !this.enter(share, "connections")) return false;
     if (share !== undefined) this.#counted.set(holder, share);
@@ -232,8 +241,12 @@ class TcpListener implements Listener, Front<ClientConnection> {
     return true;
   }
 
-  letGo(holder: Holder): void {
+  letGo(holder: ServedElsewhere): void {
     this.#others.delete(holder);
+    this.#uncount(holder);
+  }
+
+  #uncount(holder: Holder): void {
     const share = this.#counted.get(holder);
     if (share !== undefined) this.leave(share, "connections");
     this.#counted.delete(holder);
@@ -282,7 +295,7 @@ class TcpListener implements Listener, Front<ClientConnection> {
 
   gone(client: ClientConnection): void {
     this.#clients.delete(client);
-    this.letGo(client);
+    this.#uncount(client);
   }
 
   stopAccepting(): void {
@@ -298,11 +311,14 @@ class TcpListener implements Listener, Front<ClientConnection> {
 
   /** So many of those that nobody would miss, idle longest first. */
   #closeOldest(most: number): number {
-    const idle: ClientConnection[] = [];
-    for (const client of this.#clients) if (client.isIdle) idle.push(client);
-    idle.sort((a, b) => a.movedAt - b.movedAt);
+    const idle: { readonly silentSecs: number; closeIdle(): void }[] = [];
+    for (const client of this.#clients)
+      if (client.isIdle)
+        idle.push({ silentSecs: this.tick - client.movedAt, closeIdle: () => client.closeIdle() });
+    for (const holder of this.#others) if (holder.isIdle) idle.push(holder);
+    idle.sort((a, b) => b.silentSecs - a.silentSecs);
     const gone = idle.slice(0, most);
-    for (const client of gone) client.closeIdle();
+    for (const holder of gone) holder.closeIdle();
     return gone.length;
   }
 

@@ -221,6 +221,9 @@ test("a connection that is served elsewhere, as of HTTP/2, is one of its peer's,
     const one = {
       peer: "203.0.113.7",
       heldBytes,
+      isIdle: false,
+      silentSecs: 0,
+      closeIdle() {},
       cut() {
         cut.push(heldBytes);
         listener.letGo(one);
