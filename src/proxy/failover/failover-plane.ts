@@ -19,10 +19,10 @@ import { OwnHosts, openPrivateDoor } from "../front/own-hosts.ts";
 import type { Origin } from "../http-client.ts";
 import type { TargetTraffic } from "../traffic-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
-import { Failover, type FailoverHooks, type FailoverRequest, Trip } from "./failover.ts";
+import { type Candidates, Failover, type FailoverHooks, FailoverState } from "./failover.ts";
 
-/** Whose a host is: a journey's, the program's own, or nobody's. */
-export type Candidates = FailoverRequest | "own" | "unknown" | "bad_host";
+/** Whose a host is: that of servers, the program's own, or nobody's. */
+export type HostOwner = Candidates | "own" | "unknown" | "bad_host";
 
 export interface FailoverPlaneOptions {
   readonly host: string;
@@ -52,7 +52,7 @@ export interface FailoverPlaneOptions {
   readonly directory?: string;
   readonly hooks: FailoverHooks & {
     /** Decides by the Host header as it came; costs the same however many hosts there are. */
-    find(host: string | undefined): Candidates;
+    find(host: string | undefined): HostOwner;
     /** Answers a request for one of the own hosts. */
     own(request: Request, info: OwnInfo): Response | Promise<Response>;
     /** Something on the wire that an operator may want to know. Rarely called. */
@@ -89,7 +89,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why));
   const tries = createTries({ clock, upstream, hooks, fields, marker: options.refusalField, onGarbage });
   const onDefect = (error: Error) => hooks.onDefect?.(error);
-  const relay = new Failover({ inFlight, clock, hooks, fields, tries, onDefect });
+  const failover = new Failover({ inFlight, clock, hooks, fields, tries, onDefect });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const dress = createDress({ viaName, passed: fields.passed, isRelay: true });
   const route = routeOf(options);
@@ -132,20 +132,22 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
       client.answer(byHttps, "");
       return undefined;
     }
-    return found === "own" ? toOwn(client, head) : relayed(client, head, host, found);
+    return found === "own" ? toOwn(client, head) : toServers(client, head, host, found);
   }
 
   function toOwn(client: ClientConnection, head: RequestHead): RequestState | undefined {
-    // What has been relayed once is not for us: a server of ours leads here.
+    // What has passed here once is not for us: a server of ours leads here.
     if (head.text(passed, head.passed)?.includes(viaName)) return refuse(client, head, "loop");
     return own.take(client, head);
   }
 
-  function relayed(client: ClientConnection, head: RequestHead, host: string, found: FailoverRequest) {
+  function toServers(client: ClientConnection, head: RequestHead, host: string, found: Candidates) {
     const visitor = visitorOf(client, head, isTrusted);
     if (!isCounted(client, head, visitor, isTrusted)) return refuse(client, head, "too_many_requests");
-    const facts = dress(client, head, host, visitor, relay, false);
-    return facts === undefined ? refuse(client, head, "loop") : new Trip(client, head, facts, route, found);
+    const facts = dress(client, head, host, visitor, failover, false);
+    return facts === undefined
+      ? refuse(client, head, "loop")
+      : new FailoverState(client, head, facts, route, found);
   }
 
   /** What is answered because https is served. */
@@ -169,7 +171,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     void sendAway(tries, undefined, deadlineMs);
     await listener.close(deadlineMs);
     await https?.close();
-    relay[Symbol.dispose]();
+    failover[Symbol.dispose]();
     await upstream[Symbol.asyncDispose]();
     await door.close();
   }
@@ -182,10 +184,10 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
       const ids = new Set(origins.keys());
       // Servers have no address that changes: their drain waits for all that is in flight.
       inFlight.retain(new Map(Array.from(ids, (id) => [id, undefined])), new Set());
-      relay.retain(ids);
+      failover.retain(ids);
       upstream.retain([...origins.values()]);
     },
-    cut: (targetId) => relay.cut(targetId),
+    cut: (targetId) => failover.cut(targetId),
     async drain(targetId, deadlineMs) {
       void sendAway(tries, targetId, deadlineMs);
       return { left: await inFlight.of(targetId).drained(deadlineMs) };
@@ -195,7 +197,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   };
 }
 
-/** How long things may take is all that a relay needs of a route. */
+/** How long things may take is all that failover needs of a route. */
 function routeOf({ requestTimeoutMs, streamIdleTimeoutMs }: FailoverPlaneOptions): Route {
   const policy = {
     direct: "off",

@@ -28,14 +28,14 @@ export interface Candidate {
 }
 
 /** Which servers may take one visitor's requests. Asked anew for every try, so that it follows what has changed meanwhile. */
-export interface FailoverRequest {
-  /** The next stop that is not in `avoided`; `isSafe` tells whether the request may be repeated (GET, HEAD, OPTIONS). */
+export interface Candidates {
+  /** The next one that is not in `avoided`; `isSafe` tells whether the request may be repeated (GET, HEAD, OPTIONS). */
   next(avoided: ReadonlySet<string>, isSafe: boolean): Candidate | undefined;
   /** A server has answered that no byte reached an app. */
   onRefusal(targetId: string): void;
 }
 
-/** What a relay asks of the program that runs it. None of these may throw. */
+/** What failover asks of the program that runs it. None of these may throw. */
 export interface FailoverHooks {
   /** A server failed a request in a way that a health check should look into at once. Called for each: coalesce. */
   onTrouble(targetId: string, kind: FailureKind): void;
@@ -60,8 +60,8 @@ const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const NONE: ReadonlySet<string> = new Set();
 
 /** One request on its way from server to server. */
-export class Trip extends RequestState {
-  readonly journey: FailoverRequest;
+export class FailoverState extends RequestState {
+  readonly candidates: Candidates;
   readonly isSafe: boolean;
   /** The fields that are added whichever server it is. */
   readonly base: string;
@@ -72,15 +72,9 @@ export class Trip extends RequestState {
   /** The home server's answer that no app was reached. */
   refusal: Buffer | undefined;
 
-  constructor(
-    client: Client,
-    head: RequestHead,
-    facts: RequestFacts,
-    route: Route,
-    journey: FailoverRequest,
-  ) {
+  constructor(client: Client, head: RequestHead, facts: RequestFacts, route: Route, candidates: Candidates) {
     super(client, head, facts, route, undefined);
-    this.journey = journey;
+    this.candidates = candidates;
     this.base = facts.added;
     this.isSafe = SAFE.has(head.method);
   }
@@ -98,7 +92,7 @@ export class Failover implements Courier, TryOwner, Disposable {
   }
 
   forward(visit: RequestState): void {
-    this.#step(visit as Trip);
+    this.#step(visit as FailoverState);
   }
 
   /** Requests that still wait for this server's answer, and may be repeated, go to the next one at once. */
@@ -115,38 +109,39 @@ export class Failover implements Courier, TryOwner, Disposable {
     this.#pending[Symbol.dispose]();
   }
 
-  #step(trip: Trip): void {
-    if (trip.client.isGone) return;
-    const candidate = trip.attempts < MOST_TRIES ? trip.journey.next(trip.avoided, trip.isSafe) : undefined;
-    if (candidate !== undefined) this.#tryAt(trip, candidate);
-    else if (trip.refusal !== undefined) {
-      trip.client.write(trip.refusal, 0, trip.refusal.length, true);
-      trip.client.finish();
-    } else this.#giveUp(trip, trip.failure ?? "nothing_routable");
+  #step(state: FailoverState): void {
+    if (state.client.isGone) return;
+    const candidate =
+      state.attempts < MOST_TRIES ? state.candidates.next(state.avoided, state.isSafe) : undefined;
+    if (candidate !== undefined) this.#tryAt(state, candidate);
+    else if (state.refusal !== undefined) {
+      state.client.write(state.refusal, 0, state.refusal.length, true);
+      state.client.finish();
+    } else this.#giveUp(state, state.failure ?? "nothing_routable");
   }
 
   /** One try: chosen and counted in the same step. */
-  #tryAt(trip: Trip, candidate: Candidate): void {
+  #tryAt(state: FailoverState, candidate: Candidate): void {
     const { inFlight, tries } = this.#parts;
     const { target } = candidate;
-    trip.candidate = candidate;
-    trip.slow = this.#pending.begin(target.id, trip.isSafe, () => trip.attempt?.abort());
+    state.candidate = candidate;
+    state.slow = this.#pending.begin(target.id, state.isSafe, () => state.attempt?.abort());
     let added = "";
     for (const [name, value] of candidate.fields) added += `${name}: ${value}\r\n`;
-    trip.added = added + trip.base;
-    trip.attempts += 1;
+    state.added = added + state.base;
+    state.attempts += 1;
     this.#budgets.of(target.id).earn();
-    new HttpTry(tries, this, trip, target, inFlight.of(target.id)).start();
+    new HttpTry(tries, this, state, target, inFlight.of(target.id)).start();
   }
 
   onSlow(visit: RequestState): void {
-    const { slow } = visit as Trip;
+    const { slow } = visit as FailoverState;
     if (slow !== undefined) this.#pending.watch(slow);
   }
 
   onAnswer(visit: RequestState, target: Target, load: Load, head: AnswerHead, headMs: number): Fate {
-    const trip = visit as Trip;
-    this.#over(trip);
+    const state = visit as FailoverState;
+    this.#over(state);
     load.meter.answered(head.status, headMs);
     load.unanswered.answered(visit);
     if (!head.hasMarker) {
@@ -154,10 +149,10 @@ export class Failover implements Courier, TryOwner, Disposable {
       return "pass";
     }
     // No byte reached an app: another server may be asked, whatever the method, while the body can still be sent.
-    trip.journey.onRefusal(target.id);
-    if (trip.body.state === "begun") return "pass";
-    avoid(trip, target.id);
-    return trip.candidate?.isHome === true ? "keep" : "drop";
+    state.candidates.onRefusal(target.id);
+    if (state.body.state === "begun") return "pass";
+    avoid(state, target.id);
+    return state.candidate?.isHome === true ? "keep" : "drop";
   }
 
   writeHead(
@@ -168,7 +163,7 @@ export class Failover implements Courier, TryOwner, Disposable {
     unchunked: boolean,
     to: Buffer,
   ): number {
-    const { candidate } = visit as Trip;
+    const { candidate } = visit as FailoverState;
     const { fields } = this.#parts;
     const scheme = visit.isSecure ? "https" : "http";
     const mapped = candidate?.mapAnswer?.(head.pairs(), scheme);
@@ -179,64 +174,64 @@ export class Failover implements Courier, TryOwner, Disposable {
   }
 
   onDropped(visit: RequestState, kept: Buffer | undefined): void {
-    const trip = visit as Trip;
-    trip.refusal = kept ?? trip.refusal;
-    this.#step(trip);
+    const state = visit as FailoverState;
+    state.refusal = kept ?? state.refusal;
+    this.#step(state);
   }
 
   onFailure(visit: RequestState, { id }: Target, load: Load, failure: UpstreamFailure): void {
-    const trip = visit as Trip;
+    const state = visit as FailoverState;
     load.unanswered.failed(visit, false);
-    const wasCut = trip.slow?.wasCut === true && !trip.client.isGone;
-    this.#over(trip);
-    const { isSafe } = trip;
-    const sequel = nextStep(failure, { isSafe, isWhole: trip.body.state !== "begun", wasCut });
-    if (sequel === "gone") {
-      trip.client.cut(trip);
+    const wasCut = state.slow?.wasCut === true && !state.client.isGone;
+    this.#over(state);
+    const { isSafe } = state;
+    const next = nextStep(failure, { isSafe, isWhole: state.body.state !== "begun", wasCut });
+    if (next === "gone") {
+      state.client.cut(state);
       return;
     }
-    if (failure.requestSent) trip.untouched = false;
-    trip.failure = answerAfter(failure);
-    if (sequel === "same") {
-      this.#step(trip);
+    if (failure.requestSent) state.untouched = false;
+    state.failure = answerAfter(failure);
+    if (next === "same") {
+      this.#step(state);
       return;
     }
-    if (sequel === "undelivered" && !isSafe) return void this.#afterVerdict(trip, id);
-    if (sequel === "end" || (sequel === "elsewhere_paid" && !this.#budgets.of(id).spend())) {
-      this.#giveUp(trip, trip.failure);
+    if (next === "undelivered" && !isSafe) return void this.#afterVerdict(state, id);
+    if (next === "end" || (next === "elsewhere_paid" && !this.#budgets.of(id).spend())) {
+      this.#giveUp(state, state.failure);
       return;
     }
-    avoid(trip, id);
-    this.#step(trip);
+    avoid(state, id);
+    this.#step(state);
   }
 
   /** What may not be repeated leaves its server only when that is known to be down. */
-  async #afterVerdict(trip: Trip, id: string): Promise<void> {
+  async #afterVerdict(state: FailoverState, id: string): Promise<void> {
     try {
       const verdict = await this.#parts.hooks.verdict(id);
-      if (verdict === undefined) return this.#giveUp(trip, "nothing_routable");
-      if (verdict === "down") avoid(trip, id);
-      this.#step(trip);
+      if (verdict === undefined) return this.#giveUp(state, "nothing_routable");
+      if (verdict === "down") avoid(state, id);
+      this.#step(state);
     } catch (thrown) {
       this.#parts.onDefect?.(thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
-      this.#giveUp(trip, "internal");
+      this.#giveUp(state, "internal");
     }
   }
 
-  #over(trip: Trip): void {
-    if (trip.slow !== undefined) this.#pending.end(trip.slow);
-    trip.slow = undefined;
+  #over(state: FailoverState): void {
+    if (state.slow !== undefined) this.#pending.end(state.slow);
+    state.slow = undefined;
   }
 
-  #giveUp(trip: Trip, name: AnswerName): void {
+  #giveUp(state: FailoverState, name: AnswerName): void {
     const { fields } = this.#parts;
-    if (trip.client.isGone) return;
-    const errorField = trip.untouched ? fields.error : undefined;
-    const answer = ownAnswer(name, trip.head.field("accept"), errorField);
-    trip.client.answer(answer, trip.attempts > 1 ? `${fields.attempts}: ${trip.attempts}\r\n` : "");
+    if (state.client.isGone) return;
+    const errorField = state.untouched ? fields.error : undefined;
+    const answer = ownAnswer(name, state.head.field("accept"), errorField);
+    state.client.answer(answer, state.attempts > 1 ? `${fields.attempts}: ${state.attempts}\r\n` : "");
   }
 }
 
-function avoid(trip: Trip, id: string): void {
-  trip.avoided = new Set([...trip.avoided, id]);
+function avoid(state: FailoverState, id: string): void {
+  state.avoided = new Set([...state.avoided, id]);
 }

@@ -5,8 +5,8 @@ import { instanceName } from "../../core/name.ts";
 import type { Target } from "../../core/route.ts";
 import type { Resolver } from "../../platform/net/resolver.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import type { Candidate, FailoverRequest } from "../../proxy/failover/failover.ts";
-import type { Candidates } from "../../proxy/failover/failover-plane.ts";
+import type { Candidate, Candidates } from "../../proxy/failover/failover.ts";
+import type { HostOwner } from "../../proxy/failover/failover-plane.ts";
 import type { TenantRow } from "../registry/schema.ts";
 import {
   type Choice,
@@ -42,7 +42,7 @@ export interface Routes {
   /** Replaces all tenants. */
   load(rows: Iterable<TenantRow>): void;
   /** Whose a Host header is. */
-  find(host: string | undefined): Candidates;
+  find(host: string | undefined): HostOwner;
   /** The tenant that has this very domain, or a wildcard that covers it. */
   tenant(domain: string): Tenant | undefined;
   /** Tenants that no server would take a request of; with a fleet other than its own: as that one sees it. */
@@ -116,7 +116,7 @@ export function createRoutes(parts: RoutesParts): Routes {
 }
 
 /** One tenant's choice of servers: made for each request, as there may be a hundred thousand tenants. */
-export class Tenant implements FailoverRequest, Preference {
+export class Tenant implements Candidates, Preference {
   readonly row: TenantRow;
   readonly #parts: TenantParts;
   /** As the visitor has sent it. */
