@@ -76,7 +76,7 @@ export function createListeningPorts(clock: Clock): ListeningPorts {
     let hidden = false;
     for (const pid of processesOf(owner)) {
       const descriptors = readDescriptors(pid);
-      if (!descriptors && readProcess(pid)) hidden = true;
+      if (!descriptors && isHidden(pid)) hidden = true;
       for (const [descriptor, link] of descriptors ?? []) {
         if (link !== socketLink(inode)) continue;
         known.set(inode, { pid, descriptor });
@@ -94,7 +94,7 @@ export function createListeningPorts(clock: Clock): ListeningPorts {
       const found = new Set<Row>();
       for (const pid of processesOf(owner)) {
         const descriptors = readDescriptors(pid);
-        if (!descriptors && readProcess(pid)) return undefined;
+        if (!descriptors && isHidden(pid)) return undefined;
         for (const link of descriptors?.values() ?? []) {
           const row = sockets.get(link);
           if (row) found.add(row);
@@ -114,6 +114,12 @@ export function createListeningPorts(clock: Clock): ListeningPorts {
       return answers.includes(undefined) ? undefined : true;
     },
   };
+}
+
+/** Whether a process runs whose descriptors we may not read: another user's. One that ends has no memory any more, and is root's meanwhile. */
+function isHidden(pid: number): boolean {
+  const process = readProcess(pid);
+  return process !== undefined && !process.zombie && process.rssBytes > 0;
 }
 
 /** Who listens on a port that we could not bind, for messages: looks at every process, so it is not for hot paths. */

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { createListeningPorts, portHolder } from "../../../src/platform/net/listening-ports.ts";
+import { readProcesses } from "../../../src/platform/process/proc.ts";
 import { createProcesses, type ManagedProcess } from "../../../src/platform/process/process.ts";
 import { systemClock } from "../../../src/platform/time/clock.ts";
 import { lacks } from "../../support/installed.ts";
@@ -43,6 +44,18 @@ time.sleep(100)`;
 const cannotRun = process.platform !== "linux" || lacks("python3");
 
 describe.skipIf(cannotRun)("ownsListener", () => {
+  // To everybody but root its descriptors look like those of another user.
+  test("a process that has ended, and that nobody has waited for, hides nothing", async () => {
+    const { process: owner } = await listening(`
+if os.fork() == 0: os._exit(1)
+print(1, flush=True); time.sleep(100)`);
+    const stranger = await listening(serve("127.0.0.1"));
+    const isThere = () => readProcesses().some(({ zombie, session }) => zombie && session === owner.pid);
+    await until("its child has ended", isThere);
+    expect(createListeningPorts(systemClock).ownsListener(owner, stranger.port)).toBe(false);
+    expect(createListeningPorts(systemClock).listeningPorts(owner)).toEqual([]);
+  });
+
   test.each([
     ["127.0.0.1", serve("127.0.0.1")],
     ["the wildcard", serve("0.0.0.0")],
