@@ -1,50 +1,34 @@
 // HTTP/2 as frames at the compiled binary: what RFC 9113 wants of a server, and the floods that servers have died of.
-
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { certificateDirectory } from "../support/certificate-directory.ts";
-import { freePort } from "../support/free-port.ts";
-import { block, FLAG, type Frame, frame, type Talk, TYPE, talk, u32 } from "../support/http2-frames.ts";
+import { block, FLAG, frame, type Talk, TYPE, talk, u32 } from "../support/http2-frames.ts";
 import { askByTls } from "../support/https-client.ts";
-import { makeAuthority } from "../support/make-certificate.ts";
 import { until } from "../support/until.ts";
-import { startTen, type Ten, tomlFor } from "./ten.ts";
+import {
+  CODE,
+  GET,
+  HOST,
+  type Http2Server,
+  headers,
+  onStream,
+  POST,
+  startHttp2Server,
+  statusOrReset,
+} from "./http2-server.ts";
+import type { Ten } from "./ten.ts";
 
 setDefaultTimeout(90_000);
 
-const HOST = "api.shop.test";
-const root = makeAuthority("root");
-const certs = certificateDirectory(root);
+let server: Http2Server;
 let ten: Ten;
 let port: number;
 
 beforeAll(async () => {
-  certs.put("shop.pem", "shop.test", "*.shop.test");
-  port = await freePort();
-  const toml = tomlFor("bun")
-    .replace(/selector_from.*\n/, "")
-    .replace("[settings]", `[settings]\ncertificates = [${JSON.stringify(certs.path)}]`);
-  ten = await startTen({
-    toml: `${toml}\n[acme]\nauthorities = ["none"]\n`,
-    serve: ["--https", "--https-port", String(port), "--domain", "shop.test", "--host", "127.0.0.1"],
-  });
-  await ten.ok("deploy", "api:v1");
+  server = await startHttp2Server();
+  ({ ten, port } = server);
 });
-afterAll(async () => {
-  await ten[Symbol.asyncDispose]();
-  certs[Symbol.dispose]();
-});
+afterAll(() => server[Symbol.asyncDispose]());
 
-const GET = [
-  [":method", "GET"],
-  [":scheme", "https"],
-  [":path", "/"],
-  [":authority", HOST],
-] as const;
-const headers = (stream: number, fields: readonly (readonly [string, string])[] = GET, flags = 5) =>
-  frame(TYPE.headers, flags, stream, block(fields));
-const onStream = (stream: number) => (one: Frame) =>
-  one.stream === stream && (one.type === TYPE.headers || one.type === TYPE.reset);
 const residentMb = () =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${ten.pid}/status`, "utf8"))?.[1]) / 1024;
 
@@ -56,98 +40,89 @@ async function isServed(): Promise<void> {
   expect((await askByTls({ port, name: HOST })).status).toBe(200);
 }
 
-const PROTOCOL_ERROR = 1;
-const FLOW_CONTROL_ERROR = 3;
-const FRAME_SIZE_ERROR = 6;
-const COMPRESSION_ERROR = 9;
-
 /** Connection errors (RFC 9113 section 5.4.1): the code of the GOAWAY, where it is told at all. */
 const CONNECTION_ERRORS: readonly (readonly [string, readonly Buffer[], number])[] = [
-  ["DATA on stream 0", [frame(TYPE.data, 0, 0, Buffer.from("x"))], PROTOCOL_ERROR],
-  ["DATA on an idle stream", [frame(TYPE.data, 1, 1, Buffer.from("x"))], PROTOCOL_ERROR],
-  ["HEADERS on stream 0", [headers(0)], PROTOCOL_ERROR],
-  ["HEADERS on an even stream", [headers(2)], PROTOCOL_ERROR],
-  ["HEADERS on a lower stream than before", [headers(5), headers(3)], PROTOCOL_ERROR],
+  ["DATA on stream 0", [frame(TYPE.data, 0, 0, Buffer.from("x"))], CODE.protocol],
+  ["DATA on an idle stream", [frame(TYPE.data, 1, 1, Buffer.from("x"))], CODE.protocol],
+  ["HEADERS on stream 0", [headers(0)], CODE.protocol],
+  ["HEADERS on an even stream", [headers(2)], CODE.protocol],
+  ["HEADERS on a lower stream than before", [headers(5), headers(3)], CODE.protocol],
   [
     "HEADERS with more padding than payload",
     [frame(TYPE.headers, 13, 1, Buffer.from([200, 1]))],
-    PROTOCOL_ERROR,
+    CODE.protocol,
   ],
   [
     "HEADERS that are no HPACK",
     [frame(TYPE.headers, 5, 1, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff]))],
-    COMPRESSION_ERROR,
+    CODE.compression,
   ],
   [
     "HEADERS with an index beyond the table",
     [frame(TYPE.headers, 5, 1, Buffer.from([0xff, 0x50]))],
-    COMPRESSION_ERROR,
+    CODE.compression,
   ],
-  ["RST_STREAM on stream 0", [frame(TYPE.reset, 0, 0, u32(8))], PROTOCOL_ERROR],
-  ["RST_STREAM on an idle stream", [frame(TYPE.reset, 0, 1, u32(8))], PROTOCOL_ERROR],
-  ["RST_STREAM of 3 bytes", [headers(1, GET, 4), frame(TYPE.reset, 0, 1, Buffer.alloc(3))], FRAME_SIZE_ERROR],
-  ["SETTINGS on a stream", [frame(TYPE.settings, 0, 1)], PROTOCOL_ERROR],
-  ["SETTINGS of 5 bytes", [frame(TYPE.settings, 0, 0, Buffer.alloc(5))], FRAME_SIZE_ERROR],
+  ["RST_STREAM on stream 0", [frame(TYPE.reset, 0, 0, u32(8))], CODE.protocol],
+  ["RST_STREAM on an idle stream", [frame(TYPE.reset, 0, 1, u32(8))], CODE.protocol],
+  ["RST_STREAM of 3 bytes", [headers(1, GET, 4), frame(TYPE.reset, 0, 1, Buffer.alloc(3))], CODE.frameSize],
+  ["SETTINGS on a stream", [frame(TYPE.settings, 0, 1)], CODE.protocol],
+  ["SETTINGS of 5 bytes", [frame(TYPE.settings, 0, 0, Buffer.alloc(5))], CODE.frameSize],
   [
     "SETTINGS acknowledged with a payload",
     [frame(TYPE.settings, FLAG.ack, 0, Buffer.alloc(6))],
-    FRAME_SIZE_ERROR,
+    CODE.frameSize,
   ],
-  [
-    "SETTINGS_ENABLE_PUSH of 2",
-    [frame(TYPE.settings, 0, 0, Buffer.from([0, 2, 0, 0, 0, 2]))],
-    PROTOCOL_ERROR,
-  ],
-  ["a window of 2^31", [frame(TYPE.settings, 0, 0, Buffer.from([0, 4, 0x80, 0, 0, 0]))], FLOW_CONTROL_ERROR],
-  ["a frame size of 100", [frame(TYPE.settings, 0, 0, Buffer.from([0, 5, 0, 0, 0, 100]))], PROTOCOL_ERROR],
-  ["PUSH_PROMISE of a client", [frame(TYPE.push, 4, 1, Buffer.concat([u32(2), block(GET)]))], PROTOCOL_ERROR],
-  ["PING on a stream", [frame(TYPE.ping, 0, 1, Buffer.alloc(8))], PROTOCOL_ERROR],
-  ["PING of 7 bytes", [frame(TYPE.ping, 0, 0, Buffer.alloc(7))], FRAME_SIZE_ERROR],
-  ["GOAWAY on a stream", [frame(TYPE.goaway, 0, 1, Buffer.alloc(8))], PROTOCOL_ERROR],
-  ["WINDOW_UPDATE of 0", [frame(TYPE.window, 0, 0, u32(0))], PROTOCOL_ERROR],
-  ["WINDOW_UPDATE beyond 2^31-1", [frame(TYPE.window, 0, 0, u32(0x7fffffff))], FLOW_CONTROL_ERROR],
-  ["WINDOW_UPDATE of 3 bytes", [frame(TYPE.window, 0, 0, Buffer.alloc(3))], FRAME_SIZE_ERROR],
-  ["CONTINUATION without HEADERS", [frame(TYPE.continuation, 4, 1, block(GET))], PROTOCOL_ERROR],
+  ["SETTINGS_ENABLE_PUSH of 2", [frame(TYPE.settings, 0, 0, Buffer.from([0, 2, 0, 0, 0, 2]))], CODE.protocol],
+  ["a window of 2^31", [frame(TYPE.settings, 0, 0, Buffer.from([0, 4, 0x80, 0, 0, 0]))], CODE.flowControl],
+  ["a frame size of 100", [frame(TYPE.settings, 0, 0, Buffer.from([0, 5, 0, 0, 0, 100]))], CODE.protocol],
+  ["PUSH_PROMISE of a client", [frame(TYPE.push, 4, 1, Buffer.concat([u32(2), block(GET)]))], CODE.protocol],
+  ["PING on a stream", [frame(TYPE.ping, 0, 1, Buffer.alloc(8))], CODE.protocol],
+  ["PING of 7 bytes", [frame(TYPE.ping, 0, 0, Buffer.alloc(7))], CODE.frameSize],
+  ["GOAWAY on a stream", [frame(TYPE.goaway, 0, 1, Buffer.alloc(8))], CODE.protocol],
+  ["WINDOW_UPDATE of 0", [frame(TYPE.window, 0, 0, u32(0))], CODE.protocol],
+  ["WINDOW_UPDATE beyond 2^31-1", [frame(TYPE.window, 0, 0, u32(0x7fffffff))], CODE.flowControl],
+  ["WINDOW_UPDATE of 3 bytes", [frame(TYPE.window, 0, 0, Buffer.alloc(3))], CODE.frameSize],
+  ["CONTINUATION without HEADERS", [frame(TYPE.continuation, 4, 1, block(GET))], CODE.protocol],
   [
     "another frame within HEADERS",
     [headers(1, GET, 1), frame(TYPE.ping, 0, 0, Buffer.alloc(8))],
-    PROTOCOL_ERROR,
+    CODE.protocol,
   ],
   [
     "CONTINUATION of another stream",
     [headers(1, GET, 1), frame(TYPE.continuation, 4, 3, block([]))],
-    PROTOCOL_ERROR,
+    CODE.protocol,
   ],
   [
     "DATA with more padding than payload",
     [headers(1, GET, 4), frame(TYPE.data, FLAG.padded, 1, Buffer.from([200, 1]))],
-    PROTOCOL_ERROR,
+    CODE.protocol,
   ],
-  ["a frame of an unknown kind within HEADERS", [headers(1, GET, 1), frame(0xfa, 0, 1)], PROTOCOL_ERROR],
+  ["a frame of an unknown kind within HEADERS", [headers(1, GET, 1), frame(0xfa, 0, 1)], CODE.protocol],
   [
     "CONTINUATION behind the end of HEADERS",
     [headers(1, GET, 4), frame(TYPE.continuation, 4, 1)],
-    PROTOCOL_ERROR,
+    CODE.protocol,
   ],
   [
     "HEADERS above SETTINGS_MAX_FRAME_SIZE",
     [frame(TYPE.headers, 5, 1, Buffer.alloc(16_385))],
-    FRAME_SIZE_ERROR,
+    CODE.frameSize,
   ],
   [
     "the index 0 of HPACK",
     [frame(TYPE.headers, 5, 1, Buffer.concat([block(GET), Buffer.from([0x80])]))],
-    COMPRESSION_ERROR,
+    CODE.compression,
   ],
   [
     "a change of the table's size behind fields",
     [frame(TYPE.headers, 5, 1, Buffer.concat([block(GET), Buffer.from([0x20])]))],
-    COMPRESSION_ERROR,
+    CODE.compression,
   ],
   [
     "a table above SETTINGS_HEADER_TABLE_SIZE",
     [frame(TYPE.headers, 5, 1, Buffer.concat([Buffer.from([0x3f, 0xe1, 0xff, 0x03]), block(GET)]))],
-    COMPRESSION_ERROR,
+    CODE.compression,
   ],
   // Of RFC 7541, 5.2: what fills the last byte is at most 7 bits, all ones, and EOS is in no string.
   ...[
@@ -156,21 +131,16 @@ const CONNECTION_ERRORS: readonly (readonly [string, readonly Buffer[], number])
     ["EOS in a Huffman string", "0085f2b24a87fffffffd25427f"],
   ].map(([what = "", hex = ""]) => {
     const field = Buffer.from(hex, "hex");
-    return [
-      what,
-      [frame(TYPE.headers, 5, 1, Buffer.concat([block(GET), field]))],
-      COMPRESSION_ERROR,
-    ] as const;
+    return [what, [frame(TYPE.headers, 5, 1, Buffer.concat([block(GET), field]))], CODE.compression] as const;
   }),
   [
     "a frame above SETTINGS_MAX_FRAME_SIZE",
     [headers(1, GET, 4), frame(TYPE.data, 0, 1, Buffer.alloc(16_385))],
-    FRAME_SIZE_ERROR,
+    CODE.frameSize,
   ],
 ];
 
 /** Stream errors (RFC 9113 section 5.4.2): the stream is reset, or the connection ends. */
-const POST: readonly (readonly [string, string])[] = [[":method", "POST"], ...GET.slice(1)];
 const data = (bytes: number, flags = 0) => frame(TYPE.data, flags, 1, Buffer.alloc(bytes, "x"));
 const STREAM_ERRORS: readonly (readonly [string, readonly Buffer[]])[] = [
   ["DATA behind the end of the stream (5.1)", [headers(1), data(1)]],
@@ -202,13 +172,6 @@ const MALFORMED: readonly (readonly [string, readonly (readonly [string, string]
   ["a length that is none", [...GET, ["content-length", "1x"]]],
   ["a length with a request that has no body", [...GET, ["content-length", "5"]]],
 ];
-
-async function statusOrReset(talking: Talk, stream: number): Promise<"refused" | "served"> {
-  const answer = await talking.first((one) => onStream(stream)(one) || one.type === TYPE.goaway);
-  if (answer?.type !== TYPE.headers) return "refused";
-  // `:status` is the first field: 200 is entry 8 of the static table, other statuses are not served (RFC 7541 appendix A).
-  return answer.payload[0] === 0x88 ? "served" : "refused";
-}
 
 describe("HTTP/2", () => {
   test("serves a request, whatever it is padded with, prioritised or split into", async () => {
@@ -272,7 +235,7 @@ describe("HTTP/2", () => {
       Buffer.alloc(24),
     ]) {
       const talking = await talk(port, HOST, preface);
-      expect([PROTOCOL_ERROR, "closed"]).toContain(await talking.end());
+      expect([CODE.protocol, "closed"]).toContain(await talking.end());
     }
   });
 });
@@ -282,6 +245,8 @@ describe("a flood", () => {
   async function flood(piece: (nth: number) => Buffer, most: number, before: readonly Buffer[] = []) {
     const memory = residentMb();
     const talking = await talk(port, HOST);
+    // What the server allows, before a flood has the connection cut with all that was on its way.
+    await talking.first(({ type }) => type === TYPE.settings);
     talking.send(...before);
     let sent = 0;
     while (sent < most && !talking.isClosed && !talking.frames.some(({ type }) => type === TYPE.goaway)) {
@@ -379,17 +344,11 @@ describe("a flood", () => {
 });
 
 test("near the limit of descriptors connections that idle make room for others", async () => {
-  const httpsPort = await freePort();
-  const toml = tomlFor("bun").replace(
-    "[settings]",
-    `[settings]\ncertificates = [${JSON.stringify(certs.path)}]`,
-  );
-  await using tight = await startTen({
-    toml: `${toml}\n[acme]\nauthorities = ["none"]\n`,
-    serve: ["--https", "--https-port", String(httpsPort), "--domain", "shop.test", "--host", "127.0.0.1"],
+  await using small = await startHttp2Server({
     within: ["sh", "-c", 'ulimit -n 128; exec "$0" "$@"'],
+    isVisited: false,
   });
-  await tight.ok("deploy", "api:v1");
+  const { ten: tight, port: httpsPort } = small;
   // Each takes three: its own, and both ends of that to Bun's server.
   const idle: Talk[] = [];
   for (let at = 0; at < 20; at++) {

@@ -17,6 +17,10 @@ setDefaultTimeout(120_000);
 const DIST = join(import.meta.dir, "../../dist");
 const ACTIVATE = Bun.which("systemd-socket-activate");
 const BOTH = "--fdname=http:https";
+/** As systemd does: holds the sockets, starts the server with them, and starts it again when it ends. */
+const MANAGER = `while [ -d "$0" ] && [ ! -e "$0/over" ]; do
+  sh -c 'export LISTEN_PID=$$; echo $$ >"$0/pid"; exec "$@"' "$0" "$@"
+done`;
 const isLinux = process.platform === "linux";
 
 /** A server that systemd-socket-activate starts with the first connection, on a port that it has opened. */
@@ -28,7 +32,15 @@ async function activate(
   const temp = createTempDir();
   const [port, httpsPort] = await Promise.all([freePort(), freePort()]);
   await prepare(temp.path);
-  const words = [ACTIVATE ?? "", `--listen=127.0.0.1:${port}`, ...flags, join(DIST, program), "serve"];
+  const keeper = flags.includes(BOTH) ? ["sh", "-c", MANAGER, temp.path] : [];
+  const words = [
+    ACTIVATE ?? "",
+    `--listen=127.0.0.1:${port}`,
+    ...flags,
+    ...keeper,
+    join(DIST, program),
+    "serve",
+  ];
   // The second is for https, known by its name.
   if (flags.includes(BOTH)) {
     words.splice(2, 0, `--listen=127.0.0.1:${httpsPort}`);
@@ -38,16 +50,23 @@ async function activate(
     cwd: temp.path,
     env: { PATH: process.env.PATH, HOME: temp.path, NO_COLOR: "1" },
     stdin: "ignore",
-    stdout: "pipe",
+    stdout: "ignore",
     stderr: Bun.file(temp.file("log")),
   });
+  const pid = async () => Number(await Bun.file(temp.file("pid")).text());
   return {
     port,
     httpsPort,
     child,
     log: () => Bun.file(temp.file("log")).text(),
+    /** Of the server that is running now, where it is started again. */
+    pid,
     async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
+      if (keeper.length === 0) child.kill("SIGTERM");
+      else {
+        await Bun.write(temp.file("over"), "");
+        process.kill(await pid(), "SIGTERM");
+      }
       await child.exited;
       temp[Symbol.dispose]();
     },
@@ -87,7 +106,7 @@ describe.skipIf(ACTIVATE === null)("systemd-socket-activate (skipped where it is
     ["ten", 2],
     ["slum", 1],
   ] as const)(
-    "%s serves http and https on the two that it is given, with workers = %i",
+    "%s serves http and https on the two that it is given, with workers = %i, and through restarts no connection fails",
     async (program, workers) => {
       const root = makeAuthority("test root");
       const { certificate, key } = makeCertificate(root, { names: ["api.test"] });
@@ -101,6 +120,21 @@ describe.skipIf(ACTIVATE === null)("systemd-socket-activate (skipped where it is
       const visit = { port: unit.httpsPort, name: "api.test", ca: root.certificate };
       // Nobody has such a service, and that is said over https.
       expect((await askByTls(visit)).status).toBe(404);
+      const each = { connections: 4, method: "GET", each: true } as const;
+      const none = async () => 0;
+      await using plain = await startLoad(unit.port, { ...each, host: "plain.test" }, none);
+      await using secure = await startLoad(unit.httpsPort, { ...each, host: "api.test", tls: true }, none);
+      for (const signal of ["SIGTERM", "SIGTERM"] as const) {
+        const before = await unit.pid();
+        process.kill(before, signal);
+        await until("the next one is started", async () => ![before, 0].includes(await unit.pid()));
+        for (let turn = 0; turn < 20; turn++) expect((await askByTls(visit)).status).toBe(404);
+      }
+      for (const load of [plain, secure]) {
+        const { failed } = await load.end();
+        // All have been answered: connections that fail are counted under other names.
+        expect(failed).toEqual({ "404": expect.any(Number) as unknown as number });
+      }
       expect(await unit.log()).not.toContain("is taken");
     },
   );
