@@ -7,7 +7,6 @@ import { startTen } from "../e2e/ten.ts";
 import { freePort } from "../support/free-port.ts";
 import { askByTls } from "../support/https-client.ts";
 import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
-import { startOrigin } from "../support/origin.ts";
 import { hasPebble, startPebble } from "../support/pebble.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
@@ -55,25 +54,35 @@ async function ofTen(): Promise<void> {
   await ten.ok("deploy", "api:v1");
   if (missing.length > 0)
     return say(`skipped: ${missing.join(" and ")} not installed (visitors during renewals)`);
+  await renewUnderVisitors("ten", httpsPort, "api.shop.test", ca, (name) => ten.json("cert", "renew", name));
+}
+
+async function renewUnderVisitors(
+  program: string,
+  httpsPort: number,
+  name: string,
+  ca: string,
+  renew: (name: string) => Promise<{ serial?: string }>,
+): Promise<void> {
   const serials = new Set<string>();
-  const visits = await visitDuring(httpsPort, "api.shop.test", ca, async () => {
-    const { serial } = await ten.json<{ serial?: string }>("cert", "renew", "api.shop.test");
+  const visits = await visitDuring(httpsPort, name, ca, async () => {
+    const { serial } = await renew(name);
     if (serial !== undefined) serials.add(serial);
     // After four the limit of five certificates a week for one name holds.
     else await Bun.sleep(500);
   });
-  say(`ten, ${serials.size} renewals: ${visitText(visits)}`);
+  say(`${program}, ${serials.size} renewals: ${visitText(visits)}`);
 }
 
-function visitText({ requests, failed, echoes, sent, cut }: Visits): string {
-  return `${requests} requests of wrk, ${failed} failed; WebSocket: ${echoes} of ${sent} echoes, ${cut} cut`;
+function visitText({ requests, broken, refused, echoes, sent, cut }: Visits): string {
+  return `${requests} requests of wrk, ${broken} socket errors, ${refused} answers from 400 up; WebSocket: ${echoes} of ${sent} echoes, ${cut} cut`;
 }
 
 async function ofSlum(): Promise<void> {
   using temp = createTempDir();
   const [port, httpsPort] = [await freePort(), await freePort()];
   await using pebble = await startPebble({ httpPort: port, tlsPort: httpsPort });
-  await using origin = startOrigin(() => new Response("ok"));
+  await using origin = startEcho();
   writeFileSync(temp.file("roots.pem"), pebble.roots);
   const words = [
     "--https",
@@ -90,7 +99,7 @@ async function ofSlum(): Promise<void> {
   ];
   const began = performance.now();
   await using slum = await startSlumWith({ words, port });
-  await slum.ok("server", "add", "one", origin.url);
+  await slum.ok("server", "add", "one", origin.url.origin);
   for (const id of ["a", "b", "c"]) await slum.ok("tenant", "add", id, `${id}.customer.test`, "one", "api");
   const ca = await pebble.issuingRoot();
   await Promise.all(
@@ -105,6 +114,20 @@ async function ofSlum(): Promise<void> {
     ),
   );
   say(`slum, three tenants: ${secs(began)} s from slum serve to three domains by https`);
+  if (missing.length > 0) return;
+  await renewUnderVisitors("slum", httpsPort, "a.customer.test", ca, (name) =>
+    slum.json("cert", "renew", name),
+  );
+}
+
+/** An app that echoes what comes by WebSocket. */
+function startEcho() {
+  return Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request, server) => (server.upgrade(request) ? undefined : new Response("ok")),
+    websocket: { message: (socket, message) => void socket.send(message) },
+  });
 }
 
 /** Files of the operator's own, put in the place of those before. */
@@ -112,12 +135,7 @@ async function ofFiles(): Promise<void> {
   if (missing.length > 0) return;
   using temp = createTempDir();
   using certs = createTempDir();
-  await using origin = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: (request, server) => (server.upgrade(request) ? undefined : new Response("ok")),
-    websocket: { message: (socket, message) => void socket.send(message) },
-  });
+  await using origin = startEcho();
   const [name, root, httpsPort] = ["a.customer.test", makeAuthority("bench root"), await freePort()];
   const serials = new Set<string>();
   const replace = async () => {

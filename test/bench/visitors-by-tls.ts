@@ -1,12 +1,13 @@
 // Visitors of one name by https while its certificate is replaced: wrk on connections that stay and on one for each request, and an open WebSocket.
-import { writeFileSync } from "node:fs";
-import { createTempDir } from "../support/temp-dir.ts";
+import { join } from "node:path";
 import { until } from "../support/until.ts";
 
 export interface Visits {
   readonly requests: number;
-  /** Requests that wrk did not get a 2xx for, and connections that it could not use. */
-  readonly failed: number;
+  /** Connections of wrk that were refused, cut, or silent for 30 s. */
+  readonly broken: number;
+  /** Answers to wrk from 400 up. */
+  readonly refused: number;
   readonly echoes: number;
   readonly sent: number;
   /** Ends of the WebSocket that nobody asked for. */
@@ -14,9 +15,9 @@ export interface Visits {
 }
 
 const SECONDS = 12;
+const SCRIPT = join(import.meta.dir, "wrk.lua");
 
-/** wrk, and what gives it a host table in which a name is here: it has no other way to name a host in the handshake. */
-export const missing = ["wrk", "unshare"].filter((program) => Bun.which(program) === null);
+export const missing = ["wrk"].filter((program) => Bun.which(program) === null);
 
 /** `replace` is done again and again as long as visitors come; `turn` counts from 0. */
 export async function visitDuring(
@@ -25,8 +26,6 @@ export async function visitDuring(
   ca: string,
   replace: (turn: number) => Promise<unknown>,
 ): Promise<Visits> {
-  using temp = createTempDir();
-  writeFileSync(temp.file("hosts"), `127.0.0.1 localhost ${name}\n`);
   let [echoes, sent, cut, isOver] = [0, 0, 0, false];
   const socket = new WebSocket(`wss://127.0.0.1:${port}/`, {
     headers: { Host: name },
@@ -41,10 +40,7 @@ export async function visitDuring(
   await new Promise((opened) => {
     socket.onopen = opened;
   });
-  const loads = Promise.all([
-    wrk(port, name, temp.file("hosts")),
-    wrk(port, name, temp.file("hosts"), "Connection: close"),
-  ]);
+  const loads = Promise.all([wrk(port, name), wrk(port, name, "Connection: close")]);
   void loads.finally(() => {
     isOver = true;
   });
@@ -58,40 +54,31 @@ export async function visitDuring(
   isOver = true;
   socket.close();
   const results = await loads;
-  const sum = (of: (one: { requests: number; failed: number }) => number) =>
-    results.reduce((all, one) => all + of(one), 0);
+  const sum = (of: (one: Summary) => number) => results.reduce((all, one) => all + of(one), 0);
   return {
     requests: sum(({ requests }) => requests),
-    failed: sum(({ failed }) => failed),
+    broken: sum(({ broken }) => broken),
+    refused: sum(({ refused }) => refused),
     echoes,
     sent,
     cut,
   };
 }
 
-async function wrk(port: number, name: string, hosts: string, ...fields: string[]) {
+type Summary = Pick<Visits, "requests" | "broken" | "refused">;
+
+async function wrk(port: number, name: string, ...fields: string[]): Promise<Summary> {
+  const words = ["wrk", "-t1", "-c8", `-d${SECONDS}s`, "--timeout=30s", `--script=${SCRIPT}`];
   const child = Bun.spawn(
-    [
-      "unshare",
-      "-rm",
-      "sh",
-      "-c",
-      'mount --bind "$0" /etc/hosts && exec "$@"',
-      hosts,
-      "wrk",
-      "-t1",
-      "-c8",
-      `-d${SECONDS}s`,
-      "--timeout=30s",
-      ...fields.map((field) => `--header=${field}`),
-      `https://${name}:${port}/`,
-    ],
-    { stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    [...words, ...fields.map((field) => `--header=${field}`), `https://${name}:${port}/`],
+    {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    },
   );
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  const requests = Number(/^ +(\d+) requests in /m.exec(stdout)?.[1] ?? Number.NaN);
-  if (Number.isNaN(requests)) throw new Error(`wrk could not visit ${name}: ${stderr}${stdout}`);
-  const [, ...errors] = /connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout) ?? [];
-  const [, refused = "0"] = /Non-2xx or 3xx responses: (\d+)/.exec(stdout) ?? [];
-  return { requests, failed: [...errors, refused].reduce((sum, one) => sum + Number(one), 0) };
+  const line = stdout.split("\n").find((one) => one.startsWith("{"));
+  if (line === undefined) throw new Error(`wrk could not visit ${name}: ${stderr}${stdout}`);
+  return JSON.parse(line) as Summary;
 }
