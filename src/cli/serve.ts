@@ -4,10 +4,11 @@ import { isLoopbackDomain, parseDomain } from "../core/domain.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
 import { quote } from "../core/quote.ts";
+import type { Environment } from "../platform/environment.ts";
 import type { Log } from "../platform/log.ts";
 import { reapOrphans } from "../platform/process/orphans.ts";
 import { createNotifier, watchdogMs } from "../platform/systemd/notify.ts";
-import { systemClock } from "../platform/time/clock.ts";
+import { type Clock, systemClock } from "../platform/time/clock.ts";
 import { type Arg, flag, flagOr, list, number, option, withDefault } from "./argument.ts";
 import { type Context, labelOf } from "./command.ts";
 
@@ -119,6 +120,23 @@ export function listenHost(host: string | undefined, domain: string): string {
 function allAddresses(): string {
   const interfaces = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
   return interfaces.some(({ family }) => family === "IPv6") ? "::" : "0.0.0.0";
+}
+
+/** What the servers of both programs are told. */
+export interface CommonServeOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly domain: string;
+  readonly admin: AdminPlace["address"];
+  /** Who reaches the admin side on the visitors' listener; as usual or configured unless given. */
+  readonly reach: AdminPlace["reach"];
+  readonly version: string;
+  readonly environment: Environment;
+  /** Has a server that runs on the data directory leave, and takes its place. */
+  readonly replace?: boolean;
+  readonly clock: Clock;
+  /** For the operator: what went wrong, and what signals led to. */
+  readonly log: Log;
 }
 
 /** A server as the signals see it. */

@@ -4,6 +4,7 @@ import { type AcmeSettings, readAcme } from "../certificates/acme-settings.ts";
 import { type Certificates, openCertificates } from "../certificates/open-certificates.ts";
 import { createDirectoryStore } from "../certificates/store/directory-store.ts";
 import type { CertificateStore } from "../certificates/store/store.ts";
+import { HTTPS_PORT } from "../cli/serve.ts";
 import { isPublicDomain } from "../core/domain.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { definedIn, type Environment } from "../platform/environment.ts";
@@ -50,7 +51,6 @@ export interface HttpsParts {
   readonly opened: AsyncDisposableStack;
 }
 
-const USUAL_PORT = 443;
 /** How long certificates wait for more tenants to come. */
 const TOGETHER_MS = 1_000;
 
@@ -69,7 +69,7 @@ export async function openHttps(parts: HttpsParts): Promise<Certificates> {
     clock,
     program: "slum",
     version: parts.version,
-    httpsPort: () => Number(parts.httpsUrl()?.port || USUAL_PORT),
+    httpsPort: () => Number(parts.httpsUrl()?.port || HTTPS_PORT),
     environment: definedIn(parts.environment),
     wanted: () => domains().filter(isProvable),
     isOurs: (name) => isProvable(name) && parts.isOurs(name),

@@ -2,18 +2,15 @@
 
 import { isIP } from "node:net";
 import { createActing } from "../api/acting.ts";
-import type { AdminAddress } from "../api/listen.ts";
 import { openAdmin } from "../api/open-admin.ts";
-import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
 import { readRoots } from "../certificates/certificate.ts";
 import type { Certificates } from "../certificates/open-certificates.ts";
+import type { CommonServeOptions, Served } from "../cli/serve.ts";
 import { messageOf } from "../core/fault.ts";
 import { unbracketed } from "../core/host.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
-import type { Environment } from "../platform/environment.ts";
-import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
 import { createResolver } from "../platform/net/resolver.ts";
 import { probePort } from "../platform/net/unix-socket.ts";
@@ -23,7 +20,7 @@ import { isPostgresUrl, shownDatabase } from "../platform/storage/postgres-url.t
 import { onDisk } from "../platform/storage/turns.ts";
 import { keepInStore, type PassedSockets, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
-import { atMost, type Clock } from "../platform/time/clock.ts";
+import { atMost } from "../platform/time/clock.ts";
 import type { FrontLimits } from "../proxy/data-plane.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
@@ -46,20 +43,14 @@ import { type DataPaths, dataPaths } from "./registry/paths.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keepSnapshot, readSnapshot } from "./registry/snapshot.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends CommonServeOptions {
   readonly dataDir: string;
   /** The registry's file, or the URL of a PostgreSQL-compatible database; a file in the data directory unless given. */
   readonly database: string | undefined;
   /** Of a key that seals the secrets of receivers in the registry. */
   readonly keyFile: string | undefined;
-  readonly host: string;
-  readonly port: number;
   /** Serves https too; undefined: http only. */
   readonly https?: HttpsSettings | undefined;
-  readonly domain: string;
-  readonly admin: AdminAddress | undefined;
-  /** Who reaches the admin side on the visitors' listener; this machine unless given. */
-  readonly reach: AdminReach | undefined;
   readonly intervalMs: number;
   readonly offlineAfterMs: number;
   readonly webhook: string | undefined;
@@ -69,27 +60,13 @@ export interface ServeOptions {
   readonly proxyProtocol: boolean;
   /** A file of roots to trust instead of the system's, for servers with certificates of one's own. */
   readonly caFile: string | undefined;
-  readonly version: string;
-  readonly environment: Environment;
-  /** Has a server that runs on the data directory leave, and takes its place. */
-  readonly replace?: boolean;
-  readonly clock: Clock;
-  /** For the operator. */
-  readonly log: Log;
 }
 
-export interface Server {
-  readonly url: URL;
+/** After SIGQUIT its `close` serves on until the next start does, but for 10 s at most. */
+export interface Server extends Served {
   readonly httpsUrl: URL | undefined;
-  readonly socket: string;
-  readonly adminUrl: string | undefined;
   /** Its name without a password, and what it had at the start. */
   readonly registry: { readonly name: string; readonly servers: number; readonly tenants: number };
-  /**
-   * Stops accepting, lets requests finish, then closes everything. After SIGQUIT it serves on until the next start does, but
-   * for 10 s at most.
-   */
-  close(signal: NodeJS.Signals): Promise<void>;
 }
 
 /** How often names are looked up again, unless servers are checked more often than that. */

@@ -1,15 +1,13 @@
 // `ten serve` put together: what is opened in which order, and how it all ends.
 import { createActing } from "../api/acting.ts";
-import type { AdminAddress } from "../api/listen.ts";
 import { openAdmin } from "../api/open-admin.ts";
-import type { AdminReach } from "../api/reach.ts";
 import { answerTlsCheck } from "../api/tls-check.ts";
 import { createTokens } from "../api/tokens.ts";
 import type { Certificates } from "../certificates/open-certificates.ts";
+import { type CommonServeOptions, HTTPS_PORT, type Served } from "../cli/serve.ts";
 import { messageOf } from "../core/fault.ts";
 import { parseInstance } from "../core/name.ts";
 import { createTrust } from "../core/trusted-proxies.ts";
-import type { Environment } from "../platform/environment.ts";
 import { sameBuildWords } from "../platform/executable.ts";
 import type { Log } from "../platform/log.ts";
 import { guardAccepting } from "../platform/net/accept-guard.ts";
@@ -21,7 +19,6 @@ import { stampLog } from "../platform/storage/log-stamp.ts";
 import { openSecretBox } from "../platform/storage/secret-box.ts";
 import { keepInStore, passedSockets } from "../platform/systemd/listen-fds.ts";
 import { createNotifier } from "../platform/systemd/notify.ts";
-import type { Clock } from "../platform/time/clock.ts";
 import { LINK_PARAMETER } from "../proxy/front/link.ts";
 import { createTrafficHistory } from "../proxy/traffic-history.ts";
 import { openTrafficJournal } from "../proxy/traffic-journal.ts";
@@ -47,47 +44,20 @@ import { openPlane } from "./routing/open-plane.ts";
 import { createServedHosts } from "./routing/served-hosts.ts";
 import { AFTER_STOP_MS } from "./supervisor/after-stop.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends CommonServeOptions {
   readonly config: Config;
   /** Reads the configuration again. */
   readConfig(): Config;
-  readonly host: string;
-  readonly port: number;
   /** Serves https too; undefined: http only. */
   readonly https?: { readonly port: number; readonly isStaging: boolean } | undefined;
-  readonly domain: string;
-  readonly admin: AdminAddress | undefined;
-  /** Who reaches the admin side on the visitors' listener; as configured unless given. */
-  readonly reach: AdminReach | undefined;
-  readonly version: string;
-  readonly environment: Environment;
-  /** Has a server that runs on the data directory leave, and takes its place. */
-  readonly replace?: boolean;
-  readonly clock: Clock;
-  /** Told what went wrong, and what signals led to. */
-  readonly log: Log;
 }
 
-export interface Server {
-  readonly url: URL;
-  readonly httpsUrl: URL | undefined;
+/** Its `close` ends all instances; after SIGQUIT they are left running for the next start. */
+export interface Server extends Required<Served> {
   /** Where the dashboard is. */
   readonly dashboard: string;
-  readonly socket: string;
-  readonly adminUrl: string | undefined;
-  /** Resolves when all instances are adopted or their start has begun. */
-  readonly settled: Promise<void>;
-  /** Stops accepting, lets requests finish, then ends all instances; after SIGQUIT they are left running for the next start. */
-  close(signal: NodeJS.Signals): Promise<void>;
-  /** How long `close` may take by the configuration in force. */
-  longestEndMs(): number;
-  /** Reads the configuration again and tells the log what came of it. */
-  reload(): Promise<void>;
-  /** Ends everything now, with SIGKILL. */
-  kill(): Promise<void>;
 }
 
-const HTTPS_PORT = 443;
 const USAGE_EVERY_MS = 2_000;
 const ADMIN_LABEL = "ten";
 /** What an end takes besides the waits that are configured. */

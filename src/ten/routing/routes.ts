@@ -52,12 +52,8 @@ export interface Judged {
 }
 
 /** Requests that are copied to a version. */
-export interface Copies {
-  readonly run: string;
+export interface Copies extends Omit<Shadow, "from" | "to"> {
   readonly to: string;
-  /** 0 to 1. */
-  readonly sample: number;
-  readonly withCookies: boolean;
 }
 
 export interface RoutesInput {
