@@ -35,7 +35,7 @@ describe.each(served)("the example %s", (name) => {
       const own = { ...env, ...(env.DATABASE_PATH && { DATABASE_PATH: temp.file("app.db") }) };
       await using _child = Bun.spawn([...argv], { env: own, cwd, stdin: "ignore" });
       const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined);
-      const health = await until("the release answers", () => get(service.health.path ?? "/"), 30_000);
+      const health = await until("the release answers", () => get(service.health.path ?? "/"));
       expect(health.status).toBe(200);
       const shown = `${await (await get("/"))?.text()}${await (await get("/version"))?.text()}`;
       expect(shown).toContain(`${version}\n`);

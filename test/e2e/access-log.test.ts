@@ -1,9 +1,11 @@
 // The access log on the compiled binary: what a line says, whom it is shown, what is left out, rotation, and traces.
+
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startTen, type Ten } from "./ten.ts";
 
 interface Line {
@@ -138,7 +140,7 @@ test("errors alone, combined, and no log at all", async () => {
   await using ten = await startTen({ toml: toml('access_log = "errors"') });
   await ten.ok("deploy", "api:v1");
   await ten.get("api.localhost", "/fine");
-  process.kill((await ten.ps())["api:v1"]?.pid ?? 0, "SIGSTOP");
+  process.kill((await ten.ps())["api:v1"]?.pid ?? NO_PROCESS, "SIGSTOP");
   await ten.get("api.localhost", "/left", { signal: AbortSignal.timeout(300) }).catch(() => {});
   await until("who left is told", () => linesOf(ten).length === 1);
   expect(linesOf(ten)).toMatchObject([{ path: "/left", status: 0, reason: "client_left" }]);

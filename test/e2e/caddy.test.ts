@@ -304,7 +304,7 @@ describe.skipIf(!CADDY)("through Caddy (needs caddy)", () => {
     await ten.exited;
     await ten.start();
     const before = served;
-    await until("visitors still come", () => served > before + 20, 15_000);
+    await until("visitors still come", () => served > before + 20);
     going = false;
     await visitors;
   });

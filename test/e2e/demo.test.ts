@@ -133,11 +133,7 @@ describe.concurrent("ten demo", () => {
       const page = await fetch(url, { headers: { host: "shop.localhost" }, proxy: false } as RequestInit);
       expect(await page.text()).toContain("<h1>v2</h1>");
       process.kill(pid, "SIGTERM");
-      await until(
-        "the kept server has ended",
-        () => demo.instances().length === 0 && !pids().includes(pid),
-        15_000,
-      );
+      await until("the kept server has ended", () => demo.instances().length === 0 && !pids().includes(pid));
     },
     TIMEOUT_MS,
   );

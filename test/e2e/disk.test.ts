@@ -1,9 +1,11 @@
 // A disk that takes nothing more, and a registry that somebody else holds: traffic goes on, commands say why they cannot.
+
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { canMountDisk, mountSmallDisk } from "../support/small-disk.ts";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startTen } from "./ten.ts";
 
 const HOST = "api.localhost";
@@ -15,9 +17,9 @@ describe("a registry that another process holds", () => {
     const { instances } = await ten.json<{ instances: { pid: number }[] }>("ps");
     using database = new Database(join(ten.dataDir, "ten.db"));
     database.run("BEGIN IMMEDIATE");
-    process.kill(instances[0]?.pid ?? 0, "SIGKILL");
+    process.kill(instances[0]?.pid ?? NO_PROCESS, "SIGKILL");
     const command = ten.run("weight", "api:v1", "100");
-    await until("the instance serves again", async () => (await ten.get(HOST)).status === 200, 15_000);
+    await until("the instance serves again", async () => (await ten.get(HOST)).status === 200);
     const { exit, stderr } = await command;
     expect([exit, stderr]).toEqual([
       4,
@@ -96,8 +98,8 @@ test.skipIf(!canMountDisk())(
     expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining("cannot be written")]);
     expect((await ten.get(HOST)).status).toBe(200);
     const { instances } = await ten.json<{ instances: { pid: number }[] }>("ps");
-    process.kill(instances[0]?.pid ?? 0, "SIGKILL");
-    await until("it serves again", async () => (await ten.get(HOST)).status === 200, 15_000);
+    process.kill(instances[0]?.pid ?? NO_PROCESS, "SIGKILL");
+    await until("it serves again", async () => (await ten.get(HOST)).status === 200);
     disk.makeRoom();
     await ten.ok("deploy", "api:v2", "--weight", "50");
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 5, "api:v2": 5 });

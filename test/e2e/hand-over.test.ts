@@ -83,7 +83,7 @@ describe.skipIf(!isLinux)("a connection for each request", () => {
     for (const pid of workersOf(all.ten)) {
       await more(all.ten);
       process.kill(pid, "SIGTERM");
-      await until("it has ended", () => !isAlive(pid), 40_000);
+      await until("it has ended", () => !isAlive(pid));
     }
     await more(all.ten);
     await nothingFailed(all.load);

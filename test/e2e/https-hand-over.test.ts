@@ -1,5 +1,6 @@
 // The listening socket of https outlives who serves on it, as that of http does: a handshake for each request, through restarts and
 // changes of workers, and not one is refused.
+
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type ClientHttp2Session, connect } from "node:http2";
@@ -11,6 +12,7 @@ import { askByTls } from "../support/https-client.ts";
 import { makeAuthority, makeCertificate } from "../support/make-certificate.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startFleet } from "./fleet.ts";
 import { moreAnswered, restart as restartUnder, setWorkers, workersOf } from "./hand-over.ts";
 import { startSlumWith } from "./slum.ts";
@@ -67,9 +69,9 @@ describe.skipIf(!isLinux)("a handshake for each request", () => {
     setWorkers(ten, 2);
     await restart(ten);
     await restart(ten, "SIGKILL");
-    const [one = 0] = workersOf(ten);
+    const [one = NO_PROCESS] = workersOf(ten);
     process.kill(one, "SIGTERM");
-    await until("it has ended", () => !workersOf(ten).includes(one), 40_000);
+    await until("it has ended", () => !workersOf(ten).includes(one));
     await more(ten);
     const { ok, failed } = await visitors.end();
     if (process.env.HANDOVER_PER_STEP) process.stderr.write(`${JSON.stringify({ ok, failed })}\n`);
@@ -189,7 +191,7 @@ test.skipIf(!isLinux)("HTTP/2: nothing is lost through SIGQUIT and a start, and 
   const visitors = visitByHttp2(all.port);
   const more = async () => {
     const before = visitors.ok();
-    await until("more are answered", () => visitors.ok() > before + 60, 30_000);
+    await until("more are answered", () => visitors.ok() > before + 60);
   };
   await more();
   all.ten.kill("SIGQUIT");

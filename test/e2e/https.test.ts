@@ -283,11 +283,7 @@ describe("a server with certificates of its own", () => {
     // One certificate covers both.
     expect((await askByTls({ port: httpsPort, name: "shop.test", host: "api.shop.test" })).status).toBe(200);
     put("shop.pem", "nonsense");
-    await until(
-      "it is told of",
-      async () => (await ten.log()).includes("there is no certificate in it"),
-      20_000,
-    );
+    await until("it is told of", async () => (await ten.log()).includes("there is no certificate in it"));
     expect((await askByTls({ port: httpsPort, name: "api.shop.test" })).status).toBe(200);
     put("shop.pem", made("shop.test", "*.shop.test"));
     await until("the new one is served", async () => {
@@ -376,7 +372,7 @@ describe("a server with certificates of its own", () => {
     expect(told.data.detail).toMatch(/^shop\.test valid until .*; put a new one at .*ending\.pem$/);
     expect((await ten.ok("ps")).stdout).toContain("shop.test: the certificate ends in 4 days");
     put("ending.pem", made("shop.test"));
-    await until("its end is told", () => heard.find(({ type }) => type === "certificate.renewed"), 30_000);
+    await until("its end is told", () => heard.find(({ type }) => type === "certificate.renewed"));
     expect(heard.length).toBe(2);
   });
 

@@ -115,8 +115,7 @@ describe("a service with on_demand", () => {
   test("drops the one that slept longest when there is no room", async () => {
     await using ten = await startTen({ service });
     // One address creates one instance a second; until then it is refused.
-    const first = (host: string) =>
-      until(`${host} serves`, async () => (await ten.get(host)).status === 200, 20_000);
+    const first = (host: string) => until(`${host} serves`, async () => (await ten.get(host)).status === 200);
     await first("a.api.localhost");
     await first("b.api.localhost");
     await untilState(ten, "api:a", "sleeping");
@@ -150,7 +149,7 @@ describe("a service with on_demand", () => {
   test("whose sleeper is evicted answers who asks for that one all the same", async () => {
     await using ten = await startTen({ service });
     const serves = (host: string) =>
-      until(`${host} serves`, async () => (await ten.get(host)).status === 200, 20_000);
+      until(`${host} serves`, async () => (await ten.get(host)).status === 200);
     await serves("a.api.localhost");
     await serves("b.api.localhost");
     await untilState(ten, "api:a", "sleeping");

@@ -105,7 +105,7 @@ describe("install", () => {
     expect(readFileSync(machine.unit, "utf8")).toContain(
       `ExecStart=${inUnit(BINARY)} serve --config ${machine.dir}/tenement.toml --data-dir ${dataDir} --port 0\n`,
     );
-    await until("it serves", async () => (await machine.run("ps")).exit === 0, 20_000);
+    await until("it serves", async () => (await machine.run("ps")).exit === 0);
     const [instance] = JSON.parse((await machine.run("ps", "--json")).stdout).instances;
     const server = machine.pid();
 
@@ -120,7 +120,7 @@ describe("install", () => {
       /^- ExecStart=.* --port 0\n\+ ExecStart=.* --domain example\.test --port 0\n$/,
     );
     expect(machine.pid()).not.toBe(server);
-    await until("the new one serves", async () => (await machine.run("ps")).exit === 0, 20_000);
+    await until("the new one serves", async () => (await machine.run("ps")).exit === 0);
     expect(JSON.parse((await machine.run("ps", "--json")).stdout).instances[0]).toMatchObject({
       id: "api:v1",
       pid: instance.pid,

@@ -21,7 +21,7 @@ test("300 hanging requests to one instance delay no other instance and no health
     const { instances } = await ten.json<{ instances: { id: string; in_flight: number }[] }>("ps");
     return instances.find(({ id }) => id === "api:v1")?.in_flight;
   };
-  await until("all hang", async () => (await inFlight()) === HANGING, 20_000);
+  await until("all hang", async () => (await inFlight()) === HANGING);
   for (let i = 0; i < 100; i++) expect((await ten.get("v2.api.localhost")).instance).toBe("api:v2");
   for (const id of ["api:v1", "api:v2"]) {
     const check = await ten.json<{ healthy: boolean; latency_ms: number }>("health", id);
@@ -30,4 +30,4 @@ test("300 hanging requests to one instance delay no other instance and no health
   expect(await inFlight()).toBe(HANGING);
   clients.dispose();
   await until("those who left are forgotten", async () => (await inFlight()) === 0);
-}, 60_000);
+});

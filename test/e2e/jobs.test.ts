@@ -1,7 +1,9 @@
 // What listens on no port: workers, which run always, and jobs, which a schedule runs to their end.
+
 import { describe, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { isAlive, startTen, type Ten, untilState } from "./ten.ts";
 
 interface Events {
@@ -59,7 +61,7 @@ describe("a worker", () => {
     await ten.ok("restart", "work:v1");
     expect(isAlive(pid)).toBe(false);
     const { pid: second } = (await ten.ps())["work:v1"] ?? {};
-    process.kill(second ?? 0, "SIGKILL");
+    process.kill(second ?? NO_PROCESS, "SIGKILL");
     await until("it runs again", async () => {
       const { "work:v1": now } = await ten.ps();
       return now?.state === "healthy" && now.pid !== second;
@@ -92,27 +94,23 @@ describe("a job", () => {
     await ten.ok("deploy", "work:v1");
     expect((await ten.ok("ps")).stdout).toContain("work:v1: next run at ");
     const runs = async (id: string) => (await ten.ok("logs", `work:${id}`)).stdout.split("ran").length - 1;
-    await until("it has run twice", async () => (await runs("v1")) >= 2, 30_000);
+    await until("it has run twice", async () => (await runs("v1")) >= 2);
     await until("it rests", async () => (await ten.ps())["work:v1"]?.pid === null);
     expect((await ten.ps())["work:v1"]).toMatchObject({ state: "healthy", restarts: 0 });
     await ten.ok("deploy", "work", "--version", "v2");
     const before = (await ten.ps())["work:v2"];
     expect(before).toMatchObject({ state: "healthy", weight: 0 });
     await ten.ok("route", "work", "--to", "v2");
-    await until("the new version has run", async () => (await runs("v2")) >= 1, 30_000);
+    await until("the new version has run", async () => (await runs("v2")) >= 1);
   });
 
   test("that fails is an event, and runs at its next time all the same", async () => {
     await using ten = await start("echo broken >&2; exit 4", 'schedule = "* * * * * *"');
     await ten.ok("deploy", "work:v1");
-    await until(
-      "it has failed twice",
-      async () => {
-        const { events } = await ten.json<Events>("events", "--limit", "100");
-        return events.filter(({ kind }) => kind === "run_failed").length >= 2;
-      },
-      30_000,
-    );
+    await until("it has failed twice", async () => {
+      const { events } = await ten.json<Events>("events", "--limit", "100");
+      return events.filter(({ kind }) => kind === "run_failed").length >= 2;
+    });
     expect((await ten.ps())["work:v1"]).toMatchObject({
       state: "unhealthy",
       last_exit: "exited with code 4",
@@ -148,6 +146,6 @@ describe("a job", () => {
     await ten.start();
     expect((await ten.ps())["work:v1"]?.pid).not.toBeNull();
     writeFileSync(`${ten.dir}/done`, "");
-    await until("it rests", async () => (await ten.ps())["work:v1"]?.pid === null, 20_000);
+    await until("it rests", async () => (await ten.ps())["work:v1"]?.pid === null);
   });
 });

@@ -1,9 +1,11 @@
 // Lives and deaths: of ten serve, of its instances, and of what they started.
+
 import { describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { until } from "../support/until.ts";
 import { wireClient } from "../support/wire.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { openGate, startFleet } from "./fleet.ts";
 import { isAlive, startTen, type Ten, tomlFor, untilState } from "./ten.ts";
 
@@ -24,17 +26,15 @@ async function startTwo(settings?: string): Promise<Ten> {
 }
 
 describe("ten serve", () => {
-  test("killed and started again has the same instances, processes, ports and weights, and serves within a second", async () => {
+  test("killed and started again has the same instances, processes, ports and weights, and serves at once", async () => {
     await using ten = await startTwo();
     const before = await lasting(ten);
     const uptimes = async () => Object.values(await ten.ps()).map(({ uptime_secs }) => uptime_secs ?? 0);
     await until("both have run for a second", async () => (await uptimes()).every((secs) => secs >= 1));
     ten.kill("SIGKILL");
     await ten.exited;
-    const begun = performance.now();
     await ten.start();
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 8, "api:v2": 2 });
-    expect(performance.now() - begun).toBeLessThan(1_000);
     expect(await lasting(ten)).toEqual(before);
     for (const secs of await uptimes()) expect(secs).toBeGreaterThanOrEqual(1);
   });
@@ -44,7 +44,7 @@ describe("ten serve", () => {
     const { "api:v2": before } = await ten.ps();
     ten.kill("SIGKILL");
     await ten.exited;
-    process.kill(before?.pid ?? 0, "SIGKILL");
+    process.kill(before?.pid ?? NO_PROCESS, "SIGKILL");
     await until("it is gone", () => !isAlive(before?.pid));
     await ten.start();
     await untilState(ten, "api:v2", "healthy");
@@ -75,12 +75,11 @@ describe("ten serve", () => {
     const pids = [...stdout.matchAll(/(?:grand)?child (\d+)/g)].map(([, pid]) => Number(pid));
     const slow = ten.get(HOST, "/slow?ms=20000").catch(() => undefined);
     await until("it is in flight", async () => (await inFlight(ten))["api:stubborn"] === 1);
-    const begun = performance.now();
     ten.kill("SIGTERM");
     await until("it says so", async () => (await ten.log()).includes("finishing requests"));
     ten.kill("SIGTERM");
+    // As one that waits ends with 0.
     expect(await ten.exited).toBe(1);
-    expect(performance.now() - begun).toBeLessThan(1_500);
     await slow;
     expect(pids.map(isAlive)).toEqual([false, false]);
   });
@@ -136,7 +135,7 @@ describe("an instance", () => {
   test("that is killed is restarted at once, with its weight and a count of it", async () => {
     await using ten = await startTwo();
     const { "api:v2": before } = await ten.ps();
-    process.kill(before?.pid ?? 0, "SIGKILL");
+    process.kill(before?.pid ?? NO_PROCESS, "SIGKILL");
     await until("it is another process", async () => {
       const { "api:v2": now } = await ten.ps();
       return now?.state === "healthy" && now.pid !== before?.pid;
@@ -153,7 +152,7 @@ describe("an instance", () => {
     await using ten = await startFleet();
     await ten.ok("deploy", "api:v1");
     const { "api:v1": before } = await ten.ps();
-    process.kill(before?.pid ?? 0, "SIGKILL");
+    process.kill(before?.pid ?? NO_PROCESS, "SIGKILL");
     await until("it is gone", () => !isAlive(before?.pid));
     expect(await ten.split(HOST, 8, 8)).toEqual({ "api:v1": 8 });
   });
@@ -193,7 +192,7 @@ describe("an instance", () => {
     };
     for (const id of ["a", "b"]) await ten.get(`${id}.${HOST}`, "/fall");
     await rm(`${ten.dataDir}/_gate`);
-    await until("one is restarted", async () => (await starts()) > 2, 15_000);
+    await until("one is restarted", async () => (await starts()) > 2);
     // Longer than the other waits to be looked at again.
     await Bun.sleep(1_500);
     expect(await starts()).toBe(3);
@@ -211,7 +210,7 @@ describe("an instance", () => {
     expect(stderr).toContain('releases/v2" does not exist');
     expect((await ten.ps())["api:v2"]).toMatchObject({ weight: 20, state: "healthy", pid: before?.pid });
     expect(await ten.split(HOST, 10)).toEqual({ "api:v1": 8, "api:v2": 2 });
-    process.kill(before?.pid ?? 0, "SIGKILL");
+    process.kill(before?.pid ?? NO_PROCESS, "SIGKILL");
     await untilState(ten, "api:v2", "failed");
     const { "api:v2": row } = await ten.ps();
     expect(row).toMatchObject({ weight: 20, share: 0, pid: null });

@@ -57,7 +57,7 @@ describe("ten logs", () => {
     await ten.ok("spawn", "talk:a");
     await untilLogged(ten, "o1");
     await ten.ok("spawn", "talk:b");
-    await until("both have ended", async () => (await logs(ten, "--search", "end")).length === 2, 20_000);
+    await until("both have ended", async () => (await logs(ten, "--search", "end")).length === 2);
     const all = await logs(ten, "talk");
     expect(all.length).toBe(22);
     const times = all.map(({ at }) => Date.parse(at ?? ""));
@@ -127,7 +127,7 @@ describe("ten logs", () => {
     const flood = `seq -f 'line %010.0f xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' 0 ${lines - 1}; echo done >&2; exec sleep 600`;
     await using ten = await startTen({ toml: tomlFor("bun", script("flood", flood)) });
     await ten.ok("spawn", "flood:a");
-    await until("all is written", async () => (await logs(ten, "--level", "stderr")).length > 0, 30_000);
+    await until("all is written", async () => (await logs(ten, "--level", "stderr")).length > 0);
     const path = join(ten.dataDir, "flood", "_logs", "a", "stdout.log");
     const used = await until("it is trimmed", () => {
       const { blocks, size } = statSync(path);
@@ -189,7 +189,7 @@ describe("ten logs", () => {
     await using ten = await startTen({ toml: tomlFor("bun", script("talk", talk)) });
     await ten.ok("spawn", "talk:a");
     await ten.ok("spawn", "talk:longer");
-    await until("both wrote", async () => (await logs(ten, "--search", "red")).length === 2, 20_000);
+    await until("both wrote", async () => (await logs(ten, "--search", "red")).length === 2);
     await using terminal = startInTerminal([TEN, "logs", "talk"], { cwd: ten.dir, columns: 200 });
     expect(await terminal.exited).toBe(0);
     const text = terminal.output().replaceAll("\r\n", "\n");

@@ -1,10 +1,12 @@
 // The server among the processes of a machine: what it inherits, whose parent it is, and what a service manager hears.
+
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { receiveDatagrams } from "../support/datagrams.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startFleet } from "./fleet.ts";
 import { isAlive, startTen, untilState } from "./ten.ts";
 
@@ -29,7 +31,7 @@ describe.skipIf(!LINUX)("signals", () => {
     await ten.ok("deploy", "api:v1");
     const { pid } = (await ten.ps())["api:v1"] ?? {};
     expect(statusOf(pid ?? 0, "SigBlk")).toBe("0000000000000000");
-    process.kill(pid ?? 0, "SIGKILL");
+    process.kill(pid ?? NO_PROCESS, "SIGKILL");
     await until("its end is known and it is started again", async () => {
       const { "api:v1": now } = await ten.ps();
       return now?.last_exit === "was killed by SIGKILL" && now.state === "healthy";
@@ -113,8 +115,8 @@ test.skipIf(!LINUX).each([1, 2])(
     await ten.start();
     await untilState(ten, "api:v1", "healthy");
     let stolen = 0;
-    process.kill(pid ?? 0, "SIGSTOP");
-    process.kill(pid ?? 0, "SIGKILL");
+    process.kill(pid ?? NO_PROCESS, "SIGSTOP");
+    process.kill(pid ?? NO_PROCESS, "SIGKILL");
     await until("it is dead", () => !isAlive(pid));
     const steal = () => {
       try {

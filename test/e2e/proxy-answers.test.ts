@@ -1,7 +1,9 @@
 // What the proxy answers itself is seen: in ps, why, top, metrics and events, with one worker and with two.
+
 import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startTen, type Ten } from "./ten.ts";
 
 interface Rate {
@@ -101,7 +103,7 @@ describe.each([1, 2])("with %d workers", (workers) => {
     expect(events.filter(({ detail }) => detail.includes("before it answered")).length).toBe(1);
     expect(await ten.log()).toContain("its visitor got 502 (bad_gateway)");
 
-    process.kill((await ten.ps())["api:v1"]?.pid ?? 0, "SIGKILL");
+    process.kill((await ten.ps())["api:v1"]?.pid ?? NO_PROCESS, "SIGKILL");
     await until("it has failed", async () => (await ten.ps())["api:v1"]?.state === "failed");
     expect(await send(ten, 5, "/")).toEqual(new Array(5).fill("503"));
     await until("they are counted", async () => (await reasons(ten)).get("nothing_routable") === 5);

@@ -1,8 +1,10 @@
 // Commands that meet each other half-way, found by a review and mended: each sequence went wrong once.
+
 import { describe, expect, test } from "bun:test";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startFleet } from "./fleet.ts";
 import { startTen, type Ten, tomlFor, untilState } from "./ten.ts";
 
@@ -47,7 +49,7 @@ describe("half-way", () => {
     await ten.ok("deploy", "api:v1");
     await ten.ok("deploy", "api:v2");
     const { instances } = await ten.json<{ instances: { id: string; pid: number }[] }>("ps");
-    process.kill(instances.find(({ id }) => id === "api:v1")?.pid ?? 0, "SIGKILL");
+    process.kill(instances.find(({ id }) => id === "api:v1")?.pid ?? NO_PROCESS, "SIGKILL");
     await untilState(ten, "api:v1", "stopped");
     await ten.ok("route", "api", "--to", "v2");
     await ten.ok("restart", "api:v1");
@@ -73,7 +75,7 @@ describe("half-way", () => {
     await rename(release, `${release}.away`);
     expect((await ten.get(HOST)).status).toBe(503);
     await rename(`${release}.away`, release);
-    await until("it is awake", async () => (await ten.get(HOST)).status === 200, 10_000);
+    await until("it is awake", async () => (await ten.get(HOST)).status === 200);
   });
 
   test("a deploy of two fails when the first ends while the second starts", async () => {
@@ -110,7 +112,7 @@ describe("half-way", () => {
     });
     // So that it is surely in line: its time is up a moment after that of the first.
     await Bun.sleep(500);
-    process.kill((await ten.ps())[other]?.pid ?? 0, "SIGKILL");
+    process.kill((await ten.ps())[other]?.pid ?? NO_PROCESS, "SIGKILL");
     await ten.ok("stop", other, "--force");
     await ten.ok("rm", other);
     await Promise.allSettled(slow);
@@ -129,7 +131,7 @@ describe("half-way", () => {
     await Bun.write(join(ten.dir, "tenement.toml"), `${tomlFor("bun")}[service.api.env]\nCOLOUR = "green"\n`);
     const { "api:a": before } = await ten.ps();
     const reloading = ten.json<{ restarted: string[] }>("reload", "--restart-changed");
-    await until("the first drains", async () => (await ten.ps())["api:a"]?.pid !== before?.pid, 20_000);
+    await until("the first drains", async () => (await ten.ps())["api:a"]?.pid !== before?.pid);
     await ten.ok("stop", "api:b");
     expect((await reloading).restarted).toEqual(["api:a", "api:c"]);
     expect((await slow).status).toBe(200);

@@ -77,7 +77,7 @@ describe("refresh", () => {
     })();
     for (const copy of ["two", "three"]) {
       writeFileSync(`${ten.dir}/source`, copy);
-      await until(`it serves ${copy}`, async () => (await ten.get(HOST)).body === copy, 20_000);
+      await until(`it serves ${copy}`, async () => (await ten.get(HOST)).body === copy);
     }
     isOver = true;
     await visiting;
@@ -90,15 +90,13 @@ describe("refresh", () => {
     await using ten = await startReader("refresh = 1");
     await ten.ok("deploy", "api:v1");
     Bun.spawnSync(["rm", `${ten.dir}/source`]);
-    await until(
-      "it has been tried in vain",
-      async () => (await ten.log()).includes("api:v1 could not be refreshed, and serves on as it is"),
-      30_000,
+    await until("it has been tried in vain", async () =>
+      (await ten.log()).includes("api:v1 could not be refreshed, and serves on as it is"),
     );
     expect((await ten.get(HOST)).body).toBe("one");
     expect(existsSync(`${ten.dir}/source`)).toBe(false);
     writeFileSync(`${ten.dir}/source`, "four");
-    await until("it is fresh again", async () => (await ten.get(HOST)).body === "four", 30_000);
+    await until("it is fresh again", async () => (await ten.get(HOST)).body === "four");
   }, 120_000);
 
   test("is refused for a service that cannot run twice", async () => {

@@ -1,9 +1,11 @@
 // A release carries its configuration: what an instance was deployed with stays with it, whatever the file says later.
+
 import { describe, expect, test } from "bun:test";
 import { chmodSync, renameSync, writeFileSync } from "node:fs";
 import { writeOldRegistry } from "../support/old-registry.ts";
 import { writeRelease } from "../support/releases.ts";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startTen, type Ten, untilState } from "./ten.ts";
 
 const HOST = "api.localhost";
@@ -46,7 +48,7 @@ const said = async (ten: Ten, host = HOST) => (await ten.get(host)).body.trim();
 
 async function killed(ten: Ten, id: string): Promise<void> {
   const { pid } = (await ten.ps())[id] ?? {};
-  process.kill(pid ?? 0, "SIGKILL");
+  process.kill(pid ?? NO_PROCESS, "SIGKILL");
   await until("it is another process", async () => {
     const now = (await ten.ps())[id];
     return now?.state === "healthy" && now.pid !== pid;

@@ -1,5 +1,7 @@
 // Several instances that carry one version: deployed, weighted, routed, rolled back and stopped as one.
+
 import { describe, expect, test } from "bun:test";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startTen, untilState } from "./ten.ts";
 
 const HOST = "api.localhost";
@@ -49,7 +51,7 @@ describe("a version with several instances", () => {
     await ten.ok("deploy", "api", "--version", "v1");
     await ten.ok("deploy", "api", "--version", "v2", "--instances", "2", "--weight", "20");
     const { instances } = await ten.json<{ instances: { id: string; pid: number }[] }>("ps");
-    process.kill(instances.find(({ id }) => id === "api:v2-2")?.pid ?? 0, "SIGKILL");
+    process.kill(instances.find(({ id }) => id === "api:v2-2")?.pid ?? NO_PROCESS, "SIGKILL");
     await untilState(ten, "api:v2-2", "stopped");
     expect(await ten.split(HOST, 100, 4)).toEqual({ "api:v1": 80, "api:v2-1": 20 });
   });

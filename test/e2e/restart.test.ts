@@ -1,7 +1,9 @@
 // Restarts: a successor takes over when it is healthy, and nobody who was served notices.
+
 import { describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { openGate, startFleet } from "./fleet.ts";
 import { isAlive, type Ten, untilState } from "./ten.ts";
 
@@ -65,7 +67,7 @@ describe("a restart of the only instance", () => {
     await openGate(ten);
     await untilState(ten, "api:gated", "healthy");
     expect(await ten.split(HOST, 3)).toEqual({ "api:gated": 3 });
-  }, 60_000);
+  });
 
   test("that is stopped meanwhile ends both processes", async () => {
     await using ten = await startOne();
@@ -95,7 +97,7 @@ describe("a restart of the only instance", () => {
       "both have started",
       async () => (await log.text()).split("waiting for the gate").length === 3,
     );
-    process.kill(before ?? 0, "SIGKILL");
+    process.kill(before ?? NO_PROCESS, "SIGKILL");
     await untilState(ten, "api:gated", "starting");
     const visit = ten.get(HOST, "/");
     await openGate(ten);

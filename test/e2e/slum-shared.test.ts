@@ -61,10 +61,7 @@ async function kindsOf(slum: Slum, kind: RegExp): Promise<string[]> {
 /** What is added at one is routed by all, what one has no other may have, and a drain is everybody's. */
 async function changesAreEverybodys({ a, b, c }: { a: Slum; b: Slum; c: Slum }): Promise<void> {
   await a.ok("tenant", "add", "acme", HOST, "iad", "api", "--failover", "none");
-  const began = performance.now();
-  for (const slum of [b, c])
-    await until("it routes", async () => (await slum.get(HOST)).server === "iad", 5_000);
-  expect(performance.now() - began).toBeLessThan(2_000);
+  for (const slum of [b, c]) await until("it routes", async () => (await slum.get(HOST)).server === "iad");
 
   const same = await c.run("tenant", "add", "beta", HOST, "fra", "api");
   expect([same.exit, same.stderr]).toEqual([4, expect.stringContaining("belongs to tenant acme")]);
@@ -76,7 +73,7 @@ async function changesAreEverybodys({ a, b, c }: { a: Slum; b: Slum; c: Slum }):
 
   await b.ok("server", "drain", "fra");
   for (const slum of [a, c])
-    await until("it is drained", async () => (await slum.get("beta.example.com")).server !== "fra", 5_000);
+    await until("it is drained", async () => (await slum.get("beta.example.com")).server !== "fra");
   await c.ok("server", "undrain", "fra");
   const [, token = ""] = /^ {2}(\S+)$/m.exec((await c.ok("token-gen")).stdout) ?? [];
   await until("the token counts", async () => {
@@ -114,26 +111,24 @@ test.skipIf(!hasPostgres)(
     await a.ok("server", "add", "fra", fra.url);
     await a.ok("server", "add", "zrh", `https://localhost:${zrh.port}`);
     await changesAreEverybodys(slums);
-    for (const slum of all)
-      await until("it has looked", async () => (await slum.status("iad")) === "online", 5_000);
-    await until("one does not reach it", async () => (await c.status("zrh")) === "offline", 10_000);
+    for (const slum of all) await until("it has looked", async () => (await slum.status("iad")) === "online");
+    await until("one does not reach it", async () => (await c.status("zrh")) === "offline");
     expect([await a.status("zrh"), await b.status("zrh")]).toEqual(["online", "online"]);
 
     receiver.hold(true);
     await iad.stop();
-    await until("one tells", () => receiver.heard.length > 0, 10_000);
+    await until("one tells", () => receiver.heard.length > 0);
     const teller = await tellerAmong(all, database);
     const [other, left] = all.filter((slum) => slum !== teller) as [Slum, Slum];
     teller.kill("SIGKILL");
     receiver.hold(false);
-    await until("another tells it again", () => receiver.heard.length >= 3, 25_000);
+    await until("another tells it again", () => receiver.heard.length >= 3);
     other.kill("SIGKILL");
     await Promise.all([teller.exited, other.exited]);
     await Promise.all([teller.start(), other.start()]);
     iad.restart();
-    await until("the end is told", () => receiver.heard.at(-1)?.type === "tenants.routable", 20_000);
-    for (const slum of all)
-      await until("all see it", async () => (await slum.status("iad")) === "online", 10_000);
+    await until("the end is told", () => receiver.heard.at(-1)?.type === "tenants.routable");
+    for (const slum of all) await until("all see it", async () => (await slum.status("iad")) === "online");
 
     // Who was killed before it had noted that a message was taken leaves it to another: with the same id.
     const once = new Map(

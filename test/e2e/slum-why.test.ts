@@ -88,4 +88,4 @@ test("slum top shows trouble first, says why, drains after a y, and leaves the t
   terminal.press("q");
   expect(await terminal.exited).toBe(0);
   expect(terminal.output().trimEnd()).toEndWith("\x1b[?1049l");
-}, 60_000);
+});

@@ -86,18 +86,16 @@ describe("slum in front of three tenements", () => {
     expect(await slum.status("iad")).toBe("offline");
 
     for (const ten of [fra, syd]) ten.kill("SIGKILL");
-    await until(
-      "all are offline",
-      async () => (await Promise.all(["fra", "syd"].map(slum.status))).every((one) => one === "offline"),
-      10_000,
+    await until("all are offline", async () =>
+      (await Promise.all(["fra", "syd"].map(slum.status))).every((one) => one === "offline"),
     );
     const down = await slum.get(HOST);
     expect([down.status, down.headers.get("retry-after")]).toEqual([503, "5"]);
-    await until("the fleet is down", () => receiver.heard.length >= 4, 20_000);
+    await until("the fleet is down", () => receiver.heard.length >= 4);
 
     await Promise.all([iad.start(), fra.start(), syd.start()]);
-    await until("the home server serves again", async () => (await slum.get(HOST)).server === "iad", 15_000);
-    await until("everything is told", () => receiver.heard.length >= 8, 10_000);
+    await until("the home server serves again", async () => (await slum.get(HOST)).server === "iad");
+    await until("everything is told", () => receiver.heard.length >= 8);
     expect(receiver.heard.every(({ isSigned }) => isSigned)).toBe(true);
     const told = receiver.heard.map(({ type, data }) => `${type} ${data.server ?? ""}`.trim());
     expect(told.slice(0, 4).sort()).toEqual([
@@ -115,7 +113,7 @@ describe("slum in front of three tenements", () => {
     const lastOffline = events.findLast(({ kind }) => kind === "server.offline")?.at ?? "";
     const fleetDown = receiver.heard.find(({ type }) => type === "fleet.down")?.timestamp ?? "";
     expect(Date.parse(fleetDown) - Date.parse(lastOffline)).toBeGreaterThanOrEqual(9_990);
-  }, 90_000);
+  });
 
   test("shows the weights of a tenement exactly: a canary at 10 % is 100 of 1,000", async () => {
     await using iad = await startTen();
@@ -130,7 +128,7 @@ describe("slum in front of three tenements", () => {
       seen[instance ?? "none"] = (seen[instance ?? "none"] ?? 0) + 1;
     }
     expect(seen).toEqual({ "api:v1": 900, "api:v2": 100 });
-  }, 60_000);
+  });
 
   test("warns when the home server does not know the instance, and says so of a server that does not trust it", async () => {
     await using iad = await startTen({ toml: UNTRUSTING });
@@ -140,7 +138,7 @@ describe("slum in front of three tenements", () => {
     const tenant = await slum.ok("tenant", "add", "acme", HOST, "iad", "api", "prod");
     expect(tenant.stderr).toContain("iad does not know api:prod");
     expect(await slum.get(HOST)).toMatchObject({ status: 404 });
-  }, 60_000);
+  });
 });
 
 test("a receiver can verify with the old secret and with the new one after a rotation", async () => {

@@ -7,8 +7,8 @@ import { APPS } from "../support/apps.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
-// Real processes on a busy machine take their time.
-setDefaultTimeout(90_000);
+// Real processes on a busy machine take their time: more than one wait of test/support/until.ts.
+setDefaultTimeout(180_000);
 
 const BINARY = join(import.meta.dir, "../../dist/ten");
 
@@ -237,14 +237,10 @@ export async function startTen(options: TenOptions = {}): Promise<Ten> {
 
 /** The state of an instance as `ten ps` shows it, once it is the one wanted. */
 export function untilState(ten: Ten, id: string, state: string): Promise<true> {
-  return until(
-    `${id} is ${state}`,
-    async () => {
-      const { instances } = await ten.json<{ instances: { id: string; state: string }[] }>("ps", "--all");
-      return instances.find((one) => one.id === id)?.state === state;
-    },
-    20_000,
-  );
+  return until(`${id} is ${state}`, async () => {
+    const { instances } = await ten.json<{ instances: { id: string; state: string }[] }>("ps", "--all");
+    return instances.find((one) => one.id === id)?.state === state;
+  });
 }
 
 /** Ends the instances of a server that was killed and never started again: their directories lie in the test's own. */
@@ -292,12 +288,12 @@ export function beginTen(cwd: string, words: readonly string[], env?: Record<str
     pid: child.pid,
     output: () => output,
     async said(text) {
-      await until(
-        `ten ${words.join(" ")} says ${text}`,
-        () => output.includes(text) || child.exitCode !== null,
-        20_000,
-      );
-      await until(`ten ${words.join(" ")} says ${text}, not: ${output}`, () => output.includes(text), 500);
+      let isOver = false;
+      void done.then(() => {
+        isOver = true;
+      });
+      await until(`ten ${words.join(" ")} says ${text}`, () => output.includes(text) || isOver);
+      if (!output.includes(text)) throw new Error(`ten ${words.join(" ")} says ${text}, not: ${output}`);
     },
     kill: (signal) => child.kill(signal),
     done,

@@ -31,14 +31,10 @@ function screen(terminal: Terminal): string[] {
   return Bun.stripANSI(text.slice(start)).split("\r\n");
 }
 const shows = (terminal: Terminal, what: string | RegExp) =>
-  until(
-    `the screen shows ${what}`,
-    () => {
-      const text = screen(terminal).join("\n");
-      return typeof what === "string" ? text.includes(what) : what.test(text);
-    },
-    30_000,
-  );
+  until(`the screen shows ${what}`, () => {
+    const text = screen(terminal).join("\n");
+    return typeof what === "string" ? text.includes(what) : what.test(text);
+  });
 
 describe("ten top", () => {
   test("shows services and versions, fits 80 columns, and says so when it is resized", async () => {
@@ -98,7 +94,7 @@ describe("ten top", () => {
     terminal.press("h");
     await shows(terminal, "ten hold api   do it?");
     terminal.press("y");
-    await until("it is answered", () => !/do it|…$/m.test(screen(terminal).at(-1) ?? "…"), 30_000);
+    await until("it is answered", () => !/do it|…$/m.test(screen(terminal).at(-1) ?? "…"));
     expect(screen(terminal).at(-1)).toContain("api");
     terminal.press("p");
     await shows(terminal, "ten promote api   do it?");
@@ -154,19 +150,15 @@ describe("ten top", () => {
     await using terminal = top();
     await shows(terminal, "2 services");
     suspend(terminal);
-    await until("the terminal is given back", () => terminal.output().trimEnd().endsWith(LEAVE), 30_000);
+    await until("the terminal is given back", () => terminal.output().trimEnd().endsWith(LEAVE));
     const before = terminal.output().length;
     const stopped = () => /^State:\s+T/m.test(readFileSync(`/proc/${terminal.pid}/status`, "utf8"));
-    await until("it stands still", stopped, 30_000);
+    await until("it stands still", stopped);
     terminal.kill("SIGCONT");
-    await until(
-      "it is drawn again",
-      () => {
-        const text = terminal.output().slice(before);
-        return text.includes(ENTER) && Bun.stripANSI(text).includes("2 services");
-      },
-      30_000,
-    );
+    await until("it is drawn again", () => {
+      const text = terminal.output().slice(before);
+      return text.includes(ENTER) && Bun.stripANSI(text).includes("2 services");
+    });
     terminal.press("q");
     expect(await terminal.exited).toBe(0);
     expect(terminal.output().trimEnd()).toEndWith(LEAVE);

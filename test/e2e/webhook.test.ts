@@ -8,6 +8,7 @@ import { Webhook } from "standardwebhooks";
 import { APPS } from "../support/apps.ts";
 import { startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startTen, type Ten } from "./ten.ts";
 
 interface Heard {
@@ -62,14 +63,14 @@ describe("ten webhook", () => {
     await until("the deploy is told", () => receiver.types().includes("deploy.done"));
     const { pid } = (await ten.ps())["api:v1"] ?? {};
     isUp = false;
-    process.kill(pid ?? 0, "SIGKILL");
-    await until("it waits in the outbox", async () => (await list(ten))[0]?.waiting === 2, 30_000);
+    process.kill(pid ?? NO_PROCESS, "SIGKILL");
+    await until("it waits in the outbox", async () => (await list(ten))[0]?.waiting === 2);
     ten.kill("SIGKILL");
     await ten.exited;
     isUp = true;
     await ten.start();
     // The start of the server is one of the instance too.
-    await until("both ends are told", () => receiver.heard.length === 5, 30_000);
+    await until("both ends are told", () => receiver.heard.length === 5);
     expect(receiver.types().slice(0, 3)).toEqual(["deploy.done", "instance.failed", "service.unroutable"]);
     expect(receiver.types().slice(3).sort()).toEqual(["instance.recovered", "service.routable"]);
     expect(new Set(receiver.heard.map(({ id }) => id)).size).toBe(5);
@@ -93,7 +94,7 @@ describe("ten webhook", () => {
     ten.kill("SIGKILL");
     await Promise.all([ten.exited, slow.done]);
     await ten.start();
-    await until("all three are told", () => receiver.heard.length === 3, 30_000);
+    await until("all three are told", () => receiver.heard.length === 3);
     expect(receiver.heard.map(({ type, text }) => `${type}: ${text}`)).toEqual([
       "deploy.done: api:v1 takes traffic",
       expect.stringMatching(

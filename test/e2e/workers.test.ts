@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { readDescriptors } from "../../src/platform/process/proc.ts";
 import { startLoad } from "../support/constant-load.ts";
 import { until } from "../support/until.ts";
+import { NO_PROCESS } from "../support/workers.ts";
 import { startFleet } from "./fleet.ts";
 import { counted, workersOf } from "./hand-over.ts";
 import { runTen, type Ten, untilState } from "./ten.ts";
@@ -75,7 +76,7 @@ describe("kill -9 of ten serve with two workers", () => {
       ),
     );
     await until("all are in", () => open() >= before + asked.length);
-    process.kill(workersOf(ten)[0] ?? 0, "SIGKILL");
+    process.kill(workersOf(ten)[0] ?? NO_PROCESS, "SIGKILL");
     await ten.start();
     const answers = await Promise.all(asked);
     expect(answers.filter((one) => one !== "cut" && one !== 200)).toEqual([]);
@@ -101,7 +102,7 @@ describe("a worker", () => {
     await ten.ok("deploy", "api:v1");
     await using load = await loadOn(ten, "GET");
     await load.more(500);
-    const [victim = 0, other = 0] = workersOf(ten);
+    const [victim = NO_PROCESS, other = 0] = workersOf(ten);
     process.kill(victim, "SIGKILL");
     await until("there are two again", () => workersOf(ten).length === 2 && !workersOf(ten).includes(victim));
     await load.more(1_000);

@@ -18,7 +18,7 @@ describe.if(hasPostgres)(`certificates in a shared registry ${NEEDS_POSTGRES}`, 
   let postgres: TestPostgres;
   beforeAll(async () => {
     postgres = await startPostgres();
-  }, 60_000);
+  });
   afterAll(() => postgres[Symbol.asyncDispose]());
 
   async function database() {

@@ -29,11 +29,7 @@ export async function startLoad(
   return {
     async more(count) {
       const before = await counted();
-      await until(
-        `${count} more requests are answered`,
-        async () => (await counted()) >= before + count,
-        20_000,
-      );
+      await until(`${count} more requests are answered`, async () => (await counted()) >= before + count);
     },
     async end() {
       child.kill("SIGTERM");

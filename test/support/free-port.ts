@@ -1,14 +1,31 @@
-// A port that was free a moment ago, for processes that cannot be told to take any.
-import { createServer } from "node:net";
+// A port of one's own, for processes that cannot be told to take any.
+import { choosePort, readEphemeral } from "../../src/platform/net/ports.ts";
 
+/** Beside the 20000-29999 of instances. */
+const RANGE = { first: 30_000, last: 65_535 };
+
+const given = new Set<number>();
+
+/**
+ * Outside of what the system hands out to connections and to whoever asks for any port, as those would take it before its
+ * process listens; and no other file of tests gets it as long as this one lasts, also none of another run: each port has a
+ * name that one process of the machine can listen on.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject);
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const address = server.address();
-  await new Promise((closed) => server.close(closed));
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
+  const ephemeral = readEphemeral();
+  for (;;) {
+    const port = choosePort({ range: RANGE, taken: given, chance: Math.random(), ephemeral });
+    given.add(port);
+    if (isOurs(port)) return port;
+  }
+}
+
+function isOurs(port: number): boolean {
+  if (process.platform !== "linux") return true;
+  try {
+    Bun.listen({ unix: `\0ten-test-port-${port}`, socket: { data() {} } }).unref();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -76,7 +76,7 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     [BINARY ?? "", "-strict", "-config", temp.file("config.json"), "-dnsserver", `127.0.0.1:${dnsPort}`],
     {
       ...quiet,
-      env: { PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "20", PEBBLE_AUTHZREUSE: "0", ...options.env },
+      env: { PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "10", PEBBLE_AUTHZREUSE: "0", ...options.env },
     },
   );
   const tls = { ca: authority.certificate };

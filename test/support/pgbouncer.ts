@@ -45,14 +45,11 @@ ignore_startup_parameters = extra_float_digits
     stderr: Bun.file(temp.file("log")),
   });
   const sql = new SQL({ url: `postgres://slum@127.0.0.1:${port}/postgres`, max: 1, prepare: false });
-  await until(
-    "PgBouncer answers",
-    () =>
-      sql`SELECT 1`.then(
-        () => true,
-        () => false,
-      ),
-    20_000,
+  await until("PgBouncer answers", () =>
+    sql`SELECT 1`.then(
+      () => true,
+      () => false,
+    ),
   );
   await sql.close({ timeout: 0 });
   return {

@@ -43,7 +43,7 @@ export function startInTerminal(words: readonly string[], options: Options = {})
     press: (keys) => void child.terminal?.write(keys),
     resize: (width, height) => void child.terminal?.resize(width, height),
     async shows(text) {
-      await until(`the terminal shows ${text}`, () => output.includes(text), 20_000);
+      await until(`the terminal shows ${text}`, () => output.includes(text));
     },
     kill: (signal) => child.kill(signal),
     pid: child.pid,

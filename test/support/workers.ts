@@ -13,6 +13,9 @@ import { createMultiProcessPlane, type MultiProcessOptions } from "../../src/pro
 import { startPlane, type TestPlane } from "./plane.ts";
 import { createTempDir } from "./temp-dir.ts";
 
+/** Whose pid is not known: to signal it throws, where 0 would be all of the test run's own group. */
+export const NO_PROCESS = Number.NaN;
+
 export const BINARY = join(import.meta.dir, "../../dist/ten");
 
 /** Disposing ends the workers too, those that were taken over among them. */

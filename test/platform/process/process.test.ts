@@ -246,9 +246,7 @@ describe("signals", () => {
 describe("stop", () => {
   test("a process that obeys SIGTERM ends by it, well before the grace period", async () => {
     const { start } = setup();
-    const before = performance.now();
-    expect(await start(["sleep", "100"]).stop(10_000)).toEqual({ signal: "SIGTERM" });
-    expect(performance.now() - before).toBeLessThan(1000);
+    expect(await start(["sleep", "100"]).stop(3_600_000)).toEqual({ signal: "SIGTERM" });
   });
 
   test("a process that ignores SIGTERM is killed after the grace period", async () => {

@@ -95,7 +95,7 @@ describe("workers without a supervisor", () => {
     const asked = ["api.example.com", "v1.api.example.com", "new.api.example.com", "web.example.com"];
     const begun = performance.now();
     const answers = await Promise.all(asked.map((host) => first.get(host)));
-    expect(performance.now() - begun).toBeLessThan(5_000);
+    expect(performance.now() - begun).toBeLessThan(25_000);
     expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 200]);
     expect(answers[0]?.headers.get("retry-after")).toBe("5");
   });

@@ -14,7 +14,7 @@ import { route, target } from "../../support/routes.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
 import { until } from "../../support/until.ts";
 import { reply, wireClient, wireOrigin } from "../../support/wire.ts";
-import { BINARY, startPair, workersOf } from "../../support/workers.ts";
+import { BINARY, NO_PROCESS, startPair, workersOf } from "../../support/workers.ts";
 
 const HOSTS = { hosts: ["api.example.com"] };
 const ASK = "GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n";
@@ -57,7 +57,7 @@ describe("planes that begin at once", () => {
 test("a worker whose socket cannot be removed is replaced as any other", async () => {
   const path = directory();
   const { plane } = await begin({ directory: path });
-  const [killed = 0, other = 0] = workersOf(path);
+  const [killed = NO_PROCESS, other = 0] = workersOf(path);
   const socket = join(path, `w_${readVariable(killed, "TEN_NONCE")?.slice("worker.".length)}`);
   rmSync(socket);
   mkdirSync(socket);
@@ -107,7 +107,7 @@ describe("a worker that is about to start", () => {
     const script = `while [ ! -e ${gate} ]; do sleep 0.02; done; exec ${shellWord(BINARY)} "$@"`;
     const front = await begin({ directory: path, program: ["/bin/sh", "-c", script, "sh"] });
     rmSync(gate);
-    const [victim = 0, other = 0] = workersOf(path);
+    const [victim = NO_PROCESS, other = 0] = workersOf(path);
     process.kill(victim, "SIGKILL");
     const pids = () =>
       findByNonce("worker.").flatMap(({ pid }) => (directoryOf(pid) === path && pid !== victim ? [pid] : []));

@@ -7,7 +7,7 @@ import { route, target } from "../../support/routes.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
 import { until } from "../../support/until.ts";
 import { reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts";
-import { startPair, workersOf } from "../../support/workers.ts";
+import { NO_PROCESS, startPair, workersOf } from "../../support/workers.ts";
 
 const HOSTS = { hosts: ["api.example.com"] };
 const ok = (request: Seen) => reply(request, "ok");
@@ -38,7 +38,7 @@ describe("two workers", () => {
       Array.from({ length: 20 }, () => wireClient(front.plane.url, ask("/hang"))),
     );
     await front.counted({ inFlight: 20, requests: 20 });
-    const [victim = 0, other] = workersOf(path);
+    const [victim = NO_PROCESS, other] = workersOf(path);
     process.kill(victim, "SIGKILL");
     const cut = await until("connections are cut", async () => {
       const ended = await Promise.all(clients.map(({ closed }) => Promise.race([closed, null])));
@@ -64,7 +64,7 @@ describe("two workers", () => {
     using temp = createTempDir();
     const { path } = temp;
     await using front = await startPair({ directory: path });
-    const [victim = 0] = workersOf(path);
+    const [victim = NO_PROCESS] = workersOf(path);
     process.kill(victim, "SIGSTOP");
     const begun = performance.now();
     await front.plane.publish([route("api", [target("api:v1", { address: origin.address })], HOSTS)]);

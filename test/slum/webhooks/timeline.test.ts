@@ -157,7 +157,7 @@ test("a server that stays down for five minutes is told once, and its return too
     "webhook.server.online iad",
   ]);
   expect(onTime(slum.heard, [300, backAt])).toEqual(["server.offline iad", "server.online iad"]);
-}, 20_000);
+});
 
 test("a fleet that is down is told after 10 s, its servers after five minutes, and tenants only when it is up", async () => {
   await using iad = startOrigin(() => new Response("iad"));
@@ -193,7 +193,7 @@ test("a fleet that is down is told after 10 s, its servers after five minutes, a
   expect((await slum.written(/^webhook\./)).map(([, what]) => what.replace("webhook.", ""))).toEqual(
     slum.heard.map(([, what]) => what),
   );
-}, 20_000);
+});
 
 test("trouble that ended long ago is told once when it begins again", async () => {
   await using iad = startOrigin(() => new Response("iad"));
@@ -204,7 +204,7 @@ test("trouble that ended long ago is told once when it begins again", async () =
   await slum.api.checkServer({ params: { id: "iad" } });
   await slum.to(20);
   expect(slum.heard.map(([, what]) => what)).toEqual(["fleet.down"]);
-}, 20_000);
+});
 
 test("a change of status that comes while the database is locked is among the events with its own time", async () => {
   await using iad = startOrigin(() => new Response("iad"));
@@ -220,7 +220,7 @@ test("a change of status that comes while the database is locked is among the ev
   }
   await slum.to(15);
   expect(onTime(await slum.written(/^server\./), [1.5])).toEqual(["server.offline iad"]);
-}, 20_000);
+});
 
 test("a server that is deleted while it is offline ends with server.deleted, for a receiver of its online too", async () => {
   await using iad = startOrigin(() => new Response("iad"));
@@ -235,4 +235,4 @@ test("a server that is deleted while it is offline ends with server.deleted, for
   await slum.api.deleteServer({ params: { id: "iad" } });
   await slum.to(315);
   expect(slum.heard.map(([, what]) => what)).toEqual(["server.offline iad", "server.deleted iad"]);
-}, 20_000);
+});
