@@ -210,7 +210,7 @@ describe("a session", () => {
   });
 
   test("that follows a log holds up no end of the server", async () => {
-    await using server = await startFleet();
+    await using server = await startFleet({ drainSecs: 60 });
     await server.ok("deploy", "api:v1");
     const { session } = await logIn({ code: await newCode(server) }, { server });
     const log = await ask("/api/logs/stream", { server, session });
@@ -218,8 +218,8 @@ describe("a session", () => {
     const startedAt = performance.now();
     server.kill("SIGTERM");
     expect(await server.exited).toBe(0);
-    // A drain may last ten seconds here.
-    expect(performance.now() - startedAt).toBeLessThan(8_000);
+    // A drain may last a minute here.
+    expect(performance.now() - startedAt).toBeLessThan(45_000);
     await reading;
   });
 

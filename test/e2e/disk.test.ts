@@ -68,21 +68,20 @@ test.skipIf(!Bun.which("strace"))(
     const { pid } = ten;
     await using slow = await slowDisk(pid);
     if (!slow.isThere) return;
-    let longestMs = 0;
+    let answered = 0;
     let isDone = false;
     const begunMs = performance.now();
     const command = ten.ok("weight", "api:v2", "50").finally(() => {
       isDone = true;
     });
     while (!isDone) {
-      const sentMs = performance.now();
       expect((await ten.get(HOST)).status).toBe(200);
-      longestMs = Math.max(longestMs, performance.now() - sentMs);
+      answered += 1;
     }
     await command;
     expect(performance.now() - begunMs).toBeGreaterThanOrEqual(DELAY_MS);
-    // It would be all of it, and more, if the event loop waited.
-    expect(longestMs).toBeLessThan(DELAY_MS);
+    // It would be one for each wait if the event loop waited.
+    expect(answered).toBeGreaterThan(5);
   },
   60_000,
 );

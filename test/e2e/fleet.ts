@@ -3,11 +3,12 @@ import { writeRelease } from "../support/releases.ts";
 import { startTen, type Ten, type TenOptions } from "./ten.ts";
 
 const SERVE = `
-import { writeSync } from "node:fs";
+import { existsSync, writeSync } from "node:fs";
 const { HOST: hostname, PORT, TEN_VERSION } = process.env;
 const reply = async (request: Request) => {
   const { pathname, searchParams } = new URL(request.url);
   if (pathname === "/exit") process.exit(9);
+  if (pathname === "/held") while (!existsSync(process.env.GATE ?? "")) await Bun.sleep(5);
   if (pathname === "/slow") await Bun.sleep(Number(searchParams.get("ms")));
   if (request.method === "POST") writeSync(1, \`seen \${await request.text()}\\n\`);
   return new Response(TEN_VERSION);
@@ -51,7 +52,6 @@ if (isFirst) setTimeout(() => process.exit(4), 400);
 `,
   // Healthy while a file exists, until it is told to fall.
   fickle: `${SERVE}
-import { existsSync } from "node:fs";
 let fallen = false;
 console.log("started");
 Bun.serve({
@@ -66,7 +66,6 @@ Bun.serve({
 `,
   // Healthy only once a file exists beside its data directory's service folder.
   gated: `${SERVE}
-import { existsSync } from "node:fs";
 console.log("waiting for the gate");
 Bun.serve({
   port: Number(PORT),
@@ -79,15 +78,20 @@ Bun.serve({
 
 /** Starts a server with \`api\` (and \`web\`, the same again) whose version v1, v2, ... are good and the named ones strange. */
 export function startFleet(
-  options: Omit<TenOptions, "toml" | "prepare"> & { settings?: string; startupTimeout?: number } = {},
+  options: Omit<TenOptions, "toml" | "prepare"> & {
+    settings?: string;
+    startupTimeout?: number;
+    graceSecs?: number;
+    drainSecs?: number;
+  } = {},
 ): Promise<Ten> {
   const service = (name: string) => `
 [service.${name}]
 command = ${JSON.stringify(`'${process.execPath}' app.ts`)}
 workdir = "releases/{version}"
 health = "/health"
-drain_timeout = 10
-stop_grace_period_secs = 2
+drain_timeout = ${options.drainSecs ?? 10}
+stop_grace_period_secs = ${options.graceSecs ?? 2}
 startup_timeout = ${options.startupTimeout ?? 15}
 ${options.service ?? ""}
 [service.${name}.env]

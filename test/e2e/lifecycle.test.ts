@@ -85,7 +85,7 @@ describe("ten serve", () => {
   });
 
   test("told twice does not wait for a stop that is under way", async () => {
-    await using ten = await startFleet();
+    await using ten = await startFleet({ graceSecs: 60 });
     await ten.ok("deploy", "api:stubborn");
     const { "api:stubborn": row } = await ten.ps();
     ten.kill("SIGTERM");
@@ -94,8 +94,8 @@ describe("ten serve", () => {
     const begun = performance.now();
     ten.kill("SIGTERM");
     expect(await ten.exited).toBe(1);
-    // Its grace period alone is 2 s.
-    expect(performance.now() - begun).toBeLessThan(1_000);
+    // Its grace period alone is 60 s.
+    expect(performance.now() - begun).toBeLessThan(40_000);
     expect(isAlive(row?.pid)).toBe(false);
   });
 

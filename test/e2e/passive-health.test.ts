@@ -36,6 +36,8 @@ command = "'${process.execPath}' app.ts"
 workdir = "releases/v1"
 health = "/health"
 request_timeout = 60
+# What hangs holds up no restart and no end for longer.
+drain_timeout = 2
 [service.api.env]
 FAULTS = "{data_dir}"
 `,

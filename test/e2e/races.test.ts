@@ -23,7 +23,7 @@ describe("half-way", () => {
   test("a rollback while the old version still drains gets it started again", async () => {
     await using ten = await startTen();
     await ten.ok("deploy", "api:v1");
-    const slow = ten.get(HOST, "/slow?ms=2500");
+    const slow = ten.get(HOST, "/slow?ms=6000");
     await until("it is in flight", async () => (await ten.json<Flight>("ps")).instances[0]?.in_flight);
     const promoting = ten.ok("deploy", "api", "--version", "v2", "--promote", "--stop-old");
     await untilState(ten, "api:v1", "draining");

@@ -59,7 +59,7 @@ export function retries(create: PlaneFactory): void {
     const begun = performance.now();
     const answer = await front.get("api.example.com", "/", { method: "POST", body: "x" });
     expect(answer.headers.get("x-ten-instance")).toBe("api:good");
-    expect(performance.now() - begun).toBeWithin(1_000, 3_000);
+    expect(performance.now() - begun).toBeWithin(1_000, 25_000);
     expect(await front.troubled(1)).toEqual(["api:deaf connect_timeout"]);
   });
 

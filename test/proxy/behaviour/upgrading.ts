@@ -219,7 +219,7 @@ export function upgrades(create: PlaneFactory, takesClock: boolean): void {
     using visitor = await front.connect();
     await until("the greeting is there", () => visitor.messages.length === 1);
     expect(await front.troubled(1)).toEqual(["api:deaf connect_timeout"]);
-    expect(performance.now() - begun).toBeWithin(1_000, 3_000);
+    expect(performance.now() - begun).toBeWithin(1_000, 25_000);
   });
 
   test("a handshake that is not answered ends once, at the request timeout or with its visitor", async () => {
