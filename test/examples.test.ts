@@ -40,6 +40,6 @@ describe.each(served)("the example %s", (name) => {
       const shown = `${await (await get("/"))?.text()}${await (await get("/version"))?.text()}`;
       expect(shown).toContain(`${version}\n`);
     },
-    60_000,
+    180_000,
   );
 });

@@ -285,7 +285,7 @@ describe("the file of an earlier version's token", () => {
     expect((await other.run("ps", "--server", `http://127.0.0.1:${other.port}`, "--token", "x")).exit).toBe(
       8,
     );
-    expect(await other.log()).toContain("holds no token of this server");
+    await until("it is logged", async () => (await other.log()).includes("holds no token of this server"));
   });
 });
 

@@ -42,5 +42,5 @@ test.skipIf(!hasIpv6)(
       expect((await seenFrom("127.0.0.1", slum.port, "acme.test"))["x-forwarded-for"]).toBe("127.0.0.1, ::1");
     }
   },
-  60_000,
+  180_000,
 );

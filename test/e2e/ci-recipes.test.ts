@@ -6,7 +6,7 @@ import { createTempDir, type TempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten } from "./ten.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 const PAGE = readFileSync(join(import.meta.dir, "../../docs/ci.md"), "utf8");
 const BINARY = join(import.meta.dir, "../../dist/ten");

@@ -7,7 +7,7 @@ import { createTempDir, type TempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten, untilState } from "./ten.ts";
 
-setDefaultTimeout(90_000);
+setDefaultTimeout(180_000);
 
 const APP = join(import.meta.dir, "../support/apps/clients.mjs");
 const APACHE_MODULES = "/usr/lib/apache2/modules";

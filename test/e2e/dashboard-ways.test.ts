@@ -25,7 +25,7 @@ const closeAll = () =>
       await tab.press("Escape");
       return false;
     },
-    60_000,
+    180_000,
   );
 const shows = (text: string, selector = "body") =>
   tab.sees(`${selector} shows ${text}`, `Boolean(${find(selector, text)})`);

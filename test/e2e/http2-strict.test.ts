@@ -14,7 +14,7 @@ import {
   statusOrReset,
 } from "./http2-server.ts";
 
-setDefaultTimeout(90_000);
+setDefaultTimeout(180_000);
 
 let server: Http2Server;
 beforeAll(async () => {

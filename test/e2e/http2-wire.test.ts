@@ -17,7 +17,7 @@ import {
 } from "./http2-server.ts";
 import type { Ten } from "./ten.ts";
 
-setDefaultTimeout(90_000);
+setDefaultTimeout(180_000);
 
 let server: Http2Server;
 let ten: Ten;

@@ -13,7 +13,7 @@ import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten, tomlFor } from "./ten.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 const HOST = "api.shop.test";
 const PUNYCODE = "xn--bcher-kva.test";

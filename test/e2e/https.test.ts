@@ -55,7 +55,7 @@ async function startWithPebble(
 }
 
 // Real authorities on a busy machine take their time.
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 describe.if(hasPebble)(`a server with an authority ${NEEDS_PEBBLE}`, () => {
   test("has certificates for all its names by itself, keeps them over a restart, and sends http to https", async () => {

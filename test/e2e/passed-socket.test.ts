@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 import { startSlum } from "./slum.ts";
 import { startTen, tomlFor } from "./ten.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 const DIST = join(import.meta.dir, "../../dist");
 const ACTIVATE = Bun.which("systemd-socket-activate");

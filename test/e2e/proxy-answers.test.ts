@@ -101,7 +101,7 @@ describe.each([1, 2])("with %d workers", (workers) => {
     expect(told).toMatch(/did not answer in time; its visitor got 504 \(timeout\)/);
     // One line for three requests, whichever workers took them.
     expect(events.filter(({ detail }) => detail.includes("before it answered")).length).toBe(1);
-    expect(await ten.log()).toContain("its visitor got 502 (bad_gateway)");
+    await until("it is logged", async () => (await ten.log()).includes("its visitor got 502 (bad_gateway)"));
 
     process.kill((await ten.ps())["api:v1"]?.pid ?? NO_PROCESS, "SIGKILL");
     await until("it has failed", async () => (await ten.ps())["api:v1"]?.state === "failed");

@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 import { type Slum, startSlumWith } from "./slum.ts";
 import { startTen, type Ten } from "./ten.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 /** A proxy, one that may also name routes, and somebody who is neither. */
 const PROXY = "127.0.0.2";

@@ -10,7 +10,7 @@ import { judgedToml } from "./judged.ts";
 import { startTen, type Ten, type TenOptions } from "./ten.ts";
 
 // Rollouts take their time, and more of it on a busy machine.
-setDefaultTimeout(90_000);
+setDefaultTimeout(180_000);
 
 const PATIENCE_MS = 60_000;
 const HOST = "api.localhost";
@@ -353,7 +353,7 @@ describe("a restart of the server", () => {
       expect(failed).toEqual([]);
       if (workers > 1) expect(judged.seen["0"] ?? 0).toBe(0);
     },
-    60_000,
+    180_000,
   );
 
   test("a bad version is taken back after it", async () => {

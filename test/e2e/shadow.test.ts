@@ -7,7 +7,7 @@ import { until } from "../support/until.ts";
 import { judgedToml } from "./judged.ts";
 import { startTen, type Ten } from "./ten.ts";
 
-setDefaultTimeout(90_000);
+setDefaultTimeout(180_000);
 
 const PATIENCE_MS = 60_000;
 const HOST = "api.localhost";

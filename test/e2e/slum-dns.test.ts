@@ -71,5 +71,5 @@ test.skipIf(!canMount)(
     await resolves("127.0.0.1 iad.test");
     await until("it is found again", async () => (await slum.status("iad")) === "online");
   },
-  30_000,
+  180_000,
 );

@@ -57,5 +57,5 @@ test.skipIf(!canMountDisk())(
     expect((await slum.get("beta.example.com")).server).toBe("fra");
     await until("ps is content", async () => !(await slum.ok("ps")).stdout.includes("cannot be"));
   },
-  30_000,
+  180_000,
 );

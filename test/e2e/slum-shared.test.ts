@@ -140,12 +140,14 @@ test.skipIf(!hasPostgres)(
       "server.online iad",
       "tenants.routable",
     ]);
-    expect(await kindsOf(left, /^webhook\.(server|tenants|fleet)/)).toEqual([
+    const told = () => kindsOf(left, /^webhook\.(server|tenants|fleet)/);
+    await until("the last is noted", async () => (await told()).length >= 4);
+    expect(await told()).toEqual([
       "webhook.server.offline",
       "webhook.tenants.unroutable",
       "webhook.server.online",
       "webhook.tenants.routable",
     ]);
   },
-  90_000,
+  180_000,
 );

@@ -51,7 +51,7 @@ test.each([
     expect(found.stdout).toContain("what to do:");
     expect(found.stdout).toContain("DNS");
   },
-  90_000,
+  180_000,
 );
 
 test("what is neither is told", async () => expect((await slum.run("why", "nobody.test")).exit).toBe(3));

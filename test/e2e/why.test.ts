@@ -88,7 +88,7 @@ test.each(Object.entries(FAULTS))(
         const found = await ten.json<Why>("why", name);
         return found.cause.kind === kind && found;
       },
-      90_000,
+      180_000,
     );
     const { exit, stdout } = await ten.run("why", name);
     expect(exit).toBe(5);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { HOST, OK, type Proxied, startProxied } from "./wire/proxied.ts";
 import { VALID, type ValidRow } from "./wire/valid.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 let proxied: Proxied;
 beforeAll(async () => {
