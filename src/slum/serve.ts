@@ -213,7 +213,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
           slumId,
           product: `slum/${version}`,
           clock,
-          metrics: () => metricsPage(view, version, certificates),
+          metrics: (): string => metricsPage(view, version, plane.ownAnswers(), certificates),
           loginCode,
           tokens,
           certificates: certificates?.desk,

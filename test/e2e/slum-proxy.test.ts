@@ -49,6 +49,19 @@ describe("a request through slum", () => {
     expect((await slum.get(HOST)).status).toBe(503);
     await slum.ok("tenant", "move", "acme", "fra");
     expect((await slum.get(HOST)).status).toBe(404);
+    expect((await slum.get("nobody.example.com")).status).toBe(404);
+    const { token } = await slum.json<{ token: string }>("token-gen");
+    const { body } = await slum.get("localhost", "/metrics", {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const counted = [
+      ...body.matchAll(/^slum_proxy_answers_total\{server="(\w*)",reason="(\w+)",code="(\d+)"\} (\d+)$/gm),
+    ].map(([, server = "", reason = "", code = "", count = ""]) => ({ server, reason, code, count }));
+    // The second found nobody to ask; of the first iad may have been asked.
+    const missed = counted.filter(({ reason, code }) => reason === "nothing_routable" && code === "503");
+    expect(missed.reduce((sum, { count }) => sum + Number(count), 0)).toBe(2);
+    expect(missed.every(({ server }) => server === "" || server === "iad" || server === "fra")).toBe(true);
+    expect(counted).toContainEqual({ server: "", reason: "unknown_host", code: "404", count: "1" });
   });
 
   test("keeps writes at home with --writes home, and lets reads leave", async () => {

@@ -20,6 +20,7 @@ import type { Origin } from "../http-client.ts";
 import type { TargetTraffic } from "../traffic-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { type Candidates, Failover, type FailoverHooks, FailoverState } from "./failover.ts";
+import { type OwnAnswerCount, OwnAnswers } from "./own-answers.ts";
 
 /** Whose a host is: that of servers, the program's own, or nobody's. */
 export type HostOwner = Candidates | "own" | "unknown" | "bad_host";
@@ -67,6 +68,8 @@ export interface FailoverPlane extends AsyncDisposable {
   /** Undefined where https is not served. */
   readonly httpsUrl: URL | undefined;
   traffic(): readonly TargetTraffic[];
+  /** What it has answered itself, in the place of servers. */
+  ownAnswers(): readonly OwnAnswerCount[];
   /** Servers that are no more lose their idle connections and their counters. */
   retain(origins: ReadonlyMap<string, Origin>): void;
   /** What waits for this server's answer and may be repeated goes elsewhere at once. */
@@ -89,7 +92,8 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why));
   const tries = createTries({ clock, upstream, hooks, fields, marker: options.refusalField, onGarbage });
   const onDefect = (error: Error) => hooks.onDefect?.(error);
-  const failover = new Failover({ inFlight, clock, hooks, fields, tries, onDefect });
+  const answers = new OwnAnswers();
+  const failover = new Failover({ inFlight, clock, hooks, fields, tries, answers, onDefect });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const dress = createDress({ viaName, passed: fields.passed, isRelay: true });
   const route = routeOf(options);
@@ -113,6 +117,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   );
 
   function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
+    answers.count(undefined, name);
     client.answer(ownAnswer(name, head.field("accept"), fields.error), "");
   }
 
@@ -180,11 +185,13 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     url: listener.url,
     httpsUrl: https?.url,
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
+    ownAnswers: () => answers.all(),
     retain(origins) {
       const ids = new Set(origins.keys());
       // Servers have no address that changes: their drain waits for all that is in flight.
       inFlight.retain(new Map(Array.from(ids, (id) => [id, undefined])), new Set());
       failover.retain(ids);
+      answers.retain(ids);
       upstream.retain([...origins.values()]);
     },
     cut: (targetId) => failover.cut(targetId),

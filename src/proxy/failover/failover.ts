@@ -14,6 +14,7 @@ import { RetryBudgets } from "../forward/retry.ts";
 import { type Fate, type TryContext, type TryOwner, writeTarget } from "../forward/tries.ts";
 import type { FailureKind, Fields, UpstreamFailure } from "../http-client.ts";
 import { answerAfter, nextStep } from "./failover-rules.ts";
+import type { OwnAnswers } from "./own-answers.ts";
 import { createSlowTries, type SlowTries, type SlowTry } from "./slow-tries.ts";
 
 /** A server that may take a request, and what it is to be told. */
@@ -52,6 +53,8 @@ export interface FailoverParts {
   readonly fields: ProductFields;
   /** They look for the field of an answer that means that no byte reached an app. */
   readonly tries: TryContext;
+  /** Where what it answers itself is counted. */
+  readonly answers: OwnAnswers;
   onDefect?(error: Error): void;
 }
 
@@ -224,8 +227,9 @@ export class Failover implements Courier, TryOwner, Disposable {
   }
 
   #giveUp(state: FailoverState, name: AnswerName): void {
-    const { fields } = this.#parts;
+    const { answers, fields } = this.#parts;
     if (state.client.isGone) return;
+    answers.count(state.candidate?.target.id, name);
     const errorField = state.untouched ? fields.error : undefined;
     const answer = ownAnswer(name, state.head.field("accept"), errorField);
     state.client.answer(answer, state.attempts > 1 ? `${fields.attempts}: ${state.attempts}\r\n` : "");

@@ -1,10 +1,16 @@
 // The metrics of a slum: its registry, its servers and what waits for receivers.
 import { type CertificateFigures, certificateMetrics } from "../../api/certificate-metrics.ts";
 import { type Metric, prometheusPage, type Sample } from "../../api/prometheus.ts";
+import type { OwnAnswerCount } from "../../proxy/failover/own-answers.ts";
 import type { ServerView } from "./shapes.ts";
 import type { View } from "./view.ts";
 
-export function metricsPage(view: View, version: string, certificates?: CertificateFigures): string {
+export function metricsPage(
+  view: View,
+  version: string,
+  ownAnswers: readonly OwnAnswerCount[],
+  certificates?: CertificateFigures,
+): string {
   const { servers, tenants, unroutable_total, registry, webhooks } = view.status();
   const gauge = (name: string, help: string, value: number | null): Metric => ({
     name,
@@ -46,6 +52,17 @@ export function metricsPage(view: View, version: string, certificates?: Certific
       (server) => server.requests,
     ),
     each("counter", "slum_server_failures_total", "Tries that gave no answer.", (server) => server.failures),
+    {
+      name: "slum_proxy_answers_total",
+      type: "counter",
+      help: "Requests that slum answered itself, by reason and by the server that was asked last (none: nobody was).",
+      samples: ownAnswers.map(
+        ({ server, reason, status, count }): Sample => [
+          { server: server ?? "", reason, code: String(status) },
+          count,
+        ],
+      ),
+    },
     each("gauge", "slum_server_in_flight", "Requests under way to a server.", (server) => server.in_flight),
     each("gauge", "slum_server_latency_seconds", "Smoothed time of a health check.", ({ latency_ms: ms }) =>
       ms === null ? Number.NaN : ms / 1000,
