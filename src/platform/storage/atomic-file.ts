@@ -19,11 +19,14 @@ export function writeAtomic(path: string, text: string, mode: number): void {
   }
 }
 
-/** Has what was made, moved and removed in a directory outlive a power failure. */
+/** Has what was made, moved and removed in a directory outlive a power failure, where the file system can do that. */
 export function syncDirectory(path: string): void {
   const directory = openSync(path, "r");
   try {
     fsyncSync(directory);
+  } catch (thrown) {
+    // Some file systems know no fsync of a directory (fsync(2)).
+    if ((thrown as NodeJS.ErrnoException).code !== "EINVAL") throw thrown;
   } finally {
     closeSync(directory);
   }
