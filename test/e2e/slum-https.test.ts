@@ -5,7 +5,7 @@ import { hasChromium, startChromium } from "../support/chromium.ts";
 import { freePort } from "../support/free-port.ts";
 import { askByTls } from "../support/https-client.ts";
 import { startOrigin } from "../support/origin.ts";
-import { hasPebble, NEEDS_PEBBLE, type Pebble, startPebble } from "../support/pebble.ts";
+import { DNS_SCRIPT, hasPebble, NEEDS_PEBBLE, type Pebble, startPebble } from "../support/pebble.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { type Slum, startSlumWith } from "./slum.ts";
@@ -17,14 +17,6 @@ interface Listed {
 
 const certificates = async (slum: Slum) =>
   (await slum.json<{ certificates: Listed[] }>("cert", "list")).certificates;
-
-/** Called as `dns.sh URL set|clear NAME VALUE`: writes into the zone of pebble's DNS. */
-const DNS_SCRIPT = `#!/bin/sh
-case $2 in
-set) exec curl -sf -d "{\\"host\\":\\"$3.\\",\\"value\\":\\"$4\\"}" $1/set-txt;;
-clear) exec curl -sf -d "{\\"host\\":\\"$3.\\"}" $1/clear-txt;;
-esac
-`;
 
 describe.if(hasPebble)(`a slum with an authority ${NEEDS_PEBBLE}`, () => {
   test("serves each tenant's domain by https, orders nothing for others, and forgets who is removed", async () => {

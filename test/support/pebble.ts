@@ -13,6 +13,14 @@ export const hasPebble = BINARY !== null && DNS_BINARY !== null;
 /** For the names of tests that are skipped without it. */
 export const NEEDS_PEBBLE = "(needs pebble)";
 
+/** Called as `dns.sh URL set|clear NAME VALUE`: writes into the zone of pebble's DNS (needs curl). */
+export const DNS_SCRIPT = `#!/bin/sh
+case $2 in
+set) exec curl -sf -d "{\\"host\\":\\"$3.\\",\\"value\\":\\"$4\\"}" $1/set-txt;;
+clear) exec curl -sf -d "{\\"host\\":\\"$3.\\"}" $1/clear-txt;;
+esac
+`;
+
 export interface PebbleOptions {
   /** Where it looks for answers to HTTP-01 and TLS-ALPN-01. */
   readonly httpPort?: number;
