@@ -101,7 +101,9 @@ async function takeTerminal(
   await tab.look({ width: 760, height: 500 });
   await tab.open("about:blank");
   const page = `<pre style="margin:0;padding:16px;height:468px;background:#101318;color:#e4e7ec;width:80ch;white-space:pre-wrap;overflow:hidden;font:14px/19px 'DejaVu Sans Mono',monospace">${lines.map(coloured).join("\n")}</pre>`;
-  await tab.evaluate(`document.body.style.margin = 0, document.body.innerHTML = ${JSON.stringify(page)}, 0`);
+  await tab.evaluate(
+    `document.body.style.cssText = "margin:0;background:#101318", document.body.innerHTML = ${JSON.stringify(page)}, 0`,
+  );
   await tab.screenshot(join(OUT, `${name}.png`));
   process.stderr.write(`${name}.png\n`);
 }
