@@ -107,11 +107,11 @@ describe("a restart of the only instance", () => {
   });
 
   test("with --stop-first never runs twice, and who comes meanwhile waits, also while it drains", async () => {
-    await using ten = await startFleet({ startupTimeout: 2 });
+    await using ten = await startFleet({ startupTimeout: 6 });
     await ten.ok("deploy", "api:v1");
     const before = await pidOf(ten, "api:v1");
     // Longer than a visitor may wait for a start.
-    const long = ten.get(HOST, "/slow?ms=4000");
+    const long = ten.get(HOST, "/slow?ms=8000");
     await until("it is in flight", async () => {
       const { instances } = await ten.json<{ instances: { in_flight: number }[] }>("ps");
       return instances[0]?.in_flight === 1;

@@ -12,11 +12,14 @@ const HOST = "api.localhost";
 const app = (where: string) =>
   `Bun.serve({ ...${where}, fetch: () => new Response("here") }); setInterval(() => {}, 1000);`;
 
-function start(where: string, { service = "", prefix = "", instances = true } = {}): Promise<Ten> {
+function start(
+  where: string,
+  { service = "", prefix = "", instances = true, startupSecs = 2 } = {},
+): Promise<Ten> {
   const program = JSON.stringify(`${prefix}'${process.execPath}' app.js`);
   return startTen({
     toml: `[settings]\nhealth_check_interval = 0.5
-[service.api]\ncommand = ${program}\nhealth = "/"\nstartup_timeout = 2\nstop_grace_period_secs = 2\n${service}
+[service.api]\ncommand = ${program}\nhealth = "/"\nstartup_timeout = ${startupSecs}\nstop_grace_period_secs = 2\n${service}
 ${instances ? '[instances]\napi = ["v1"]' : ""}`,
     prepare: (dir) => void Bun.write(`${dir}/app.js`, app(where)),
   });
@@ -64,7 +67,7 @@ test.each([
   ["::1", "{ hostname: process.env.HOST, port: process.env.PORT }"],
   ["127.0.0.2", '{ hostname: "127.0.0.2", port: process.env.PORT }'],
 ])("with address = %s it is started, checked and served there", async (address, where) => {
-  await using ten = await start(where, { service: `address = "${address}"` });
+  await using ten = await start(where, { service: `address = "${address}"`, startupSecs: 30 });
   await untilState(ten, "api:v1", "healthy");
   expect((await ten.get(HOST)).body).toBe("here");
   await ten.ok("restart", "api:v1");
@@ -76,7 +79,10 @@ test.each([
 });
 
 test("an app that listens on all interfaces is served, and deploy and ps --all say so", async () => {
-  await using ten = await start('{ hostname: "0.0.0.0", port: process.env.PORT }', { instances: false });
+  await using ten = await start('{ hostname: "0.0.0.0", port: process.env.PORT }', {
+    instances: false,
+    startupSecs: 30,
+  });
   const { stderr } = await ten.ok("deploy", "api:v1");
   expect(stderr).toContain("listens on all interfaces (0.0.0.0:");
   expect((await ten.ok("ps", "--all")).stdout).toContain("api:v1: listens on all interfaces (0.0.0.0:");
@@ -86,6 +92,7 @@ test("an app that listens on all interfaces is served, and deploy and ps --all s
 test.skipIf(lacks("setsid"))("a command that leaves the session by setsid is known by its mark", async () => {
   await using ten = await start('{ hostname: "127.0.0.1", port: process.env.PORT }', {
     prefix: "setsid --fork --wait ",
+    startupSecs: 30,
   });
   await untilState(ten, "api:v1", "healthy");
   expect((await ten.get(HOST)).body).toBe("here");
