@@ -32,7 +32,7 @@ export default command({
   },
 });
 
-/** As the original did; not where an app may serve the file. */
+/** Where scripts read it; not where an app may serve the file. */
 async function keepInFile(context: Context, token: string): Promise<void> {
   const { writeSecret } = await import("../../platform/storage/atomic-file.ts");
   const { out } = context;
