@@ -70,7 +70,8 @@ describe.each([1, 2])("with %d workers", (workers) => {
     const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
     const kept = await ten.get(host, "/echo", { headers: { traceparent: parent, tracestate: "a=b" } });
     const replaced = await ten.get(host, "/echo", { headers: { traceparent: "00-zz", tracestate: "a=b" } });
-    await until("all are written", () => linesOf(ten).length === 6);
+    const orphan = await ten.get(host, "/echo", { headers: { tracestate: "a=b" } });
+    await until("all are written", () => linesOf(ten).length === 7);
     const lines = linesOf(ten).sort((a, b) => a.time.localeCompare(b.time));
     expect(statSync(fileOf(ten)).mode & 0o777).toBe(0o600);
     expect(readFileSync(fileOf(ten), "utf8")).not.toContain("geheim");
@@ -89,11 +90,13 @@ describe.each([1, 2])("with %d workers", (workers) => {
     expect(echoed(kept)).toMatchObject({ traceparent: parent, tracestate: "a=b" });
     expect(echoed(replaced).traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
     expect(echoed(replaced).tracestate).toBeUndefined();
+    expect(echoed(orphan).traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    expect(echoed(orphan).tracestate).toBeUndefined();
     expect(of("/echo").map((line) => `00-${line.trace_id}-${line.span_id}`)).toEqual(
-      [kept, replaced].map((answer) => echoed(answer).traceparent?.slice(0, -3) ?? ""),
+      [kept, replaced, orphan].map((answer) => echoed(answer).traceparent?.slice(0, -3) ?? ""),
     );
 
-    expect((await asked(ten, "api")).length).toBe(6);
+    expect((await asked(ten, "api")).length).toBe(7);
     expect((await asked(ten, "--status", "4xx")).map(({ status }) => status).sort()).toEqual([404, 413]);
     expect((await asked(ten, "--slow", "3900ms")).map(({ path }) => path)).toEqual(["/slow?ms=4000"]);
     expect((await asked(ten, "-n", "2")).length).toBe(2);

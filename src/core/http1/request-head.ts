@@ -37,6 +37,9 @@ class Span {
   }
 }
 
+const SLASH = 47;
+const QUESTION_MARK = 63;
+
 /** Most requests have few of them. */
 const NONE = new Span(-1, -1);
 
@@ -74,6 +77,7 @@ export class RequestHead {
   expect = NONE;
   accept = NONE;
   traceparent = NONE;
+  hasTracestate = false;
   forwardedFor = NONE;
   forwardedProto = NONE;
   forwardedHost = NONE;
@@ -96,6 +100,20 @@ export class RequestHead {
 
   get isHead(): boolean {
     return this.method === "HEAD";
+  }
+
+  /** Whether its sender says that none follows on the connection (RFC 9112 section 9.3). */
+  get isLast(): boolean {
+    return this.minor === 0 ? !this.wantsKeepAlive : this.wantsClose;
+  }
+
+  /** Whether its path is this one, with whatever query. No string is made of most. */
+  isFor(path: string): boolean {
+    const { bytes, pathStart, targetEnd } = this;
+    if (bytes[pathStart] !== SLASH) return this.path === path || this.path.startsWith(`${path}?`);
+    const end = pathStart + path.length;
+    if (end > targetEnd || !this.is(pathStart, end, path)) return false;
+    return end === targetEnd || bytes[end] === QUESTION_MARK;
   }
 
   /** Path and query as they came; `/` for a URL without one. */
@@ -318,6 +336,9 @@ function isKnownTaken(
       return false;
     case FIELD.TRACEPARENT:
       head.traceparent = note(head, head.traceparent, value, lineEnd);
+      return false;
+    case FIELD.TRACESTATE:
+      head.hasTracestate = true;
       return false;
     default:
       noteOurs(head, known, value, lineEnd);

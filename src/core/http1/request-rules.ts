@@ -20,6 +20,7 @@ export const FIELD = {
   FORWARDED_HOST: 14,
   FORWARDED_PROTO: 15,
   TRACEPARENT: 17,
+  TRACESTATE: 18,
   /** Goes no further, and says nothing to us. */
   DROPPED: 16,
 } as const;
@@ -34,6 +35,7 @@ const ALWAYS: readonly (readonly [string, number])[] = [
   ["accept", FIELD.ACCEPT],
   ["upgrade", FIELD.UPGRADE],
   ["traceparent", FIELD.TRACEPARENT],
+  ["tracestate", FIELD.TRACESTATE],
   // Trailers pass whether they are asked for or not.
   ["te", FIELD.DROPPED],
   ["keep-alive", FIELD.DROPPED],

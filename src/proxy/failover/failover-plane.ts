@@ -105,6 +105,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const own = new OwnHosts({ tries, clock, socket: door.socket });
   const { listener, https } = closingOnFailure(door, () =>
     openListeners(options, {
+      upstream,
       clock,
       notices,
       isTrusted,

@@ -30,11 +30,7 @@ export interface RequestFacts {
 
 /** Whether a request only reads that path, with whatever query. */
 export function looksAt(head: RequestHead, wanted: string): boolean {
-  const { method } = head;
-  if (method !== "GET" && method !== "HEAD") return false;
-  // Made of bytes: only for those that may be meant.
-  const { path } = head;
-  return path === wanted || path.startsWith(`${wanted}?`);
+  return (head.method === "GET" || head.isHead) && head.isFor(wanted);
 }
 
 /** A try, as the visitor's side sees it. */

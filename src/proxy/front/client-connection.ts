@@ -1,5 +1,6 @@
 // One visitor's connection: its requests one after the other, however their bytes arrive, and its end in good order.
 import type { Socket } from "bun";
+import { bracketed } from "../../core/host.ts";
 import { endOfHead, Malformed, TOKEN } from "../../core/http1/bytes.ts";
 import {
   emptyLinesAt,
@@ -12,7 +13,7 @@ import type { Client, VisitorTunnel } from "../forward/client.ts";
 import { RequestBody } from "../forward/request-body.ts";
 import type { RequestState } from "../forward/request-state.ts";
 import type { Accepted, Front } from "./front.ts";
-import type { ClientShare, Counted } from "./gate.ts";
+import { type ClientShare, type Counted, plain } from "./gate.ts";
 import { Outlet } from "./outlet.ts";
 import { bytesOf } from "./own-answer.ts";
 import {
@@ -38,7 +39,6 @@ export class ClientConnection implements Client {
   readonly visitor: string;
   readonly isTls: boolean;
   readonly serverName: string | undefined;
-  readonly localHost: string;
   readonly share: ClientShare | undefined;
   claims: string | undefined; // What is added to each of its requests while its peer's claims count for nothing: made once.
   lastHost = ""; // The Host of the request before.
@@ -63,6 +63,8 @@ export class ClientConnection implements Client {
   /** The last answer has been written. */
   #isFinishing = false;
   #isLingering = false;
+  /** The visitor has said that his request is the last, and there was nothing behind it. */
+  #hasSaidLast = false;
   #hasServed = false;
   #lingeredBytes = 0;
   /** Whose request is counted while it is under way, and as what. */
@@ -85,9 +87,13 @@ export class ClientConnection implements Client {
     this.visitor = accepted.visitor;
     this.isTls = accepted.isTls;
     this.serverName = accepted.serverName;
-    this.localHost = accepted.localHost;
     this.share = accepted.share;
     this.movedAt = this.#begunAt = front.tick;
+  }
+
+  /** Our end of it, as a Host, for those who do not say whom they ask; the kernel is asked for it only then. */
+  get localHost(): string {
+    return bracketed(plain(this.#socket.localAddress ?? "127.0.0.1"));
   }
 
   /** Whether somebody would miss something if it were closed now. */
@@ -168,7 +174,7 @@ export class ClientConnection implements Client {
     if (this.#tunnel !== undefined) return;
     if (this.#isLingering) {
       if (tick - this.#begunAt > LINGER_SECS) this.release();
-    } else if (this.#isTakenTooSlowly()) {
+    } else if (this.#taking.isTooSlow(this.#outlet, this.#front.minReadRate)) {
       this.#front.onSlowReader(this);
       this.cut();
     } else if (!this.#outlet.isFlushed && this.#visit === undefined) {
@@ -180,15 +186,6 @@ export class ClientConnection implements Client {
     } else if (this.#input !== undefined) {
       if (tick - this.#begunAt > HEAD_SECS) this.#refuse("late_head");
     } else if (silentSecs > IDLE_SECS) this.cut();
-  }
-
-  /** Whether an answer waits for a visitor who hardly reads. */
-  #isTakenTooSlowly(): boolean {
-    if (this.#outlet.isFlushed) {
-      this.#taking.rest();
-      return false;
-    }
-    return this.#taking.isTooSlow(this.#outlet.takenBytes, this.#front.minReadRate);
   }
 
   /** A body at least as fast as it must be, once it has had a while; what the target does not take is not its visitor's fault. */
@@ -294,7 +291,7 @@ export class ClientConnection implements Client {
     const front = this.#front;
     const head = readRequestHead(bytes, end, front.rulesFor(this));
     this.#head = head;
-    this.#endsAfter = head.minor === 0 ? !head.wantsKeepAlive : head.wantsClose;
+    this.#endsAfter = head.isLast;
     this.#sending.begin();
     const visit = front.handle(this, head);
     if (visit === undefined || this.isGone) return;
@@ -386,6 +383,8 @@ export class ClientConnection implements Client {
     const endsAfter = this.#endsAfter || this.#front.isClosing;
     this.#visit?.ended(this.sentBytes);
     if (endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined) this.#isFinishing = true;
+    if (this.#head?.isLast === true && this.#tunnel === undefined && this.#body?.isEmpty !== false)
+      this.#hasSaidLast = this.#input === undefined;
     this.#head = this.#body = this.#visit = this.#tunnel = undefined;
     this.#hasServed = true;
     this.#uncount();
@@ -431,12 +430,12 @@ export class ClientConnection implements Client {
     if (this.#hasEnded) tunnel.visitorEnded();
   }
 
-  /** Ends our half; reads on for a while, so that what was still on its way does not reset the answer. */
+  /** Ends our half; unless nothing more was announced reads on for a while, so that what is on its way does not reset the answer. */
   #linger(): void {
     this.#isLingering = true;
     this.#input = undefined;
     this.#begunAt = this.#front.tick;
-    if (this.#hasEnded) this.#socket.end();
+    if (this.#hasEnded || this.#hasSaidLast) this.#socket.end();
     else {
       this.#socket.shutdown();
       this.resumeBody();

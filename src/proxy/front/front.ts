@@ -42,6 +42,4 @@ export interface Accepted {
   readonly serverName: string | undefined;
   /** As whose it is counted; undefined: as nobody's. */
   readonly share: ClientShare | undefined;
-  /** Our end of it, as a Host: where HTTP/1.0 does not say whom it asks. */
-  readonly localHost: string;
 }

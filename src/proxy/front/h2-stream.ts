@@ -25,7 +25,6 @@ const NOT_OF_H2 = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-const EMPTY = Buffer.alloc(0);
 
 /** As much of a socket as a connection uses. */
 export class StreamSocket {
@@ -271,15 +270,13 @@ const CRLF = Buffer.from("\r\n");
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 
 function isToken(name: string): boolean {
-  return name.length > 0 && bytesOf(name).every((byte) => TOKEN[byte] !== 0);
+  for (let i = 0; i < name.length; i++) if ((TOKEN[name.charCodeAt(i)] ?? 0) === 0) return false;
+  return name.length > 0;
 }
 
 function isText(value: string): boolean {
-  return bytesOf(value).every((byte) => TEXT[byte] === 1);
-}
-
-function bytesOf(text: string): Buffer {
-  return text === "" ? EMPTY : Buffer.from(text, "latin1");
+  for (let i = 0; i < value.length; i++) if (TEXT[value.charCodeAt(i)] !== 1) return false;
+  return true;
 }
 
 /** The type that connections know. */

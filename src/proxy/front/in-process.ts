@@ -78,6 +78,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const onDefect = (error: Error) => hooks.onDefect?.(error);
   const { listener, https } = closingOnFailure(door, () =>
     openListeners(options, {
+      upstream,
       clock,
       notices,
       isTrusted,

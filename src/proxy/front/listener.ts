@@ -74,6 +74,8 @@ export interface ListenerOptions {
   /** The request as it goes on; undefined when it has been answered. */
   handle(client: ClientConnection, head: RequestHead): RequestState | undefined;
   onDefect(error: Error): void;
+  /** Closes at most so many connections elsewhere that nobody would miss; how many it did. */
+  closeOthers?(most: number): number;
   /** Whether there are connections elsewhere that are about to become this listener's. */
   isAwaiting?(): boolean;
   /** Nobody is accepted any more: other listeners that hand over to this one do the same. */
@@ -141,7 +143,10 @@ class TcpListener implements Listener, Front<ClientConnection> {
     } as Bun.TCPSocketListenOptions<ClientConnection>);
     const port = "fd" in listening ? asked : this.#server.port;
     this.url = new URL(`http://${bracketed(hostname)}:${port}`);
-    this.#guarded = options.guard.add((most) => this.#closeOldest(most));
+    this.#guarded = options.guard.add((most) => {
+      const closed = options.closeOthers?.(most) ?? 0;
+      return closed + this.#closeOldest(most - closed);
+    });
     this.#stopSweeping = clock.every(SWEEP_MS, () => {
       this.tick += 1;
       this.#sweep();
@@ -205,7 +210,6 @@ class TcpListener implements Listener, Front<ClientConnection> {
       visitor: proxied?.source ?? peer,
       isTls,
       serverName,
-      localHost: bracketed(plain(socket.localAddress ?? "127.0.0.1")),
     });
     socket.data = client;
     this.#clients.add(client);

@@ -3,6 +3,7 @@ import { Fault } from "../../core/fault.ts";
 import { type AcceptGuard, NO_ACCEPT_GUARD } from "../../platform/net/accept-guard.ts";
 import { openFirstBytes } from "../../platform/net/first-bytes.ts";
 import type { FrontLimits, HttpsOptions } from "../data-plane.ts";
+import type { PooledUpstream } from "../upstream/upstream.ts";
 import { DEFAULT_LIMITS } from "./gate.ts";
 import { type Https, listenHttps } from "./https.ts";
 import type { HttpsRules } from "./https-rules.ts";
@@ -33,9 +34,12 @@ interface Parts
     | "proxyHeaders"
     | "rulesFor"
     | "handle"
+    | "closeOthers"
     | "isAwaiting"
     | "onStopAccepting"
   > {
+  /** Its idle connections are the first to go when descriptors are short. */
+  readonly upstream: PooledUpstream;
   /** How requests are read and answered, with what https asks for where it is served. */
   requests(rules: HttpsRules | undefined): Pick<ListenerOptions, "rulesFor" | "handle">;
 }
@@ -47,7 +51,7 @@ export interface Listeners {
 }
 
 /** Listens at once. Throws what either listening throws; nothing of these is open then. */
-export function openListeners(where: Where, { requests, ...parts }: Parts): Listeners {
+export function openListeners(where: Where, { requests, upstream, ...parts }: Parts): Listeners {
   const { host, reusePort = false } = where;
   const { clock, notices, isTrusted, onDefect } = parts;
   const firstBytes = openFirstBytes(clock);
@@ -74,6 +78,7 @@ export function openListeners(where: Where, { requests, ...parts }: Parts): List
       guard: where.guard ?? NO_ACCEPT_GUARD,
       proxyHeaders,
       listening: listeningAt(where),
+      closeOthers: (most) => upstream.closeIdle(most),
       isAwaiting: () => https?.isBusy === true,
       onStopAccepting: () => https?.stopAccepting(),
     }),

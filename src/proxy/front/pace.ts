@@ -36,23 +36,28 @@ export class SendingPace {
   }
 }
 
+/** What is written to a visitor, and how many bytes of it the other end has acknowledged so far. */
+interface Taken {
+  readonly isFlushed: boolean;
+  readonly takenBytes: number;
+}
+
 /** Of an answer of which the kernel takes no more: over each half minute. */
 export class TakingPace {
   #from = 0;
   #secs = 0;
 
-  /** Everything has been taken. */
-  rest(): void {
-    this.#secs = 0;
-  }
-
-  /** Called once a second while something waits to be taken. `taken`: how many bytes the other end has acknowledged so far. */
-  isTooSlow(taken: number, least: number): boolean {
+  /** Called once a second. `least`: bytes a second, while something waits to be taken. */
+  isTooSlow(answer: Taken, least: number): boolean {
+    if (answer.isFlushed) {
+      this.#secs = 0;
+      return false;
+    }
+    const taken = answer.takenBytes;
     if (this.#secs === 0) this.#from = taken;
     this.#secs += 1;
     if (this.#secs <= TAKING_SECS) return false;
-    const isTooSlow = taken - this.#from < least * TAKING_SECS;
-    this.rest();
-    return isTooSlow;
+    this.#secs = 0;
+    return taken - this.#from < least * TAKING_SECS;
   }
 }

@@ -6,7 +6,7 @@ import { traceOf, traceparent } from "../../core/trace-context.ts";
 const POOL_BYTES = 4_080;
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
-/** What says nothing without the other (section 3.3.1.5). */
+/** The second says nothing without a valid first, and is then thrown away (sections 3.3 and 4.3). */
 const BOTH = ["traceparent", "tracestate"];
 
 export class Traces {
@@ -16,10 +16,8 @@ export class Traces {
   /** The lines that are added to a request, and its own trace if it has none that may go on. */
   added(head: RequestHead, added: string): string {
     const { traceparent: span } = head;
-    if (span.start >= 0) {
-      if (traceOf(head.text("traceparent", span)) !== undefined) return added;
-      dropNamed(head.bytes, head.runs, BOTH);
-    }
+    if (span.start >= 0 && traceOf(head.text("traceparent", span)) !== undefined) return added;
+    if (span.start >= 0 || head.hasTracestate) dropNamed(head.bytes, head.runs, BOTH);
     return `traceparent: ${this.#make()}\r\n${added}`;
   }
 

@@ -8,6 +8,8 @@ import type { IsStale } from "./stale.ts";
 /** A backend closes when the time is over that it announces as `Keep-Alive: timeout`; the last fifth of it is not used. */
 const USABLE_PART_OF_KEEP_ALIVE = 0.8;
 const CLOSE_REMEMBERED_MS = 30_000;
+/** What has been idle for so long is not just between two requests. */
+const UNMISSED_MS = 1_000;
 /** How soon it is tried again to open a connection when there was no descriptor for it. */
 const SHORTAGE_MS = 50;
 
@@ -94,6 +96,14 @@ export class Pool implements Owner {
     for (const connection of this.#idle.filter((one) => ageOf(one, nowMs) >= one.idleLimitMs)) {
       this.#discard(connection);
     }
+  }
+
+  /** Closes at most so many that have been idle for a while, idle longest first; how many it did. */
+  closeIdle(most: number): number {
+    const nowMs = this.#now();
+    const going = this.#idle.slice(0, most).filter((one) => ageOf(one, nowMs) >= UNMISSED_MS);
+    for (const connection of going) this.#discard(connection);
+    return going.length;
   }
 
   /** Closes idle connections now, and those in use as soon as they are done. */

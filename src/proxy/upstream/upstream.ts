@@ -18,6 +18,8 @@ export interface UpstreamOptions {
 export interface PooledUpstream extends Upstream {
   /** The connections to one origin. Found quickly for an object that was asked for before. */
   poolOf(origin: Origin): Pool;
+  /** Closes at most so many connections that have been idle for a while; how many it did. */
+  closeIdle(most: number): number;
   /** Monotonic milliseconds without those in which this process stood still: what deadlines are kept by. */
   activeMs(): number;
 }
@@ -97,6 +99,11 @@ export function createUpstream({ clock, limits: given }: UpstreamOptions): Poole
   return {
     poolOf,
     activeMs,
+    closeIdle(most) {
+      let closed = 0;
+      for (const pool of pools) if (closed < most) closed += pool.closeIdle(most - closed);
+      return closed;
+    },
     send(origin, request, options) {
       return new Promise<UpstreamResponse>((resolve, reject) => {
         const refuse = (failure: UpstreamFailure) => {

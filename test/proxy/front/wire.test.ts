@@ -455,3 +455,23 @@ test("what goes wrong between us and the program's own hosts is nobody's trouble
   expect(await (await proxy.get("example.com")).text()).toContain("own");
   expect(proxy.trouble).toEqual([]);
 });
+
+describe("a request that is said to be the last ends its connection in order, its answer whole (RFC 9112 section 9.6)", () => {
+  const large = "x".repeat(3_000_000);
+
+  test.each([
+    ["close", "GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n"],
+    ["HTTP/1.0", "GET / HTTP/1.0\r\nHost: api.example.com\r\n\r\n"],
+    ["something behind it", `GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n${NEXT}`],
+    [
+      "a body",
+      "POST / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab",
+    ],
+  ])("%s", async (_, request) => {
+    await using proxy = await proxied((seen) => reply(seen, large));
+    using client = await wireClient(proxy.plane.url, request);
+    expect(await client.closed).toBe("closed");
+    expect(client.text().endsWith(`\r\n\r\n${large}`)).toBe(true);
+    expect(proxy.origin.seen.length).toBe(1);
+  });
+});

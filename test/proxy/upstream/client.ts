@@ -4,13 +4,12 @@ import { systemClock } from "../../../src/platform/time/clock.ts";
 import type {
   Origin,
   SendOptions,
-  Upstream,
   UpstreamFailure,
   UpstreamRequest,
   UpstreamResponse,
 } from "../../../src/proxy/http-client.ts";
 import type { Limits } from "../../../src/proxy/upstream/limits.ts";
-import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
+import { createUpstream, type PooledUpstream } from "../../../src/proxy/upstream/upstream.ts";
 
 export interface Sent {
   readonly response: Promise<UpstreamResponse>;
@@ -20,7 +19,7 @@ export interface Sent {
 }
 
 export interface Client extends AsyncDisposable {
-  readonly upstream: Upstream;
+  readonly upstream: PooledUpstream;
   send(origin: Origin, request?: Partial<UpstreamRequest>, options?: Partial<SendOptions>): Sent;
 }
 

@@ -82,6 +82,24 @@ describe("an idle connection", () => {
     expect(target.connections).toHaveLength(2);
   });
 
+  test("is closed when others need its descriptor, if it has been idle for a second", async () => {
+    const clock = createManualClock();
+    await using older = scriptedOrigin(answering);
+    await using newer = scriptedOrigin(answering);
+    await using client = createClient({ clock });
+    const all = [older, older, newer].map(({ origin }) => client.send(origin));
+    await Promise.all(all.map(({ response }) => response));
+    expect(client.upstream.closeIdle(10)).toBe(0);
+    await clock.advance(1_000);
+    await client.send(newer.origin).response;
+    expect(client.upstream.closeIdle(1)).toBe(1);
+    await Promise.race(older.connections.map(({ closed }) => closed));
+    expect(client.upstream.closeIdle(10)).toBe(1);
+    await Promise.all(older.connections.map(({ closed }) => closed));
+    await client.send(newer.origin).response;
+    expect(newer.connections).toHaveLength(1);
+  });
+
   test("is closed at once when its origin is no longer retained", async () => {
     await using kept = scriptedOrigin(answering);
     await using gone = scriptedOrigin(answering);
