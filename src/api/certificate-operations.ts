@@ -163,6 +163,15 @@ export interface CertificateDesk {
   remove(name: string): Promise<void>;
 }
 
+/** Without certificates nobody has looked at where names lead to; the rest is said of what stands behind them. */
+function unseen(name: string): Fault {
+  return new Fault(
+    "not_found",
+    `of ${name} nothing is known here but its service: certificates are not kept, as https is not served`,
+    "ask for the service (their names: ps) instead of the host, or serve with --https",
+  );
+}
+
 /** Undefined: this server has nothing to do with certificates. */
 export function certificateHandlers(desk: CertificateDesk | undefined): Handlers {
   const open = (): CertificateDesk => {
@@ -185,7 +194,8 @@ export function certificateHandlers(desk: CertificateDesk | undefined): Handlers
       };
     },
     async lookAtName({ params }) {
-      const report = await open().report(params.name);
+      if (desk === undefined) throw unseen(params.name);
+      const report = await desk.report(params.name);
       return { ...report, addresses: [...report.addresses] };
     },
     async addCertificate({ body }) {

@@ -4,7 +4,7 @@ import { canonicalServerName, wildcardOver } from "../core/server-name.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { type Diagnosis, diagnose } from "./diagnose.ts";
 import type { CertificateFiles } from "./files.ts";
-import type { Looked } from "./look.ts";
+import { type Looked, NOT_LOOKED_AT } from "./look.ts";
 import type { CertificateManager, CertificateStatus } from "./manager.ts";
 import {
   daysLeft,
@@ -106,9 +106,9 @@ export function createDesk(parts: DeskParts) {
     },
     async report(text: string): Promise<NameReport> {
       const name = canonicalServerName(text) ?? text;
-      const looked = await parts.look(name);
       const certificate = serving(name);
       const isOurs = parts.isOurs(name) || (certificate !== undefined && certificate.state !== "missing");
+      const looked = isOurs ? await parts.look(name) : NOT_LOOKED_AT;
       const found = diagnose(
         { name, isOurs, certificate, clock: parts.clockTrouble(), looked },
         parts.program,

@@ -30,6 +30,17 @@ export interface LookOptions {
 
 const LOOK_MS = 4_000;
 const HTTP_PORT = 80;
+/** More than the answer to a challenge of ours has. */
+const ANSWER_BYTES = 1_024;
+
+/** Of a name that is not ours nothing is asked: a token that may only look is no way to reach other machines from here. */
+export const NOT_LOOKED_AT: Looked = {
+  addresses: [],
+  dnsError: undefined,
+  answers: undefined,
+  tls: undefined,
+  circle: undefined,
+};
 
 /** Never rejects. A router that does not let us reach our own address from within looks like nobody. */
 export async function lookAtName(name: string, options: LookOptions): Promise<Looked> {
@@ -80,11 +91,27 @@ async function whoAnswers(name: string, address: string, options: LookOptions): 
       proxy: false,
       signal: AbortSignal.timeout(LOOK_MS),
     } as unknown as RequestInit);
-    const text = (await answer.text()).slice(0, 200).trim();
+    const text = (await beginningOf(answer)).trim();
     return thumbprint !== undefined && text === `${token}.${thumbprint}` ? "us" : { status: answer.status };
   } catch {
     return "nobody";
   }
+}
+
+/** Whoever answers there may send for ever: what comes after is not waited for, and not kept. */
+async function beginningOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      chunks.push(chunk.subarray(0, ANSWER_BYTES));
+      size += chunk.length;
+      if (size >= ANSWER_BYTES) break;
+    }
+  } catch {
+    // It said its status: somebody is there, though the rest does not come.
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** Asks as a browser does, and follows nothing: a redirect to the very same address goes on for ever. */

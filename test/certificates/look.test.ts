@@ -1,5 +1,6 @@
 // What is seen of a name from here, against servers that play the part of others: another machine, nobody, a proxy that comes to us by http.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createDesk } from "../../src/certificates/desk.ts";
 import { diagnose, type Known } from "../../src/certificates/diagnose.ts";
 import { type Looked, lookAtName, whereText } from "../../src/certificates/look.ts";
 import type { ShownCertificate } from "../../src/certificates/shown-certificate.ts";
@@ -74,6 +75,57 @@ describe("a name", () => {
       "gone.test has no address in DNS (ENOTFOUND)",
     );
     expect(whereText("*.shop.test", await look({}, "*.shop.test"))).toBeUndefined();
+  });
+
+  test("whose server never ends its answer is seen by what came first, and no more of it is read", async () => {
+    const left = Promise.withResolvers<void>();
+    let pulls = 0;
+    const endless = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () =>
+        new Response(
+          new ReadableStream<Uint8Array>({
+            // The pieces are never ready all at once: the reader has to leave by itself.
+            pull: async (controller) => {
+              pulls += 1;
+              controller.enqueue(new Uint8Array(65_536));
+              await Bun.sleep(0);
+            },
+            cancel: () => left.resolve(),
+          }),
+        ),
+    });
+    try {
+      expect((await look({ http: endless.port ?? 0 })).answers).toEqual({ status: 200 });
+      await left.promise;
+      // What is under way in the sockets' buffers, and no gigabytes of it.
+      expect(pulls).toBeLessThan(1_000);
+    } finally {
+      await endless.stop(true);
+    }
+  });
+
+  test("that is not ours is not looked for: no address of it is asked", async () => {
+    const asked: string[] = [];
+    const desk = createDesk({
+      manager: { list: () => [], troubled: () => [] },
+      files: undefined,
+      authorities: [],
+      clock: systemClock,
+      program: "ten",
+      isOurs: (name: string) => name === "shop.test",
+      clockTrouble: () => undefined,
+      look: async (name: string) => {
+        asked.push(name);
+        return look({}, name);
+      },
+    } as unknown as Parameters<typeof createDesk>[0]);
+    const foreign = await desk.report("metadata.internal");
+    expect([foreign.cause, foreign.addresses, foreign.answers]).toEqual(["foreign_name", [], null]);
+    expect(asked).toEqual([]);
+    await desk.report("shop.test");
+    expect(asked).toEqual(["shop.test"]);
   });
 
   test("that a proxy in front sends round in a circle is seen, with who does", async () => {

@@ -110,4 +110,9 @@ test("of a service the worst is told, of one that is well that nothing is wrong,
     "api:v1: nothing is wrong, as far as can be seen from outside",
   ]);
   expect((await ten.run("why", "api:v9")).exit).toBe(3);
+  const host = await ten.run("why", "api.localhost");
+  expect([host.exit, host.stderr]).toEqual([
+    3,
+    expect.stringContaining("of api.localhost nothing is known here but its service"),
+  ]);
 });
