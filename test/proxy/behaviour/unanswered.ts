@@ -8,10 +8,10 @@ import { reply, type Seen, wireClient, wireOrigin } from "../../support/wire.ts"
 const HOST = "api.example.com";
 
 export function countsUnanswered(create: PlaneFactory): void {
-  async function serving(script: (request: Seen) => void) {
+  async function serving(script: (request: Seen) => void, requestTimeoutMs = 300) {
     const origin = wireOrigin(script);
     const front = await startPlane(create);
-    const policy = { requestTimeoutMs: 300 };
+    const policy = { requestTimeoutMs };
     const { address } = origin;
     await front.plane.publish([route("api", [target("api:v1", { address })], { hosts: [HOST], policy })]);
     return {
@@ -44,7 +44,7 @@ export function countsUnanswered(create: PlaneFactory): void {
       if (request.head.includes("/no"))
         request.socket.end("HTTP/1.1 500 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
       else if (request.head.includes("/garbage")) request.socket.end("SSH-2.0-x\r\n\r\n");
-    });
+    }, 60_000);
     expect((await front.get(HOST, "/no")).status).toBe(500);
     expect((await front.get(HOST, "/garbage")).status).toBe(502);
     {
