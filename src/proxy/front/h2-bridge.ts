@@ -112,13 +112,12 @@ class Bridge implements Http2Bridge {
       .listener()
       .adopt(asSocket(socket), { isTls: true, serverName, peer, proxied, isCounted: false });
     visitor.streams += 1;
-    try {
-      // An answer may come before its request is whole.
-      void feed(socket, request).catch(() => socket.refuse());
-      return await socket.answer;
-    } finally {
+    void socket.done.then(() => {
       visitor.streams -= 1;
-    }
+    });
+    // An answer may come before its request is whole.
+    void feed(socket, request).catch(() => socket.refuse());
+    return socket.answer;
   }
 
   get isBusy(): boolean {

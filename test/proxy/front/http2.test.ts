@@ -1,6 +1,7 @@
 // HTTP/2 towards visitors: what goes through as it does over HTTP/1.1, and what is refused.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ClientHttp2Session, connect } from "node:http2";
+import { type AcceptGuard, NO_ACCEPT_GUARD } from "../../../src/platform/net/accept-guard.ts";
 import { systemClock } from "../../../src/platform/time/clock.ts";
 import { createInProcessPlane } from "../../../src/proxy/front/in-process.ts";
 import { createUpstream } from "../../../src/proxy/upstream/upstream.ts";
@@ -8,6 +9,7 @@ import { testCertificate, testKey, testServerName } from "../../support/certific
 import { fixedCertificates } from "../../support/fixed-certificates.ts";
 import { startPlane, type TestPlane } from "../../support/plane.ts";
 import { route, target } from "../../support/routes.ts";
+import { until } from "../../support/until.ts";
 
 const MB = 1_048_576;
 const certificates = fixedCertificates({
@@ -174,6 +176,76 @@ describe("HTTP/2", () => {
     stream.close();
     await front.counted({ inFlight: 0 });
   });
+});
+
+/** Of a plane: what its guard may ask it to close. */
+function heldGuard() {
+  let close = (_most: number) => 0;
+  const guard: AcceptGuard = {
+    ...NO_ACCEPT_GUARD,
+    add(given) {
+      close = given;
+      return { [Symbol.dispose]() {} };
+    },
+  };
+  return { guard, close: (most: number) => close(most) };
+}
+
+test("when descriptors are short idle connections are closed, and those with a quiet answer are not", async () => {
+  const { promise: goesOn, resolve: goOn } = Promise.withResolvers<void>();
+  await using app = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    idleTimeout: 0,
+    fetch() {
+      const events = async function* () {
+        yield "data: 0\n\n";
+        await goesOn;
+        yield "data: 1\n\n";
+      };
+      return new Response(events(), { headers: { "content-type": "text/event-stream" } });
+    },
+  });
+  const { guard, close } = heldGuard();
+  const placeholder = { chain: testCertificate, key: testKey };
+  const ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256";
+  const https = { port: 0, certificates, ciphers, http2: true, placeholder, onHandshake() {} };
+  await using front = await startPlane(
+    (options) => createInProcessPlane(options, createUpstream({ clock: systemClock })),
+    { https, guard },
+  );
+  const address = { host: "127.0.0.1", port: app.port ?? 0 };
+  await front.plane.publish([route("api", [target("api:v1", { address })], { hosts: [testServerName] })]);
+  const open = async () => {
+    const session = connect(`https://127.0.0.1:${front.plane.httpsUrl?.port}`, {
+      servername: testServerName,
+      rejectUnauthorized: false,
+    });
+    await new Promise<void>((connected) => session.once("remoteSettings", () => connected()));
+    return session;
+  };
+  const listening = await open();
+  const stream = listening.request({ ":path": "/", ":authority": testServerName });
+  const texts: string[] = [];
+  stream.on("data", (piece: Buffer) => texts.push(piece.toString()));
+  await until("the first event is there", () => texts.length === 1);
+  const idle = await open();
+  const goneOf = (session: ClientHttp2Session) => {
+    let isGone = false;
+    session.once("close", () => {
+      isGone = true;
+    });
+    return () => {
+      close(10);
+      return isGone;
+    };
+  };
+  const isListenerGone = goneOf(listening);
+  await until("the idle one is gone", goneOf(idle));
+  goOn();
+  await new Promise<void>((ended) => stream.once("end", () => ended()));
+  expect(texts.join("")).toBe("data: 0\n\ndata: 1\n\n");
+  await until("with its answer whole it is idle like any other", isListenerGone);
 });
 
 test("a port for https that is taken is told as what it is", async () => {
