@@ -61,6 +61,7 @@ describe("ten webhook", () => {
     expect(webhook.id).toBe("127-0-0-1");
     await ten.ok("deploy", "api:v1");
     await until("the deploy is told", () => receiver.types().includes("deploy.done"));
+    await until("that is noted", async () => (await list(ten))[0]?.waiting === 0);
     const { pid } = (await ten.ps())["api:v1"] ?? {};
     isUp = false;
     process.kill(pid ?? NO_PROCESS, "SIGKILL");
@@ -76,6 +77,7 @@ describe("ten webhook", () => {
     expect(new Set(receiver.heard.map(({ id }) => id)).size).toBe(5);
     const { body, headers } = receiver.bodies.at(-1) ?? {};
     expect(new Webhook(secret ?? "").verify(body ?? "", Object.fromEntries(headers ?? []))).toBeTruthy();
+    await until("all is noted", async () => (await list(ten))[0]?.waiting === 0);
     expect(await list(ten)).toMatchObject([{ waiting: 0, last_answer: "status 200" }]);
   });
 
@@ -91,6 +93,9 @@ describe("ten webhook", () => {
     expect((await ten.run("deploy", "api:bad")).exit).toBe(5);
     const slow = ten.begin("deploy", "api:slow");
     await until("its process is there", async () => (await ten.ps())["api:slow"]?.pid);
+    // Of what was told but not noted yet the next start would tell again.
+    const isNoted = async () => receiver.heard.length === 2 && (await list(ten))[0]?.waiting === 0;
+    await until("what has happened so far is told and noted", isNoted);
     ten.kill("SIGKILL");
     await Promise.all([ten.exited, slow.done]);
     await ten.start();

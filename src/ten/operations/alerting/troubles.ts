@@ -36,11 +36,12 @@ const LOW_PART = 0.05;
 const LOW_BYTES = 2 * 1024 ** 3;
 const WELL_AGAIN = 1.2;
 
+/** What becomes of one that is being deployed is told by its deploy. */
 export function conditionOfInstance(row: InstanceRow, nowMs: number): Condition {
   const { service, id: instance, state, reason } = row;
   const isLong = nowMs - row.stateAt >= UNHEALTHY_MS;
   const standing: Standing =
-    state === "failed" || (state === "unhealthy" && isLong && !row.deploying)
+    !row.deploying && (state === "failed" || (state === "unhealthy" && isLong))
       ? "bad"
       : state === "healthy" || state === "sleeping" || state === "stopped"
         ? "good"

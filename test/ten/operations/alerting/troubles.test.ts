@@ -20,6 +20,7 @@ function row(change: Partial<InstanceRow>): InstanceRow {
 describe("an instance", () => {
   test.each([
     [{ state: "failed" }, "bad"],
+    [{ state: "failed", deploying: true }, "between"],
     [{ state: "unhealthy", stateAt: 30_000 }, "between"],
     [{ state: "unhealthy", stateAt: 0 }, "bad"],
     [{ state: "unhealthy", stateAt: 0, deploying: true }, "between"],
