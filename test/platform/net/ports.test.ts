@@ -59,27 +59,28 @@ describe("choosePort", () => {
     },
   );
 
+  // Below what instances and tests get, so that nobody has them by chance.
   test("taken ports are passed over, and the search goes once round from where chance says", () => {
-    const range = { first: 20010, last: 20013 };
+    const range = { first: 1910, last: 1913 };
     const choose = (chance: number, ...taken: number[]) => {
       const free = range.last - range.first + 1 - taken.length;
       expect(free).toBeGreaterThan(0);
       return choosePort({ range, taken: new Set(taken), chance, ephemeral: nowhere });
     };
-    expect(choose(0.5)).toBe(20012);
-    expect(choose(0.99, 20013)).toBe(20010);
-    expect(choose(0.99, 20013, 20010, 20011)).toBe(20012);
+    expect(choose(0.5)).toBe(1912);
+    expect(choose(0.99, 1913)).toBe(1910);
+    expect(choose(0.99, 1913, 1910, 1911)).toBe(1912);
   });
 
   test("ephemeral ports are never given out, unless the system has them reserved", () => {
-    const range = { first: 20010, last: 20020 };
-    const ephemeral = { range: { first: 20000, last: 20019 }, reserved: [] };
-    expect(choosePort({ range, taken: new Set(), chance: 0, ephemeral })).toBe(20020);
-    const reserved = { ...ephemeral, reserved: [{ first: 20015, last: 20015 }] };
-    expect(choosePort({ range, taken: new Set(), chance: 0, ephemeral: reserved })).toBe(20015);
-    const inside = { first: 20010, last: 20012 };
+    const range = { first: 1910, last: 1920 };
+    const ephemeral = { range: { first: 1900, last: 1919 }, reserved: [] };
+    expect(choosePort({ range, taken: new Set(), chance: 0, ephemeral })).toBe(1920);
+    const reserved = { ...ephemeral, reserved: [{ first: 1915, last: 1915 }] };
+    expect(choosePort({ range, taken: new Set(), chance: 0, ephemeral: reserved })).toBe(1915);
+    const inside = { first: 1910, last: 1912 };
     const refused = fault(() => choosePort({ range: inside, taken: new Set(), chance: 0, ephemeral }));
-    expect(refused.message).toContain("outgoing connections (20000-20019)");
-    expect(refused.hint).toContain("ip_local_reserved_ports=20010-20012");
+    expect(refused.message).toContain("outgoing connections (1900-1919)");
+    expect(refused.hint).toContain("ip_local_reserved_ports=1910-1912");
   });
 });
