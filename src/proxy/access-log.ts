@@ -29,8 +29,9 @@ export interface AccessLogParts {
 
 const AGENT_CHARS = 200;
 const PATH_CHARS = 2_000;
-/** Of so many visitors what does not change is kept as bytes. */
+/** Of so many visitors what does not change is kept as bytes, unless it is long: a method may have 64 KB. */
 const MOST_VISITORS = 1_000;
+const KEPT_BYTES = 1_024;
 /** At the beginning of a line: what visitors say may hold the name as well. */
 const ID = "\r\nX-Request-Id: ";
 const SLASH = 47;
@@ -190,7 +191,7 @@ export class AccessLog {
 
   /** The id stands where the last request had it, unless its peer may say more. */
   #quotedId(added: string): void {
-    if (!isIn(added, this.#idOffset, ID)) this.#idOffset = added.indexOf(ID);
+    if (this.#idOffset < 0 || !added.startsWith(ID, this.#idOffset)) this.#idOffset = added.indexOf(ID);
     const start = this.#idOffset + ID.length;
     if (this.#idOffset < 0) this.#line.quoted("");
     else this.#line.quoted(added, start, added.indexOf("\r", start));
@@ -200,7 +201,6 @@ export class AccessLog {
   #askedBy({ visitor, method }: Logged, host: string): Buffer {
     const known = this.#visitors.get(visitor);
     if (known !== undefined && known.host === host && known.method === method) return known.bytes;
-    if (this.#visitors.size >= MOST_VISITORS) this.#visitors.clear();
     const made = new LineBytes();
     made.ascii(`,"client":"${visitor}","host":`);
     made.quoted(host);
@@ -208,6 +208,8 @@ export class AccessLog {
     made.quoted(method);
     made.ascii(',"path":');
     const bytes = Buffer.from(made.bytes.subarray(0, made.length));
+    if (bytes.length > KEPT_BYTES) return bytes;
+    if (this.#visitors.size >= MOST_VISITORS) this.#visitors.clear();
     this.#visitors.set(visitor, { host, method, bytes });
     return bytes;
   }
@@ -216,7 +218,7 @@ export class AccessLog {
   #answeredBy(route: Route, target: Target | undefined): Buffer {
     const known = target && this.#targets.get(target);
     if (known?.service === route.name) return known.bytes;
-    const [id, version] = [target?.id, target?.version].map((name) => (name === undefined ? null : name));
+    const { id = null, version = null } = target ?? {};
     const names = JSON.stringify({ service: route.name, instance: id, version }).slice(1, -1);
     const bytes = Buffer.from(`,${names},"attempts":`);
     if (target !== undefined) this.#targets.set(target, { service: route.name, bytes });
@@ -302,12 +304,6 @@ function withoutSecrets(query: string): string {
       return at > 0 && SECRET.test(pair.slice(0, at)) ? `${pair.slice(0, at)}=...` : pair;
     })
     .join("&");
-}
-
-function isIn(text: string, at: number, part: string): boolean {
-  if (at < 0) return false;
-  for (let i = 0; i < part.length; i++) if (text.charCodeAt(at + i) !== part.charCodeAt(i)) return false;
-  return true;
 }
 
 /** Of a made one what was added, else what came. */

@@ -24,6 +24,24 @@ const TEXTS = ["a", "x".repeat(3_000), '"', "\\", "\t", "é€😀", "\xff", 'a"
 /** Each of them as bytes, one char a byte. */
 const bytesOf = (text: string) => (/^[\0-\xff]*$/.test(text) ? text : Buffer.from(text).toString("latin1"));
 
+test("of visitors whose words are long nothing is kept: they have addresses without end", () => {
+  const write = () => {};
+  const options = { path: undefined, format: "json", query: false } as const;
+  const log = new AccessLog({ options, clock: createManualClock(), write });
+  const text = `${"M".repeat(60_000)} / HTTP/1.1\r\nHost: h\r\n\r\n`;
+  const head = readRequestHead(Buffer.from(text), text.length, rules);
+  const { method } = head;
+  Bun.gc(true);
+  const before = process.memoryUsage().external;
+  for (let at = 0; at < 500; at++) {
+    const asked = { head, method, visitor: `2001:db8::${at.toString(16)}`, route, added: "", attempts: 0 };
+    log.record(route, "h")?.end(asked, 0, "client_left");
+  }
+  Bun.gc(true);
+  // All of them would be 30 MB.
+  expect(process.memoryUsage().external - before).toBeLessThan(5_000_000);
+});
+
 test("a line is a JSON text that says what was asked and answered", async () => {
   const clock = createManualClock();
   let written = "";

@@ -137,7 +137,7 @@ async function searchHere(_: readonly string[], wanted: Search, signal: AbortSig
 
 /**
  * The whole of the process that searches: answers its exit code. `write` returns when all of a text is with the reader; Bun.write
- * to a pipe sends again what the pipe took in part when a signal (of the garbage collector) interrupted it.
+ * to a pipe may send again what the pipe has taken in part (1.4.5).
  */
 export async function runSearch(write: (text: string) => void): Promise<number> {
   setPriority(NICE);

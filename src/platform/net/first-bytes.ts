@@ -9,9 +9,9 @@ const MSG_PEEK = 2;
 const MSG_DONTWAIT = process.platform === "darwin" ? 0x80 : 0x40;
 const MOST_BYTES = 32_768;
 /** What does not come at once comes soon, or not at all. */
+const LOOK_EVERY_MS = 5;
 /** Silent strangers may wait in thousands: after a while this often each is enough. */
 const LOOK_MOST_MS = 100;
-const LOOK_EVERY_MS = 5;
 
 /** A socket that has been accepted, and that nobody has read from yet. */
 export interface Unread {
