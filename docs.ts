@@ -1,6 +1,7 @@
 // Writes the pages of docs/ that follow from the code: `bun docs.ts`. test/docs.test.ts compares them, so that none falls behind.
-import { z } from "zod";
+import type { z } from "zod";
 import { type Contract, MEDIA_TYPES, type Operation } from "./src/api/operation.ts";
+import { schemaText } from "./src/api/schema-text.ts";
 import type { Arg } from "./src/cli/argument.ts";
 import { type Command, type Commands, isGroup, labelOf, type Program } from "./src/cli/command.ts";
 import { globalArgs } from "./src/cli/find.ts";
@@ -128,26 +129,10 @@ function operations(contract: Contract): string {
     .join("\n\n");
 }
 
-interface Schema {
-  readonly type?: string | readonly string[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly anyOf?: readonly Schema[];
-  readonly items?: Schema;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly additionalProperties?: Schema | boolean;
-  readonly required?: readonly string[];
-  readonly default?: unknown;
-}
-
 /** One line for a part of a request, or for the answer. */
 function fieldLine(part: string, type: z.ZodType | undefined): string {
   if (!type) return "";
-  return `${part}: ${tick(withNames(textOf(type, part === "answer" ? "output" : "input")))}`;
-}
-
-function textOf(type: z.ZodType, io: "input" | "output"): string {
-  return written(z.toJSONSchema(type, { io, unrepresentable: "any" }) as Schema);
+  return `${part}: ${tick(withNames(schemaText(type, part === "answer" ? "output" : "input")))}`;
 }
 
 /** The text with the names of the shapes in place of those that it contains; a shape itself is not named. */
@@ -155,33 +140,15 @@ function withNames(text: string, except?: string): string {
   let named = text;
   for (const [name, type] of Object.entries(SHAPES)) {
     if (name === except) break;
-    named = named.replaceAll(withNames(textOf(type, "output"), name), name);
+    named = named.replaceAll(withNames(schemaText(type, "output"), name), name);
   }
   return named;
 }
 
 function shapes(): string {
   return Object.entries(SHAPES)
-    .map(([name, type]) => `${tick(name)}: ${tick(withNames(textOf(type, "output"), name))}`)
+    .map(([name, type]) => `${tick(name)}: ${tick(withNames(schemaText(type, "output"), name))}`)
     .join("\n\n");
-}
-
-function written(schema: Schema): string {
-  if (schema.const !== undefined) return JSON.stringify(schema.const);
-  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
-  if (schema.anyOf) return schema.anyOf.map(written).join(" or ");
-  if (schema.items) return `[${written(schema.items)}, ...]`;
-  if (schema.properties) {
-    const fields = Object.entries(schema.properties).map(([name, field]) => {
-      const optional = schema.required?.includes(name) ? "" : "?";
-      const fallback = field.default === undefined ? "" : ` = ${JSON.stringify(field.default)}`;
-      return `${name}${optional}: ${written(field)}${fallback}`;
-    });
-    return `{${fields.join(", ")}}`;
-  }
-  if (typeof schema.additionalProperties === "object")
-    return `{NAME: ${written(schema.additionalProperties)}, ...}`;
-  return schema.type === undefined ? "anything" : [schema.type].flat().join(" or ");
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,8 +1,9 @@
 // What a request brings, checked against its operation: path names, query and JSON body, or a fault that names the key.
-import type { ZodError, ZodType } from "zod";
+import type { ZodType } from "zod";
 import { Fault } from "../core/fault.ts";
 import { quote } from "../core/quote.ts";
 import type { Clock } from "../platform/time/clock.ts";
+import { bodyHint, fitting } from "./misfit.ts";
 import type { OldNames, Operation } from "./operation.ts";
 
 /** The most that a JSON body may have, in bytes. */
@@ -14,8 +15,6 @@ const BODY_MS = 10_000;
 /** How long an upload may be silent while somebody waits for more of it. */
 const UPLOAD_SILENCE_MS = 60_000;
 
-const ISSUES_SHOWN = 3;
-
 /** Throws a `usage` fault (422) for anything that does not fit, whichever part it is in. */
 export async function receive(
   operation: Pick<Operation, "params" | "query" | "body" | "bodyMaxBytes" | "upload">,
@@ -25,11 +24,12 @@ export async function receive(
 ) {
   const query = operation.query && withNewNames(readQuery(request.url), oldNames);
   const body =
-    operation.body && withNewNames(await readJson(request, clock, operation.bodyMaxBytes), oldNames);
+    operation.body &&
+    withNewNames(await readJson(operation.body, request, clock, operation.bodyMaxBytes), oldNames);
   return {
-    params: operation.params ? check(operation.params, params, "") : params,
-    query: operation.query && check(operation.query, query, "query "),
-    body: operation.body && check(operation.body, body, ""),
+    params: operation.params ? fitting(operation.params, params, "") : params,
+    query: operation.query && fitting(operation.query, query, "query "),
+    body: operation.body && fitting(operation.body, body, ""),
     upload: operation.upload && uploadOf(request, clock),
   };
 }
@@ -45,26 +45,13 @@ function withNewNames(value: unknown, oldNames: OldNames): unknown {
   return Object.fromEntries(entries);
 }
 
-function check(schema: ZodType, value: unknown, part: string): unknown {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new Fault("usage", `${part}${describe(result.error)}`);
-}
-
-function describe({ issues }: ZodError): string {
-  const texts = issues
-    .slice(0, ISSUES_SHOWN)
-    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
-  const more = issues.length - texts.length;
-  return texts.join("; ") + (more > 0 ? `; and ${more} more` : "");
-}
-
 function readQuery(url: string): Record<string, string> {
   const start = url.indexOf("?");
   const query: Record<string, string> = {};
   if (start < 0) return query;
   for (const [key, value] of new URLSearchParams(url.slice(start))) {
-    if (Object.hasOwn(query, key)) throw new Fault("usage", `query ${quote(key)} is given twice`);
+    if (Object.hasOwn(query, key))
+      throw new Fault("usage", `query ${quote(key)} is given twice`, "give it once");
     Object.defineProperty(query, key, { value, enumerable: true });
   }
   return query;
@@ -98,13 +85,18 @@ function uploadOf({ body }: Request, clock: Clock): ReadableStream<Uint8Array> {
   );
 }
 
-async function readJson(request: Request, clock: Clock, maxBytes?: number): Promise<unknown> {
+async function readJson(
+  schema: ZodType,
+  request: Request,
+  clock: Clock,
+  maxBytes?: number,
+): Promise<unknown> {
   const text = await readText(request, clock, maxBytes);
   if (text.trim() === "") return undefined;
   try {
     return JSON.parse(text);
   } catch {
-    throw new Fault("usage", "the body is not valid JSON");
+    throw new Fault("usage", "the body is not valid JSON", bodyHint(schema));
   }
 }
 

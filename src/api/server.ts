@@ -1,5 +1,6 @@
 // An admin API, built from a contract and one handler per operation.
 import { type Context, Hono } from "hono";
+import { advice } from "../core/did-you-mean.ts";
 import { Fault, messageOf } from "../core/fault.ts";
 import { canonicalHost } from "../core/host.ts";
 import { quote } from "../core/quote.ts";
@@ -98,7 +99,16 @@ export function createApi<const C extends Contract>(options: ApiOptions<C>): Api
       return Response.json(fault.toJson(), { status: 405, headers: { Allow: methods.join(", ") } });
     });
   }
-  app.notFound(({ req }) => faultResponse(new Fault("not_found", `there is no ${quote(req.path)} here`)));
+  const paths = Object.values(contract).map(({ path }) => path);
+  app.notFound(({ req }) =>
+    faultResponse(
+      new Fault(
+        "not_found",
+        `there is no ${quote(req.path)} here`,
+        advice(req.path, paths, "docs/api.md lists all operations"),
+      ),
+    ),
+  );
   app.onError((error, { req, env }) => {
     if (error instanceof Fault) return faultResponse(error);
     if (!req.raw.signal.aborted) options.onDefect(error, `${req.method} ${req.path}`);

@@ -56,18 +56,29 @@ test("after ten wrong tokens in a minute wrong ones are 429 while a right one pa
   expect(await statusOf("wrong")).toBe(401);
 });
 
+const WEIGHT = "send {weight: number}";
 test.each([
-  ["a value out of range", '{"weight":101}', "weight: Too big: expected number to be <=100"],
-  ["an unknown key", '{"weight":1,"wieght":2}', 'Unrecognized key: "wieght"'],
-  ["a wrong type", '{"weight":"10"}', "weight: Invalid input: expected number, received string"],
-  ["no body", "", "Invalid input: expected object, received undefined"],
-  ["invalid JSON", '{"weight":', "the body is not valid JSON"],
-  ["a huge body", `{"weight":1,"pad":"${"x".repeat(1024 * 1024)}"}`, "the body is larger than 1024 KB"],
-])("%s in the body is 422 and named", async (_, text, message) => {
+  ["a value out of range", '{"weight":101}', "weight: expected at most 100, got 101", WEIGHT],
+  ["an unknown key", '{"weight":1,"wieght":2}', 'unknown key "wieght", did you mean "weight"?', WEIGHT],
+  ["a wrong type", '{"weight":"10"}', 'weight: expected a number, got "10"', WEIGHT],
+  ["a missing key", "{}", "weight: missing, expected a number", WEIGHT],
+  ["a list", "[]", "expected an object, got a list", WEIGHT],
+  ["no body", "", "the body is missing, expected an object", WEIGHT],
+  ["invalid JSON", '{"weight":', "the body is not valid JSON", WEIGHT],
+  [
+    "a huge body",
+    `{"weight":1,"pad":"${"x".repeat(1024 * 1024)}"}`,
+    "the body is larger than 1024 KB",
+    undefined,
+  ],
+])("%s in the body is 422, named, and what to send is said", async (_, text, message, hint) => {
   await using server = await serveTcp();
   const init = { method: "PUT", headers: bearer(ADMIN), body: text };
   const { status, body } = await ask(server.url, "/api/things/a/weight", init);
-  expect([status, body.error]).toEqual([422, { code: "usage", message }]);
+  expect([status, body.error]).toEqual([
+    422,
+    { code: "usage", message, ...(hint !== undefined && { hint }) },
+  ]);
 });
 
 test("a huge body that announces no length is refused while it is read", async () => {
@@ -86,14 +97,16 @@ test("a huge body that announces no length is refused while it is read", async (
 });
 
 test.each([
-  ["?limit=9", "query limit: Too big: expected number to be <=5"],
-  ["?limt=1", 'query Unrecognized key: "limt"'],
+  ["?limit=9", "query limit: expected at most 5, got 9"],
+  ["?limit=x", "query limit: expected a number, got something else"],
+  ["?limt=1", 'query unknown key "limt", did you mean "limit"?'],
   ["?limit=1&limit=2", 'query "limit" is given twice'],
-  ["?__proto__=1", 'query Unrecognized key: "__proto__"'],
-])("a bad query %s is 422", async (query, message) => {
+  ["?__proto__=1", 'query unknown key "__proto__"'],
+])("a bad query %s is 422, and what it may have is said", async (query, message) => {
   await using server = await serveTcp();
   const { status, body } = await ask(server.url, `/api/things${query}`, { headers: bearer(ADMIN) });
   expect([status, body.error.message]).toEqual([422, message]);
+  expect(body.error.hint).toMatch(/^the query may have \{limit\?: integer = 2\}$|^give it once$/);
 });
 
 test("a defect tells a stranger nothing and is reported to the program", async () => {

@@ -54,6 +54,18 @@ test.each([
   180_000,
 );
 
+test("without a word all that is wrong is told: the worst server in full, the others in a line each", async () => {
+  const { exit, stdout } = await slum.run("why");
+  expect([exit, stdout.split("\n")[0]]).toEqual([5, expect.stringMatching(/^gone: gone is offline/)]);
+  const also = stdout.slice(stdout.indexOf("\nAlso\n"));
+  expect(also).toContain("  nameless: the name of nameless cannot be found");
+  expect(also).toContain("  untrusted: the certificate of untrusted is not trusted");
+  expect(also).toContain("  1 without a server: lost");
+  expect(also).not.toContain("good");
+  const all = await slum.json<{ servers: number; wrong: { cause: string }[] }>("why");
+  expect([all.servers, all.wrong.map(({ cause }) => cause).sort()]).toEqual([4, ["dns", "refused", "tls"]]);
+});
+
 test("what is neither is told", async () => expect((await slum.run("why", "nobody.test")).exit).toBe(3));
 
 test("slum top shows trouble first, says why, drains after a y, and leaves the terminal as it was", async () => {

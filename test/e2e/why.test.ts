@@ -116,3 +116,16 @@ test("of a service the worst is told, of one that is well that nothing is wrong,
     expect.stringContaining("of api.localhost nothing is known here but its service"),
   ]);
 });
+
+test("without a word all that is wrong is told: the worst in full, the others in a line each", async () => {
+  const { exit, stdout } = await ten.run("why");
+  expect(exit).toBe(5);
+  const [first = ""] = stdout.split("\n");
+  expect(first).toMatch(/^api:\w+: /);
+  const also = stdout.slice(stdout.indexOf("\nAlso\n"));
+  for (const version of Object.keys(FAULTS))
+    expect(first.startsWith(`api:${version}: `) || also.includes(`  api:${version}: `)).toBe(true);
+  expect(also).not.toContain("api:v1: ");
+  const all = await ten.json<{ instances: number; wrong: readonly Why[]; more: number }>("why");
+  expect([all.instances, all.wrong.length, all.more]).toEqual([11, 10, 0]);
+});

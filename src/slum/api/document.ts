@@ -1,5 +1,6 @@
 // The file of `slum export` and `slum import`: its shape, read strictly and in pieces, as there may be a hundred thousand rows.
 import { z } from "zod";
+import { said } from "../../api/misfit.ts";
 import { Fault } from "../../core/fault.ts";
 import { type Clock, sleep } from "../../platform/time/clock.ts";
 import { KINDS } from "../../webhooks/kinds.ts";
@@ -112,7 +113,7 @@ async function parseRows(table: keyof typeof ROWS, rows: unknown, clock: Clock):
   const read: unknown[] = [];
   for (const [index, row] of rows.entries()) {
     if (index % PIECE === PIECE - 1) await sleep(clock, 0);
-    const result = ROWS[table].safeParse(camel(row));
+    const result = ROWS[table].safeParse(camel(row), { error: said });
     if (!result.success) throw misfit(`${table}[${index}]`, row, result.error);
     read.push(result.data);
   }

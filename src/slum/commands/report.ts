@@ -13,14 +13,19 @@ interface Checked {
 const COLOURS = { unknown: "yellow", online: "green", offline: "red" } as const;
 
 export function serverTable(out: Output, servers: readonly ServerView[]): string {
-  const right = (heading: string) => ({ heading, align: "right" as const });
+  // Columns with the highest rank go first where a terminal is narrow.
+  const right = (heading: string, rank: number) => ({ heading, align: "right" as const, rank });
   const columns = [
-    { heading: "SERVER" },
-    { heading: "URL" },
-    { heading: "REGION" },
+    { heading: "SERVER", isName: true },
+    { heading: "URL", isName: true, rank: 4 },
+    { heading: "REGION", rank: 6 },
     { heading: "STATUS" },
-    ...["LATENCY", "CHECKED", "SINCE", "TENANTS", "IN FLIGHT"].map(right),
-    { heading: "LAST ERROR" },
+    right("LATENCY", 2),
+    right("CHECKED", 7),
+    right("SINCE", 3),
+    right("TENANTS", 1),
+    right("IN FLIGHT", 8),
+    { heading: "LAST ERROR", isName: true, rank: 5 },
   ];
   const rows = servers.map((one) => [
     one.id,
@@ -34,7 +39,7 @@ export function serverTable(out: Output, servers: readonly ServerView[]): string
     String(one.in_flight),
     errorOf(one),
   ]);
-  return formatTable(columns, rows, out.paint);
+  return formatTable(columns, rows, out.paint, out.stdout.size()?.columns);
 }
 
 export function tenantTable(out: Output, tenants: readonly TenantView[]): string {

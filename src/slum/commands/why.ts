@@ -1,13 +1,18 @@
 // `slum why`: what is wrong with a domain or a server, on one screen, the most probable cause first.
-import { type Read, word } from "../../cli/argument.ts";
+import { maybeWord, type Read } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatMillis, formatMoment } from "../../cli/format.ts";
 import { hostFacts } from "../../cli/host-page.ts";
 import type { Output } from "../../cli/output.ts";
 import { FAULTS } from "../../core/fault.ts";
-import type { WhyView } from "../api/shapes.ts";
+import type { SlumClient } from "../api/contract.ts";
+import { describeStatus } from "../api/describe-status.ts";
+import type { ServerView, WhyView } from "../api/shapes.ts";
 import { connect } from "./connect.ts";
 import { ago } from "./report.ts";
+
+/** Of all servers the worst so many are asked about: each is a look at its name, its certificate and its answer. */
+const LOOKED_AT = 10;
 
 /** A mistake in it is told by the server, which knows both. */
 const readSubject: Read<string> = (text) => text;
@@ -16,21 +21,77 @@ export default command({
   name: "why",
   summary: "Say what is wrong with a domain or a server, and what to do",
   description:
-    "The first line names the most probable cause. Below it: which servers are asked, what each answered, what DNS says, whose certificate it is and how many days it is good, and what happened lately. Exits 0 when nothing is wrong, else 5.",
+    "The first line names the most probable cause. Below it: which servers are asked, what each answered, what DNS says, whose certificate it is and how many days it is good, and what happened lately. Without a word, of everything: the worst server in full, the others in a line each. Exits 0 when nothing is wrong, else 5.",
   examples: [
+    ["slum why", "of everything, the worst first"],
     ["slum why acme.example.com", "a tenant's way to its servers"],
     ["slum why iad", "one server"],
   ],
   args: {
-    subject: word("A tenant's domain, or a server's id", { hint: "DOMAIN|SERVER", read: readSubject }),
+    subject: maybeWord("A tenant's domain, or a server's id; everything unless given", {
+      hint: "DOMAIN|SERVER",
+      read: readSubject,
+    }),
   },
   async run(context) {
     const { args, out, signal } = context;
+    if (args.subject === undefined) {
+      const all = await everything(connect(context), signal);
+      out.data({ ...all }, () => everythingPage(out, all));
+      return all.wrong.length + all.troubles.length === 0 ? 0 : FAULTS.unhealthy.exit;
+    }
     const why = await connect(context).why({ query: { subject: args.subject } }, { signal });
     out.data({ ...why }, () => whyPage(out, why));
     return why.cause === "well" ? 0 : FAULTS.unhealthy.exit;
   },
 });
+
+interface Everything {
+  readonly servers: number;
+  readonly tenants: number;
+  /** The worst first, each as `slum why SERVER` has it. */
+  readonly wrong: readonly WhyView[];
+  /** So many more are offline or drained. */
+  readonly more: number;
+  /** What else is wrong, a sentence each. */
+  readonly troubles: readonly string[];
+}
+
+/** Offline before drained, and of those the one that is home to most tenants first. */
+async function everything(client: SlumClient, signal: AbortSignal): Promise<Everything> {
+  const status = await client.status({}, { signal });
+  const rank = (one: ServerView) => (one.status === "offline" ? 0 : one.drained ? 1 : 2);
+  const ranked = status.servers.toSorted((a, b) => rank(a) - rank(b) || b.tenants - a.tenants);
+  const found = await Promise.all(
+    ranked.slice(0, LOOKED_AT).map(({ id }) => client.why({ query: { subject: id } }, { signal })),
+  );
+  return {
+    servers: status.servers.length,
+    tenants: status.tenants,
+    wrong: found.filter(({ cause }) => cause !== "well"),
+    more: ranked.slice(LOOKED_AT).filter((one) => rank(one) < 2).length,
+    troubles: describeStatus(status),
+  };
+}
+
+function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
+  const { paint } = out;
+  const [worst, ...others] = all.wrong;
+  const besides = [
+    ...others.map(({ subject, text }) => `${paint("bold", subject)}: ${paint("red", text)}`),
+    ...(all.more > 0 ? [`and ${all.more} more: slum ps`] : []),
+    ...all.troubles.map((line) => paint("yellow", line)),
+  ];
+  if (worst !== undefined) {
+    const also = besides.length === 0 ? [] : [paint("bold", "Also"), ...besides.map((line) => `  ${line}`)];
+    return [whyPage(out, worst), ...also.map((line) => `${line}\n`)].join("");
+  }
+  if (besides.length > 0) return `${besides.join("\n")}\n`;
+  if (all.servers === 0) return "no servers; add one: slum server add ID https://...\n";
+  const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
+  const what = `${counted(all.servers, "server")} and ${counted(all.tenants, "tenant")}`;
+  return `${paint("green", `nothing is wrong with ${what}, as far as can be seen from here`)}\n`;
+}
 
 /** The whole of it as a screen. */
 export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string {

@@ -1,5 +1,5 @@
 // `ten why`: what is wrong with an instance, on one screen, the most probable cause first.
-import { type Read, word } from "../../cli/argument.ts";
+import { maybeWord, type Read } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatBytes, formatMoment } from "../../cli/format.ts";
 import { hostPage } from "../../cli/host-page.ts";
@@ -8,7 +8,7 @@ import { parseDomain } from "../../core/domain.ts";
 import { FAULTS } from "../../core/fault.ts";
 import { canonicalServerName } from "../../core/server-name.ts";
 import type { TenClient } from "../api/contract.ts";
-import type { InstanceView, WhyView } from "../api/shapes.ts";
+import type { InstanceView, ProxyAnswers, WhyView } from "../api/shapes.ts";
 import { differsText, listeningText, meansWell, reasonsText } from "../api/why-text.ts";
 import { readSubject, type Subject } from "./arguments.ts";
 import { connect } from "./connect.ts";
@@ -23,6 +23,12 @@ const RANKS: readonly InstanceView["state"][] = [
   "sleeping",
   "stopped",
 ];
+/** Of all instances the worst so many are asked about, and so many at a time: each is a look at a process. */
+const LOOKED_AT = 20;
+const AT_ONCE = 4;
+/** What is not meant to run is not looked at unasked. */
+const RESTS: ReadonlySet<InstanceView["state"]> = new Set(["stopped", "sleeping"]);
+const ERRORS_PERCENT = 1;
 
 /** Services have no dots in their names, and hosts no colon. */
 const readSubjectOrHost: Read<Subject | { readonly host: string }> = (text, label) =>
@@ -34,15 +40,16 @@ export default command({
   name: "why",
   summary: "Say what is wrong with an instance or a host, and what to do",
   description:
-    "The first line names the most probable cause. Below it: what it went through, its last check, how it ended, what it wrote, where it listens, what differs from the version that worked, what was changed in the last hour, and what to try. Of a service the instance that is worst off. Exits 0 when nothing is wrong, else 5.",
+    "The first line names the most probable cause. Below it: what it went through, its last check, how it ended, what it wrote, where it listens, what differs from the version that worked, what was changed in the last hour, and what to try. Of a service the instance that is worst off; without a word, of everything: the worst in full, the others in a line each. Exits 0 when nothing is wrong, else 5.",
   examples: [
+    ["ten why", "of everything, the worst first"],
     ["ten why api:v2", "of one instance"],
     ["ten why api", "of the worst one of a service"],
     ["ten why www.example.com", "of a host: where its name leads to, who answers there, its certificate"],
     ["ten why api:v2 --json", "the same as fields, the cause as a word: out_of_memory, wrong_port, dns ..."],
   ],
   args: {
-    subject: word("The instance, the service, or a host", {
+    subject: maybeWord("The instance, the service, or a host; everything unless given", {
       hint: "service[:id]|HOST",
       read: readSubjectOrHost,
       names: "subject",
@@ -51,6 +58,11 @@ export default command({
   async run(context) {
     const { args, out, signal } = context;
     const client = connect(context);
+    if (args.subject === undefined) {
+      const all = await everything(client, signal);
+      out.data({ ...all }, () => everythingPage(out, all));
+      return isWell(all) ? 0 : FAULTS.unhealthy.exit;
+    }
     if ("host" in args.subject) {
       const report = await client.lookAtName({ params: { name: args.subject.host } }, { signal });
       out.data({ ...report }, () => hostPage(out, report));
@@ -66,10 +78,78 @@ export default command({
 async function worstOf(client: TenClient, { service, id }: Subject, signal: AbortSignal): Promise<string> {
   if (id !== undefined) return `${service}:${id}`;
   const { instances } = await client.listInstances({ query: { service } }, { signal });
-  const rank = ({ state, error_percent: errors }: InstanceView) => RANKS.indexOf(state) - errors / 1_000;
-  const [worst] = instances.toSorted((a, b) => rank(a) - rank(b));
+  const [worst] = instances.toSorted(worstFirst);
   // That there is none is the server's to say.
   return worst?.id ?? `${service}:v1`;
+}
+
+/** What has traffic, or should have, goes before what has none; then by state, and by errors. */
+function worstFirst(a: InstanceView, b: InstanceView): number {
+  return troubleOf(a) - troubleOf(b) || b.weight - a.weight || b.error_percent - a.error_percent;
+}
+
+function troubleOf({ state, weight, error_percent: errors }: InstanceView): number {
+  const isFailing = state === "failed" || state === "unhealthy" || errors >= ERRORS_PERCENT;
+  return RANKS.indexOf(state) + (isFailing ? -20 : 0) + (isFailing && weight > 0 ? -10 : 0);
+}
+
+interface Everything {
+  readonly instances: number;
+  readonly services: number;
+  /** The worst first, each as `ten why INSTANCE` has it. */
+  readonly wrong: readonly WhyView[];
+  /** So many more are failed or unhealthy. */
+  readonly more: number;
+  /** Services whose visitors got answers of the proxy itself. */
+  readonly proxy_answers: readonly (ProxyAnswers & { readonly service: string })[];
+  readonly certificates: readonly string[];
+}
+
+async function everything(client: TenClient, signal: AbortSignal): Promise<Everything> {
+  const listed = await client.listInstances({ query: {} }, { signal });
+  const ranked = listed.instances.filter(({ state }) => !RESTS.has(state)).toSorted(worstFirst);
+  const found: WhyView[] = [];
+  for (let at = 0; at < Math.min(ranked.length, LOOKED_AT); at += AT_ONCE) {
+    const some = ranked.slice(at, Math.min(at + AT_ONCE, LOOKED_AT));
+    found.push(
+      ...(await Promise.all(some.map(({ id }) => client.why({ params: { instance: id } }, { signal })))),
+    );
+  }
+  return {
+    instances: ranked.length,
+    services: new Set(ranked.map(({ service }) => service)).size,
+    wrong: found.filter((one) => !meansWell(one)),
+    more: ranked.slice(LOOKED_AT).filter((one) => troubleOf(one) < 0).length,
+    proxy_answers: listed.services
+      .filter(({ proxy_answers: { reasons } }) => reasons.length > 0)
+      .map(({ service, proxy_answers: answers }) => ({ service, ...answers })),
+    certificates: listed.certificates,
+  };
+}
+
+function isWell({ wrong, proxy_answers: answers, certificates }: Everything): boolean {
+  const isFailing = answers.some(({ reasons }) => reasons.some(({ status }) => status >= 500));
+  return wrong.length === 0 && !isFailing && certificates.length === 0;
+}
+
+function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
+  const { paint } = out;
+  const [worst, ...others] = all.wrong;
+  const besides = [
+    ...others.map(({ id, cause }) => `${paint("bold", id)}: ${paint("red", cause.text)}`),
+    ...(all.more > 0 ? [`and ${all.more} more: ten ps --all`] : []),
+    ...all.proxy_answers.map((one) => `${one.service}: ${paint("red", reasonsText(one) ?? "")}`),
+    ...all.certificates.map((line) => paint("yellow", line)),
+  ];
+  if (worst !== undefined)
+    return `${whyPage(out, worst)}${section(out, "Also", besides)
+      .map((line) => `${line}\n`)
+      .join("")}`;
+  if (besides.length > 0) return `${besides.join("\n")}\n`;
+  if (all.instances === 0) return "nothing runs; start something: ten deploy SERVICE --version v1\n";
+  const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
+  const what = `${counted(all.instances, "instance")} of ${counted(all.services, "service")}`;
+  return `${paint("green", `nothing is wrong with ${what}, as far as can be seen from outside`)}\n`;
 }
 
 /** The whole of it as a screen. */
