@@ -1,6 +1,6 @@
 // The four set-ups, each as `npm run example:...` plays it: what visitors see of every failure, and that no note is lost that was kept.
 import { describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { hasLitestream } from "../examples/kit/litestream.ts";
 import { mayHaveNetworks } from "../examples/kit/network.ts";
@@ -9,6 +9,7 @@ import type { Rows } from "../examples/kit/visitors.ts";
 import { loadConfig } from "../src/ten/config/config.ts";
 import { hasPostgres } from "./support/postgres.ts";
 import { createTempDir } from "./support/temp-dir.ts";
+import { until } from "./support/until.ts";
 
 const examples = join(import.meta.dir, "../examples");
 /** Visitors at a time: so many requests may be under way when something dies. */
@@ -91,6 +92,58 @@ describe("the set-up", () => {
       expect(told.rows).toMatchObject({ lostForNoReason: 0, twice: 0 });
     },
     300_000,
+  );
+});
+
+describe.skipIf(process.platform !== "linux")("a set-up that is ended (needs /proc)", () => {
+  /** What it had started says in its environment, or works, where it played. */
+  function processesIn(directory: string): string[] {
+    return readdirSync("/proc").filter((pid) => {
+      try {
+        const environment = readFileSync(`/proc/${pid}/environ`, "utf8");
+        return environment.includes(directory) || readlinkSync(`/proc/${pid}/cwd`).startsWith(directory);
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  const ends = [
+    ["simple", "run.ts", "one machine with", "SIGTERM"],
+    ["simple", "run.ts", "visitors come to", "SIGKILL"],
+    ["simple", "run.ts", "visitors: ", "SIGINT"],
+    ...(mayHaveNetworks() ? [["multi-region", "apart.ts", "visitors come to", "SIGKILL"] as const] : []),
+    ...(hasPostgres ? [["basic-ha", "run.ts", "visitors come to", "SIGKILL"] as const] : []),
+  ] as const;
+  test.each(ends)(
+    "leaves nothing: %s/%s, when it has said %s, by %s",
+    async (name, script, said, signal) => {
+      using temp = createTempDir();
+      // The database of one runs as another user than root.
+      chmodSync(temp.path, 0o711);
+      const child = Bun.spawn([process.execPath, join(examples, name, script)], {
+        env: { PATH: process.env.PATH, TMPDIR: temp.path },
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const stderr = child.stderr.text();
+      const stdout = child.stdout.getReader();
+      const decoder = new TextDecoder();
+      let text = "";
+      while (!text.includes(said)) {
+        const { value, done } = await stdout.read();
+        if (done) throw new Error(`${name} ended by itself: ${text}${await stderr}`);
+        text += decoder.decode(value, { stream: true });
+      }
+      expect(processesIn(temp.path)).not.toEqual([]);
+      child.kill(signal);
+      await child.exited;
+      await until("all is gone", () => processesIn(temp.path).length === 0);
+      await until("its directory is gone", () => readdirSync(temp.path).length === 0);
+      expect(await stderr).toBe("");
+    },
+    240_000,
   );
 });
 

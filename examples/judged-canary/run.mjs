@@ -1,6 +1,6 @@
 // Runs all five releases beside v1, one after the other, and prints the story of each: `node run.mjs [v3 v6 ...]`.
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { Agent, request as send } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,6 +93,12 @@ function seconds(began) {
 }
 
 const serve = spawn(TEN, ["serve", "--port", "0", "--json", "--data-dir", data], { cwd: HERE });
+// When this script is ended, in whatever way, its server and directory go too: a Ctrl-C is not for the guard, which waits for the end of its input.
+const guarding = 'cat; kill "$1"; while kill -0 "$1"; do sleep 0.1; done; rm -rf "$2"';
+const guard = spawn("sh", ["-c", guarding, "guard", String(serve.pid), data], {
+  detached: true,
+  stdio: ["pipe", "ignore", "ignore"],
+});
 let visitors;
 try {
   const url = await new Promise((resolve, reject) => {
@@ -115,7 +121,6 @@ try {
 } finally {
   clearInterval(visitors);
   agent.destroy();
-  serve.kill();
-  await new Promise((resolve) => serve.once("exit", resolve));
-  rmSync(data, { recursive: true, force: true });
+  guard.stdin.end();
+  await new Promise((resolve) => guard.once("exit", resolve));
 }

@@ -1,6 +1,6 @@
 // A machine of a set-up: a `ten` with the notes service, which can crash as machines do, and be switched on again.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { sweep } from "./guard.ts";
 import type { Region } from "./network.ts";
 import { type Child, type Ended, freePort, RELEASES, type Stage, TEN, until } from "./stage.ts";
 
@@ -43,7 +43,6 @@ export class Machine {
     this.#directory = stage.file(name);
     mkdirSync(this.#directory);
     this.configure(service, env, workers);
-    stage.defer(() => this.crash());
   }
 
   get url(): string {
@@ -103,33 +102,7 @@ export class Machine {
 
   /** The power fails: everything on it is gone at once, its disk stays. */
   async crash(): Promise<void> {
-    const pids = (await this.instances()).flatMap(({ pid }) => pid ?? []);
     await this.killTen();
-    for (const pid of [...pids, ...this.#workers()]) killGroup(pid);
-  }
-
-  /** The processes that proxy, which outlive `ten serve`. */
-  #workers(): number[] {
-    const mark = `\0.worker\0${join(this.#directory, "data")}/`;
-    const pids = existsSync("/proc") ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : [];
-    return pids.filter((pid) => commandLine(pid).includes(mark)).map(Number);
-  }
-}
-
-function commandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    // It has ended meanwhile.
-    return "";
-  }
-}
-
-/** Each instance is a process group of its own. */
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // It is gone already.
+    await sweep(this.#directory);
   }
 }

@@ -1,5 +1,9 @@
 // A network of a set-up's own: each region in a network namespace with an address, links that can be cut, also in one direction, and latency.
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { marked, startGuard } from "./guard.ts";
+import type { Stage } from "./stage.ts";
 
 /** Of the networks for documentation (RFC 5737) there are too few. */
 const NET = "10.77";
@@ -26,14 +30,21 @@ export function mayHaveNetworks(): boolean {
 export async function insideNetwork(): Promise<number | undefined> {
   if (Bun.argv.includes(INSIDE)) return undefined;
   const words = ["unshare", "-rn", process.execPath, ...Bun.argv.slice(1), INSIDE];
-  return Bun.spawn(words, { stdin: "inherit", stdout: "inherit", stderr: "inherit" }).exited;
+  const directory = mkdtempSync(join(tmpdir(), "ten-example-"));
+  const guard = startGuard(directory);
+  const env = { ...process.env, ...marked(directory) };
+  const exit = await Bun.spawn(words, { env, stdin: "inherit", stdout: "inherit", stderr: "inherit" }).exited;
+  await guard.end();
+  return exit;
 }
 
 export class Network implements AsyncDisposable {
   readonly #holders: ReturnType<typeof Bun.spawn>[] = [];
   readonly #relays: { stop(force: boolean): unknown }[] = [];
+  readonly #stage: Stage;
 
-  constructor() {
+  constructor(stage: Stage) {
+    this.#stage = stage;
     ip("link", "set", "lo", "up");
     ip("addr", "add", `${HUB}/32`, "dev", "lo");
     writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
@@ -46,7 +57,11 @@ export class Network implements AsyncDisposable {
 
   async region(name: string): Promise<Region> {
     const number = this.#holders.length + 1;
-    const holder = Bun.spawn(["unshare", "-n", "sleep", "3600"], { stdout: "ignore", stderr: "ignore" });
+    const holder = Bun.spawn(["unshare", "-n", "sleep", "3600"], {
+      env: { ...process.env, ...marked(this.#stage.path) },
+      stdout: "ignore",
+      stderr: "ignore",
+    });
     this.#holders.push(holder);
     const pid = String(holder.pid);
     const own = Bun.spawnSync(["readlink", "/proc/self/ns/net"]).stdout.toString();

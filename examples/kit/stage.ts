@@ -1,7 +1,8 @@
 // Where a set-up plays: a directory and processes of its own, all of which are gone when it is over.
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { marked, startGuard } from "./guard.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 /** With `bun` in it, which the app runs on. */
@@ -16,9 +17,15 @@ export interface Ended {
 export type Child = ReturnType<typeof Bun.spawn>;
 
 export class Stage implements AsyncDisposable {
-  readonly path = mkdtempSync(join(tmpdir(), "ten-example-"));
-  readonly #children = new Set<Child>();
+  readonly path = realpathSync(mkdtempSync(join(tmpdir(), "ten-example-")));
+  readonly #guard = startGuard(this.path);
   readonly #last = new AsyncDisposableStack();
+
+  constructor() {
+    // A database in it runs as another user than root, and what a tool puts among temporary files goes with the rest.
+    chmodSync(this.path, 0o711);
+    process.env.TMPDIR = this.path;
+  }
 
   file(...parts: string[]): string {
     return join(this.path, ...parts);
@@ -37,16 +44,13 @@ export class Stage implements AsyncDisposable {
     cwd = this.path,
   ): Child {
     const log = Bun.file(this.file(`${name}.log`));
-    const child = Bun.spawn([...words], {
+    return Bun.spawn([...words], {
       cwd,
-      env: { PATH, ...env },
+      env: { PATH, ...marked(cwd), ...env },
       stdin: "ignore",
       stdout: log,
       stderr: log,
     });
-    this.#children.add(child);
-    void child.exited.then(() => this.#children.delete(child));
-    return child;
   }
 
   async run(
@@ -56,7 +60,7 @@ export class Stage implements AsyncDisposable {
   ): Promise<Ended> {
     const child = Bun.spawn([...words], {
       cwd,
-      env: { PATH, NO_COLOR: "1", ...env },
+      env: { PATH, NO_COLOR: "1", ...marked(cwd), ...env },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -71,9 +75,7 @@ export class Stage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#last.disposeAsync();
-    for (const child of this.#children) child.kill("SIGKILL");
-    await Promise.all([...this.#children].map((child) => child.exited));
-    rmSync(this.path, { recursive: true, force: true });
+    await this.#guard.end();
   }
 }
 

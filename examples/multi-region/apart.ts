@@ -19,8 +19,8 @@ if (!mayHaveNetworks()) {
 const outside = await insideNetwork();
 if (outside !== undefined) process.exit(outside);
 
-await using network = new Network();
 await using stage = new Stage();
+await using network = new Network(stage);
 const story = new Story();
 
 story.say("three regions and a slum, each in a network of its own; fra is far from slum, syd farther");

@@ -53,8 +53,9 @@ export function restoreCommand({ program, migrations, placeOf, besides }: Backup
     run(context) {
       const { args, out } = context;
       const { database, directory } = placeOf(context);
-      using _ = claimDirectory(directory, { program });
+      using claimed = claimDirectory(directory, { program });
       const before = restore(resolve(args.file), database, migrations) ?? null;
+      claimed.keep();
       out.data({ database, before }, () => `${database} is as in ${args.file}\n`);
       if (before !== null) out.hint(`what was there before is in ${before}`);
       const more = besides(directory);

@@ -94,11 +94,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
   // What goes on for a while after the rest has been given to the next start.
   await using lasting = new AsyncDisposableStack();
   await using opened = new AsyncDisposableStack();
-  opened.use(await claimToServe(paths, { ...options, program: "slum" }));
+  const directory = opened.use(await claimToServe(paths, { ...options, program: "slum" }));
   const slumId = identityIn(paths);
   const acting = createActing();
   const guard = opened.use(guardAccepting(clock, log.warn));
   const { address, httpsPort, held, served } = await holdListening(options, sockets, paths.root, lasting);
+  // A registry elsewhere may know us from here on, with what only this directory has the key to.
+  directory.keep();
   const last = readSnapshot(paths.snapshot, log.warn);
   const resolver = opened.use(createResolver({ clock, refreshMs: Math.min(options.intervalMs, REFRESH_MS) }));
   resolver.remember(last?.addresses ?? {});

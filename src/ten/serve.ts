@@ -72,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const sockets = passedSockets(options.environment, { httpsPort: options.https?.port });
   const address = sockets.unit?.address ?? { host: options.host, port: options.port };
   await using opened = new AsyncDisposableStack();
-  opened.use(await claimToServe(paths, { ...options, program: "ten" }));
+  const directory = opened.use(await claimToServe(paths, { ...options, program: "ten" }));
   const acceptGuard = opened.use(guardAccepting(clock, log.warn));
   const database = opened.use(openDatabase(paths.database, migrations));
   stampLog(database);
@@ -294,6 +294,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
 
   const listeners = opened.use(await admin.listen(paths.socket, options.admin));
   opened.use(recordServer(config.path, paths.root, options.environment));
+  directory.keep();
 
   const owned = opened.move();
   return {

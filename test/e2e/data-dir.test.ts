@@ -110,3 +110,23 @@ test("a registry of an earlier version goes on where it is, with a word", async 
   expect(stdout).toContain(`data_dir = "${first.dir}/tenement-data"`);
   expect(stderr).toContain("may serve it to visitors");
 });
+
+test.each(["ten", "slum"])(
+  "a start of %s that comes to nothing, on a port that is taken, leaves no directory behind",
+  async (program) => {
+    using temp = createTempDir();
+    using taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    writeFileSync(temp.file("tenement.toml"), tomlFor("bun"));
+    const data = temp.file("state/of/it");
+    const child = Bun.spawn(
+      [join(import.meta.dir, "../../dist", program), "serve", "--port", `${taken.port}`, "--data-dir", data],
+      { cwd: temp.path, env: { PATH: process.env.PATH }, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    );
+    const [stderr, exit] = await Promise.all([child.stderr.text(), child.exited]);
+    expect({ stderr, exit }).toEqual({
+      stderr: expect.stringContaining(`port ${taken.port} is taken`),
+      exit: 4,
+    });
+    expect(readdirSync(temp.path)).toEqual(["tenement.toml"]);
+  },
+);

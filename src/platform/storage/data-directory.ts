@@ -1,10 +1,13 @@
-// The data directory belongs to one running server: private to its user, and locked for as long as the server lives.
+// The data directory belongs to one running server: private to its user, and locked for as long as the server lives. A start
+// that comes to nothing takes the directory that it has made away again.
 import { Database } from "bun:sqlite";
 import {
   chmodSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
+  rmSync,
   type Stats,
   statSync,
   writeFileSync,
@@ -19,6 +22,8 @@ import { databaseFault, sqliteCode } from "./database.ts";
 
 export interface DataDirectory extends Disposable {
   readonly path: string;
+  /** From now on what lies in it stays: until then a directory that the claim has made goes again with the claim. */
+  keep(): void;
 }
 
 /** Which program's server holds a directory: `ten.lock` and `ten.pid` lie in it. */
@@ -38,7 +43,7 @@ export interface Claimant {
  * any descriptor of it would drop the lock.
  */
 export function claimDirectory(path: string, { program, note }: Claimant): DataDirectory {
-  makePrivate(path, program, note);
+  const made = makePrivate(path, program, note);
   const pidPath = join(path, `${program}.pid`);
   const lockPath = join(path, `${program}.lock`);
   let lock: Database | undefined;
@@ -49,10 +54,22 @@ export function claimDirectory(path: string, { program, note }: Claimant): DataD
   } catch (error) {
     lock?.close();
     if (sqliteCode(error).startsWith("SQLITE_BUSY")) throw held(path, program, pidPath);
+    unmake(made, `${program}.lock`);
     throw databaseFault(error, lockPath);
   }
   notePid(pidPath);
-  return { path, [Symbol.dispose]: () => lock.close() };
+  let isKept = made.length === 0;
+  return {
+    path,
+    keep() {
+      isKept = true;
+    },
+    [Symbol.dispose]() {
+      // While it is locked, so that nobody's start is in it.
+      if (!isKept) unmake(made, `${program}.lock`);
+      lock.close();
+    },
+  };
 }
 
 export interface ClaimToServe extends Pick<Claimant, "program"> {
@@ -134,11 +151,12 @@ function held(path: string, program: string, pidPath: string): Fault {
  * A directory that we made, or that is empty or already ours, is closed to others. One with other things in it is not
  * touched, as `--data-dir /tmp` would otherwise take /tmp away from everybody.
  */
-function makePrivate(path: string, program: string, note: Claimant["note"]): void {
+function makePrivate(path: string, program: string, note: Claimant["note"]): readonly string[] {
+  let made: readonly string[];
   let stats: Stats;
   let names: string[];
   try {
-    makePrivateDirectory(path);
+    made = makePrivateDirectory(path);
     stats = statSync(path);
     names = readdirSync(path);
   } catch (error) {
@@ -146,26 +164,45 @@ function makePrivate(path: string, program: string, note: Claimant["note"]): voi
     throw new Fault("usage", `cannot use the data directory ${quote(path)}: ${messageOf(error)}`, hint);
   }
   // Others may pass through where instances run as another user, but read and write nothing.
-  if ((stats.mode & 0o066) === 0) return;
+  if ((stats.mode & 0o066) === 0) return made;
   const mode = (stats.mode & 0o7777).toString(8);
   const isOurs = names.includes(`${program}.lock`) || names.every((name) => isOwnName(name, program));
   if (isOurs && tryChmod(path, 0o700)) {
     note?.(
       `the data directory ${path} was open to other users (mode ${mode}); it is its owner's alone now (700)`,
     );
-    return;
+    return made;
   }
   const hint = `chmod 700 ${path}, or choose another directory with --data-dir`;
   throw new Fault("usage", `the data directory ${quote(path)} is open to other users (mode ${mode})`, hint);
 }
 
-/** Makes what is missing of a path: the last part for us alone, those above it open, as other users' instances pass through. */
-export function makePrivateDirectory(path: string): void {
+/**
+ * Makes what is missing of a path: the last part for us alone, those above it open, as other users' instances pass through.
+ * Answers what it has made, the innermost first.
+ */
+export function makePrivateDirectory(path: string): readonly string[] {
   const whole = resolve(path);
+  const above: string[] = [];
   const first = mkdirSync(dirname(whole), { recursive: true, mode: 0o755 });
   if (first !== undefined)
-    for (let made = dirname(whole); made.length >= first.length; made = dirname(made)) chmodSync(made, 0o755);
-  mkdirSync(whole, { recursive: true, mode: 0o700 });
+    for (let made = dirname(whole); made.length >= first.length; made = dirname(made)) above.push(made);
+  for (const made of above) chmodSync(made, 0o755);
+  const isMade = mkdirSync(whole, { recursive: true, mode: 0o700 }) !== undefined;
+  return isMade ? [whole, ...above] : above;
+}
+
+/** Takes away a directory that a start has made and that came to nothing, and those above it that nobody uses meanwhile. */
+function unmake([whole, ...above]: readonly string[], lock: string): void {
+  if (whole === undefined) return;
+  try {
+    // The other program may run on it by now.
+    if (readdirSync(whole).some((name) => name.endsWith(".lock") && name !== lock)) return;
+    rmSync(whole, { recursive: true, force: true });
+    for (const directory of above) rmdirSync(directory);
+  } catch {
+    // Somebody else has put something there, or the disk refuses: it stays.
+  }
 }
 
 /** What commands without a server leave there: the registry, and a token. */

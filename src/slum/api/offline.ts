@@ -38,9 +38,12 @@ const OWN_HOSTS: ReadonlySet<string> = new Set(["localhost"]);
 export async function openOffline(place: RegistryPlace): Promise<OfflineTransfer> {
   const { paths, database, keyFile, clock, product } = place;
   await using opened = new AsyncDisposableStack();
-  if (!isPostgresUrl(database)) opened.use(claimDirectory(paths.root, { program: "slum" }));
+  const claimed = isPostgresUrl(database)
+    ? undefined
+    : opened.use(claimDirectory(paths.root, { program: "slum" }));
   const registry = opened.use(await open(database, clock, boxFor(database, keyFile, paths)));
   const transfer = createTransfer(registry, OWN_HOSTS, clock);
+  claimed?.keep();
   const owned = opened.move();
   return {
     export: async (secrets) => ({ ...formatDocument(transfer.export(secrets), product, clock.now()) }),

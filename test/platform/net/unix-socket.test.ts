@@ -1,6 +1,14 @@
 // A server takes its directory, its socket and its port for itself, or says in one line who has them.
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { Fault } from "../../../src/core/fault.ts";
 import { claimSocket, portTurn, probePort } from "../../../src/platform/net/unix-socket.ts";
@@ -87,6 +95,32 @@ describe("claimDirectory", () => {
     const path = temp().file("data");
     const results = await Promise.all(Array.from({ length: 8 }, () => claimant(path)));
     expect(results.map(({ said }) => said).sort()).toEqual(["claimed", ...Array(7).fill("conflict")]);
+  });
+
+  test("a directory that it made goes with it unless it is to be kept, and with it what it made above", () => {
+    const directory = temp();
+    const path = directory.file("a/b/data");
+    claimDirectory(path, ten)[Symbol.dispose]();
+    expect(readdirSync(directory.path)).toEqual([]);
+    mkdirSync(directory.file("a"));
+    writeFileSync(directory.file("a/somebody's"), "");
+    claimDirectory(path, ten)[Symbol.dispose]();
+    expect(readdirSync(directory.file("a"))).toEqual(["somebody's"]);
+    {
+      using kept = claimDirectory(path, ten);
+      kept.keep();
+    }
+    expect(readdirSync(path).sort()).toEqual(["ten.lock", "ten.pid"]);
+    claimDirectory(path, ten)[Symbol.dispose]();
+    expect(readdirSync(path).sort()).toEqual(["ten.lock", "ten.pid"]);
+  });
+
+  test("a directory that it made stays when the other program has it by then", () => {
+    const path = temp().file("data");
+    const claimed = claimDirectory(path, ten);
+    using _slum = claimDirectory(path, { program: "slum" });
+    claimed[Symbol.dispose]();
+    expect(readdirSync(path)).toContain("slum.lock");
   });
 
   test("children of the holder do not keep the lock", async () => {
