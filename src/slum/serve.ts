@@ -28,6 +28,7 @@ import { holdSockets, listeningOn } from "../proxy/workers/held-socket.ts";
 import { createOutbox } from "../webhooks/outbox.ts";
 import { shownReceiver } from "../webhooks/post-webhook.ts";
 import { newSecret } from "../webhooks/signature.ts";
+import { tellBegun } from "../webhooks/store.ts";
 import { adoptTokenFile, SLUM_SCOPES, tokenTable } from "./api/auth.ts";
 import { contract } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
@@ -42,6 +43,7 @@ import { boxFor, identityIn, openRegistryAt } from "./registry/open-registry.ts"
 import { type DataPaths, dataPaths } from "./registry/paths.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keepSnapshot, readSnapshot } from "./registry/snapshot.ts";
+import { underWay } from "./webhooks/alerts.ts";
 
 export interface ServeOptions extends CommonServeOptions {
   readonly dataDir: string;
@@ -366,7 +368,11 @@ async function ensureWebhook(
     if (known?.url === url) return known.secret;
     if (known) writer.webhooks.change(known, { url, allowPrivate, disabled: null });
     const fresh = known?.secret ?? newSecret();
-    if (!known) writer.webhooks.add({ id, url, allowPrivate, secret: fresh, createdAt: clock.now() });
+    if (!known) {
+      const row = writer.webhooks.add({ id, url, allowPrivate, secret: fresh, createdAt: clock.now() });
+      const nowMs = registry.now();
+      tellBegun(writer, row, underWay(registry.alerts, registry.servers, nowMs, clock.now()), nowMs);
+    }
     writer.event("webhook.added", {}, `${id} ${shownReceiver(url)}`);
     return fresh;
   });

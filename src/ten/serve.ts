@@ -139,6 +139,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   );
   const receivers = createReceivers({
     ...{ store: registry.outbox, outbox, program: ADMIN_LABEL, removeWord: "remove", clock, log },
+    underWay: registry.outbox.underWay,
   });
   await receivers.sealAll().catch((thrown) => log.warn(messageOf(thrown)));
   const view = createView({

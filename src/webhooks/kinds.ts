@@ -15,8 +15,12 @@ export const CERTIFICATE_ENDS: ReadonlySet<string> = new Set([
 
 /** Discord refuses a longer message (Discord API, "Create Message": content up to 2,000 characters). */
 const DISCORD_CHARS = 2_000;
-/** Slack cuts what is longer than 40,000; nobody reads as much. ntfy makes a file of what is longer than 4,096 bytes. */
+/** Discord API, "Message Flags": links are shown without a look at what they lead to. */
+const SUPPRESS_EMBEDS = 4;
+/** Slack cuts what is longer than 40,000; nobody reads as much. */
 const TEXT_CHARS = 3_000;
+/** ntfy makes a file of what is longer than 4,096 bytes (docs.ntfy.sh, "Limitations"). */
+const NTFY_BYTES = 4_000;
 
 export interface Outgoing {
   /** The same for every try. */
@@ -45,30 +49,39 @@ export function render(kind: Kind, outgoing: Outgoing, secrets: readonly string[
   const { type, text } = read(outgoing.body);
   const said = `[${outgoing.source}] ${text}`;
   if (kind === "slack")
-    return asJson({ text: `*${type}* ${escapeForSlack(cut(said, TEXT_CHARS))}`, unfurl_links: false });
+    return asJson({
+      text: `*${type}* ${escapeForSlack(cut(said, TEXT_CHARS))}`,
+      unfurl_links: false,
+      unfurl_media: false,
+    });
   if (kind === "discord")
     // Nobody is called by what an instance has printed.
     return asJson({
-      content: cut(`**${type}** ${said}`, DISCORD_CHARS),
+      content: cut(escapeForDiscord(`**${type}** ${said}`), DISCORD_CHARS),
       allowed_mentions: { parse: [] },
+      flags: SUPPRESS_EMBEDS,
     });
   return {
     contentType: "text/plain; charset=utf-8",
     headers: [
       ["Title", `${type} (${outgoing.source})`],
-      ["Tags", isGood(type) ? "white_check_mark" : "warning"],
-      ["Priority", isGood(type) ? "default" : "high"],
+      ["Tags", isTrouble(type) ? "warning" : "white_check_mark"],
+      ["Priority", isTrouble(type) ? "high" : "default"],
     ],
-    body: cut(text, TEXT_CHARS),
+    body: cutBytes(text, NTFY_BYTES),
   };
 }
 
-/** Ends of trouble, and what went as it should. */
-function isGood(type: string): boolean {
-  return /\.(recovered|routable|done|ok|renewed|settled|online|up|test|started|promoted|step|resumed)$/.test(
-    type,
-  );
+/** What somebody has to see to. A type that is not known is trouble until it is. */
+function isTrouble(type: string): boolean {
+  return !FINE.has(type.slice(type.indexOf(".") + 1));
 }
+
+/** Ends of trouble, what went as it should, and what somebody did. */
+const FINE: ReadonlySet<string> = new Set([
+  ...["recovered", "routable", "settled", "ok", "renewed", "online", "up", "deleted", "done", "test"],
+  ...["started", "advanced", "resumed", "promoted", "replaced", "taken_over"],
+]);
 
 function asJson(value: object): Rendered {
   return { contentType: "application/json", headers: [], body: JSON.stringify(value) };
@@ -83,8 +96,25 @@ function read(body: string): { readonly type: string; readonly text: string } {
   };
 }
 
+/** No character of two units is cut in half: what is left of it would be no text. */
 function cut(text: string, chars: number): string {
-  return text.length <= chars ? text : `${text.slice(0, chars - 3)}...`;
+  return text.length <= chars
+    ? text
+    : `${text
+        .slice(0, chars - 3)
+        .toWellFormed()
+        .replace(/\ufffd$/, "")}...`;
+}
+
+function cutBytes(text: string, bytes: number): string {
+  const all = Buffer.from(text);
+  // Of a character that is cut in half nothing is left.
+  return all.length <= bytes ? text : `${all.toString("utf8", 0, bytes - 3).replace(/\ufffd+$/, "")}...`;
+}
+
+/** So that what an app has printed hides no address behind a word: Discord shows `[word](address)` as a link. */
+function escapeForDiscord(text: string): string {
+  return text.replaceAll("](", "]\\(");
 }
 
 /** The three characters that Slack reads as its own (api.slack.com, "Formatting text for app surfaces"). */

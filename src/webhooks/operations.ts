@@ -13,7 +13,7 @@ import { otherKey } from "./outbox.ts";
 import { parseReceiverUrl, shownReceiver } from "./post-webhook.ts";
 import type { Receivers } from "./receivers.ts";
 import type { WebhookRow } from "./registry/tables.ts";
-import { covers, type WebhookStore } from "./store.ts";
+import { covers, type WebhookStore, waitingByReceiver } from "./store.ts";
 
 const label = checked((text) => parseLabel(text));
 const params = z.strictObject({ id: label });
@@ -22,7 +22,7 @@ export const kind = z.enum(KINDS);
 
 const webhookAnswer = z.object({
   id: z.string(),
-  /** Without its path for those who may only look: of a chat program's it is what lets one post. */
+  /** Without its path but in the answer that adds it: of a chat program's it is what lets one post. */
   url: z.string(),
   kind,
   /** Null: all. */
@@ -114,7 +114,11 @@ export function typePattern(known: readonly string[]) {
     throw new Fault(
       "usage",
       `there are no messages of type ${quote(text)}`,
-      advice(text, [...known, ...kinds], `known: ${known.join(", ")}; ${kinds[0]} means all of a kind`),
+      advice(
+        text,
+        [...known, ...kinds],
+        `known: ${known.join(", ")}; ${kinds[0]} means all of a kind, * all`,
+      ),
     );
   });
 }
@@ -129,12 +133,14 @@ export interface HandlerParts {
 }
 
 export function webhookHandlers({ store, receivers, program }: HandlerParts): Handlers {
-  function view(row: WebhookRow, isAdmin: boolean): WebhookView {
-    const waiting = [...store.deliveries.values()].filter(({ webhook }) => webhook === row.id);
+  function view(
+    row: WebhookRow,
+    waiting = waitingByReceiver(store.deliveries).get(row.id) ?? [],
+  ): WebhookView {
     const [oldest] = waiting;
     return {
       id: row.id,
-      url: isAdmin ? row.url : shownReceiver(row.url),
+      url: shownReceiver(row.url),
       kind: row.kind,
       types: row.types === null ? null : [...row.types],
       allow_private: row.allowPrivate,
@@ -148,17 +154,20 @@ export function webhookHandlers({ store, receivers, program }: HandlerParts): Ha
     };
   }
 
-  const made = (row: WebhookRow) => ({
-    webhook: view(row, true),
+  const made = (row: WebhookRow, url = shownReceiver(row.url)) => ({
+    webhook: { ...view(row), url },
     secret: row.kind === "standard" ? row.secret : null,
   });
 
   return {
-    listWebhooks: ({ principal }) => ({
-      webhooks: [...store.webhooks.values()].map((row) => view(row, principal.scope === "admin")),
-    }),
+    listWebhooks() {
+      const waiting = waitingByReceiver(store.deliveries);
+      return { webhooks: [...store.webhooks.values()].map((row) => view(row, waiting.get(row.id) ?? [])) };
+    },
     async addWebhook({ body: { allow_private: allowPrivate, id, types, ...body } }) {
-      return made(await receivers.add({ ...body, id, types, allowPrivate }));
+      const wanted = types && [...new Set(types)];
+      const row = await receivers.add({ ...body, id, types: wanted, allowPrivate });
+      return made(row, row.url);
     },
     async deleteWebhook({ params }) {
       await receivers.remove(params.id);

@@ -43,6 +43,8 @@ const TICK_MS = 1_000;
 const FIRST_RETRY_MS = 5_000;
 const RETRY_MAX_MS = 3_600_000;
 const GIVE_UP_AFTER_MS = 24 * 3_600_000;
+/** A clock that was set forward is no day of tries. */
+const TRIES_MIN = 5;
 /** A try has ended before its claim has, even if that took a while to be written. */
 const SEND_MAX_MS = 10_000;
 const CLAIM_MS = 12_000;
@@ -86,7 +88,9 @@ export function createOutbox(parts: OutboxParts): Outbox {
   /** Whether its time has come, and no other slum is about to send it. */
   function isDue({ nextAt, claimedBy, claimedUntil }: DeliveryRow): boolean {
     const now = store.now();
-    return nextAt <= now && (claimedBy === null || claimedBy === self || (claimedUntil ?? 0) <= now);
+    const isClaimed =
+      claimedBy !== null && claimedBy !== self && isAhead(claimedUntil ?? 0, now, 2 * CLAIM_MS);
+    return !isAhead(nextAt, now, 2 * RETRY_MAX_MS) && !isClaimed;
   }
 
   async function deliver(row: WebhookRow, { seq }: DeliveryRow): Promise<void> {
@@ -167,7 +171,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
     const error = describeAnswer(outcome);
     const waitMs = pauseMs(attempts, typeof outcome === "string" ? undefined : outcome.retryAfterMs);
     log.warn(`webhook ${row.id}: ${delivery.type} not taken (try ${attempts}): ${error}`);
-    const isOver = store.now() - delivery.createdAt >= GIVE_UP_AFTER_MS;
+    const isOver = attempts >= TRIES_MIN && store.now() - delivery.createdAt >= GIVE_UP_AFTER_MS;
     await store.tryWrite((writer) => {
       keepAnswer(writer, row, outcome);
       // Whose claim has lapsed meanwhile: the message is another's now.
@@ -218,6 +222,12 @@ export function describeAnswer(outcome: Reply | string): string {
   if (typeof outcome === "string") return outcome;
   const [line = ""] = outcome.text.trim().split(/\r?\n/, 1);
   const isTaken = outcome.status >= 200 && outcome.status < 300;
+  const isElsewhere = outcome.status >= 300 && outcome.status < 400;
   const said = isTaken || line === "" ? "" : `: ${visible(line.slice(0, LINE_CHARS))}`;
-  return `status ${outcome.status}${said}`;
+  return `status ${outcome.status}${isElsewhere ? ", and redirects are not followed" : ""}${said}`;
+}
+
+/** A time that is further ahead than we ever set one is of a clock that was set back since: it has passed. */
+function isAhead(atMs: number, nowMs: number, mostMs: number): boolean {
+  return atMs > nowMs && atMs - nowMs <= mostMs;
 }

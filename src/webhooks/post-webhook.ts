@@ -128,17 +128,26 @@ export async function post(
   }
 }
 
-/** The first piece of a body; the rest is not waited for. */
+/** The beginning of a body up to the end of its first line, however it comes in pieces; the rest is not waited for. */
 async function beginningOf(body: Uint8Array | ReadableStream<Uint8Array> | null): Promise<string> {
   if (body === null) return "";
-  if (body instanceof Uint8Array) return Buffer.from(body).toString("utf8").slice(0, SHOWN_CHARS);
+  if (body instanceof Uint8Array) return textOf(body);
   const reader = body.getReader();
+  let seen = Buffer.alloc(0);
   try {
-    const { value } = await reader.read();
-    return value === undefined ? "" : Buffer.from(value).toString("utf8").slice(0, SHOWN_CHARS);
+    while (seen.length < SHOWN_CHARS && !/\S[^\n]*\n/.test(seen.toString("latin1"))) {
+      const { value } = await reader.read();
+      if (value === undefined) break;
+      seen = Buffer.concat([seen, value.subarray(0, SHOWN_CHARS)]);
+    }
   } catch {
-    return "";
+    // What came until then is what it said.
   } finally {
     void reader.cancel().catch(() => {});
   }
+  return textOf(seen);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("utf8").slice(0, SHOWN_CHARS);
 }

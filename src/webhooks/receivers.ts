@@ -9,7 +9,7 @@ import { describeAnswer, type Outbox, otherKey } from "./outbox.ts";
 import { addressOf, shownReceiver } from "./post-webhook.ts";
 import type { WebhookRow } from "./registry/tables.ts";
 import { newSecret } from "./signature.ts";
-import type { WebhookStore } from "./store.ts";
+import { type Begun, tellBegun, type WebhookStore } from "./store.ts";
 
 export interface NewWebhook {
   /** Made of its URL unless given. */
@@ -52,6 +52,8 @@ export interface ReceiverParts {
   readonly removeWord: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** What is wrong now and was told of, oldest first. */
+  readonly underWay: () => readonly Begun[];
 }
 
 export function createReceivers({
@@ -61,6 +63,7 @@ export function createReceivers({
   removeWord,
   clock,
   log,
+  underWay,
 }: ReceiverParts): Receivers {
   const now = () => Math.round(clock.now());
 
@@ -98,13 +101,17 @@ export function createReceivers({
         // A name that does not resolve yet may do so later.
         if (!(thrown instanceof Fault) || thrown.code !== "unreachable") throw thrown;
       });
-      return store.write((writer) => {
+      const added = await store.write((writer) => {
         const id = wanted ?? idFor(url, store.webhooks);
         refuse(id);
         writer.event("webhook.added", {}, `${id} ${shownReceiver(url)}`);
         const values = { id, url, kind, types, allowPrivate, secret: newSecret(), createdAt: now() };
-        return writer.webhooks.add(values);
+        const row = writer.webhooks.add(values);
+        tellBegun(writer, row, underWay(), store.now());
+        return row;
       });
+      outbox.kick();
+      return added;
     },
     async remove(id) {
       await store.write((writer) => {

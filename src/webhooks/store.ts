@@ -36,41 +36,90 @@ export interface Message {
   readonly alsoTo?: string;
 }
 
-/** What a receiver that takes nothing may have waiting; the oldest goes first. */
-const WAITING_MAX = 10_000;
+/** What a receiver that takes nothing may have waiting. */
+export const WAITING_MAX = 10_000;
+/** Beyond that so many of the oldest are dropped together, with one event that says so. */
+const DROPPED_AT_ONCE = 1_000;
 
-/**
- * Puts a message into the outbox of every receiver that wants its type, within the caller's transaction, which may be tried
- * again. `nowMs` is of the registry's clock, `wallMs` the time that receivers are told.
- */
+interface Times {
+  /** Of the registry's clock. */
+  readonly nowMs: number;
+  /** What receivers are told. */
+  readonly wallMs: number;
+}
+
+/** Puts a message into the outbox of every receiver that wants its type, within the caller's transaction, which may be tried again. */
 export function enqueue(
   { webhooks, deliveries }: Pick<WebhookStore, "webhooks" | "deliveries">,
-  writer: Pick<WebhookWriter, "deliveries">,
-  { alsoTo, ...message }: Message,
-  { nowMs, wallMs }: { readonly nowMs: number; readonly wallMs: number },
+  writer: Pick<WebhookWriter, "deliveries" | "event">,
+  message: Message,
+  times: Times,
 ): void {
-  const { type, text, data } = message;
-  const wanting = [...webhooks.values()].filter((row) => row.disabled === null && wants(row, type, alsoTo));
+  const wanting = [...webhooks.values()].filter((row) => row.disabled === null && wants(row, message));
   if (wanting.length === 0) return;
-  const now = Math.round(nowMs);
-  const body = JSON.stringify({ type, timestamp: new Date(wallMs).toISOString(), text, data });
-  const messageId = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
+  const waiting = waitingByReceiver(deliveries);
+  const put = rowOf(message, times);
   for (const row of wanting) {
-    const waiting = [...deliveries.values()].filter(({ webhook }) => webhook === row.id);
-    const [oldest] = waiting;
-    if (oldest && waiting.length >= WAITING_MAX) writer.deliveries.remove(oldest);
-    const fresh = { webhook: row.id, messageId, type, body, createdAt: now, attempts: 0, nextAt: now };
-    writer.deliveries.add(fresh);
+    dropOldest(writer, row, waiting.get(row.id) ?? []);
+    writer.deliveries.add(put(row));
   }
 }
 
-function wants({ types }: WebhookRow, type: string, alsoTo: string | undefined): boolean {
+/** Trouble that was told of and has not ended. */
+export interface Begun {
+  readonly message: Message;
+  /** Since when, of the wall clock. */
+  readonly atMs: number;
+}
+
+/** Who is added in the middle of trouble is told of it too: its end will come, and must not be without a beginning. */
+export function tellBegun(
+  writer: Pick<WebhookWriter, "deliveries">,
+  row: WebhookRow,
+  begun: readonly Begun[],
+  nowMs: number,
+): void {
+  for (const { message, atMs } of begun)
+    if (wants(row, message)) writer.deliveries.add(rowOf(message, { nowMs, wallMs: atMs })(row));
+}
+
+/** The rows of one message, which have its id in common. */
+function rowOf({ type, text, data }: Message, { nowMs, wallMs }: Times): (row: WebhookRow) => NewDeliveryRow {
+  const now = Math.round(nowMs);
+  const body = JSON.stringify({ type, timestamp: new Date(wallMs).toISOString(), text, data });
+  const messageId = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
+  return ({ id }) => ({ webhook: id, messageId, type, body, createdAt: now, attempts: 0, nextAt: now });
+}
+
+/** What waits for each receiver, oldest first. */
+export function waitingByReceiver(
+  deliveries: WebhookStore["deliveries"],
+): ReadonlyMap<string, readonly DeliveryRow[]> {
+  return Map.groupBy(deliveries.values(), ({ webhook }) => webhook);
+}
+
+function dropOldest(
+  writer: Pick<WebhookWriter, "deliveries" | "event">,
+  { id }: WebhookRow,
+  waiting: readonly DeliveryRow[],
+): void {
+  if (waiting.length < WAITING_MAX) return;
+  for (const one of waiting.slice(0, DROPPED_AT_ONCE)) writer.deliveries.remove(one);
+  writer.event(
+    "webhook.dropped",
+    {},
+    `${id} takes nothing: of the ${waiting.length} messages that waited the ${DROPPED_AT_ONCE} oldest are dropped`,
+  );
+}
+
+function wants({ types }: WebhookRow, { type, alsoTo }: Message): boolean {
   return (
     types === null || types.some((one) => covers(one, type) || (alsoTo !== undefined && covers(one, alsoTo)))
   );
 }
 
-/** Whether `rollout.*`, or the very type, means it. */
+/** Whether `*`, `rollout.*`, or the very type, means it. */
 export function covers(pattern: string, type: string): boolean {
+  if (pattern === "*") return true;
   return pattern.endsWith(".*") ? type.startsWith(pattern.slice(0, -1)) : pattern === type;
 }

@@ -75,7 +75,7 @@ test("a receiver's URL and a registry's password are in no process's words, log 
   const words = readFileSync(`/proc/${slum.pid}/cmdline`, "utf8").split("\0");
   expect(words).not.toContain("--webhook");
   const { webhooks } = await slum.json<{ webhooks: { url: string }[] }>("webhook", "list");
-  expect(webhooks.map(({ url }) => url)).toEqual(["http://127.0.0.1:1/T0/geheim"]);
+  expect(webhooks.map(({ url }) => url)).toEqual(["http://127.0.0.1:1/..."]);
   await slum.ok("webhook", "add", "ops", "http://127.0.0.1:1/T1/geheim", "--allow-private");
   const said = [words.join(" "), await slum.log(), (await slum.ok("events")).stdout];
   expect(said.filter((text) => text.includes("geheim"))).toEqual([]);

@@ -2,7 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readFileSync, rmSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { APPS } from "../support/apps.ts";
@@ -144,6 +144,35 @@ describe("ten webhook", () => {
     expect((await ten.ok("webhook", "list")).stdout).toContain("status 400: invalid_payload");
   });
 
+  test("tells who is added in the middle of trouble of what is wrong, and of its end", async () => {
+    await using receiver = startReceiver();
+    const words = ["-c", '[ -e broken ] && exit 3; exec "$@"', "app", ...APPS.python];
+    const args = words.map((word) => JSON.stringify(word)).join(", ");
+    await using ten = await startTen({
+      toml: `[service.api]\ncommand = "sh"\nargs = [${args}]\nhealth = "/health"\nmax_restarts = 0\n`,
+    });
+    await add(ten, "first", `${receiver.url}/first`, "--only", "*");
+    await ten.ok("deploy", "api:v1");
+    const { pid } = (await ten.ps())["api:v1"] ?? {};
+    const broken = join(ten.dir, "broken");
+    writeFileSync(broken, "");
+    process.kill(pid ?? NO_PROCESS, "SIGKILL");
+    const types = (path: string) => receiver.heard.filter((one) => one.path === path).map(({ type }) => type);
+    await until("the first knows all", () => types("/first").includes("service.unroutable"));
+    await add(ten, "second", `${receiver.url}/second`, "--only", "instance.*,deploy.*");
+    await until("the second knows what it asked for", () => types("/second").length === 1);
+    rmSync(broken);
+    await ten.ok("restart", "api:v1");
+    await until("both are told of the end", () =>
+      ["/first", "/second"].every((path) => types(path).includes("instance.recovered")),
+    );
+    await until("all is noted", async () => (await list(ten)).every(({ waiting }) => waiting === 0));
+    expect(types("/second")).toEqual(["instance.failed", "instance.recovered"]);
+    const told = (path: string) =>
+      receiver.heard.find((one) => one.path === path && one.type === "instance.failed");
+    expect(told("/second")).toEqual({ ...told("/first"), path: "/second", id: expect.any(String) } as never);
+  });
+
   test("refuses what would not do, keeps secrets sealed, and shows no URL to who may only look", async () => {
     await using ten = await startTen();
     const refused = async (exit: number, text: string, ...words: string[]) => {
@@ -167,6 +196,7 @@ describe("ten webhook", () => {
       expect(rows.every((row) => row.secret.startsWith("enc1:"))).toBe(true);
     }
     expect(statSync(join(ten.dataDir, "registry_key")).mode & 0o777).toBe(0o600);
+    expect(JSON.stringify(await list(ten))).not.toContain("geheim");
     const { token } = await ten.json<{ token: string }>("token", "create", "eye", "--scope", "read");
     const seen = await ten.run(
       "webhook",

@@ -1,6 +1,8 @@
 // The forms of messages: what each kind of receiver is sent of one message.
 import { describe, expect, test } from "bun:test";
 import { Webhook } from "standardwebhooks";
+import { ALERT_TYPES as SLUM_TYPES } from "../../src/slum/webhooks/alerts.ts";
+import { ALERT_TYPES } from "../../src/ten/registry/alert-kinds.ts";
 import { type KINDS, render } from "../../src/webhooks/kinds.ts";
 import { newSecret } from "../../src/webhooks/signature.ts";
 
@@ -37,6 +39,27 @@ describe("a message", () => {
     expect(allowed_mentions).toEqual({ parse: [] });
   });
 
+  test("shows what a link of an app leads to, and no picture of it", () => {
+    const { content, flags } = JSON.parse(send("discord", "[log in](https://evil.example)").body);
+    expect([content, flags]).toEqual([
+      "**instance.failed** [ten example.com] [log in]\\(https://evil.example)",
+      4,
+    ]);
+    expect(JSON.parse(send("slack", "x").body)).toMatchObject({ unfurl_links: false, unfurl_media: false });
+  });
+
+  test("is cut between two characters, and never within one", () => {
+    for (const kind of ["slack", "discord", "ntfy"] as const)
+      for (let shift = 0; shift < 4; shift++) {
+        const { body } = send(kind, "x".repeat(shift) + "\u{1f525}".repeat(3_000));
+        expect(body.includes("\ufffd") || /\\ud83d(?!\\u)/.test(body) || !body.isWellFormed()).toBe(false);
+        expect(body).toContain("\u{1f525}...");
+      }
+    const { body } = send("ntfy", "\u{1f525}".repeat(3_000));
+    // What is longer is shown as a file.
+    expect(Buffer.byteLength(body)).toBeLessThanOrEqual(4_096);
+  });
+
   test("is plain text for ntfy, with a title, a tag and a priority by whether it is trouble", () => {
     const bad = send("ntfy", "api:v1 has failed");
     expect(bad.body).toBe("api:v1 has failed");
@@ -49,6 +72,20 @@ describe("a message", () => {
       Tags: "white_check_mark",
       Priority: "default",
     });
+  });
+
+  test("is a call at night only where somebody has to see to it", () => {
+    const types = [...ALERT_TYPES, ...SLUM_TYPES, "webhook.test"];
+    const calls = types.filter((type) =>
+      send("ntfy", "x", type).headers.some(([name, value]) => name === "Priority" && value === "high"),
+    );
+    expect(new Set(calls)).toEqual(
+      new Set([
+        ...["instance.failed", "service.unroutable", "deploy.failed", "disk.low", "certificate.expiring"],
+        ...["rollout.held", "rollout.rolled_back", "canary.forgotten"],
+        ...["server.offline", "fleet.down", "tenants.unroutable"],
+      ]),
+    );
   });
 
   test("that waits since an earlier version has no text, and is shown all the same", () => {

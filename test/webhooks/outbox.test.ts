@@ -6,13 +6,13 @@ import { createUpstream } from "../../src/proxy/upstream/upstream.ts";
 import { openRegistryAt } from "../../src/slum/registry/open-registry.ts";
 import { createOutbox } from "../../src/webhooks/outbox.ts";
 import { newSecret } from "../../src/webhooks/signature.ts";
-import { enqueue } from "../../src/webhooks/store.ts";
+import { enqueue, WAITING_MAX } from "../../src/webhooks/store.ts";
 import { createManualClock, type ManualClock } from "../support/manual-clock.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
 async function start(
-  answer: (body: { type: string }) => number | Promise<number>,
+  answer: (body: { type: string }) => number | Response | Promise<number>,
   more: Record<string, string> = {},
 ) {
   const temp = createTempDir();
@@ -27,8 +27,10 @@ async function start(
     development: false,
     async fetch(request) {
       const body = (await request.json()) as { type: string };
-      const status = await answer(body);
+      const given = await answer(body);
+      const status = given instanceof Response ? given.status : given;
       taken.push(`${body.type} ${status}`);
+      if (given instanceof Response) return given;
       return new Response(null, { status, headers: { Location: "http://127.0.0.1:1/", ...more } });
     },
   });
@@ -173,7 +175,71 @@ describe("the outbox of a receiver", () => {
     await hook.put("server.offline");
     hook.webhooks.kick();
     await until("it was tried", () => hook.registry.deliveries.values().next().value?.lastError);
-    expect(hook.registry.deliveries.values().next().value?.lastError).toBe("status 302");
+    expect(hook.registry.deliveries.values().next().value?.lastError).toBe(
+      "status 302, and redirects are not followed",
+    );
+  });
+
+  test("tells the first line of an answer, however it comes in pieces", async () => {
+    const pieces = ["\r\n", "inva", "lid_", "payload\nand so", " on"];
+    const answer = async function* () {
+      for (const piece of pieces) {
+        await Bun.sleep(1);
+        yield piece;
+      }
+    };
+    await using hook = await start(() => new Response(answer() as never, { status: 400 }));
+    await hook.put("server.offline");
+    hook.webhooks.kick();
+    const lastError = () => hook.registry.deliveries.values().next().value?.lastError;
+    await until("it was tried", lastError);
+    expect(lastError()).toBe("status 400: invalid_payload");
+  });
+
+  test("goes on when the clock was set back, over what is planned and claimed in its future", async () => {
+    let up = false;
+    await using hook = await start(() => (up ? 200 : 500));
+    await hook.put("server.offline");
+    const ahead = hook.registry.now() + 30 * 24 * 3_600_000;
+    await hook.registry.write((writer) => {
+      for (const one of hook.registry.deliveries.values())
+        writer.deliveries.change(one, { claimedBy: "before", claimedUntil: ahead, nextAt: ahead });
+    });
+    up = true;
+    hook.webhooks.kick();
+    await until("it is taken", () => hook.registry.deliveries.size === 0);
+    expect(hook.taken).toEqual(["server.offline 200"]);
+  });
+
+  test("is not given up at the first try after the clock was set forward", async () => {
+    await using hook = await start(() => 503);
+    await hook.put("server.offline");
+    await hook.registry.write((writer) => {
+      for (const one of hook.registry.deliveries.values())
+        writer.deliveries.change(one, { createdAt: hook.registry.now() - 30 * 24 * 3_600_000 });
+    });
+    hook.webhooks.kick();
+    await until("it was tried", () => hook.taken.length > 0);
+    await until("that is noted", () => hook.registry.deliveries.values().next().value?.attempts === 1);
+  });
+
+  test("is bounded: the oldest go together, with an event that says so", async () => {
+    await using hook = await start(() => 200);
+    hook.webhooks[Symbol.dispose]();
+    await hook.registry.write((writer) => {
+      for (let n = 0; n < WAITING_MAX; n++)
+        writer.deliveries.add({
+          ...{ webhook: "ops", messageId: `msg_${n}`, type: "server.offline", body: "{}" },
+          ...{ createdAt: n, attempts: 0, nextAt: 0 },
+        });
+    });
+    for (let n = 0; n < 3; n++) await hook.put("server.online");
+    expect(hook.registry.deliveries.size).toBe(WAITING_MAX - 1_000 + 3);
+    expect(hook.registry.deliveries.values().next().value?.messageId).toBe("msg_1000");
+    const events = await hook.registry.events({ limit: 10 });
+    expect(events.map(({ kind, detail }) => `${kind}: ${detail}`)).toEqual([
+      "webhook.dropped: ops takes nothing: of the 10000 messages that waited the 1000 oldest are dropped",
+    ]);
   });
 
   test("is given up after a day of tries", async () => {

@@ -118,7 +118,7 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
 /** Puts what is announced into the outbox of who wants to know. */
 export function tell(
   registry: Pick<Registry, "webhooks" | "deliveries" | "now">,
-  writer: Pick<Writer, "deliveries">,
+  writer: Pick<Writer, "deliveries" | "event">,
   { type, data }: Pick<Alert, "type" | "data">,
   wallMs: number,
 ): void {

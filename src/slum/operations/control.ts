@@ -16,6 +16,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { RoutingChange } from "../registry/routing-changes.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
 import { observationsOf } from "../webhooks/agreement.ts";
+import { underWay } from "../webhooks/alerts.ts";
 import { createAnnouncer } from "./announcer.ts";
 import { pollRegistry } from "./registry-poll.ts";
 import { createServerControl, type ServerControl } from "./servers.ts";
@@ -141,6 +142,7 @@ export function createControl(parts: ControlParts): Control {
       removeWord: "delete",
       clock,
       log,
+      underWay: () => underWay(registry.alerts, registry.servers, registry.now(), clock.now()),
     }),
     transfer: createTransfer(registry, parts.ownHosts, clock),
     attach(opened) {

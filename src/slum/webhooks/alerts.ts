@@ -1,5 +1,6 @@
 // What is worth a webhook: beginnings and ends of trouble, from what is known at a moment of the registry's clock.
-import type { AlertRow } from "../registry/schema.ts";
+import type { Begun } from "../../webhooks/store.ts";
+import type { AlertRow, ServerRow } from "../registry/schema.ts";
 
 /** The types of messages that a receiver can ask for. */
 export const ALERT_TYPES = [
@@ -157,7 +158,9 @@ export class Alerts {
   }
 
   #mayBegin(thing: string, nowMs: number): boolean {
-    return nowMs - (this.#announced.get(thing)?.begunAt ?? Number.NEGATIVE_INFINITY) >= REPEAT_MS;
+    const agoMs = nowMs - (this.#announced.get(thing)?.begunAt ?? Number.NEGATIVE_INFINITY);
+    // In the future: of a clock that was set back since.
+    return agoMs >= REPEAT_MS || agoMs < 0;
   }
 
   #isOpen(thing: string): boolean {
@@ -190,7 +193,7 @@ export function alertText({ type, data }: Pick<Alert, "type" | "data">): string 
   const names = listed((servers ?? tenants ?? []) as Named[], Number(total ?? 0));
   switch (type) {
     case "server.offline":
-      return `server ${server} (${url}) is offline${failing === undefined ? "" : ` since ${failing} s`}: ${error ?? "no answer"}`;
+      return `server ${server} (${url}) is offline${failing === undefined ? "" : ` since ${failing} s`}${error === undefined ? "" : `: ${error}`}`;
     case "server.online":
       return `server ${server} (${url}) is online again`;
     case "server.deleted":
@@ -218,12 +221,50 @@ function listed(names: readonly Named[], total: number): string {
   return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
+/** What was announced and has not ended, as who is added now is told of it. `nowMs` is of the registry's clock. */
+export function underWay(
+  announced: ReadonlyMap<string, AlertRow>,
+  servers: ReadonlyMap<string, Pick<ServerRow, "id" | "url" | "region" | "drained">>,
+  nowMs: number,
+  wallMs: number,
+): Begun[] {
+  const open = [...announced.values()].filter((row) => row.open);
+  const begun = (type: AlertType, data: Alert["data"], rows: readonly AlertRow[]): Begun => {
+    const beganMs = Math.min(...rows.map(({ begunAt }) => begunAt));
+    return {
+      message: { type, text: alertText({ type, data }), data },
+      atMs: wallMs - Math.max(0, nowMs - beganMs),
+    };
+  };
+  const found: Begun[] = [];
+  const tenants: AlertRow[] = [];
+  for (const row of open) {
+    const [kind] = row.thing.split(" ", 1);
+    const id = idOf(row.thing);
+    const server = servers.get(id);
+    const fleet = [...servers.values()].filter(({ drained }) => !drained);
+    if (kind === "tenant") tenants.push(row);
+    else if (kind === FLEET)
+      found.push(
+        begun("fleet.down", { servers: fleet.slice(0, LISTED_MAX).map(describe), total: fleet.length }, [
+          row,
+        ]),
+      );
+    else if (kind === "server" && server) found.push(begun("server.offline", describe(server), [row]));
+    else if (kind === "certificate")
+      found.push(begun("certificate.expiring", { name: id, detail: "is not renewed, and ends soon" }, [row]));
+  }
+  if (tenants.length > 0)
+    found.push(begun("tenants.unroutable", listTenants(tenants.map(({ thing }) => thing)), tenants));
+  return found;
+}
+
 export function isBeginning(type: AlertType): boolean {
   return type === "server.offline" || type === "fleet.down" || type === "tenants.unroutable";
 }
 
-function describe({ id, url, region }: ObservedServer) {
-  return { server: id, url, ...(region !== undefined && { region }) };
+function describe({ id, url, region }: { id: string; url: string; region?: string | null | undefined }) {
+  return { server: id, url, ...(region != null && { region }) };
 }
 
 function listEnded(things: readonly string[], hasTenant: (id: string) => boolean) {

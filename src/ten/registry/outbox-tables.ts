@@ -1,4 +1,5 @@
 // Receivers of webhooks, their outbox, and what was announced: events become messages in the transaction that they tell of.
+import { eq } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { SecretBox } from "../../platform/storage/secret-box.ts";
 import { statementsOf } from "../../platform/storage/sqlite-statements.ts";
@@ -14,9 +15,9 @@ import {
   webhooks,
 } from "../../webhooks/registry/tables.ts";
 import { WebhookSecrets } from "../../webhooks/registry/webhook-secrets.ts";
-import { enqueue } from "../../webhooks/store.ts";
+import { type Begun, enqueue, type Message, type WebhookWriter } from "../../webhooks/store.ts";
 import { alertText, roleOf, thingOf, typeOf } from "./alert-kinds.ts";
-import type { events } from "./schema.ts";
+import { events } from "./schema.ts";
 
 type EventRow = Readonly<typeof events.$inferSelect>;
 
@@ -75,20 +76,22 @@ export class OutboxTables {
   }
 
   /** Puts an event that is worth it into the outbox: a beginning once until its end, an end only after its beginning. */
-  announce(rows: OutboxRows, event: EventRow): void {
+  announce(rows: OutboxRows, event: EventRow, note: WebhookWriter["event"]): void {
     const type = typeOf(event.kind);
     const role = roleOf(type);
     if (role === undefined) return;
     if (role !== "tells" && !this.#turn(rows.alerts, thingOf(event), role === "begins", event.at)) return;
-    const { service, instance, detail, at, actor } = event;
-    const data = {
-      ...(service !== "" && { service }),
-      ...(instance !== null && { instance: `${service}:${instance}` }),
-      detail,
-      ...(actor !== null && { by: actor }),
-    };
-    const message = { type, text: alertText({ ...event, kind: type }), data };
-    enqueue(this, rows, message, { nowMs: at, wallMs: at });
+    enqueue(this, { ...rows, event: note }, messageOf(event), { nowMs: event.at, wallMs: event.at });
+  }
+
+  /** What was told of and has not ended, by the event that told of it. */
+  underWay(): Begun[] {
+    const open = [...this.alerts.values()].filter((row) => row.open);
+    return open.flatMap(({ thing, begunAt }) => {
+      const told = this.#db.select().from(events).where(eq(events.at, begunAt)).all();
+      const event = told.find((one) => roleOf(one.kind) === "begins" && thingOf(one) === thing);
+      return event ? [{ message: messageOf(event), atMs: begunAt }] : [];
+    });
   }
 
   /** Whether it was otherwise before. */
@@ -101,4 +104,16 @@ export class OutboxTables {
       if (!row.open && at - row.begunAt > MEMORY_MS && row.thing !== thing) rows.remove(row);
     return true;
   }
+}
+
+function messageOf(event: EventRow): Message {
+  const { service, instance, detail, actor } = event;
+  const type = typeOf(event.kind);
+  const data = {
+    ...(service !== "" && { service }),
+    ...(instance !== null && { instance: `${service}:${instance}` }),
+    detail,
+    ...(actor !== null && { by: actor }),
+  };
+  return { type, text: alertText({ ...event, kind: type }), data };
 }

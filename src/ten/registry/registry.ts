@@ -13,10 +13,9 @@ import type { SecretBox } from "../../platform/storage/secret-box.ts";
 import { onDisk, syncBeside, waitBriefly, whileLocked } from "../../platform/storage/turns.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { AlertRow } from "../../webhooks/registry/tables.ts";
-import type { WebhookStore } from "../../webhooks/store.ts";
 import { forgetChanges, forgetEvents, KEPT_CHANGES } from "./forget-old.ts";
 import * as tables from "./schema.ts";
-import { createWebhookStore } from "./webhook-store.ts";
+import { createWebhookStore, type TenWebhookStore } from "./webhook-store.ts";
 import {
   Copy,
   type EventRow,
@@ -96,7 +95,7 @@ export interface Registry {
   /** Resolves when all that was written would outlive a power failure: to be awaited before what cannot be undone. Throws as `onDisk`. */
   kept(): Promise<void>;
   /** Receivers of webhooks and what waits for them. */
-  readonly outbox: WebhookStore;
+  readonly outbox: TenWebhookStore;
   /** Things whose beginning was announced, open until their end was: `instance api:v1`. */
   readonly alerts: ReadonlyMap<string, AlertRow>;
   /** The rollouts under way, by service. */
@@ -151,7 +150,7 @@ class SqliteRegistry implements Registry {
   readonly #listeners = new Set<(event: EventRow) => void>();
   readonly tokens: TokenTable;
   readonly #syncsBeside: boolean;
-  readonly outbox: WebhookStore;
+  readonly outbox: TenWebhookStore;
   #syncedFor: "decided" | "seen" | undefined;
   #eventsWritten = 0;
 

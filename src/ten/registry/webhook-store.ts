@@ -2,7 +2,7 @@
 
 import { Fault } from "../../core/fault.ts";
 import { sqliteCode } from "../../platform/storage/database.ts";
-import type { WebhookStore, WebhookWriter } from "../../webhooks/store.ts";
+import type { Begun, WebhookStore, WebhookWriter } from "../../webhooks/store.ts";
 import type { OutboxTables } from "./outbox-tables.ts";
 import type { Writer } from "./writer.ts";
 
@@ -15,7 +15,12 @@ export interface StoreParts {
   now(): number;
 }
 
-export function createWebhookStore({ tables, write, attempt, now }: StoreParts): WebhookStore {
+export interface TenWebhookStore extends WebhookStore {
+  /** What was told of and has not ended. */
+  underWay(): readonly Begun[];
+}
+
+export function createWebhookStore({ tables, write, attempt, now }: StoreParts): TenWebhookStore {
   let trouble: string | undefined;
   return {
     webhooks: tables.webhooks,
@@ -37,6 +42,7 @@ export function createWebhookStore({ tables, write, attempt, now }: StoreParts):
       }
     },
     now,
+    underWay: () => tables.underWay(),
   };
 }
 

@@ -314,7 +314,7 @@ export class RowWriter implements Writer {
       .values({ ...values, actor: principal?.name ?? null, origin: from, operation })
       .returning()
       .get();
-    this.#copy.outbox.announce(this.outbox, row);
+    this.#copy.outbox.announce(this.outbox, row, (kind, _, detail) => this.event("", null, kind, detail));
     this.#effects.push(() => this.#onEvent(row));
   }
 

@@ -5,6 +5,7 @@ import {
   isBeginning,
   type ObservedServer,
   type Situation,
+  underWay,
 } from "../../../src/slum/webhooks/alerts.ts";
 
 /** Failing since so many seconds of the test's clock, or online. */
@@ -56,6 +57,11 @@ describe("server.offline", () => {
     expect(at(900, [server("iad", 0), server("fra")])).toEqual([]);
     expect(at(901, [server("iad"), server("fra")])).toEqual(["server.online server iad"]);
     expect(at(902, [server("iad"), server("fra")])).toEqual([]);
+  });
+
+  test("comes also when the clock was set back since it was told the last time", () => {
+    const at = start([{ thing: "server iad", begunAt: 30 * 86_400_000, open: false }]);
+    expect(at(300, [server("iad", 0), server("fra")])).toEqual(["server.offline server iad"]);
   });
 
   test("needs at least three checks", () => {
@@ -193,4 +199,60 @@ test("tenants.routable says which tenants were deleted, as those have not become
     told,
   );
   expect(end).toMatchObject({ type: "tenants.routable", data: { tenants: ["a"], total: 1, deleted: ["b"] } });
+});
+
+test("who is added in the middle of trouble is told of all that has begun and not ended", () => {
+  const row = (thing: string, begunAt: number, open = true) => [thing, { thing, begunAt, open }] as const;
+  const servers = new Map(
+    ["iad", "fra"].map((id) => [id, { id, url: `https://${id}`, region: null, drained: false }]),
+  );
+  const announced = new Map([
+    row("server iad", 1_000),
+    row("server fra", 1_000, false),
+    row("server gone", 1_000),
+    row("fleet", 2_000),
+    row("tenant a", 4_000),
+    row("tenant b", 3_000),
+    row("certificate x.example.com", 9_000_000),
+  ]);
+  expect(underWay(announced, servers, 5_000, 100_000)).toEqual([
+    {
+      message: {
+        type: "server.offline",
+        text: "server iad (https://iad) is offline",
+        data: { server: "iad", url: "https://iad" },
+      },
+      atMs: 96_000,
+    },
+    {
+      message: {
+        type: "fleet.down",
+        text: "no server is online: iad, fra",
+        data: {
+          servers: [
+            { server: "iad", url: "https://iad" },
+            { server: "fra", url: "https://fra" },
+          ],
+          total: 2,
+        },
+      },
+      atMs: 97_000,
+    },
+    {
+      message: {
+        type: "certificate.expiring",
+        text: "certificate of x.example.com: is not renewed, and ends soon",
+        data: { name: "x.example.com", detail: "is not renewed, and ends soon" },
+      },
+      atMs: 100_000,
+    },
+    {
+      message: {
+        type: "tenants.unroutable",
+        text: "tenants without a server: a, b",
+        data: { tenants: ["a", "b"], total: 2 },
+      },
+      atMs: 98_000,
+    },
+  ]);
 });

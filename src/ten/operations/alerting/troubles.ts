@@ -39,7 +39,8 @@ const WELL_AGAIN = 1.2;
 /** What becomes of one that is being deployed is told by its deploy. */
 export function conditionOfInstance(row: InstanceRow, nowMs: number): Condition {
   const { service, id: instance, state, reason } = row;
-  const isLong = nowMs - row.stateAt >= UNHEALTHY_MS;
+  // A clock that was set back says nothing of how long it is; that it is long is the safer guess.
+  const isLong = Math.abs(nowMs - row.stateAt) >= UNHEALTHY_MS;
   const standing: Standing =
     !row.deploying && (state === "failed" || (state === "unhealthy" && isLong))
       ? "bad"

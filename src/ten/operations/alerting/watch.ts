@@ -95,7 +95,7 @@ export function watchTroubles(
     else if (!badSince.has(name)) badSince.set(name, now);
     if (standing === "good" && known?.open) registry.note(service, instance, ends, detail);
     if (standing !== "bad" || known?.open || now - (badSince.get(name) ?? now) < holdMs) return;
-    if (known && clock.now() - known.begunAt < REPEAT_MS) return;
+    if (known && isWithin(clock.now() - known.begunAt, REPEAT_MS)) return;
     registry.note(service, instance, begins, detail);
   }
 
@@ -120,6 +120,11 @@ export function watchTroubles(
 
 function thing({ begins, service, instance, detail }: Condition): string {
   return thingOf({ kind: begins, service, instance, detail });
+}
+
+/** What was noted in the future is of a clock that was set back since, and long ago. */
+function isWithin(agoMs: number, ms: number): boolean {
+  return agoMs >= 0 && agoMs < ms;
 }
 
 function diskAt(path: string): Disk | undefined {

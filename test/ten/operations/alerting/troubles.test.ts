@@ -23,6 +23,8 @@ describe("an instance", () => {
     [{ state: "failed", deploying: true }, "between"],
     [{ state: "unhealthy", stateAt: 30_000 }, "between"],
     [{ state: "unhealthy", stateAt: 0 }, "bad"],
+    // The clock was set back since.
+    [{ state: "unhealthy", stateAt: HOUR }, "bad"],
     [{ state: "unhealthy", stateAt: 0, deploying: true }, "between"],
     [{ state: "starting" }, "between"],
     [{ state: "draining" }, "between"],
