@@ -27,6 +27,8 @@ export interface AccessLogParts {
   random?(): number;
 }
 
+/** So many lines are made together: what makes them is in the processor's caches then, and half as dear (measured). */
+const BATCH = 32;
 const AGENT_CHARS = 200;
 const PATH_CHARS = 2_000;
 /** Of so many visitors what does not change is kept as bytes, unless it is long: a method may have 64 KB. */
@@ -48,14 +50,17 @@ export class AccessRecord {
   readonly #isForErrors: boolean;
   /** On the monotonic clock; 0: it was answered without a try or a wait. */
   beganMs = 0;
-  #headMs = -1;
+  endedMs = 0;
+  /** From the beginning; -1: it is the end. */
+  headMs = -1;
   status = 0;
   reason = "";
   target: Target | undefined;
   /** What the connection had sent before the body of the answer. */
   #sentBefore = -1;
-  #bodyBytes = 0;
-  #isOver = false;
+  bodyBytes = 0;
+  /** Set when it has ended: what its line is made of then. */
+  asked: Logged | undefined;
 
   constructor(log: AccessLog, host: string, isForErrors: boolean) {
     this.#log = log;
@@ -71,7 +76,7 @@ export class AccessRecord {
   answered(status: number, target: Target, headMs: number, isFirst: boolean): void {
     this.status = status;
     this.target = target;
-    this.#headMs = isFirst ? headMs : this.#log.clock.monotonic() - this.beganMs;
+    this.headMs = isFirst ? headMs : this.#log.clock.monotonic() - this.beganMs;
   }
 
   /** The body begins when its connection has sent so much. */
@@ -82,21 +87,20 @@ export class AccessRecord {
   own(reason: AnswerName, bodyBytes: number): void {
     this.status = statusOf(reason);
     this.reason = reason;
-    this.#bodyBytes = bodyBytes;
+    this.bodyBytes = bodyBytes;
     this.#sentBefore = -1;
   }
 
   /** `reason`: why it ends before its answer has. */
   end(request: Logged, sentBytes: number, reason = ""): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.asked !== undefined) return;
+    const { head, method, visitor, route, added, attempts } = request;
+    this.asked = { head, method, visitor, route, added, attempts };
     if (reason !== "" && this.reason === "") this.reason = reason;
     if (this.#isForErrors && this.status < 500 && this.reason === "") return;
-    const { clock } = this.#log;
-    const totalMs = this.beganMs === 0 ? 0 : clock.monotonic() - this.beganMs;
-    const bytes = this.#sentBefore < 0 ? this.#bodyBytes : Math.max(0, sentBytes - this.#sentBefore);
-    const headMs = this.#headMs < 0 ? totalMs : this.#headMs;
-    this.#log.line(request, this, bytes, headMs, totalMs);
+    this.endedMs = this.#log.clock.monotonic();
+    if (this.#sentBefore >= 0) this.bodyBytes = Math.max(0, sentBytes - this.#sentBefore);
+    this.#log.ended(this);
   }
 }
 
@@ -116,6 +120,8 @@ export class AccessLog {
   readonly #targets = new WeakMap<Target, { service: string; bytes: Buffer }>();
   /** Where in its fields the last head had its agent. */
   #agentOffset = 0;
+  /** Whose lines are still to be made. */
+  readonly #ended: AccessRecord[] = [];
 
   constructor(parts: AccessLogParts) {
     this.#parts = parts;
@@ -133,34 +139,46 @@ export class AccessLog {
     return new AccessRecord(this, host, false);
   }
 
-  line(request: Logged, record: AccessRecord, bytes: number, headMs: number, totalMs: number): void {
-    const line = this.#line;
-    if (this.#isJson) this.#json(request, record, bytes, headMs, totalMs);
-    else {
-      line.clear();
-      line.utf8(this.#combined(request, record, bytes));
-    }
-    this.#parts.write(line.bytes, line.length);
+  /** Its line is made with the next ones, or when it is asked for. */
+  ended(record: AccessRecord): void {
+    if (this.#ended.push(record) >= BATCH) this.makeLines();
   }
 
-  #json(request: Logged, record: AccessRecord, bytes: number, headMs: number, totalMs: number): void {
-    const { head, route, added } = request;
-    const { target, reason } = record;
+  /** Gives away the lines of all that has ended. */
+  makeLines(): void {
+    if (this.#ended.length === 0) return;
+    // The time of day of what has ended a moment ago.
+    const offset = this.clock.now() - this.clock.monotonic();
+    for (const record of this.#ended) {
+      if (this.#isJson) this.#json(record, offset);
+      else {
+        this.#line.clear();
+        this.#line.utf8(this.#combined(record, offset));
+      }
+      this.#parts.write(this.#line.bytes, this.#line.length);
+    }
+    this.#ended.length = 0;
+  }
+
+  #json(record: AccessRecord, offset: number): void {
+    const { asked, target, reason, beganMs, endedMs } = record;
+    const { head, route, added } = asked as Logged;
+    const totalMs = beganMs === 0 ? 0 : endedMs - beganMs;
     const line = this.#line;
-    this.#begin();
+    this.#begin(offset + endedMs);
     this.#quotedId(added);
-    line.run(this.#askedBy(request, record.host));
+    line.run(this.#askedBy(asked as Logged, record.host));
     this.#quotedPath(head);
     line.ascii(',"status":');
     line.integer(record.status);
     line.ascii(',"bytes":');
-    line.integer(bytes);
+    line.integer(record.bodyBytes);
     line.ascii(',"ms_head":');
-    line.hundredths(headMs);
+    line.hundredths(record.headMs < 0 ? totalMs : record.headMs);
     line.ascii(',"ms":');
     line.hundredths(totalMs);
     line.run(this.#answeredBy(route, target));
-    line.integer(request.attempts);
+    line.integer((asked as Logged).attempts);
     if (reason === "") line.ascii(',"reason":null');
     else {
       line.ascii(',"reason":"');
@@ -176,9 +194,8 @@ export class AccessLog {
   }
 
   /** The time, and what is before it: it stands there from the last line but for the milliseconds. */
-  #begin(): void {
+  #begin(now: number): void {
     const line = this.#line;
-    const now = this.clock.now();
     const second = Math.floor(now / 1_000);
     if (second !== this.#secondOf) {
       line.clear();
@@ -247,10 +264,11 @@ export class AccessLog {
     const { bytes } = head;
     let at = start + AGENT_NAME.length;
     while (isBlank(bytes[at])) at++;
+    // What is behind the most that is shown is not looked for, but for blanks that end there.
+    const most = at + AGENT_CHARS;
     let end = at;
-    while (bytes[end] !== CR) end++;
-    end = trimEnd(bytes, at, end);
-    this.#line.quotedRun(bytes, at, Math.min(end, at + AGENT_CHARS));
+    while (end < most && bytes[end] !== CR) end++;
+    this.#line.quotedRun(bytes, at, bytes[end] === CR ? trimEnd(bytes, at, end) : end);
   }
 
   /** Where its field begins; -1: it has none. Most heads have it where the last one had it. */
@@ -265,14 +283,14 @@ export class AccessLog {
   }
 
   /** As Apache's combined format, with the name of the host before it (`vhost_combined`). */
-  #combined(request: Logged, { host, status }: AccessRecord, bytes: number): string {
-    const { head, method, visitor } = request;
-    const at = this.#textOf(Math.floor(this.clock.now() / 1_000));
+  #combined({ asked, host, status, bodyBytes, endedMs }: AccessRecord, offset: number): string {
+    const { head, method, visitor } = asked as Logged;
+    const at = this.#textOf(Math.floor((offset + endedMs) / 1_000));
     const day = `${at.slice(8, 10)}/${MONTHS[Number(at.slice(5, 7)) - 1]}/${at.slice(0, 4)}:${at.slice(11, 19)} +0000`;
-    const asked = `${method} ${this.#path(head)} HTTP/1.${head.minor}`;
+    const line = `${method} ${this.#path(head)} HTTP/1.${head.minor}`;
     const [referer = ""] = fieldOf(head, REFERER, REFERER_NAME).split("?", 1);
     const agent = fieldOf(head, AGENT, AGENT_NAME).slice(0, AGENT_CHARS);
-    return `${escaped(host)} ${visitor} - - [${day}] "${escaped(asked)}" ${status} ${bytes} "${escaped(referer) || "-"}" "${escaped(agent) || "-"}"\n`;
+    return `${escaped(host)} ${visitor} - - [${day}] "${escaped(line)}" ${status} ${bodyBytes} "${escaped(referer) || "-"}" "${escaped(agent) || "-"}"\n`;
   }
 
   /** RFC 3339 in UTC, up to the point behind the seconds. */

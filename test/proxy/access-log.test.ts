@@ -7,10 +7,15 @@ import type { Route, Target } from "../../src/core/route.ts";
 import { createLineWriter } from "../../src/platform/logs/line-writer.ts";
 import { systemClock } from "../../src/platform/time/clock.ts";
 import { AccessLog } from "../../src/proxy/access-log.ts";
+import { createInProcessPlane } from "../../src/proxy/front/in-process.ts";
+import { createUpstream } from "../../src/proxy/upstream/upstream.ts";
 import { createManualClock } from "../support/manual-clock.ts";
+import { startPlane } from "../support/plane.ts";
 import { integersFrom } from "../support/random.ts";
+import * as routes from "../support/routes.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
+import { wireClient, wireOrigin } from "../support/wire.ts";
 
 const rules = new RequestRules({ passed: "x-passed", overwritten: [], claims: "none" });
 const route = { name: "api", policy: { accessLog: 1 } } as Route;
@@ -37,6 +42,7 @@ test("of visitors whose words are long nothing is kept: they have addresses with
     const asked = { head, method, visitor: `2001:db8::${at.toString(16)}`, route, added: "", attempts: 0 };
     log.record(route, "h")?.end(asked, 0, "client_left");
   }
+  log.makeLines();
   Bun.gc(true);
   // All of them would be 30 MB.
   expect(process.memoryUsage().external - before).toBeLessThan(5_000_000);
@@ -44,10 +50,11 @@ test("of visitors whose words are long nothing is kept: they have addresses with
 
 test("a line is a JSON text that says what was asked and answered", async () => {
   const clock = createManualClock();
-  let written = "";
+  const written: string[] = [];
   const write = (bytes: Buffer, length: number) => {
-    written = bytes.toString("utf8", 0, length);
+    written.push(bytes.toString("utf8", 0, length));
   };
+  const wanted: object[] = [];
   const log = new AccessLog({ options: { path: undefined, format: "json", query: false }, clock, write });
   const next = integersFrom(7);
   const oneOf = <T>(all: readonly T[]) => all[next() % all.length] as T;
@@ -74,10 +81,8 @@ test("a line is a JSON text that says what was asked and answered", async () => 
     const sent = oneOf([10, 12, 5_000_000_010]);
     await (turn % 100 === 0 ? clock.advance(next() % 1_500) : undefined);
     record?.end({ head, method: head.method, visitor, route, added, attempts: 1 }, sent);
-    expect(written.endsWith("}\n")).toBe(true);
-    const line = JSON.parse(written);
-    expect(line.time).toBe(new Date(clock.now()).toISOString());
-    expect(line).toMatchObject({
+    wanted.push({
+      time: new Date(clock.now()).toISOString(),
       id: shown(id, 100),
       client: visitor,
       host,
@@ -93,9 +98,46 @@ test("a line is a JSON text that says what was asked and answered", async () => 
       reason: null,
       agent: agent === undefined ? "" : shown(agent, 200),
     });
-    expect(written).not.toContain("geheim");
+    // At once, some together, and as many as are made without being asked for.
+    if (next() % oneOf([1, 4, 400]) === 0) log.makeLines();
   }
+  log.makeLines();
+  const all = written.join("");
+  expect(written.every((line) => line.endsWith("}\n"))).toBe(true);
+  expect(all).not.toContain("geheim");
+  const lines = all.trimEnd().split("\n");
+  expect(lines).toHaveLength(wanted.length);
+  for (const [at, line] of lines.entries()) expect(JSON.parse(line)).toMatchObject(wanted[at] ?? {});
 });
+
+test.each([100, 16_384, 20_000])(
+  "a request has its line, whatever becomes of the %d bytes that came with it",
+  async (count) => {
+    using directory = createTempDir();
+    const path = directory.file("access.log");
+    using origin = wireOrigin(({ socket }) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\nhello");
+    });
+    await using started = await startPlane(
+      (options) => createInProcessPlane(options, createUpstream({ clock: systemClock })),
+      {
+        accessLog: { path, format: "json", query: false },
+      },
+    );
+    const target = routes.target("api:v1", { address: origin.address });
+    await started.plane.publish([
+      routes.route("api", [target], { hosts: ["api.example.com"], policy: { accessLog: 1 } }),
+    ]);
+    const asks =
+      "GET /odd HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: me\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n";
+    using client = await wireClient(started.plane.url, asks + "x".repeat(count));
+    await client.until((text) => text.endsWith("hello"));
+    await until("it has come", () => origin.seen[0]?.body().length === count);
+    client[Symbol.dispose]();
+    const line = await until("it is written", () => existsSync(path) && readFileSync(path, "utf8"));
+    expect(JSON.parse(line)).toMatchObject({ path: "/odd", agent: "me", status: 101, bytes: 5 });
+  },
+);
 
 describe("what is written to a file", () => {
   test("is what was given, in its order, beyond what one write takes", async () => {

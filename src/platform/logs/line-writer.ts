@@ -13,6 +13,8 @@ export interface LineWriterOptions {
   readonly clock: Clock;
   /** Told how many lines were dropped, as often as it happens. */
   onDropped(lines: number): void;
+  /** Adds what is still to be added: before each write that its time has come for, and before the end. */
+  onTurn?(): void;
 }
 
 const FLUSH_EVERY_MS = 200;
@@ -47,7 +49,10 @@ class FileLines implements LineWriter {
 
   constructor(options: LineWriterOptions) {
     this.#options = options;
-    this.#stop = options.clock.every(FLUSH_EVERY_MS, () => this.#flush());
+    this.#stop = options.clock.every(FLUSH_EVERY_MS, () => {
+      options.onTurn?.();
+      this.#flush();
+    });
   }
 
   add(line: Buffer, length: number): boolean {
@@ -66,6 +71,7 @@ class FileLines implements LineWriter {
   /** What is left is written before this returns. */
   [Symbol.dispose](): void {
     if (this.#isOver) return;
+    this.#options.onTurn?.();
     this.#isOver = true;
     this.#stop();
     let written = 0;

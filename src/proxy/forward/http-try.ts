@@ -254,6 +254,7 @@ export class HttpTry implements Occupant, Attempt {
     let out = this.#owner.writeHead(visit, this.#target, this.#load, answer, true, scratch);
     out += scratch.latin1Write("Connection: Upgrade\r\n\r\n", out);
     this.#end();
+    visit.access?.bodyFrom(visit.client.sentBytes + out);
     visit.client.write(scratch, 0, out, false);
     const tunnel = openTunnel(context, visit, connection, this.#pool as Pool, this.#load);
     if (end < bytes.length) tunnel.onData(bytes.subarray(end));

@@ -151,7 +151,8 @@ export class RequestState {
   }
 
   /** Its visitor has left. */
-  left(): void {
+  left(sentBytes: number): void {
+    this.ended(sentBytes, "client_left");
     this.attempt?.abort();
     this.#leaving?.abort();
   }

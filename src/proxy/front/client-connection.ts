@@ -12,6 +12,7 @@ import { type AnswerName, type OwnAnswer, ownAnswer, refusalOf } from "../answer
 import type { Client, VisitorTunnel } from "../forward/client.ts";
 import { RequestBody } from "../forward/request-body.ts";
 import type { RequestState } from "../forward/request-state.ts";
+import { LARGE_BYTES } from "../upstream/give-back.ts";
 import type { Accepted, Front } from "./front.ts";
 import { type ClientShare, type Counted, plain } from "./gate.ts";
 import { Outlet } from "./outlet.ts";
@@ -30,8 +31,6 @@ import {
 const LINGER_MOST_BYTES = 1_048_576;
 /** Beyond this much that waits for its turn, or for a target, the visitor is not read. */
 const WAITING_MOST_BYTES = 65_536;
-/** A head that shares its memory with more than this is copied, as it may be needed for long. */
-const SHARED_MOST_BYTES = 16_384;
 
 export class ClientConnection implements Client {
   readonly peer: string;
@@ -54,6 +53,7 @@ export class ClientConnection implements Client {
   #body: RequestBody | undefined;
   #visit: RequestState | undefined;
   #tunnel: VisitorTunnel | undefined;
+  #upgraded: RequestState | undefined; // Who asked for the tunnel, if the access log tells of it.
   readonly #outlet: Outlet;
   #isPaused = false;
   /** The visitor sends nothing more. */
@@ -162,10 +162,10 @@ export class ClientConnection implements Client {
     this.#uncount();
     this.#front.gone(this);
     this.#tunnel?.visitorClosed(isReset);
-    this.#visit?.ended(this.sentBytes, "client_left");
-    this.#visit?.left();
+    this.#upgraded?.ended(this.sentBytes);
+    this.#visit?.left(this.sentBytes);
     this.#outlet.drop();
-    this.#input = this.#visit = this.#tunnel = undefined;
+    this.#input = this.#visit = this.#tunnel = this.#upgraded = undefined;
   }
 
   /** Called once a second. */
@@ -268,7 +268,8 @@ export class ClientConnection implements Client {
     }
     this.#searched = 0;
     this.#input = end === bytes.length ? undefined : bytes.subarray(end);
-    const isShared = bytes.length - end > SHARED_MOST_BYTES;
+    // A head is needed for long: what is behind it may be given back first, and the memory of both with it.
+    const isShared = bytes.length - end >= LARGE_BYTES;
     try {
       this.#open(isShared ? Buffer.from(bytes.subarray(0, end)) : bytes, end);
     } catch (thrown) {
@@ -331,7 +332,7 @@ export class ClientConnection implements Client {
     this.#visit = undefined;
     if (visit?.attempt?.hasBegun !== true) {
       visit?.courier.refused?.(visit, name);
-      visit?.left();
+      visit?.left(this.sentBytes);
       this.answer(ownAnswer(name, undefined, undefined), "");
     } else this.cut();
   }
@@ -381,11 +382,11 @@ export class ClientConnection implements Client {
 
   finish(): void {
     const endsAfter = this.#endsAfter || this.#front.isClosing;
-    this.#visit?.ended(this.sentBytes);
+    (this.#visit ?? this.#upgraded)?.ended(this.sentBytes);
     if (endsAfter || this.#body?.isComplete === false || this.#tunnel !== undefined) this.#isFinishing = true;
     if (this.#head?.isLast === true && this.#tunnel === undefined && this.#body?.isEmpty !== false)
       this.#hasSaidLast = this.#input === undefined;
-    this.#head = this.#body = this.#visit = this.#tunnel = undefined;
+    this.#head = this.#body = this.#visit = this.#tunnel = this.#upgraded = undefined;
     this.#hasServed = true;
     this.#uncount();
     this.movedAt = this.#front.tick;
@@ -394,7 +395,7 @@ export class ClientConnection implements Client {
 
   cut(visit?: object): void {
     if (this.isGone || (visit !== undefined && visit !== this.#visit)) return;
-    this.#visit?.ended(this.sentBytes, "broken_off");
+    (this.#visit ?? this.#upgraded)?.ended(this.sentBytes, "broken_off");
     this.#socket.terminate();
     this.closed(false);
   }
@@ -419,7 +420,7 @@ export class ClientConnection implements Client {
   }
 
   enter(tunnel: VisitorTunnel): void {
-    this.#visit?.ended(this.sentBytes);
+    if (this.#visit?.access !== undefined) this.#upgraded = this.#visit;
     this.#visit = undefined;
     this.#tunnel = tunnel;
     this.resumeBody();

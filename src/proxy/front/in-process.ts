@@ -155,11 +155,9 @@ function openAccessLog(
   onDropped: (lines: number) => void,
 ) {
   if (options === undefined) return undefined;
-  const lines = createLineWriter({ path: options.path, clock, onDropped });
-  return {
-    lines,
-    log: new AccessLog({ options, clock, write: (bytes, length) => lines.add(bytes, length) }),
-  };
+  const log = new AccessLog({ options, clock, write: (bytes, length) => lines.add(bytes, length) });
+  const lines = createLineWriter({ path: options.path, clock, onDropped, onTurn: () => log.makeLines() });
+  return { lines, log };
 }
 
 /** Where a target's new requests go; undefined while it gets none. */
