@@ -1,21 +1,20 @@
 // What is most probably wrong with an instance, in one line: from what its process did, where it listens, what its checks were
 // answered and what it wrote last. The first rule that applies is it; each names what it goes by.
 
+import { hintOf, lastWords, type SignKind, signIn } from "./output-signs.ts";
+
 export type CauseKind =
+  | SignKind
   | "stopped"
+  | "ended"
+  | "deploy_failed"
   | "sleeping"
   | "starting"
-  | "out_of_memory"
-  | "disk_full"
-  | "port_taken"
-  | "missing_file"
-  | "permission"
-  | "dns"
-  | "tls"
-  | "bad_config"
-  | "dependency"
+  | "suspended"
   | "crash"
   | "wrong_port"
+  | "wrong_address"
+  | "wrong_protocol"
   | "not_listening"
   | "hang"
   | "check_fails"
@@ -37,9 +36,19 @@ export interface InstanceFacts {
   readonly checkPassed: boolean;
   /** The status and the beginning of what its health path answers now; null: not asked, or no answer. */
   readonly answer: { readonly status: number; readonly body: string } | null;
-  readonly port: number | null;
-  /** Null where the system does not tell. */
-  readonly listening: readonly number[] | null;
+  /** Whether it takes requests at all: a worker does not. */
+  readonly hasPort: boolean;
+  /** Where it listens instead of where it should, in words that read on after "it"; null when it does, or nobody can tell. */
+  readonly misplaced: Misplaced | null;
+  /** What it speaks on its port when that is not HTTP, in words; null: HTTP, or not looked at. */
+  readonly speaks: string | null;
+  /** Stopped by a signal (SIGSTOP, SIGTSTP), as by a debugger. */
+  readonly isSuspended: boolean;
+  /** What of it had put itself into the background and was ended with it, in words. */
+  readonly background: string | null;
+  readonly cpuPercent: number | null;
+  /** What its deploy was found to fail of, and what to do, when that is why it is stopped. */
+  readonly failedDeploy: { readonly text: string; readonly hint: string } | null;
   /** The last lines of both streams, oldest first. */
   readonly output: readonly string[];
   readonly memoryBytes: number | null;
@@ -52,6 +61,12 @@ export interface InstanceFacts {
   readonly p95Ms: number | null;
 }
 
+export interface Misplaced {
+  readonly kind: "wrong_port" | "wrong_address" | "stranger" | "not_listening";
+  readonly text: string;
+  readonly hint: string;
+}
+
 export interface Cause {
   readonly kind: CauseKind;
   /** `the disk is full: write ENOSPC`. */
@@ -62,76 +77,8 @@ export interface Cause {
   readonly hint: string;
 }
 
-interface Sign {
-  readonly kind: CauseKind;
-  readonly pattern: RegExp;
-  readonly text: string;
-  readonly hint: string;
-}
-
-/** What programs of any language write when it is not their own fault, the surest first. */
-const SIGNS: readonly Sign[] = [
-  {
-    kind: "disk_full",
-    pattern: /ENOSPC|no space left on device|disk(?: is)? full|EDQUOT|disk quota exceeded|SQLITE_FULL/i,
-    text: "the disk is full",
-    hint: "make room (df -h, ten prune SERVICE), then restart it",
-  },
-  {
-    kind: "out_of_memory",
-    pattern:
-      /heap out of memory|OutOfMemoryError|MemoryError|cannot allocate memory|ENOMEM|std::bad_alloc|out of memory/i,
-    text: "it ran out of memory",
-    hint: "give it more (memory_limit_mb), or find what it holds on to",
-  },
-  {
-    kind: "port_taken",
-    pattern: /EADDRINUSE|address (?:is )?already in use|port \d+ (?:is )?(?:already )?in use|Errno 98/i,
-    text: "the port that it wants is taken",
-    hint: "let it listen on the PORT of the environment ({port} in the command), or stop what has the port: ss -ltnp",
-  },
-  {
-    kind: "tls",
-    pattern:
-      /certificate|self[- ]signed|CERT_|x509:|UNABLE_TO_VERIFY|SSL_ERROR|SSLError|TLS handshake|ERR_TLS|SSLHandshake|PKIX path|ssl3_/i,
-    text: "a TLS connection is not trusted",
-    hint: "look at the certificate that it is shown (openssl s_client -connect HOST:PORT), its end, its name, and who has signed it",
-  },
-  {
-    kind: "dns",
-    pattern:
-      /\bENOTFOUND\b|EAI_AGAIN|EAI_NONAME|getaddrinfo|name (?:or service )?not known|name resolution|no such host|could not translate host name|UnknownHost|nodename nor servname|could not resolve|failed to lookup|unable to resolve/i,
-    text: "a name cannot be found in DNS",
-    hint: "check the name in its configuration, and what this machine finds: getent hosts NAME",
-  },
-  {
-    kind: "missing_file",
-    pattern:
-      /ENOENT|no such file or directory|cannot find (?:module|package)|module not found|ModuleNotFoundError|FileNotFoundError|ClassNotFoundException|Unable to access jarfile|could not (?:open|read|find) .*file|command not found|does not exist$/i,
-    text: "a file that it needs is not there",
-    hint: "check that the release is complete, and the command and workdir in tenement.toml",
-  },
-  {
-    kind: "permission",
-    pattern: /EACCES|EPERM|permission denied|PermissionError|operation not permitted|AccessDenied/i,
-    text: "it may not do something that it needs",
-    hint: "check who it runs as (user in tenement.toml) and whose the files are",
-  },
-  {
-    kind: "dependency",
-    pattern:
-      /ECONNREFUSED|connection refused|could not connect to server|Connection timed out|ETIMEDOUT|ECONNRESET|EHOSTUNREACH/i,
-    text: "something that it depends on does not answer",
-    hint: "check that what it connects to runs and listens there",
-  },
-  {
-    kind: "bad_config",
-    pattern:
-      /(?:environment variable|env(?:ironment)?\b|config(?:uration)?|setting|option|secret|[A-Z][A-Z0-9]*_[A-Z0-9_]+)\b.*(?:missing|required|invalid|must be|not set|undefined|unknown|unset|malformed)|(?:missing|required|invalid|unknown|bad|malformed|unset)\b.*(?:environment variable|env\b|config(?:uration)?|setting|option|flag|argument|[A-Z][A-Z0-9]*_[A-Z0-9_]+)|KeyError|ConfigError|ImproperlyConfigured|ValidationError|JSON Parse error|Unexpected token|parse error|unrecognized arguments/i,
-    text: "its configuration is not right",
-    hint: "check env, env_file and its own configuration files: ten config shows what it is given",
-  },
-];
+/** The reason of what is stopped as its deploy came to nothing. */
+export const DEPLOY_FAILED = "its deploy failed";
 
 /** A check that was not answered at all. */
 const SILENT_CHECK = /timed out|no answer/i;
@@ -140,21 +87,106 @@ const FULL_BYTES = 1024 * 1024;
 /** Of its limit. */
 const NEAR = 0.95;
 const ERRORS_PERCENT = 1;
+const BUSY_PERCENT = 80;
+const FOREGROUND = 'it has to stay in the foreground, as nginx does with "daemon off;"';
+const OWN_FAULT =
+  "a fault in its own code or in a native module: coredumpctl has what it left, or run its command by hand; ten logs NAME";
+
+/** What an end says by itself, where its output says nothing surer. 126 and 127: POSIX, 2.8.2; the signals: signal(7). */
+const EXITS: readonly { kind: CauseKind; pattern: RegExp; text: string; hint: string }[] = [
+  {
+    kind: "missing_file",
+    pattern: /exited with code 127$/,
+    text: "a command that it runs is not there",
+    hint: "code 127 is a shell's for a command that it does not find: check its command; ten logs NAME",
+  },
+  {
+    kind: "permission",
+    pattern: /exited with code 126$/,
+    text: "a command that it runs cannot be executed",
+    hint: "code 126 is a shell's for a file that may not be executed: chmod +x; ten logs NAME",
+  },
+  {
+    kind: "limit",
+    pattern: /SIGXFSZ/,
+    text: "a file that it writes has reached the limit of its size",
+    hint: "raise the limit (ulimit -f, LimitFSIZE of the unit), or find why the file grows",
+  },
+  {
+    kind: "limit",
+    pattern: /SIGXCPU/,
+    text: "it has used up its processor time",
+    hint: "raise the limit (ulimit -t, LimitCPU of the unit)",
+  },
+  {
+    kind: "crash",
+    pattern: /SIG(?:SEGV|ILL|FPE|BUS|ABRT|TRAP|SYS)\b/,
+    text: "it crashed",
+    hint: OWN_FAULT,
+  },
+  {
+    kind: "crash",
+    pattern: /SIGKILL/,
+    text: "it was killed from outside",
+    hint: "by the kernel when the machine had no memory left (journalctl -k | grep -i 'out of memory'), or by somebody",
+  },
+  {
+    kind: "crash",
+    pattern: /SIG(?:TERM|INT|HUP|QUIT|USR1|USR2)\b/,
+    text: "somebody ended it, and not ten",
+    hint: "a script, a shell that was closed, or the app itself sent the signal; ten events tells what ten did",
+  },
+];
+
+const SIGNALS: Readonly<Record<string, string>> = {
+  ...{ 129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 132: "SIGILL", 133: "SIGTRAP", 134: "SIGABRT" },
+  ...{ 135: "SIGBUS", 136: "SIGFPE", 137: "SIGKILL", 139: "SIGSEGV", 141: "SIGPIPE", 143: "SIGTERM" },
+  ...{ 152: "SIGXCPU", 153: "SIGXFSZ", 159: "SIGSYS" },
+};
 const SLOW_MS = 5_000;
 
 export function probableCause(facts: InstanceFacts): Cause {
   const { state } = facts;
-  if (state === "stopped")
-    return cause("stopped", `it is stopped: ${facts.reason}`, `ten spawn ${facts.name} --weight 0 starts it`);
+  if (state === "stopped") return ofStopped(facts);
   if (state === "sleeping")
     return cause("sleeping", "it sleeps, and the next request wakes it", "nothing needs to be done");
   if (!facts.isAlive) return ofDead(facts);
-  return ofMisplaced(facts) ?? ofChecks(facts) ?? ofTraffic(facts);
+  return ofSuspended(facts) ?? ofMisplaced(facts) ?? ofChecks(facts) ?? ofTraffic(facts);
+}
+
+/** Told to stop, or gone by itself: who serves has to stay. */
+function ofStopped(facts: InstanceFacts): Cause {
+  const { name, reason, lastExit, hasPort, background, failedDeploy } = facts;
+  if (failedDeploy) return ofFailedDeploy(facts, failedDeploy);
+  const isOwnEnd = hasPort && lastExit !== null && reason.startsWith(lastExit);
+  if (!isOwnEnd)
+    return cause("stopped", `it is stopped: ${reason}`, `ten spawn ${name} --weight 0 starts it`);
+  const what = background === null ? "" : `: it put itself into the background (${background})`;
+  const hint = `${FOREGROUND}; restart = "always" starts it again`;
+  return cause("ended", `it ended by itself, as if its work was done: it ${lastExit}${what}`, hint);
+}
+
+/** Its process is gone, and what was found out before is kept with the event. */
+function ofFailedDeploy(facts: InstanceFacts, { text, hint }: { text: string; hint: string }): Cause {
+  const { name, output } = facts;
+  const said = text
+    .replace("the deploy failed: ", "")
+    .replace(". The other versions keep their traffic", "")
+    .replace(`${name}: `, "")
+    .replace(`${name} `, "it ");
+  const [, ended] = /\bcrashed: it (.*)$/.exec(said) ?? [];
+  if (ended !== undefined) {
+    const found = ofDead({ ...facts, lastExit: ended });
+    return { ...found, text: `its deploy failed: ${found.text}` };
+  }
+  const sign = signIn([...output, said]);
+  if (sign) return { ...sign, text: `its deploy failed: ${sign.text}; ${said}` };
+  return cause("deploy_failed", `its deploy failed: ${said}`, hint);
 }
 
 function ofDead(facts: InstanceFacts): Cause {
-  const { lastExit, reason, output } = facts;
-  const ended = lastExit ?? reason;
+  const { lastExit, reason, output, name } = facts;
+  const ended = withSignal(lastExit ?? reason);
   if (/out of memory/.test(ended))
     return cause("out_of_memory", `it ran out of memory: it ${ended}`, hintOf("out_of_memory"));
   const sign = signIn([...output, reason]);
@@ -162,29 +194,45 @@ function ofDead(facts: InstanceFacts): Cause {
   if (isFull(facts)) return cause("disk_full", `the disk is full, and it ${ended}`, hintOf("disk_full"));
   const line = lastWords(output);
   const what = line === undefined ? "and wrote nothing" : "and its last words are below";
+  const of = EXITS.find(({ pattern }) => pattern.test(ended));
+  if (of) return cause(of.kind, `${of.text}: it ${ended}, ${what}`, of.hint.replaceAll("NAME", name), line);
   const hint =
     line === undefined
-      ? "check its command and environment: ten config shows what it is started with"
-      : `ten logs ${facts.name} has all of its output`;
+      ? "it wrote nothing, or kept what it wrote in a buffer: run its command by hand; ten config shows what it is started with"
+      : `ten logs ${name} has all of its output`;
   return cause("crash", `it crashed: it ${ended}, ${what}`, hint, line);
 }
 
-function ofMisplaced({ port, listening, name, state, checkPassed }: InstanceFacts): Cause | undefined {
-  if (checkPassed || port === null || listening === null || listening.includes(port)) return undefined;
-  const hint = "let it listen on the PORT of the environment, or write {port} in its command";
-  if (listening.length > 0)
-    return cause(
-      "wrong_port",
-      `it listens on the wrong port: on ${listening.join(", ")}, not on ${port}`,
-      hint,
-    );
+/** A shell says by 128 and the number of the signal how what it ran was killed. */
+function withSignal(ended: string): string {
+  const signal = SIGNALS[/exited with code (\d+)$/.exec(ended)?.[1] ?? ""];
+  return signal === undefined
+    ? ended
+    : `${ended}, which is a shell's for a program that was killed by ${signal}`;
+}
+
+function ofSuspended({ isSuspended, name }: InstanceFacts): Cause | undefined {
+  if (!isSuspended) return undefined;
+  return cause(
+    "suspended",
+    "it stands still: a signal has stopped it (SIGSTOP or SIGTSTP), or a debugger",
+    `kill -CONT its pid lets it go on (ten ps ${name} --json has it); ten restart ${name}`,
+  );
+}
+
+function ofMisplaced({ misplaced, name, state, checkPassed, cpuPercent }: InstanceFacts): Cause | undefined {
+  if (checkPassed || misplaced === null) return undefined;
+  const { kind, text, hint } = misplaced;
+  if (kind === "stranger")
+    return cause("port_taken", `the port that it was given is another's: it ${text}`, hint);
+  if (kind !== "not_listening") return cause(kind, `it ${text}`, hint);
   if (state === "starting")
-    return cause(
-      "starting",
-      `it is starting, and does not listen on ${port} yet`,
-      `ten logs ${name} -f shows how far it is`,
-    );
-  return cause("not_listening", `it runs and listens on no port; it should on ${port}`, hint);
+    return cause("starting", `it is starting, and ${text}`, `ten logs ${name} -f shows how far it is`);
+  return cause(
+    "not_listening",
+    `it runs and ${text}${busy(cpuPercent)}`,
+    `${hint}; what it waits for: ten logs ${name}`,
+  );
 }
 
 function ofChecks(facts: InstanceFacts): Cause | undefined {
@@ -197,6 +245,12 @@ function ofChecks(facts: InstanceFacts): Cause | undefined {
     );
   if (facts.checkPassed || state === "healthy") return undefined;
   if (isFull(facts)) return cause("disk_full", "the disk is full", hintOf("disk_full"));
+  if (facts.speaks !== null)
+    return cause(
+      "wrong_protocol",
+      `it does not speak HTTP on its port: ${facts.speaks}; its check: ${lastCheck}`,
+      "let it speak plain HTTP there, as TLS ends at ten; without health in tenement.toml its port is only connected to",
+    );
   const sign = signIn(output) ?? (answer && signIn([answer.body]));
   const said = answer
     ? `its check is answered ${answer.status}${answer.body === "" ? "" : `: ${answer.body}`}`
@@ -206,7 +260,7 @@ function ofChecks(facts: InstanceFacts): Cause | undefined {
       ? { ...sign, text: `${sign.text}, and it does not answer: its check ${lastCheck}` }
       : cause(
           "hang",
-          `it hangs: its check ${lastCheck}`,
+          `it hangs: its check ${lastCheck}${busy(facts.cpuPercent)}`,
           `ten restart ${name} helps for now; what it waits for is in its logs, or ask it with its debugger`,
         );
   if (sign) return { ...sign, text: `${sign.text}, and ${said ?? `its check fails: ${lastCheck}`}` };
@@ -251,30 +305,15 @@ function ofTraffic(facts: InstanceFacts): Cause {
   return cause("well", "nothing is wrong, as far as can be seen from outside", "ten top shows what it does");
 }
 
-/** The surest sign in the output, and the last line that has it. */
-function signIn(lines: readonly string[]): Cause | undefined {
-  for (const { kind, pattern, text, hint } of SIGNS) {
-    const line = lines.findLast((one) => pattern.test(one));
-    if (line !== undefined) return { kind, text, evidence: line.trim(), hint };
-  }
-  return undefined;
-}
-
-/** Stack frames, brackets and the runtime's own signature say nothing. */
-const NOISE = /^\s*(?:at |File "|\.\.\.|[\d\s|^~]*$|[{}()[\],;]+$|Node\.js v|Bun v|goroutine |\[?exit)/;
-
-function lastWords(output: readonly string[]): string | undefined {
-  const said = output.filter((line) => !NOISE.test(line));
-  const error = said.findLast((line) => /error|fail|panic|fatal|exception/i.test(line));
-  return (error ?? said.at(-1))?.trim();
+/** What waits takes no processor, what spins does. */
+function busy(cpuPercent: number | null): string {
+  return cpuPercent === null || cpuPercent < BUSY_PERCENT
+    ? ""
+    : `, and it takes ${Math.round(cpuPercent)} % of a processor`;
 }
 
 function isFull({ diskFreeBytes }: InstanceFacts): boolean {
   return diskFreeBytes !== null && diskFreeBytes < FULL_BYTES;
-}
-
-function hintOf(kind: CauseKind): string {
-  return SIGNS.find((sign) => sign.kind === kind)?.hint ?? "";
 }
 
 function cause(kind: CauseKind, text: string, hint: string, evidence: string | null = null): Cause {

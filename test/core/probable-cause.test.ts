@@ -1,6 +1,11 @@
 // Ten faults, as programs of several languages tell them: the right cause comes first.
 import { describe, expect, test } from "bun:test";
-import { type InstanceFacts, probableCause } from "../../src/core/probable-cause.ts";
+import {
+  DEPLOY_FAILED,
+  type InstanceFacts,
+  type Misplaced,
+  probableCause,
+} from "../../src/core/probable-cause.ts";
 
 const WELL: InstanceFacts = {
   name: "api:v2",
@@ -11,8 +16,13 @@ const WELL: InstanceFacts = {
   lastCheck: "status 200",
   checkPassed: true,
   answer: null,
-  port: 20_001,
-  listening: [20_001],
+  hasPort: true,
+  misplaced: null,
+  speaks: null,
+  isSuspended: false,
+  background: null,
+  cpuPercent: 1,
+  failedDeploy: null,
   output: ["listening on 20001"],
   memoryBytes: 50e6,
   memoryLimitBytes: null,
@@ -22,13 +32,22 @@ const WELL: InstanceFacts = {
   requests: 100,
   p95Ms: 12,
 };
+const ELSEWHERE: Misplaced = {
+  kind: "wrong_port",
+  text: "listens on the wrong port: on 3000, not on its PORT 20001",
+  hint: "listen on the PORT of the environment",
+};
+const NOWHERE: Misplaced = {
+  kind: "not_listening",
+  text: "listens on no port; it should listen on its PORT 20001",
+  hint: "listen on the PORT of the environment",
+};
 const DEAD: Partial<InstanceFacts> = {
   state: "failed",
   isAlive: false,
   lastExit: "exited with code 1",
   checkPassed: false,
   lastCheck: "connection refused",
-  listening: null,
 };
 const SICK: Partial<InstanceFacts> = { state: "unhealthy", checkPassed: false };
 
@@ -78,13 +97,13 @@ const FAULTS: readonly [fault: string, facts: Partial<InstanceFacts>, kind: stri
   ],
   [
     "wrong port",
-    { ...SICK, state: "starting", lastCheck: "connection refused", listening: [3_000] },
+    { ...SICK, state: "starting", lastCheck: "connection refused", misplaced: ELSEWHERE },
     "wrong_port",
-    "on 3000, not on 20001",
+    "on 3000, not on its PORT 20001",
   ],
   [
     "no port",
-    { ...SICK, lastCheck: "connection refused", listening: [] },
+    { ...SICK, lastCheck: "connection refused", misplaced: NOWHERE },
     "not_listening",
     "listens on no port",
   ],
@@ -293,9 +312,292 @@ test.each([
   ],
   [
     "still starting",
-    { ...SICK, state: "starting", lastCheck: "connection refused", listening: [] },
+    { ...SICK, state: "starting", lastCheck: "connection refused", misplaced: NOWHERE },
     "starting",
   ],
 ] satisfies [string, Partial<InstanceFacts>, string][])("%s", (_, facts, kind) => {
   expect(probableCause({ ...WELL, ...facts }).kind).toBe(kind as never);
+});
+
+/** What runtimes of many languages say, and what comes of it. */
+const SAID: readonly [what: string, facts: Partial<InstanceFacts>, kind: string, says: string][] = [
+  [
+    "information about certificates and a warning are no cause of a mistake in the program",
+    {
+      ...DEAD,
+      output: [
+        "INFO loaded certificate chain from /etc/ssl/certs",
+        "WARN redis: connection refused, going on without cache",
+        "Traceback (most recent call last):",
+        '  File "app.py", line 3, in <module>',
+        "    raise_if(no_space_left_on_device, 'ENOSPC')",
+        "AttributeError: 'NoneType' object has no attribute 'foo'",
+      ],
+    },
+    "crash",
+    "exited with code 1",
+  ],
+  [
+    "the cause below a TypeError",
+    {
+      ...DEAD,
+      output: [
+        "TypeError: fetch failed",
+        "    at node:internal/deps/undici/undici:14976:13",
+        "  [cause]: Error: getaddrinfo ENOTFOUND api.nowhere.invalid",
+        "    code: 'ENOTFOUND',",
+        "  }",
+      ],
+    },
+    "dns",
+    "a name cannot be found in DNS",
+  ],
+  [
+    "DNS that does not answer (python)",
+    { ...DEAD, output: ["socket.gaierror: [Errno -3] Temporary failure in name resolution"] },
+    "dns",
+    "DNS does not answer",
+  ],
+  [
+    "DNS that does not answer (curl)",
+    { ...DEAD, output: ["curl: (28) Resolving timed out after 1000 milliseconds"] },
+    "dns",
+    "DNS does not answer",
+  ],
+  [
+    "plain HTTP where TLS was meant",
+    { ...DEAD, output: ["<urlopen error [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)>"] },
+    "tls",
+    "cannot be made",
+  ],
+  [
+    "a certificate for another name (node)",
+    {
+      ...DEAD,
+      output: [
+        "Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match certificate's altnames",
+        "  issuerCertificate: [Circular *1]",
+      ],
+    },
+    "tls",
+    "is not trusted",
+  ],
+  [
+    "a file that is too large (python)",
+    { ...DEAD, output: ["OSError: [Errno 27] File too large"] },
+    "limit",
+    "limit of its size",
+  ],
+  [
+    "a file that is too large, by its signal",
+    { ...DEAD, lastExit: "was killed by SIGXFSZ", output: [] },
+    "limit",
+    "limit of its size",
+  ],
+  [
+    "too many open files",
+    { ...DEAD, output: ["OSError: [Errno 24] Too many open files: '/dev/null'"] },
+    "limit",
+    "too many files",
+  ],
+  [
+    "threads, which Java calls memory",
+    { ...DEAD, output: ["java.lang.OutOfMemoryError: unable to create native thread"] },
+    "limit",
+    "processes",
+  ],
+  [
+    "a command that a shell does not find",
+    { ...DEAD, lastExit: "exited with code 127", output: ["sh: 1: ./nope.sh: not found"] },
+    "missing_file",
+    "is not there",
+  ],
+  [
+    "the same, and nothing said",
+    { ...DEAD, lastExit: "exited with code 127", output: [] },
+    "missing_file",
+    "is not there",
+  ],
+  [
+    "a command that may not be executed",
+    { ...DEAD, lastExit: "exited with code 126", output: [] },
+    "permission",
+    "cannot be executed",
+  ],
+  [
+    "a variable that is not set (bash)",
+    { ...DEAD, lastExit: "exited with code 127", output: ["bash: line 1: DATABASE_URL: unbound variable"] },
+    "bad_config",
+    "configuration",
+  ],
+  [
+    "JSON (python)",
+    { ...DEAD, output: ["json.decoder.JSONDecodeError: Expecting ',' delimiter: line 1 column 8"] },
+    "bad_config",
+    "configuration",
+  ],
+  [
+    "JSON (node)",
+    { ...DEAD, output: ["SyntaxError: Expected property name or '}' in JSON at position 1"] },
+    "bad_config",
+    "configuration",
+  ],
+  [
+    "a module of perl",
+    {
+      ...DEAD,
+      output: [
+        "Can't locate Nope/Mod.pm in @INC (you may need to install it)",
+        "BEGIN failed--compilation aborted at -e line 1.",
+      ],
+    },
+    "missing_file",
+    "is not there",
+  ],
+  [
+    "a table that is not there is no file",
+    {
+      ...SICK,
+      lastCheck: "status 500",
+      answer: { status: 500, body: '{"error":"relation \\"users\\" does not exist"}' },
+    },
+    "dependency",
+    "tables",
+  ],
+  [
+    "a password",
+    { ...DEAD, output: ['FATAL: password authentication failed for user "app"'] },
+    "dependency",
+    "does not let it in",
+  ],
+  [
+    "a program in a shell that was killed",
+    { ...DEAD, lastExit: "exited with code 139", output: [] },
+    "crash",
+    "killed by SIGSEGV",
+  ],
+  [
+    "SIGKILL of somebody",
+    { ...DEAD, lastExit: "was killed by SIGKILL", output: [] },
+    "crash",
+    "from outside",
+  ],
+  ["SIGTERM of somebody", { ...DEAD, lastExit: "was killed by SIGTERM", output: [] }, "crash", "not ten"],
+  [
+    "an end with code 0",
+    {
+      state: "stopped",
+      isAlive: false,
+      lastExit: "exited with code 0",
+      reason: 'exited with code 0; restart = "on-failure" leaves it so',
+    },
+    "ended",
+    "ended by itself",
+  ],
+  [
+    "of a worker that is all",
+    {
+      state: "stopped",
+      isAlive: false,
+      hasPort: false,
+      lastExit: "exited with code 0",
+      reason: 'exited with code 0; restart = "on-failure" leaves it so',
+    },
+    "stopped",
+    "stopped",
+  ],
+  [
+    "a stop after a crash",
+    { state: "stopped", isAlive: false, lastExit: "exited with code 1", reason: "stopped by command" },
+    "stopped",
+    "stopped by command",
+  ],
+  [
+    "the wrong address",
+    {
+      ...SICK,
+      misplaced: {
+        kind: "wrong_address",
+        text: "listens on [::1]:20001, and is asked at 127.0.0.1:20001",
+        hint: "listen on HOST",
+      },
+    },
+    "wrong_address",
+    "it listens on [::1]:20001",
+  ],
+  [
+    "a stranger on its port",
+    {
+      ...SICK,
+      misplaced: {
+        kind: "stranger",
+        text: "does not listen on its PORT 20001: nginx (pid 7) does",
+        hint: "stop it",
+      },
+    },
+    "port_taken",
+    "nginx (pid 7)",
+  ],
+  [
+    "TLS on its own port",
+    { ...SICK, lastCheck: "connection reset", speaks: "it speaks TLS" },
+    "wrong_protocol",
+    "it speaks TLS",
+  ],
+  [
+    "SIGSTOP",
+    { ...SICK, lastCheck: "timed out after 1 s, connecting", isSuspended: true },
+    "suspended",
+    "stands still",
+  ],
+  [
+    "a loop",
+    { ...SICK, lastCheck: "timed out after 1 s, waiting for an answer", cpuPercent: 99.6 },
+    "hang",
+    "takes 100 % of a processor",
+  ],
+  [
+    "a failed deploy that crashed",
+    {
+      state: "stopped",
+      isAlive: false,
+      reason: DEPLOY_FAILED,
+      failedDeploy: {
+        text: "the deploy failed: api:v2 crashed: it exited with code 1. The other versions keep their traffic",
+        hint: "",
+      },
+      output: ["Error: ENOSPC: no space left on device, write"],
+    },
+    "disk_full",
+    "its deploy failed: the disk is full: it exited with code 1",
+  ],
+  [
+    "a failed deploy that never listened",
+    {
+      state: "stopped",
+      isAlive: false,
+      reason: DEPLOY_FAILED,
+      failedDeploy: {
+        text: "the deploy failed: api:v2 listens on no port; it should listen on its PORT 20001. The other versions keep their traffic",
+        hint: "listen there",
+      },
+    },
+    "deploy_failed",
+    "its deploy failed: it listens on no port",
+  ],
+];
+
+test.each(SAID)("%s", (_, facts, kind, says) => {
+  const found = probableCause({ ...WELL, ...facts });
+  expect([found.kind, found.text]).toEqual([kind, expect.stringContaining(says)]);
+  expect(found.hint).not.toBe("");
+});
+
+test("the line that it goes by is a message and no field below one, also above a hundred lines of details", () => {
+  const output = [
+    "Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match certificate's altnames: DNS:other.example",
+    ...Array.from({ length: 120 }, (_, n) => `         ${n}, 130,   3,  48,`),
+    "  code: 'ERR_TLS_CERT_ALTNAME_INVALID'",
+  ];
+  expect(probableCause({ ...WELL, ...DEAD, output }).evidence).toStartWith("Error [ERR_TLS_CERT");
 });

@@ -20,7 +20,7 @@ const FAULTS: Readonly<Record<string, readonly [source: string, kind: string, sa
   elsewhere: [
     `Bun.serve({ port: 0, hostname, fetch: () => new Response("ok") });`,
     "wrong_port",
-    /wrong port: on \d+, not on \d+/,
+    /wrong port: on \d+, not on its PORT \d+/,
   ],
   memory: [`new Uint8Array(2 ** 45);`, "out_of_memory", /ran out of memory/],
   missing: [
@@ -128,4 +128,16 @@ test("without a word all that is wrong is told: the worst in full, the others in
   expect(also).not.toContain("api:v1: ");
   const all = await ten.json<{ instances: number; wrong: readonly Why[]; more: number }>("why");
   expect([all.instances, all.wrong.length, all.more]).toEqual([11, 10, 0]);
+});
+
+test("of a deploy that has failed its cause is told afterwards too, also where the service is asked for, or everything", async () => {
+  writeRelease(ten.dir, "bad", "app.ts", FAULTS.config?.[0] ?? "");
+  expect((await ten.run("deploy", "api:bad")).exit).toBe(5);
+  const said = /^api:bad: its deploy failed: its configuration is not right: it exited with code 1$/m;
+  expect((await ten.run("why", "api:bad")).stdout).toMatch(said);
+  const { exit, stdout } = await ten.run("why");
+  expect(exit).toBe(5);
+  expect(stdout).toMatch(/api:bad: its deploy failed: its configuration is not right/);
+  await ten.ok("deploy", "api:v1", "--replace");
+  expect((await ten.run("why")).stdout).not.toContain("api:bad: ");
 });

@@ -7,6 +7,8 @@ export interface ProcessInfo {
   readonly pid: number;
   /** A zombie has ended and only waits for its parent: it counts as dead. */
   readonly zombie: boolean;
+  /** Stopped by a signal or a debugger: it does nothing until it is continued. */
+  readonly suspended: boolean;
   readonly group: number;
   /** Session id; on systems without /proc it is not known and equals the group. */
   readonly session: number;
@@ -123,6 +125,7 @@ export function parseStat(stat: string): ProcessInfo | undefined {
   return {
     pid: Number.parseInt(stat, 10),
     zombie,
+    suspended: "Tt".includes(field(3)),
     parent: Number(field(4)),
     group: Number(field(5)),
     session: Number(field(6)),
@@ -143,6 +146,7 @@ export function parsePs(text: string): ProcessInfo[] {
     return {
       pid: Number(pid),
       zombie: stat.startsWith("Z"),
+      suspended: stat.startsWith("T"),
       parent: Number(parent),
       group: Number(group),
       session: Number(group),

@@ -38,7 +38,8 @@ export function createObservingHandlers(
       const row = registry.get(service, id);
       const outcome = await supervisor.check(row);
       const { state } = registry.get(service, id);
-      const elsewhere = outcome?.ok === false ? (supervisor.whereabouts(row)?.text ?? "") : "";
+      const elsewhere =
+        outcome?.ok === false ? (supervisor.whereabouts(row, supervisor.of(row).run)?.text ?? "") : "";
       const detail = outcome?.detail ?? `${state}: ${row.reason}`;
       return {
         ...naming(service, id),

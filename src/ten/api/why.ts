@@ -2,12 +2,17 @@
 import { statfsSync } from "node:fs";
 import type { z } from "zod";
 import type { CertificateDesk } from "../../api/certificate-operations.ts";
+import { bracketed } from "../../core/host.ts";
 import { type InstanceName, instanceName } from "../../core/name.ts";
-import { type InstanceFacts, probableCause } from "../../core/probable-cause.ts";
+import { DEPLOY_FAILED, type InstanceFacts, probableCause } from "../../core/probable-cause.ts";
+import { readProcess } from "../../platform/process/proc.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import { differingKeys } from "../config/release.ts";
+import { hasPort } from "../config/service.ts";
 import type { Control } from "../operations/control.ts";
 import type { EventRow, InstanceRow } from "../registry/registry.ts";
+import type { Whereabouts } from "../supervisor/whereabouts.ts";
+import { type Address, protocolOf } from "./port-protocol.ts";
 import { reasonsOf } from "./proxy-answers.ts";
 import type { InstanceView, whyAnswer } from "./shapes.ts";
 import type { View } from "./view.ts";
@@ -25,12 +30,16 @@ export interface WhyParts {
 }
 
 const SERVES: ReadonlySet<string> = new Set(["well", "no_traffic"]);
+/** Shown, and looked at: some runtimes write a hundred lines about one error. */
 const OUTPUT_LINES = 20;
+const READ_LINES = 200;
 const STATES = 10;
 const CHANGES = 10;
 const HOUR_MS = 3_600_000;
 const ANSWER_MS = 2_000;
 const BODY_CHARS = 200;
+/** What is left behind is ended, and told, around the time that its end is. */
+const LEFTOVER_MS = 60_000;
 /** What an instance goes through by itself. */
 const STATE_KINDS: ReadonlySet<string> = new Set([
   "starting",
@@ -52,14 +61,20 @@ export async function whyOf(
   const { control, view } = parts;
   const row = control.registry.get(service, id);
   const shown = view.one(service, id);
-  const run = control.supervisor.of(row).latest;
+  const { run: routed, latest } = control.supervisor.of(row);
+  // While a successor is on its way, or has failed, what it is to follow is the one that visitors meet.
+  const run = routed ?? latest;
   const isAlive = run?.exit === undefined && run?.process.alive() === true;
-  const listeners = isAlive && run ? control.listeners.listeningPorts(run.process) : undefined;
+  const whereabouts = isAlive ? control.supervisor.whereabouts(row, run) : undefined;
+  const listeners = whereabouts?.listening;
   const listening = listeners ? [...new Set(listeners.map(({ port }) => port))] : null;
   const check = run?.lastCheck;
   const needsLook = isAlive && run !== undefined && check?.ok === false && row.port !== null;
-  const answer = needsLook ? await lookAt(control, row) : null;
-  const written = await control.logs.lastOutput({ service, id }, OUTPUT_LINES).catch(() => []);
+  const at = addressOf(whereabouts);
+  const answer = needsLook && at ? await lookAt(control, row.service, at) : null;
+  const isOpen = whereabouts !== undefined && whereabouts.misplaced === undefined;
+  const speaks = needsLook && isOpen && at && answer === null ? await protocolOf(at) : null;
+  const written = await control.logs.lastOutput({ service, id }, READ_LINES).catch(() => []);
   // Colours are not what it says.
   const output = written.map((line) => Bun.stripANSI(line));
   const limitMb = row.release?.memory_limit_mb;
@@ -72,8 +87,13 @@ export async function whyOf(
     lastCheck: check?.detail ?? null,
     checkPassed: check?.ok ?? row.state === "healthy",
     answer,
-    port: row.port,
-    listening,
+    hasPort: hasPort(row.release),
+    misplaced: misplacedIn(whereabouts),
+    speaks,
+    isSuspended: isAlive && run !== undefined && readProcess(run.process.pid)?.suspended === true,
+    background: backgroundOf(control, row),
+    failedDeploy: failedDeployOf(control, row),
+    cpuPercent: shown.cpu_percent,
     output,
     memoryBytes: shown.memory_bytes,
     memoryLimitBytes: limitMb === undefined ? null : limitMb * 1024 * 1024,
@@ -83,7 +103,7 @@ export async function whyOf(
     requests: shown.requests,
     p95Ms: shown.p95_ms,
   };
-  const answered = toAnswer(parts, row, shown, facts, isOwn);
+  const answered = toAnswer(parts, row, shown, { ...facts, listening }, isOwn);
   // Of an instance nothing may be wrong, and visitors do not come to it all the same.
   const failing = answered.certificates.find(({ is_well: isWell }) => !isWell);
   if (failing === undefined || !SERVES.has(answered.cause.kind)) return answered;
@@ -95,7 +115,7 @@ function toAnswer(
   { control, certificates, hostsOf, history, now }: WhyParts,
   row: InstanceRow,
   shown: InstanceView,
-  facts: InstanceFacts,
+  facts: InstanceFacts & { readonly listening: readonly number[] | null },
   isOwn: boolean,
 ): WhyView {
   const { service, id } = row;
@@ -123,7 +143,7 @@ function toAnswer(
     check_passed: facts.checkPassed,
     answer: facts.answer && { status: facts.answer.status, body: facts.answer.body },
     last_exit: facts.lastExit,
-    port: facts.port,
+    port: row.port,
     listening: facts.listening && [...facts.listening],
     memory_bytes: facts.memoryBytes,
     memory_limit_bytes: facts.memoryLimitBytes,
@@ -134,11 +154,11 @@ function toAnswer(
     proxy_answers: isOwn
       ? { window_secs: 0, reasons: [] }
       : reasonsOf({ traffic: control.inForce.allTraffic(), history }, service),
-    output: [...facts.output],
+    output: facts.output.slice(-OUTPUT_LINES),
     differs_from: before ? { id: instanceName(service, before.id), keys: differences(row, before) } : null,
     differs_from_file: [...shown.differs],
     changes: recent.filter(isSeen).slice(-CHANGES).map(toHappened),
-    commands: commandsFor(facts, cause.kind, service),
+    commands: commandsFor(facts, cause.kind, row),
   };
 }
 
@@ -166,13 +186,15 @@ function toHappened({ at, kind, instance, detail, actor }: EventRow) {
 
 /** The two or three to try. */
 function commandsFor(
-  { name, isAlive, errorPercent, weight }: InstanceFacts,
+  { name, state, isAlive, errorPercent, weight }: InstanceFacts,
   kind: string,
-  service: string,
+  { service, version }: InstanceRow,
 ): string[] {
   if (kind === "stopped") return [`ten spawn ${name} --weight 0`, `ten logs ${name}`];
   if (kind === "well" || kind === "no_traffic" || kind === "sleeping")
     return [`ten top ${service}`, `ten logs ${name} -f`];
+  if (state === "stopped")
+    return [`ten logs ${name} --since 1h`, `ten deploy ${service} --version ${version}`];
   return [
     `ten logs ${name} --since 1h`,
     ...(isAlive ? [`ten health ${name}`] : [`ten restart ${name}`]),
@@ -180,13 +202,52 @@ function commandsFor(
   ];
 }
 
+function misplacedIn(whereabouts: Whereabouts | undefined): InstanceFacts["misplaced"] {
+  if (whereabouts?.misplaced === undefined) return null;
+  const { misplaced: kind, text, hint } = whereabouts;
+  return { kind, text, hint };
+}
+
+/** Where it is asked. */
+function addressOf(whereabouts: Whereabouts | undefined): Address | undefined {
+  const [, host = "", port = ""] = /^(.*):(\d+)$/.exec(whereabouts?.asked ?? "") ?? [];
+  return port === "" ? undefined : { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+}
+
+/** What its last end found of it in the background. */
+function backgroundOf({ registry }: Control, { service, id, stateAt }: InstanceRow): string | null {
+  const left = registry
+    .events({ service, sinceMs: stateAt - LEFTOVER_MS, limit: 200 })
+    .findLast((event) => event.instance === id && event.kind === "leftover");
+  return left?.detail ?? null;
+}
+
+/** What was found out about its deploy, when it is stopped since that failed. */
+function failedDeployOf({ registry }: Control, row: InstanceRow): InstanceFacts["failedDeploy"] {
+  if (row.state !== "stopped" || row.reason !== DEPLOY_FAILED) return null;
+  const found = registry
+    .events({ service: row.service, limit: 2_000 })
+    .findLast(
+      ({ kind, instance }) => kind === "deploy.failed" && (instance === row.id || instance === row.version),
+    );
+  const [text = "", hint = ""] = found?.detail.split("\n") ?? [];
+  const all = `ten logs ${instanceName(row.service, row.id)} has all of its output`;
+  return found
+    ? { text, hint: hint === "" || /^(?:last |it listens on|its last)/.test(hint) ? all : hint }
+    : null;
+}
+
 /** Asks the health path itself: a check keeps no body. Null when there is no answer. */
-async function lookAt(control: Control, { service, port }: InstanceRow): Promise<InstanceFacts["answer"]> {
+async function lookAt(
+  control: Control,
+  service: string,
+  { host, port }: Address,
+): Promise<InstanceFacts["answer"]> {
   const path = control.config().services.get(service)?.health.path;
   if (path === undefined) return null;
   try {
     const asked = { proxy: false, redirect: "manual", signal: AbortSignal.timeout(ANSWER_MS) } as RequestInit;
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, asked);
+    const response = await fetch(`http://${bracketed(host)}:${port}${path}`, asked);
     const { value } = (await response.body?.getReader().read()) ?? {};
     const text = new TextDecoder().decode(value ?? new Uint8Array());
     return { status: response.status, body: text.replace(/\s+/g, " ").trim().slice(0, BODY_CHARS) };

@@ -6,7 +6,9 @@ import { hostPage } from "../../cli/host-page.ts";
 import type { Output } from "../../cli/output.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { FAULTS } from "../../core/fault.ts";
+import { DEPLOY_FAILED } from "../../core/probable-cause.ts";
 import { canonicalServerName } from "../../core/server-name.ts";
+import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, ProxyAnswers, WhyView } from "../api/shapes.ts";
 import { differsText, listeningText, meansWell, reasonsText } from "../api/why-text.ts";
@@ -26,8 +28,8 @@ const RANKS: readonly InstanceView["state"][] = [
 /** Of all instances the worst so many are asked about, and so many at a time: each is a look at a process. */
 const LOOKED_AT = 20;
 const AT_ONCE = 4;
-/** What is not meant to run is not looked at unasked. */
-const RESTS: ReadonlySet<InstanceView["state"]> = new Set(["stopped", "sleeping"]);
+/** A deploy that failed longer ago is history. */
+const DEPLOY_MS = 86_400_000;
 const ERRORS_PERCENT = 1;
 
 /** Services have no dots in their names, and hosts no colon. */
@@ -78,19 +80,32 @@ export default command({
 async function worstOf(client: TenClient, { service, id }: Subject, signal: AbortSignal): Promise<string> {
   if (id !== undefined) return `${service}:${id}`;
   const { instances } = await client.listInstances({ query: { service } }, { signal });
-  const [worst] = instances.toSorted(worstFirst);
+  const [worst] = worstFirst(instances);
   // That there is none is the server's to say.
   return worst?.id ?? `${service}:v1`;
 }
 
 /** What has traffic, or should have, goes before what has none; then by state, and by errors. */
-function worstFirst(a: InstanceView, b: InstanceView): number {
-  return troubleOf(a) - troubleOf(b) || b.weight - a.weight || b.error_percent - a.error_percent;
+function worstFirst(all: readonly InstanceView[]): InstanceView[] {
+  const trouble = new Map(all.map((one) => [one, troubleOf(one, all)]));
+  const of = (one: InstanceView) => trouble.get(one) ?? 0;
+  return all.toSorted((a, b) => of(a) - of(b) || b.weight - a.weight || b.error_percent - a.error_percent);
 }
 
-function troubleOf({ state, weight, error_percent: errors }: InstanceView): number {
-  const isFailing = state === "failed" || state === "unhealthy" || errors >= ERRORS_PERCENT;
-  return RANKS.indexOf(state) + (isFailing ? -20 : 0) + (isFailing && weight > 0 ? -10 : 0);
+/** Below 0: something is wrong with it. */
+function troubleOf(one: InstanceView, all: readonly InstanceView[]): number {
+  const { state, reason, weight, last_exit: exit } = one;
+  if (state === "failed" || state === "unhealthy" || one.error_percent >= ERRORS_PERCENT)
+    return RANKS.indexOf(state) - (weight > 0 ? 30 : 20);
+  if (state !== "stopped") return RANKS.indexOf(state);
+  // Stopped, and by nobody: it has ended by itself, or its deploy has failed and nothing was deployed since.
+  const isOver = exit !== null && reason.startsWith(exit);
+  const hasFailed = reason === DEPLOY_FAILED && !all.some((other) => isNewer(other, one));
+  return RANKS.indexOf(state) - (isOver || hasFailed ? 15 : 0);
+}
+
+function isNewer(other: InstanceView, { service, deployed }: InstanceView): boolean {
+  return other.service === service && other.deployed > deployed;
 }
 
 interface Everything {
@@ -107,7 +122,10 @@ interface Everything {
 
 async function everything(client: TenClient, signal: AbortSignal): Promise<Everything> {
   const listed = await client.listInstances({ query: {} }, { signal });
-  const ranked = listed.instances.filter(({ state }) => !RESTS.has(state)).toSorted(worstFirst);
+  const { instances } = listed;
+  const isMeant = (one: InstanceView) =>
+    one.state !== "sleeping" && (one.state !== "stopped" || troubleOf(one, instances) < 0);
+  const ranked = worstFirst(instances).filter(isMeant);
   const found: WhyView[] = [];
   for (let at = 0; at < Math.min(ranked.length, LOOKED_AT); at += AT_ONCE) {
     const some = ranked.slice(at, Math.min(at + AT_ONCE, LOOKED_AT));
@@ -118,13 +136,18 @@ async function everything(client: TenClient, signal: AbortSignal): Promise<Every
   return {
     instances: ranked.length,
     services: new Set(ranked.map(({ service }) => service)).size,
-    wrong: found.filter((one) => !meansWell(one)),
-    more: ranked.slice(LOOKED_AT).filter((one) => troubleOf(one) < 0).length,
+    wrong: found.filter((one) => !meansWell(one) && !isHistory(one)),
+    more: ranked.slice(LOOKED_AT).filter((one) => troubleOf(one, instances) < 0).length,
     proxy_answers: listed.services
       .filter(({ proxy_answers: { reasons } }) => reasons.length > 0)
       .map(({ service, proxy_answers: answers }) => ({ service, ...answers })),
     certificates: listed.certificates,
   };
+}
+
+/** Of a deploy that failed. */
+function isHistory({ state, since }: WhyView): boolean {
+  return state === "stopped" && Date.parse(since) < systemClock.now() - DEPLOY_MS;
 }
 
 function isWell({ wrong, proxy_answers: answers, certificates }: Everything): boolean {

@@ -1,6 +1,7 @@
 // The starts of one deploy: all of them get healthy, or none is left.
 import { Fault } from "../../core/fault.ts";
 import { instanceName } from "../../core/name.ts";
+import { DEPLOY_FAILED } from "../../core/probable-cause.ts";
 import type { Release } from "../config/release.ts";
 import type { InstanceRow } from "../registry/registry.ts";
 import type { Instance } from "../supervisor/instance.ts";
@@ -86,7 +87,7 @@ export class BringUp {
         if (!row) return;
         const stopped = { desired: "stopped", deploying: false, weight: 0 } as const;
         await registry.write((writer) => writer.update(row, stopped));
-        await supervisor.halt(row, "its deploy failed");
+        await supervisor.halt(row, DEPLOY_FAILED);
       }),
     );
   }

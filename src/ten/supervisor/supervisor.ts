@@ -64,7 +64,7 @@ export interface Supervisor extends Disposable {
   /** Resolves when the instance of a row is healthy; see until-healthy. */
   untilHealthy(row: InstanceRow, patience: Patience): Promise<void>;
   /** Where the run of an instance that lives listens; undefined when it has none. */
-  whereabouts(row: InstanceRow): Whereabouts | undefined;
+  whereabouts(row: InstanceRow, run?: Run): Whereabouts | undefined;
   /** Checks an instance's health now; undefined when it has no process. */
   check(row: InstanceRow): Promise<CheckResult | undefined>;
 }
@@ -234,9 +234,8 @@ class InstanceSupervisor implements Supervisor {
     return untilHealthy(this.of(row), this.#parts.registry, this.#parts.clock, patience);
   }
 
-  whereabouts(row: InstanceRow): Whereabouts | undefined {
-    const { latest } = this.of(row);
-    return latest?.process.alive() ? this.#whereabouts(row.service, latest) : undefined;
+  whereabouts(row: InstanceRow, run = this.of(row).latest): Whereabouts | undefined {
+    return run?.process.alive() ? this.#whereabouts(row.service, run) : undefined;
   }
 
   async check(row: InstanceRow): Promise<CheckResult | undefined> {

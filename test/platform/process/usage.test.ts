@@ -17,6 +17,7 @@ const info = (pid: number, session: number, more: Partial<ProcessInfo> = {}): Pr
   session,
   group: session,
   zombie: false,
+  suspended: false,
   parent: 1,
   startTime: "1",
   cpuMs: 0,
