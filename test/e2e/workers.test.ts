@@ -75,6 +75,7 @@ describe("kill -9 of ten serve with two workers", () => {
         () => "cut" as const,
       ),
     );
+    // They wait 10 s for who comes next, which a start takes a tenth of.
     await until("all are in", () => open() >= before + asked.length);
     process.kill(workersOf(ten)[0] ?? NO_PROCESS, "SIGKILL");
     await ten.start();

@@ -46,8 +46,8 @@ export interface WorkerOptions {
 const REPORT_EVERY_MS = 100;
 /** So many reports may be skipped when there is nothing to tell: the next is a sign of life. */
 const QUIET_REPORTS = 10;
-/** A supervisor that starts anew is back within this; until then visitors may wait for what only it can start. */
-const HOPE_MS = 3_000;
+/** A supervisor that starts anew is back within this, also on a busy machine; until then visitors may wait for what only it can start. */
+const HOPE_MS = 10_000;
 /** How long it serves on alone, and how long what is in flight may take after that. */
 const ALONE_MS = 600_000;
 const FINISH_MS = 30_000;
