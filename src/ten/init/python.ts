@@ -51,6 +51,12 @@ function applicationIn(survey: Survey, file: string): Found | undefined {
     /^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(FastAPI|Starlette|Litestar|Quart)\(/m.exec(source) ?? [];
   if (asgi !== undefined)
     return { what: `a ${kind} app (${file})`, command: asgiCommand(survey, file, asgi), ...rest };
+  const bare = /^async def (\w+)\(\s*scope\b[^,)]*,\s*receive\b[^,)]*,\s*send\b/m.exec(source)?.[1];
+  if (bare !== undefined)
+    return { what: `an ASGI app (${file})`, command: asgiCommand(survey, file, bare), ...rest };
+  const gateway = /^def (\w+)\(\s*environ\b[^,)]*,\s*start_response\b/m.exec(source)?.[1];
+  if (gateway !== undefined && isKnown(survey, "gunicorn") && !source.includes("__main__"))
+    return { what: `a WSGI app (${file})`, ...wsgiCommand(survey, file, gateway), ...rest };
   if (!/^\s*(?:from|import)\s+flask\b/m.test(source)) return undefined;
   const wsgi = /^(\w+)\s*=\s*(?:\w+\.)?Flask\(/m.exec(source)?.[1];
   if (wsgi === undefined && !/^def create_app\(/m.test(source)) return undefined;

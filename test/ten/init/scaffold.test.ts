@@ -96,6 +96,16 @@ describe("what a directory holds decides what is run", () => {
       "python3 -m uvicorn main:app --host 127.0.0.1 --port {port}",
     ],
     [
+      "ASGI by hand",
+      { "main.py": "async def app(scope, receive, send):\n    pass\n", "requirements.txt": "uvicorn" },
+      "python3 -m uvicorn main:app --host 127.0.0.1 --port {port}",
+    ],
+    [
+      "WSGI by hand",
+      { "app.py": "def application(environ, start_response):\n    pass\n", "requirements.txt": "gunicorn" },
+      "python3 -m gunicorn --bind 127.0.0.1:{port} app:application",
+    ],
+    [
       "FastAPI with its own environment",
       { "app/main.py": "api: FastAPI = FastAPI()", ".venv/bin/uvicorn": "" },
       ".venv/bin/uvicorn app.main:api --host 127.0.0.1 --port {port}",
