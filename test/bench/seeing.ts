@@ -1,4 +1,4 @@
-// `bun run bench:access-log`: what the access log costs a request, beside the same server without one, in turns.
+// `bun run bench:seeing`: what it costs a request to be counted, and to have its line in the access log, in turns.
 import { startTen } from "../e2e/ten.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
@@ -8,8 +8,10 @@ import { figureTable } from "./figure.ts";
 import { measure } from "./measure.ts";
 import { originToml } from "./origin.ts";
 import { median } from "./report.ts";
+import { buildUncounted } from "./uncounted.ts";
 
-const KINDS = ["off", "errors", "all"] as const;
+/** What is on: nothing at all, the counts, and the access log beside them. */
+const KINDS = ["nothing", "counts", "errors", "all"] as const;
 const CELLS = ["1k x16", "1k x64", "1k x64 browser"];
 const PLAN = { rounds: 7, seconds: 2, warmUpSeconds: 3 };
 
@@ -20,11 +22,14 @@ process.exit(0);
 
 async function run(): Promise<void> {
   using dir = createTempDir();
+  using uncountedDir = createTempDir();
+  const uncounted = await buildUncounted(uncountedDir.path);
   await using opened = new AsyncDisposableStack();
   const contenders: Contender[] = [];
   for (const kind of KINDS) {
-    const toml = originToml(dir.path).replace("[service.one]", `[service.one]\naccess_log = "${kind}"`);
-    const ten = opened.use(await startTen({ toml }));
+    const log = kind === "nothing" || kind === "counts" ? "off" : kind;
+    const toml = originToml(dir.path).replace("[service.one]", `[service.one]\naccess_log = "${log}"`);
+    const ten = opened.use(await startTen({ toml, ...(kind === "nothing" && { binary: uncounted }) }));
     await until("its origins are healthy", async () => {
       const { instances } = await ten.json<{ instances: { state: string }[] }>("ps");
       return instances.filter(({ state }) => state === "healthy").length === 2;
@@ -43,11 +48,16 @@ async function run(): Promise<void> {
   for (const cell of allCells().filter(({ name }) => CELLS.includes(name))) {
     const turns = await measure(contenders, cell, PLAN);
     const of = (kind: string) => turns.get(kind)?.map(({ cpuMicros }) => cpuMicros) ?? [];
-    const off = of("off");
-    for (const kind of ["errors", "all"]) {
-      const ratios = of(kind).map((micros, round) => micros / (off[round] ?? Number.NaN));
-      const note = `${Math.min(...of(kind)).toFixed(2)} µs of CPU a request at least, ${Math.min(...off).toFixed(2)} without`;
-      figures.push({ what: `${cell.name}: "${kind}"`, value: median(ratios).toFixed(3), note });
+    for (const [kind, beside] of [
+      ["counts", "nothing"],
+      ["errors", "counts"],
+      ["errors", "nothing"],
+      ["all", "counts"],
+    ] as const) {
+      const without = of(beside);
+      const ratios = of(kind).map((micros, round) => micros / (without[round] ?? Number.NaN));
+      const note = `${Math.min(...of(kind)).toFixed(2)} µs of CPU a request at least, ${Math.min(...without).toFixed(2)} with ${beside}`;
+      figures.push({ what: `${cell.name}: ${kind} to ${beside}`, value: median(ratios).toFixed(3), note });
     }
   }
   process.stdout.write(`${figureTable(figures)}\n`);
