@@ -59,7 +59,8 @@ export class AccessRecord {
   /** What the connection had sent before the body of the answer. */
   #sentBefore = -1;
   bodyBytes = 0;
-  /** Set when it has ended: what its line is made of then. */
+  #isOver = false;
+  /** What its line is made of, once it has ended: a copy, as what else there is of the request is not kept for it. */
   asked: Logged | undefined;
 
   constructor(log: AccessLog, host: string, isForErrors: boolean) {
@@ -93,11 +94,12 @@ export class AccessRecord {
 
   /** `reason`: why it ends before its answer has. */
   end(request: Logged, sentBytes: number, reason = ""): void {
-    if (this.asked !== undefined) return;
-    const { head, method, visitor, route, added, attempts } = request;
-    this.asked = { head, method, visitor, route, added, attempts };
+    if (this.#isOver) return;
+    this.#isOver = true;
     if (reason !== "" && this.reason === "") this.reason = reason;
     if (this.#isForErrors && this.status < 500 && this.reason === "") return;
+    const { head, method, visitor, route, added, attempts } = request;
+    this.asked = { head, method, visitor, route, added, attempts };
     this.endedMs = this.#log.clock.monotonic();
     if (this.#sentBefore >= 0) this.bodyBytes = Math.max(0, sentBytes - this.#sentBefore);
     this.#log.ended(this);
@@ -149,7 +151,7 @@ export class AccessLog {
     if (this.#ended.length === 0) return;
     // The time of day of what has ended a moment ago.
     const offset = this.clock.now() - this.clock.monotonic();
-    for (const record of this.#ended) {
+    for (const record of this.#ended.splice(0)) {
       if (this.#isJson) this.#json(record, offset);
       else {
         this.#line.clear();
@@ -157,7 +159,6 @@ export class AccessLog {
       }
       this.#parts.write(this.#line.bytes, this.#line.length);
     }
-    this.#ended.length = 0;
   }
 
   #json(record: AccessRecord, offset: number): void {
