@@ -1,5 +1,6 @@
 // A line made as bytes, piece by piece: no text is made of what came as bytes, and one line needs no memory that another has not had.
 import { copyRun } from "./http1/bytes.ts";
+import { visible } from "./visible.ts";
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -14,6 +15,11 @@ const MOST_INTEGER = 0x7fffffff;
 const PLAIN = Uint8Array.from({ length: 256 }, (_, code) =>
   code >= 32 && code < 127 && code !== QUOTE && code !== BACKSLASH ? 1 : 0,
 );
+
+/** What would act on a terminal, hide, or turn text around stands as an escape: whoever looks at the log sees it, and the text is the same. */
+function jsonOf(text: string): string {
+  return visible(JSON.stringify(text));
+}
 
 export class LineBytes {
   bytes: Buffer = Buffer.alloc(FIRST_BYTES);
@@ -103,7 +109,7 @@ export class LineBytes {
     for (let i = start; i < end; i++) {
       const code = text.charCodeAt(i);
       if (code > 126 || PLAIN[code] !== 1) {
-        this.utf8(JSON.stringify(Buffer.from(text.slice(start, end), "latin1").toString("utf8")));
+        this.utf8(jsonOf(Buffer.from(text.slice(start, end), "latin1").toString("utf8")));
         return;
       }
       bytes[at++] = code;
@@ -117,7 +123,7 @@ export class LineBytes {
     let at = start;
     while (at < end && PLAIN[from[at] as number] === 1) at++;
     if (at < end) {
-      this.utf8(JSON.stringify(before + from.toString("utf8", start, end)));
+      this.utf8(jsonOf(before + from.toString("utf8", start, end)));
       return;
     }
     this.#need(before.length + end - start + 2);

@@ -4,6 +4,7 @@ import type { RequestHead } from "../core/http1/request-head.ts";
 import { LineBytes } from "../core/line-bytes.ts";
 import type { Route, Target } from "../core/route.ts";
 import { traceOf } from "../core/trace-context.ts";
+import { visible } from "../core/visible.ts";
 import type { Clock } from "../platform/time/clock.ts";
 import { type AnswerName, statusOf } from "./answers.ts";
 import type { AccessLogOptions } from "./data-plane.ts";
@@ -31,7 +32,9 @@ export interface AccessLogParts {
 const BATCH = 32;
 const AGENT_CHARS = 200;
 const PATH_CHARS = 2_000;
-/** Of so many visitors what does not change is kept as bytes, unless it is long: a method may have 64 KB. */
+/** The longest that is registered has 17 (IANA, HTTP Method Registry); a stranger's may have 64 KB. */
+const METHOD_CHARS = 40;
+/** Of so many visitors what does not change is kept as bytes, unless it is long, as a host and an address may be. */
 const MOST_VISITORS = 1_000;
 const KEPT_BYTES = 1_024;
 /** At the beginning of a line: what visitors say may hold the name as well. */
@@ -83,6 +86,11 @@ export class AccessRecord {
   /** The body begins when its connection has sent so much. */
   bodyFrom(sentBytes: number): void {
     this.#sentBefore = sentBytes;
+  }
+
+  /** It was tried, and has not answered. */
+  failed(target: Target): void {
+    this.target = target;
   }
 
   own(reason: AnswerName, bodyBytes: number): void {
@@ -223,7 +231,7 @@ export class AccessLog {
     made.ascii(`,"client":"${visitor}","host":`);
     made.quoted(host);
     made.ascii(',"method":');
-    made.quoted(method);
+    made.quoted(method.slice(0, METHOD_CHARS));
     made.ascii(',"path":');
     const bytes = Buffer.from(made.bytes.subarray(0, made.length));
     if (bytes.length > KEPT_BYTES) return bytes;
@@ -288,7 +296,7 @@ export class AccessLog {
     const { head, method, visitor } = asked as Logged;
     const at = this.#textOf(Math.floor((offset + endedMs) / 1_000));
     const day = `${at.slice(8, 10)}/${MONTHS[Number(at.slice(5, 7)) - 1]}/${at.slice(0, 4)}:${at.slice(11, 19)} +0000`;
-    const line = `${method} ${this.#path(head)} HTTP/1.${head.minor}`;
+    const line = `${method.slice(0, METHOD_CHARS)} ${this.#path(head)} HTTP/1.${head.minor}`;
     const [referer = ""] = fieldOf(head, REFERER, REFERER_NAME).split("?", 1);
     const agent = fieldOf(head, AGENT, AGENT_NAME).slice(0, AGENT_CHARS);
     return `${escaped(host)} ${visitor} - - [${day}] "${escaped(line)}" ${status} ${bodyBytes} "${escaped(referer) || "-"}" "${escaped(agent) || "-"}"\n`;
@@ -365,6 +373,8 @@ function fieldOf(head: RequestHead, tail: Buffer<ArrayBuffer>, name: string): st
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be written as they are
 const PLAIN = /^[^"\\\x00-\x1f\x7f-\uffff]*$/;
 
+/** `text` has one char a byte; bytes that are UTF-8 are read as that. */
 function escaped(text: string): string {
-  return PLAIN.test(text) ? text : JSON.stringify(text).slice(1, -1);
+  if (PLAIN.test(text)) return text;
+  return visible(JSON.stringify(Buffer.from(text, "latin1").toString("utf8")).slice(1, -1));
 }

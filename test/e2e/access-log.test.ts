@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { createTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
@@ -66,7 +67,8 @@ describe.each([1, 2])("with %d workers", (workers) => {
     await ten.get(host, "/echo?q=1&token=geheim&sig=geheim", { headers });
     await ten.get(host, "/slow?ms=4000");
     await ten.get(host, "/nothing");
-    await ten.get(host, "/", { method: "POST", body: "x".repeat(30_000) });
+    const large = { method: "POST", body: "x".repeat(30_000), headers: { "X-Request-Id": "mine-1" } };
+    await ten.get(host, "/", large);
     const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
     const kept = await ten.get(host, "/echo", { headers: { traceparent: parent, tracestate: "a=b" } });
     const replaced = await ten.get(host, "/echo", { headers: { traceparent: "00-zz", tracestate: "a=b" } });
@@ -84,7 +86,13 @@ describe.each([1, 2])("with %d workers", (workers) => {
     expect(first?.trace_id).toMatch(/^[0-9a-f]{32}$/);
     expect(of("/slow?ms=4000")[0]?.ms).toBeGreaterThanOrEqual(3_999);
     expect(of("/nothing")[0]).toMatchObject({ status: 404, bytes: "not found".length });
-    expect(of("/")[0]).toMatchObject({ status: 413, reason: "too_large", instance: null, attempts: 0 });
+    expect(of("/")[0]).toMatchObject({
+      status: 413,
+      reason: "too_large",
+      instance: null,
+      attempts: 0,
+      id: "mine-1",
+    });
 
     const echoed = (answer: { body: string }) => JSON.parse(answer.body).headers as Record<string, string>;
     expect(echoed(kept)).toMatchObject({ traceparent: parent, tracestate: "a=b" });
@@ -140,13 +148,31 @@ describe.each([1, 2])("with %d workers", (workers) => {
 });
 
 test("errors alone, combined, and no log at all", async () => {
-  await using ten = await startTen({ toml: toml('access_log = "errors"') });
+  await using ten = await startTen({ toml: toml('access_log = "errors"\nrequest_timeout = 1') });
   await ten.ok("deploy", "api:v1");
   await ten.get("api.localhost", "/fine");
   process.kill((await ten.ps())["api:v1"]?.pid ?? NO_PROCESS, "SIGSTOP");
   await ten.get("api.localhost", "/left", { signal: AbortSignal.timeout(300) }).catch(() => {});
   await until("who left is told", () => linesOf(ten).length === 1);
   expect(linesOf(ten)).toMatchObject([{ path: "/left", status: 0, reason: "client_left" }]);
+  // Who was asked in vain is told, as that is what is looked for then.
+  expect((await ten.get("api.localhost", "/late")).status).toBe(504);
+  await until("it is told", () => linesOf(ten).length === 2);
+  const late = {
+    path: "/late",
+    status: 504,
+    reason: "timeout",
+    instance: "api:v1",
+    version: "v1",
+    attempts: 1,
+  };
+  expect(linesOf(ten)[1]).toMatchObject(late);
+  const half = connect(ten.port, "127.0.0.1");
+  half.on("error", () => {});
+  half.end("POST /half HTTP/1.1\r\nHost: api.localhost\r\nContent-Length: 500\r\n\r\nhalf of it");
+  await until("who left in the middle of a body is told", () => linesOf(ten).length === 3);
+  expect(linesOf(ten)[2]).toMatchObject({ path: "/half", status: 0, reason: "client_left" });
+  half.destroy();
 
   await using combined = await startTen({
     toml: toml('access_log = "all"', 'access_log_format = "combined"'),

@@ -48,6 +48,31 @@ test("of visitors whose words are long nothing is kept: they have addresses with
   expect(process.memoryUsage().external - before).toBeLessThan(5_000_000);
 });
 
+test.each(["json", "combined"] as const)(
+  "a line (%s) holds nothing that acts on a terminal or turns its text around, and no word without end",
+  (format) => {
+    let written = "";
+    const write = (bytes: Buffer, length: number) => {
+      written = bytes.toString("utf8", 0, length);
+    };
+    const options = { path: undefined, format, query: false } as const;
+    const log = new AccessLog({ options, clock: createManualClock(), write });
+    // C1 controls, which terminals heed as those behind ESC, and what turns the direction of text.
+    const sly = "\u009b31m\u202e\u200b\u{e0041}é";
+    const text = `${"M".repeat(60_000)} /${sly} HTTP/1.1\r\nHost: h\r\nUser-Agent: ${sly}\r\n\r\n`;
+    const raw = Buffer.from(text);
+    const head = readRequestHead(raw, raw.length, rules);
+    const record = log.record(route, "h");
+    record?.end({ head, method: head.method, visitor: "192.0.2.1", route, added: "", attempts: 0 }, 0, "x");
+    log.makeLines();
+    expect(written).not.toMatch(/[\x7f-\x9f\u202e\u200b\u{e0041}]/u);
+    expect(written).toContain("\\u009b31m\\u202e\\u200b\\udb40\\udc41");
+    expect(written.length).toBeLessThan(1_000);
+    if (format === "json")
+      expect(JSON.parse(written)).toMatchObject({ path: `/${sly}`, agent: sly, method: "M".repeat(40) });
+  },
+);
+
 test("a line is a JSON text that says what was asked and answered", async () => {
   const clock = createManualClock();
   const written: string[] = [];

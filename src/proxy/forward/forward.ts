@@ -144,6 +144,7 @@ export class Forwarder implements Courier, TryOwner {
 
   onFailure(visit: RequestState, target: Target, load: Load, failure: UpstreamFailure): void {
     visit.trial?.left();
+    if (failure.kind !== "aborted") visit.access?.failed(target);
     load.unanswered.failed(visit, !visit.asksUpgrade && isSilence(failure, visit.body.state));
     const end = this.#recover(visit, target, failure);
     if (end instanceof Promise) void this.#later(visit, end);

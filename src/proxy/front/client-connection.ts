@@ -146,7 +146,7 @@ export class ClientConnection implements Client {
     this.#hasEnded = true;
     if (this.#tunnel !== undefined) this.#tunnel.visitorEnded();
     else if (this.#isLingering) this.#socket.end();
-    else if (this.#isGivenUp()) this.cut();
+    else if (this.#isGivenUp()) this.cut(undefined, "client_left");
     else this.#proceed();
   }
 
@@ -176,12 +176,12 @@ export class ClientConnection implements Client {
       if (tick - this.#begunAt > LINGER_SECS) this.release();
     } else if (this.#taking.isTooSlow(this.#outlet, this.#front.minReadRate)) {
       this.#front.onSlowReader(this);
-      this.cut();
+      this.cut(undefined, "slow_reader");
     } else if (!this.#outlet.isFlushed && this.#visit === undefined) {
       if (silentSecs > IDLE_SECS) this.cut();
     } else if (this.#head !== undefined) {
       // Only a write would show that nobody is there any more to read an answer that does not come.
-      if (this.#hasEnded && silentSecs > HALF_OPEN_SECS) this.cut();
+      if (this.#hasEnded && silentSecs > HALF_OPEN_SECS) this.cut(undefined, "client_left");
       else this.#sweepBody();
     } else if (this.#input !== undefined) {
       if (tick - this.#begunAt > HEAD_SECS) this.#refuse("late_head");
@@ -316,7 +316,7 @@ export class ClientConnection implements Client {
     if (body.unsentBytes > WAITING_MOST_BYTES) this.holdBody();
     this.#isAskedAgain = this.#input !== undefined;
     // An end that came with the last bytes of a body that is not whole.
-    if (this.#hasEnded && !body.isComplete && this.#input === undefined) this.cut();
+    if (this.#hasEnded && !body.isComplete && this.#input === undefined) this.cut(undefined, "client_left");
   }
 
   #take(body: RequestBody, input: Buffer): void {
@@ -393,9 +393,9 @@ export class ClientConnection implements Client {
     this.#proceed();
   }
 
-  cut(visit?: object): void {
+  cut(visit?: object, why = "broken_off"): void {
     if (this.isGone || (visit !== undefined && visit !== this.#visit)) return;
-    (this.#visit ?? this.#upgraded)?.ended(this.sentBytes, "broken_off");
+    (this.#visit ?? this.#upgraded)?.ended(this.sentBytes, why);
     this.#socket.terminate();
     this.closed(false);
   }

@@ -81,7 +81,9 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     record.own(name, head.isHead ? 0 : Buffer.byteLength(body));
     const { method } = head;
     const visitor = visitorOf(client, head, parts.isTrusted);
-    record.end({ head, method, visitor, route, added: "", attempts: 0 }, 0);
+    const id = client.peerTrusted ? head.text("x-request-id", head.requestId) : undefined;
+    const added = id === undefined ? "" : `\r\nX-Request-Id: ${id}\r\n`;
+    record.end({ head, method, visitor, route, added, attempts: 0 }, 0);
   }
 
   function forward(client: ClientConnection, head: RequestHead, host: string, route: Route, label?: string) {
