@@ -9,7 +9,9 @@ import { parseConfig } from "../src/ten/config/config.ts";
 import { knownKeys } from "../src/ten/config/toml-schema.ts";
 import { ten } from "../src/ten/program.ts";
 
-const NO_HISTORY = { names: () => [] } as unknown as Parameters<typeof metricsPage>[3];
+const NO_HISTORY = { names: () => [], ownTotals: () => [], totals: () => undefined } as unknown as Parameters<
+  typeof metricsPage
+>[3];
 const ROOT = join(import.meta.dir, "..");
 const read = (path: string) => Bun.file(join(ROOT, path)).text();
 

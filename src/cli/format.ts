@@ -58,3 +58,33 @@ export function formatPercent(value: number): string {
 function trim(value: number, decimals: number): string {
   return String(Number(value.toFixed(decimals)));
 }
+
+/** What a proxy has answered itself. */
+interface ProxyAnswers<Reason> {
+  readonly window_secs: number;
+  readonly reasons: readonly Reason[];
+  readonly windows: readonly { readonly window_secs: number; readonly count: number }[];
+}
+
+interface ReasonCount {
+  readonly reason: string;
+  readonly status: number;
+  readonly count: number;
+}
+
+/**
+ * `the proxy itself answered 5 requests in the last 5 min: 5 with 503 nothing_routable; 2 of them in the last minute`; undefined: none.
+ * `who` is the proxy's name; `asked` says of a reason whom it had asked.
+ */
+export function formatProxyAnswers<Reason extends ReasonCount>(
+  { window_secs: secs, reasons, windows }: ProxyAnswers<Reason>,
+  who = "the proxy",
+  asked: (reason: Reason) => string = () => "",
+): string | undefined {
+  if (reasons.length === 0) return undefined;
+  const total = reasons.reduce((sum, { count }) => sum + count, 0);
+  const minute = windows.find(({ window_secs: of }) => of === 60)?.count ?? 0;
+  const recent = minute >= total ? "" : `; ${minute === 0 ? "none" : minute} of them in the last minute`;
+  const each = reasons.map((one) => `${one.count} with ${one.status} ${one.reason}${asked(one)}`);
+  return `${who} itself answered ${total} ${total === 1 ? "request" : "requests"} in the last ${secs / 60} min: ${each.join(", ")}${recent}`;
+}

@@ -36,7 +36,7 @@ export type Minute = readonly [requests: number, failed: number, rejected: numbe
 export const STEP_MS = 10_000;
 export const MINUTE_MS = 60_000;
 /** One more than is asked for, as the one that is not over has a place too. */
-const HOUR_STEPS = 361;
+export const HOUR_STEPS = 361;
 const DAY_MINUTES = 1_441;
 const QUANTILES = [0.5, 0.95, 0.99] as const;
 /** Whole histograms are kept of so many steps, and of so many minutes. */
@@ -199,7 +199,7 @@ export class TrafficSeries {
   }
 
   /** A minute that an earlier server has counted. */
-  restore(number: number, minute: Minute): void {
+  restore(number: number, minute: Minute, nowMs: number): void {
     this.#day?.add(number, minute);
     const [requests, failed, rejected, ...quantiles] = minute;
     const steps = MINUTE_MS / STEP_MS;
@@ -207,7 +207,12 @@ export class TrafficSeries {
     for (let at = 0; at < steps; at++) {
       const part = (count: number) =>
         Math.floor((count * (at + 1)) / steps) - Math.floor((count * at) / steps);
-      this.#hour.add(number * steps + at, [part(requests), part(failed), part(rejected), ...quantiles]);
+      this.#hour.add(restoredStep(number * steps + at, nowMs), [
+        part(requests),
+        part(failed),
+        part(rejected),
+        ...quantiles,
+      ]);
     }
   }
 
@@ -271,6 +276,11 @@ export class TrafficSeries {
     for (; number < to; number++) this.#stepTimes.addTo(times, number);
     return times;
   }
+}
+
+/** What an earlier process counted came before now, also when the minute is not over. */
+export function restoredStep(step: number, nowMs: number): number {
+  return Math.min(step, Math.floor(nowMs / STEP_MS) - 1);
 }
 
 function addPairs(sum: Uint32Array, pairs: ArrayLike<number>): void {

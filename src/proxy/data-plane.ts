@@ -24,8 +24,13 @@ export interface DataPlane extends AsyncDisposable {
    * there are told to go (1012), spread over the second half of that time.
    */
   drain(targetId: string, deadlineMs: number): Promise<Drained>;
-  /** Every target of the current routes and every other one that still has something in flight. */
+  /**
+   * Every target of the current routes and every other one that still has something in flight. Counted since this process began: what
+   * workers had told an earlier one is not in it.
+   */
   traffic(): readonly TargetTraffic[];
+  /** What the proxy answered itself since it was last taken, by name: see own-counts. */
+  takeOwn(): ReadonlyMap<string, number>;
   /** Of these, only those that have something in flight: few, however many targets there are. */
   busy(): readonly TargetTraffic[];
   /** What first tries led to on routes with a trial since it was last taken: for one who judges. */

@@ -1,9 +1,10 @@
-// What the proxy answers itself, counted like what targets answer: under a name of its own for each route and reason.
-import type { AnswerName } from "./answers.ts";
+// What the proxy answers itself, counted under a name of its own for each route, reason and target that was asked last.
+import { type AnswerName, statusOf } from "./answers.ts";
 
-/** No name of a target or a route has an exclamation mark. */
+/** No name of a target or a route has an exclamation mark or an at sign. */
 const UNTRIED = ":!";
 const TRIED = ":!!";
+const ASKED = "@";
 /** Answers that are meant, and no trouble of anybody's. */
 const MEANT: ReadonlySet<AnswerName> = new Set(["maintenance", "asleep"]);
 
@@ -11,28 +12,93 @@ const MEANT: ReadonlySet<AnswerName> = new Set(["maintenance", "asleep"]);
 export const DROPPED_LINES = ":!!dropped";
 
 export interface OwnCount {
+  /** Empty: of no route. */
   readonly route: string;
   readonly reason: AnswerName;
+  /** The target that was asked last; empty: none, or it is not told. */
+  readonly target: string;
   /** It is no request of the route's that is counted nowhere else: a target's try was, or it is what an operator has asked for. */
   readonly isCounted: boolean;
 }
 
 /** The name to count under. `isTried`: a target has been asked, and its failure is counted as its own. */
-export function ownCountName(route: string, reason: AnswerName, isTried: boolean): string {
-  return `${route}${isTried || MEANT.has(reason) ? TRIED : UNTRIED}${reason}`;
+export function ownCountName(route: string, reason: AnswerName, isTried: boolean, target = ""): string {
+  const name = `${route}${isTried || MEANT.has(reason) ? TRIED : UNTRIED}${reason}`;
+  return target === "" ? name : `${name}${ASKED}${target}`;
 }
 
-/** Undefined: it is the name of a target. */
+export function isOwnCount(name: string): boolean {
+  return name.includes(UNTRIED);
+}
+
+/** Undefined: it is the name of a target or of a group of them. */
 export function readOwnCount(name: string): OwnCount | undefined {
   const at = name.indexOf(UNTRIED);
   if (at < 0) return undefined;
   const isCounted = name.startsWith(TRIED, at);
-  const reason = name.slice(at + (isCounted ? TRIED : UNTRIED).length) as AnswerName;
-  return { route: name.slice(0, at), reason, isCounted };
+  const [reason = "", target = ""] = name.slice(at + (isCounted ? TRIED : UNTRIED).length).split(ASKED);
+  return { route: name.slice(0, at), reason: reason as AnswerName, target, isCounted };
 }
 
-/** Whether something is counted under this name for one of these routes, or for none at all. */
-export function isOwnCountOf(name: string, routes: ReadonlySet<string>): boolean {
-  const own = readOwnCount(name);
-  return own !== undefined && (own.route === "" || routes.has(own.route));
+/** One increment an answer; whoever reads takes what there is. As many names as there were answers of different kinds since. */
+export class OwnCounts {
+  #counts = new Map<string, number>();
+
+  add(name: string, count = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
+  }
+
+  /** Everything since it was last taken. */
+  take(): ReadonlyMap<string, number> {
+    const taken = this.#counts;
+    if (taken.size > 0) this.#counts = new Map();
+    return taken;
+  }
+}
+
+export interface ReasonCount {
+  readonly reason: AnswerName;
+  readonly status: number;
+  /** The target that was asked last; empty: none, or it is not told. */
+  readonly target: string;
+  readonly count: number;
+}
+
+/** Own answers in a time, and how many there were in each shorter and longer one. */
+export interface OwnWindow {
+  readonly windowSecs: number;
+  /** In `windowSecs`, the most frequent first. */
+  readonly reasons: readonly ReasonCount[];
+  readonly windows: readonly { readonly windowSecs: number; readonly count: number }[];
+}
+
+/** What is told of, and the times beside it. */
+const WINDOW_SECS = 300;
+const WINDOWS_SECS = [10, 60, 300, 3_600];
+
+/** Of these names: of what is told, those of one reason and target are one. `window` is of a name, in milliseconds. */
+export function ownWindow(
+  names: Iterable<string>,
+  window: (name: string, windowMs: number) => { readonly requests: number } | undefined,
+): OwnWindow {
+  const reasons = new Map<string, ReasonCount>();
+  const sums = WINDOWS_SECS.map(() => 0);
+  for (const name of names) {
+    const own = readOwnCount(name);
+    if (own === undefined) continue;
+    const { reason, target } = own;
+    for (const [place, secs] of WINDOWS_SECS.entries()) {
+      const requests = window(name, secs * 1000)?.requests ?? 0;
+      sums[place] = (sums[place] ?? 0) + requests;
+      if (secs !== WINDOW_SECS || requests === 0) continue;
+      const key = `${reason}${ASKED}${target}`;
+      const count = (reasons.get(key)?.count ?? 0) + requests;
+      reasons.set(key, { reason, status: statusOf(reason), target, count });
+    }
+  }
+  return {
+    windowSecs: WINDOW_SECS,
+    reasons: [...reasons.values()].toSorted((a, b) => b.count - a.count),
+    windows: WINDOWS_SECS.map((windowSecs, place) => ({ windowSecs, count: sums[place] ?? 0 })),
+  };
 }

@@ -56,12 +56,4 @@ export class Meter {
     this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1;
     this.#counts = undefined;
   }
-
-  /** The proxy has answered itself: how long that took says nothing about anybody. */
-  answeredItself(status: number): void {
-    const at = ((status / 100) | 0) - 1;
-    this.requests += 1;
-    this.statuses[at] = (this.statuses[at] ?? 0) + 1;
-    this.#counts = undefined;
-  }
 }

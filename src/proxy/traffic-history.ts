@@ -1,5 +1,8 @@
-// The counters of all targets over time, and of what they belong to: read every two seconds, so that requests pay nothing for it.
+// The counters of all targets over time, of what they belong to, and of what the proxy answered itself: read every two seconds, so
+// that requests pay nothing for it.
+import { CountSeries } from "../core/count-series.ts";
 import {
+  type Counts,
   type Delta,
   MINUTE_MS,
   type Minute,
@@ -8,6 +11,8 @@ import {
   type Window,
 } from "../core/traffic-series.ts";
 import type { Clock } from "../platform/time/clock.ts";
+import { statusOf } from "./answers.ts";
+import { isOwnCount, readOwnCount } from "./own-counts.ts";
 import type { TargetTraffic } from "./traffic-counters.ts";
 
 export interface TrafficHistory extends Disposable {
@@ -20,11 +25,16 @@ export interface TrafficHistory extends Disposable {
   /** By steps of 10 s, or of minutes. */
   steps(name: string, rangeMs: number, isMinutes: boolean): readonly Step[];
   names(): Iterable<string>;
+  /** Those under which the proxy itself answered something in the last hour: see own-counts and `isLasting`. */
+  ownNames(which: "lasting" | "passing"): Iterable<string>;
+  /** What it answered itself since this process began, by lasting name. */
+  ownTotals(): Iterable<readonly [name: string, count: number]>;
   /** All that a name's requests have led to since this process began: never less than before, whatever becomes of its targets. */
   totals(name: string): Totals | undefined;
 }
 
 export interface Totals {
+  readonly requests: number;
   /** Answers by status class, 1xx to 5xx. */
   readonly statuses: readonly number[];
   /** Tries that gave no answer. */
@@ -47,20 +57,25 @@ export interface MinuteRecord {
 export interface TrafficHistoryParts {
   readonly clock: Clock;
   readonly journal: MinuteJournal | undefined;
+  /** Counted since this process began. */
   traffic(): readonly TargetTraffic[];
-  /** Whether workers that outlived a server may tell what they had counted for it; else nothing was before this one. */
-  readonly inherits: boolean;
-  /** What a target belongs to, besides being itself: its version, its service. These are kept for a day. */
-  groupsOf(targetId: string): readonly string[];
+  /** What the proxy answered itself since it was last asked, by name: see own-counts. */
+  takeOwn(): Iterable<readonly [name: string, count: number]>;
+  /** What a name belongs to, besides being itself: of a target its version and its service. */
+  groupsOf(name: string): readonly string[];
+  /** Whether a name is for good: its totals never go back, and its traffic is kept for a day. Others are let go when nothing comes. */
+  isLasting(name: string): boolean;
 }
 
 export const READ_EVERY_MS = 2_000;
+/** What a hundred thousand routes get of the proxy itself is read in parts, so that no reading takes long. */
+const OWN_EVERY_MS = 200;
 /** Readings that make up ten seconds. */
 const RECENT = 5;
-/** Workers that outlived a server tell the next one at its start what they had counted for the last. */
-const INHERITED_MS = 2_000;
 /** How often series that nothing comes to are let go. */
 const SWEEP_MS = 600_000;
+/** Of names of own answers that do not last, so many are kept of each minute, those with the most: a hundred thousand may get some. */
+const MOST_KEPT = 1_000;
 
 export function createTrafficHistory(parts: TrafficHistoryParts): TrafficHistory {
   return new History(parts);
@@ -70,28 +85,32 @@ class History implements TrafficHistory {
   readonly #parts: TrafficHistoryParts;
   readonly #known = new Map<string, TargetTraffic>();
   readonly #series = new Map<string, TrafficSeries>();
-  readonly #totals = new Map<string, { statuses: number[]; failures: number }>();
+  /** What the proxy answered itself: of the names that last, and of the others, which may be many. */
+  readonly #own = { lasting: new Map<string, CountSeries>(), passing: new Map<string, CountSeries>() };
+  readonly #totals = new Map<string, { requests: number; statuses: number[]; failures: number }>();
   /** Requests by name, of each of the last readings, the newest last. */
   readonly #recent: { readonly atMs: number; readonly counts: Map<string, number> }[] = [];
-  readonly #openedAtMs: number;
   readonly #stops: readonly (() => void)[];
   #minute: number;
 
   constructor(parts: TrafficHistoryParts) {
     this.#parts = parts;
     const { clock } = parts;
-    this.#openedAtMs = clock.monotonic();
     this.#minute = Math.floor(clock.now() / MINUTE_MS);
     this.#restore();
     this.#recent.push({ atMs: clock.monotonic(), counts: new Map() });
     this.#stops = [
       clock.every(READ_EVERY_MS, () => this.#tick()),
+      clock.every(OWN_EVERY_MS, () => this.#readOwn()),
       clock.every(SWEEP_MS, () => this.#sweep()),
     ];
   }
 
   window(name: string, windowMs: number): Window | undefined {
-    return this.#series.get(name)?.window(this.#parts.clock.now(), windowMs);
+    const nowMs = this.#parts.clock.now();
+    if (!isOwnCount(name)) return this.#series.get(name)?.window(nowMs, windowMs);
+    const own = this.#ownPlace(name).get(name);
+    return own && { ...ownCounts(name, own.sum(nowMs, windowMs)), quantileMs: () => undefined };
   }
 
   rate(name: string): number {
@@ -109,6 +128,14 @@ class History implements TrafficHistory {
     return this.#series.keys();
   }
 
+  ownNames(which: "lasting" | "passing"): Iterable<string> {
+    return this.#own[which].keys();
+  }
+
+  *ownTotals(): Iterable<readonly [string, number]> {
+    for (const [name, { requests }] of this.#totals) if (isOwnCount(name)) yield [name, requests];
+  }
+
   totals(name: string): Totals | undefined {
     return this.#totals.get(name);
   }
@@ -122,7 +149,12 @@ class History implements TrafficHistory {
 
   #restore(): void {
     for (const { minute, names } of this.#parts.journal?.read() ?? [])
-      for (const [name, counts] of Object.entries(names)) this.#of(name).restore(minute, counts);
+      for (const [name, counts] of Object.entries(names))
+        (isOwnCount(name) ? this.#ownOf(name) : this.#of(name)).restore(
+          minute,
+          counts,
+          this.#parts.clock.now(),
+        );
   }
 
   #tick(): void {
@@ -135,42 +167,75 @@ class History implements TrafficHistory {
 
   /** Adds what each target has had since it was last read: a target that is gone takes nothing with it. */
   refresh(): void {
-    const { clock, traffic, groupsOf, inherits } = this.#parts;
-    const isInherited = inherits && clock.monotonic() - this.#openedAtMs <= INHERITED_MS;
+    const { clock, traffic, groupsOf } = this.#parts;
     const nowMs = clock.now();
     for (const now of traffic()) {
       const known = this.#known.get(now.id);
       if (known && known.statuses === now.statuses && known.failures === now.failures) continue;
       this.#known.set(now.id, now);
-      const before = known ?? (isInherited ? now : undefined);
       // A target that was forgotten and came again counts from nothing.
-      const isSame = before && before.failures <= now.failures && answered(before) <= answered(now);
-      const delta = deltaOf(isSame ? before : undefined, now);
+      const isSame = known && known.failures <= now.failures && answered(known) <= answered(now);
+      const delta = deltaOf(isSame ? known : undefined, now);
       if (delta.requests === 0) continue;
       for (const name of [now.id, ...groupsOf(now.id)]) this.#add(name, nowMs, delta);
     }
+    this.#readOwn();
+  }
+
+  #readOwn(): void {
+    const { clock, takeOwn, groupsOf, isLasting } = this.#parts;
+    const nowMs = clock.now();
+    const sums = new Map<string, Sum>();
+    for (const [name, count] of takeOwn()) {
+      const kind = kindOf(name);
+      const grow = (of: string) => {
+        const sum = sums.get(of) ?? { requests: 0, statuses: [0, 0, 0, 0, 0] };
+        sum.requests += count;
+        if (kind > 0) sum.statuses[kind - 1] = (sum.statuses[kind - 1] ?? 0) + count;
+        sums.set(of, sum);
+      };
+      // Of own answers for one route only windows are told: there may be a hundred thousand.
+      if (isLasting(name)) grow(name);
+      else this.#ownOf(name).add(nowMs, count);
+      for (const group of groupsOf(name)) grow(group);
+    }
+    for (const [name, sum] of sums) this.#add(name, nowMs, ownDelta(sum));
   }
 
   #add(name: string, nowMs: number, delta: Change): void {
-    this.#of(name).add(nowMs, delta);
+    if (isOwnCount(name)) this.#ownOf(name).add(nowMs, delta.requests);
+    else this.#of(name).add(nowMs, delta);
     this.#count(name, delta);
     const counts = this.#recent.at(-1)?.counts;
     counts?.set(name, (counts.get(name) ?? 0) + delta.requests);
   }
 
-  #count(name: string, { statuses, failures }: Change): void {
-    const total = this.#totals.get(name) ?? { statuses: [0, 0, 0, 0, 0], failures: 0 };
+  #count(name: string, { requests, statuses, failures }: Change): void {
+    const total = this.#totals.get(name) ?? { requests: 0, statuses: [0, 0, 0, 0, 0], failures: 0 };
     this.#totals.set(name, total);
+    total.requests += requests;
     total.statuses = total.statuses.map((count, at) => count + (statuses[at] ?? 0));
     total.failures += failures;
   }
 
-  /** Names of targets have a colon. */
   #of(name: string): TrafficSeries {
     const known = this.#series.get(name);
     if (known) return known;
-    const made = new TrafficSeries(!name.includes(":"));
+    const made = new TrafficSeries(this.#parts.isLasting(name));
     this.#series.set(name, made);
+    return made;
+  }
+
+  #ownPlace(name: string): Map<string, CountSeries> {
+    return this.#own[this.#parts.isLasting(name) ? "lasting" : "passing"];
+  }
+
+  #ownOf(name: string): CountSeries {
+    const place = this.#ownPlace(name);
+    const known = place.get(name);
+    if (known) return known;
+    const made = new CountSeries();
+    place.set(name, made);
     return made;
   }
 
@@ -181,26 +246,76 @@ class History implements TrafficHistory {
       const minute = series.takeMinute(this.#minute, nowMs);
       if (minute) names[name] = minute;
     }
+    for (const [name, count] of this.#ownOfMinute()) {
+      const { requests, failed, rejected } = ownCounts(name, count);
+      names[name] = [requests, failed, rejected];
+    }
     if (Object.keys(names).length > 0) this.#parts.journal?.append({ minute: this.#minute, names });
     this.#minute = Math.floor(nowMs / MINUTE_MS);
   }
 
+  #ownOfMinute(): (readonly [name: string, count: number])[] {
+    const { lasting, passing } = this.#own;
+    const counted = (place: ReadonlyMap<string, CountSeries>) =>
+      Array.from(place, ([name, series]) => [name, series.minute(this.#minute)] as const).filter(
+        ([, count]) => count > 0,
+      );
+    return [...counted(lasting), ...most(counted(passing), MOST_KEPT)];
+  }
+
   #sweep(): void {
     const nowMs = this.#parts.clock.now();
+    for (const place of [this.#own.lasting, this.#own.passing])
+      for (const [name, series] of place) if (series.isIdle(nowMs)) place.delete(name);
     for (const [name, series] of this.#series) if (series.isIdle(nowMs)) this.#series.delete(name);
-    // Those of services and versions stay: a counter does not go back.
     for (const name of this.#totals.keys())
-      if (name.includes(":") && !this.#series.has(name)) this.#totals.delete(name);
+      if (!this.#parts.isLasting(name) && !this.#series.has(name)) this.#totals.delete(name);
     const there = new Set(this.#parts.traffic().map(({ id }) => id));
     for (const id of this.#known.keys()) if (!there.has(id)) this.#known.delete(id);
   }
+}
+
+/** Those with the highest counts, at most `room` of them: of a hundred thousand without putting all in order. */
+function most(
+  all: readonly (readonly [name: string, count: number])[],
+  room: number,
+): (readonly [name: string, count: number])[] {
+  if (all.length <= room) return [...all];
+  const least =
+    Uint32Array.from(all, ([, count]) => count)
+      .toSorted()
+      .at(-room) ?? 0;
+  const above = all.filter(([, count]) => count > least);
+  return [...above, ...all.filter(([, count]) => count === least).slice(0, room - above.length)];
 }
 
 function answered({ statuses }: TargetTraffic): number {
   return statuses.reduce((sum, count) => sum + count, 0);
 }
 
+/** Own answers; `statuses` by class. */
+interface Sum {
+  requests: number;
+  readonly statuses: number[];
+}
+
 interface Change extends Delta, Totals {}
+
+/** The class of the status that an own answer has: 5 for 503; 0 for what is no answer. */
+function kindOf(name: string): number {
+  return Math.floor(statusOf(readOwnCount(name)?.reason ?? "") / 100);
+}
+
+function ownCounts(name: string, requests: number): Counts {
+  const kind = kindOf(name);
+  return { requests, failed: kind === 5 ? requests : 0, rejected: kind === 4 ? requests : 0 };
+}
+
+/** How long an own answer took says nothing about anybody. */
+function ownDelta({ requests, statuses }: Sum): Change {
+  const [, , , rejected = 0, failed = 0] = statuses;
+  return { requests, failed, rejected, statuses, failures: 0, pairs: [] };
+}
 
 function deltaOf(before: TargetTraffic | undefined, now: TargetTraffic): Change {
   const status = (at: number) => (now.statuses[at] ?? 0) - (before?.statuses[at] ?? 0);

@@ -30,7 +30,7 @@ import { contract, oldNames } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
 import { createHandlers } from "./api/handlers.ts";
 import { metricsPage } from "./api/metrics.ts";
-import { groupsIn } from "./api/traffic-groups.ts";
+import { groupsIn, isLasting } from "./api/traffic-groups.ts";
 import { createView } from "./api/view.ts";
 import { type Config, limitsOf, workersOf } from "./config/config.ts";
 import { describeWithoutSecrets } from "./config/describe.ts";
@@ -120,9 +120,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const history = opened.use(
     createTrafficHistory({
       clock,
-      traffic: inForce.allTraffic,
-      inherits: workers > 1,
+      traffic: inForce.traffic,
+      takeOwn: inForce.takeOwn,
       groupsOf: groupsIn(registry),
+      isLasting,
       journal: openTrafficJournal(paths.traffic, clock, log.warn),
     }),
   );
@@ -180,7 +181,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
             metricsPage(
               view.standing(isShown),
               isShown,
-              inForce.allTraffic(),
+              inForce.traffic(),
               history,
               rollouts,
               version,

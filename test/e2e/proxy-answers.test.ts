@@ -4,13 +4,17 @@ import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { until } from "../support/until.ts";
 import { NO_PROCESS } from "../support/workers.ts";
+import { workersOf } from "./hand-over.ts";
 import { startTen, type Ten } from "./ten.ts";
 
 interface Rate {
   readonly service: string;
   readonly requests_per_sec: number;
   readonly error_percent: number;
-  readonly proxy_answers: { reasons: { reason: string; status: number; count: number }[] };
+  readonly proxy_answers: {
+    readonly reasons: { reason: string; status: number; count: number }[];
+    readonly windows: { window_secs: number; count: number }[];
+  };
 }
 
 const rateOf = async (ten: Ten) =>
@@ -76,8 +80,6 @@ describe.each([1, 2])("with %d workers", (workers) => {
       prepare: (dir) => void Bun.write(`${dir}/app.mjs`, APP),
     });
     await ten.ok("deploy", "api:v1");
-    // What several workers tell in the first two seconds may be of a server before this one.
-    if (workers > 1) await Bun.sleep(2_500);
     expect(await send(ten, 10, "/")).toEqual(new Array(10).fill("200"));
     expect(await send(ten, 3, "/break", { method: "POST" })).toEqual(["502", "502", "502"]);
     expect(await send(ten, 2, "/garbage")).toEqual(["502", "502"]);
@@ -124,5 +126,60 @@ describe.each([1, 2])("with %d workers", (workers) => {
       'ten_proxy_answers_total{service="api",reason="nothing_routable",code="503"} 5',
     );
     expect(metrics).toContain('ten_proxy_answers_total{service="api",reason="bad_gateway",code="502"} 5');
+  });
+
+  test("each request is counted once, whatever becomes of servers and workers", async () => {
+    await using ten = await startTen({
+      toml: TOML(workers),
+      prepare: (dir) => void Bun.write(`${dir}/app.mjs`, APP),
+    });
+    await ten.ok("deploy", "api:v1");
+    const { token } = await ten.json<{ token: string }>("token", "create", "eye", "--scope", "read");
+    /** Answers of the app since the server began, and what the proxy refused in the last hour. */
+    const seen = async () => {
+      const headers = { Authorization: `Bearer ${token}` };
+      const page = await fetch(`http://127.0.0.1:${ten.port}/metrics`, { headers });
+      const own = (await rateOf(ten))?.proxy_answers.windows.find(({ window_secs: secs }) => secs === 3_600);
+      const line = /^ten_version_requests_total\{service="api",version="v1",code="2xx"\} (\d+)$/m;
+      return [Number(line.exec(await page.text())?.[1] ?? 0), own?.count ?? 0].join(" ");
+    };
+    const isSeen = (answers: number, refusals: number) =>
+      until(`${answers} answers and ${refusals} refusals are seen`, async () => {
+        const found = await seen();
+        return found === `${answers} ${refusals}`;
+      });
+    const ask = async (answers: number, refusals: number) => {
+      const body = "x".repeat(3_000);
+      expect(await send(ten, answers, "/")).toEqual(new Array(answers).fill("200"));
+      expect(await send(ten, refusals, "/", { method: "POST", body })).toEqual(
+        new Array(refusals).fill("413"),
+      );
+    };
+    await ask(7, 3);
+    await isSeen(7, 3);
+    ten.kill("SIGQUIT");
+    await ten.exited;
+    // Nobody counts them but the workers that serve on.
+    await ask(5, 2);
+    await ten.start();
+    await ask(4, 1);
+    await isSeen(9, 6);
+    if (workers > 1) {
+      const [killed = NO_PROCESS] = workersOf(ten);
+      process.kill(killed, "SIGKILL");
+      await until("it is replaced", () => {
+        const there = workersOf(ten);
+        return !there.includes(killed) && there.length === workers;
+      });
+      await ask(6, 2);
+      await isSeen(15, 8);
+      ten.kill("SIGKILL");
+      await ten.exited;
+      await ask(3, 1);
+      await ten.start();
+      await ask(2, 1);
+      // What a killed server had counted of the minute that it was in went with it.
+      await until("the others are counted", async () => (await seen()).startsWith("5 "));
+    }
   });
 });

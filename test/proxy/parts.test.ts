@@ -6,7 +6,6 @@ import { RetryBudget, retryAfter } from "../../src/proxy/forward/retry.ts";
 import { createWaitingRoom } from "../../src/proxy/forward/waiting.ts";
 import { createRequestIds } from "../../src/proxy/front/request-id.ts";
 import { UpstreamFailure } from "../../src/proxy/http-client.ts";
-import { DROPPED_LINES, ownCountName } from "../../src/proxy/own-counts.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { route } from "../support/routes.ts";
 
@@ -62,19 +61,19 @@ test("a load counts what is open and since when there is nothing, and outlives i
   load.begin();
   await clock.advance(1_000);
   expect(load.traffic()).toMatchObject({ inFlight: 1, idleMs: 0, requests: 1 });
-  inFlight.retain(new Map(), new Set());
+  inFlight.retain(new Map());
   expect([...inFlight.all()]).toEqual([load]);
   load.end();
   await clock.advance(1_000);
   expect(load.traffic()).toMatchObject({ inFlight: 0, idleMs: 1_000 });
-  inFlight.retain(new Map(), new Set());
+  inFlight.retain(new Map());
   expect([...inFlight.all()]).toEqual([]);
 });
 
 test("what only watches is no use of a target, also when it ends last", async () => {
   const clock = createManualClock();
   const inFlight = createInFlight(clock);
-  inFlight.retain(new Map([["api:v1", "127.0.0.1:1"]]), new Set());
+  inFlight.retain(new Map([["api:v1", "127.0.0.1:1"]]));
   const load = inFlight.of("api:v1");
   await clock.advance(1_000);
   load.begin(true);
@@ -89,14 +88,6 @@ test("what only watches is no use of a target, also when it ends last", async ()
   await clock.advance(1_000);
   load.end(true);
   expect(load.traffic().idleMs).toBe(1_000);
-});
-
-test("what was answered for a route goes with it, and what is of none stays", () => {
-  const inFlight = createInFlight(createManualClock());
-  const names = [ownCountName("api", "busy", false), ownCountName("old", "busy", true), DROPPED_LINES];
-  for (const name of names) inFlight.of(name).meter.requests += 1;
-  inFlight.retain(new Map(), new Set(["api"]));
-  expect(Array.from(inFlight.all(), ({ id }) => id)).toEqual([names[0] ?? "", DROPPED_LINES]);
 });
 
 test("a reading of counters copies only what has answered since the last one, and stays as it was", () => {
@@ -126,10 +117,10 @@ test("a drain resolves with the last end, or with what is left at the deadline",
 test("a target that has moved is drained of what is where it was, and counts all of it as one", async () => {
   const clock = createManualClock();
   const inFlight = createInFlight(clock);
-  inFlight.retain(new Map([["api:v1", "127.0.0.1 1"]]), new Set());
+  inFlight.retain(new Map([["api:v1", "127.0.0.1 1"]]));
   const before = inFlight.of("api:v1");
   before.begin();
-  inFlight.retain(new Map([["api:v1", "127.0.0.1 2"]]), new Set());
+  inFlight.retain(new Map([["api:v1", "127.0.0.1 2"]]));
   const after = inFlight.of("api:v1");
   after.begin();
   after.begin();
@@ -142,7 +133,7 @@ test("a target that has moved is drained of what is where it was, and counts all
   before.end();
   expect(await drained).toBe(0);
   // Now it gets nothing more at all.
-  inFlight.retain(new Map([["api:v1", undefined]]), new Set());
+  inFlight.retain(new Map([["api:v1", undefined]]));
   const rest = after.drained(1_000);
   after.end();
   after.end();

@@ -2,6 +2,7 @@
 import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import { BUCKET_COUNT, bucketOf } from "../../src/core/latency-histogram.ts";
+import { OwnCounts, ownCountName } from "../../src/proxy/own-counts.ts";
 import { NONE_UNANSWERED, type TargetTraffic } from "../../src/proxy/traffic-counters.ts";
 import { createTrafficHistory, type MinuteJournal } from "../../src/proxy/traffic-history.ts";
 import { openTrafficJournal } from "../../src/proxy/traffic-journal.ts";
@@ -10,6 +11,7 @@ import { createTempDir } from "../support/temp-dir.ts";
 
 /** Targets whose counters a test moves. */
 class Targets {
+  readonly own = new OwnCounts();
   readonly #targets = new Map<string, TargetTraffic>();
 
   answer(id: string, status: number, ms: number, times = 1): void {
@@ -48,7 +50,7 @@ class Targets {
   }
 }
 
-const groupsOf = (id: string) => ["api", `api/${id.slice(4)}`];
+const groupsOf = (id: string) => (id.includes("!") ? [] : ["api", `api/${id.slice(4)}`]);
 
 function start(clock = createManualClock(), targets = new Targets(), journal?: MinuteJournal) {
   const history = createTrafficHistory({
@@ -56,7 +58,8 @@ function start(clock = createManualClock(), targets = new Targets(), journal?: M
     groupsOf,
     journal,
     traffic: targets.traffic,
-    inherits: true,
+    takeOwn: () => targets.own.take(),
+    isLasting: (name) => !name.includes(":") || name.startsWith(":!"),
   });
   return { clock, targets, history };
 }
@@ -105,14 +108,11 @@ describe("windows", () => {
     history[Symbol.dispose]();
   });
 
-  test("what workers had counted for an earlier server is nobody's traffic now, a new target's is", async () => {
-    const targets = new Targets();
-    targets.answer("api:v1", 200, 1, 1_000);
-    const { clock, history } = start(createManualClock(), targets);
-    await clock.advance(4_000);
+  test("have what came right after the start, and a target that was forgotten counts anew", async () => {
+    const { clock, targets, history } = start();
     targets.answer("api:v1", 200, 1, 7);
     targets.answer("api:v2", 200, 1, 3);
-    history.refresh();
+    await clock.advance(2_000);
     expect(counts(history.window("api", 60_000))).toEqual([10, 0, 0]);
     targets.forget("api:v2");
     targets.answer("api:v2", 200, 1, 2);
@@ -120,6 +120,79 @@ describe("windows", () => {
     expect(counts(history.window("api", 60_000))).toEqual([12, 0, 0]);
     history[Symbol.dispose]();
   });
+});
+
+describe("what the proxy answers itself", () => {
+  const GONE = ownCountName("", "nothing_routable", false);
+  const ACME = ownCountName("acme", "nothing_routable", false, "iad");
+
+  test("has windows by name, also of those that do not last, and totals only of those that do", async () => {
+    const { clock, targets, history } = start();
+    for (let minute = 0; minute < 70; minute++) {
+      targets.own.add(GONE, 3);
+      targets.own.add(ACME, 2);
+      await clock.advance(60_000);
+    }
+    targets.own.add(GONE);
+    history.refresh();
+    const of = (name: string) =>
+      [10, 60, 300, 3_600].map((secs) => history.window(name, secs * 1000)?.requests);
+    expect(of(GONE).slice(0, 3)).toEqual([1, 4, 16]);
+    expect(of(GONE)[3]).toBeWithin(177, 182);
+    expect(of(ACME).slice(0, 3)).toEqual([0, 2, 10]);
+    expect(counts(history.window(GONE, 60_000))).toEqual([4, 4, 0]);
+    expect([...history.ownTotals()]).toEqual([[GONE, 211]]);
+    expect([...history.ownNames("lasting")]).toEqual([GONE]);
+    expect([...history.ownNames("passing")]).toEqual([ACME]);
+    await clock.advance(4_800_000);
+    expect([...history.ownNames("passing")]).toEqual([]);
+    expect([...history.ownTotals()]).toEqual([[GONE, 211]]);
+    history[Symbol.dispose]();
+  });
+
+  test("outlives a death, to the last minute, of those that have the most", async () => {
+    using directory = createTempDir();
+    const clock = createManualClock();
+    const open = () => openTrafficJournal(directory.file("traffic.jsonl"), clock, () => {});
+    const { targets, history } = start(clock, new Targets(), open());
+    for (let tenant = 0; tenant < 1_500; tenant++)
+      targets.own.add(ownCountName(`t${tenant}`, "refused", true, "iad"), 1 + (tenant % 3));
+    targets.own.add(GONE, 3_000);
+    await clock.advance(60_000);
+    // Killed here.
+    const next = start(clock, new Targets(), open());
+    const windows = [...next.history.ownNames("passing")].map((name) => next.history.window(name, 300_000));
+    expect(windows).toHaveLength(1_000);
+    expect(windows.reduce((sum, window) => sum + (window?.requests ?? 0), 0)).toBe(500 * 3 + 500 * 2);
+    expect(next.history.window(GONE, 300_000)?.requests).toBe(3_000);
+    expect([...next.history.ownTotals()]).toEqual([]);
+    history[Symbol.dispose]();
+    next.history[Symbol.dispose]();
+  });
+
+  test("costs little for each of a hundred thousand", async () => {
+    const { clock, targets, history } = start();
+    const names = Array.from({ length: 100_000 }, (_, at) =>
+      ownCountName(`tenant-${at}`, "refused", true, "iad"),
+    );
+    const memory = () => {
+      Bun.gc(true);
+      const { heapSize, extraMemorySize } = heapStats();
+      return (heapSize + extraMemorySize) / 1024 / 1024;
+    };
+    const before = memory();
+    for (const name of names) targets.own.add(name);
+    await clock.advance(2_000);
+    expect(memory() - before).toBeLessThan(60);
+    // Those that fail all the time for more than an hour cost as much as it can be.
+    const once = memory();
+    for (let minute = 0; minute < 62; minute++) {
+      for (const name of names.slice(0, 5_000)) targets.own.add(name);
+      await clock.advance(60_000);
+    }
+    expect(memory() - once).toBeLessThan(15);
+    history[Symbol.dispose]();
+  }, 300_000);
 });
 
 describe("steps", () => {
@@ -185,9 +258,9 @@ describe("a death", () => {
     await clock.advance(4_000);
     targets.answer("api:v1", 200, 10, 10);
     history[Symbol.dispose]();
-    const next = start(clock, targets, open());
+    const next = start(clock, new Targets(), open());
     await clock.advance(4_000);
-    targets.answer("api:v1", 200, 10, 5);
+    next.targets.answer("api:v1", 200, 10, 5);
     await clock.advance(60_000);
     next.history.refresh();
     expect(counts(next.history.window("api", 300_000))).toEqual([15, 0, 0]);
@@ -202,7 +275,8 @@ test("a thousand busy instances stay below 60 MB", async () => {
   const targets = new Targets();
   const clock = createManualClock();
   const history = createTrafficHistory({
-    inherits: true,
+    takeOwn: () => [],
+    isLasting: (name) => !name.includes(":"),
     clock,
     groupsOf: () => ["api", "api/v1"],
     journal: undefined,

@@ -190,7 +190,7 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     retain(origins) {
       const ids = new Set(origins.keys());
       // Servers have no address that changes: their drain waits for all that is in flight.
-      inFlight.retain(new Map(Array.from(ids, (id) => [id, undefined])), new Set());
+      inFlight.retain(new Map(Array.from(ids, (id) => [id, undefined])));
       failover.retain(ids);
       answers.retain(ids);
       upstream.retain([...origins.values()]);

@@ -6,10 +6,10 @@ import type { Selection } from "../../core/round-robin.ts";
 import type { Route, Target } from "../../core/route.ts";
 import type { RouteTable } from "../../core/route-table.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import { type AnswerName, ownAnswer, statusOf } from "../answers.ts";
+import { type AnswerName, ownAnswer } from "../answers.ts";
 import type { ProductFields, ProgramHooks } from "../data-plane.ts";
 import type { UpstreamFailure } from "../http-client.ts";
-import { ownCountName } from "../own-counts.ts";
+import { type OwnCounts, ownCountName } from "../own-counts.ts";
 import type { TrialCounters, TrialTry } from "../trial-counters.ts";
 import { choose, isChanged, Pause } from "./choose-target.ts";
 import { HttpTry } from "./http-try.ts";
@@ -38,6 +38,8 @@ export interface FailureNotices {
 export interface ForwardParts {
   readonly selection: Selection;
   readonly inFlight: InFlight;
+  /** Where what it answers itself is counted. */
+  readonly own: OwnCounts;
   readonly trials: TrialCounters;
   /** Undefined where nothing is copied. */
   readonly copies: ShadowCopies | undefined;
@@ -245,8 +247,7 @@ export class Forwarder implements Courier, TryOwner {
 
   /** Counts an answer of our own. `isTried`: a target was asked before. */
   count({ name }: Route, reason: AnswerName, isTried: boolean): void {
-    const { meter } = this.#parts.inFlight.of(ownCountName(name, reason, isTried));
-    meter.answeredItself(statusOf(reason));
+    this.#parts.own.add(ownCountName(name, reason, isTried));
   }
 
   /** Why a visitor got an error in place of an answer is nowhere else to be seen. */

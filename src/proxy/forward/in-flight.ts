@@ -1,6 +1,5 @@
 // What is under way to each target: counted from the pick to the last byte read from it, and waited for when it drains.
 import type { Clock } from "../../platform/time/clock.ts";
-import { isOwnCountOf } from "../own-counts.ts";
 import { Meter, type TargetTraffic } from "../traffic-counters.ts";
 import type { RequestState } from "./request-state.ts";
 import { UnansweredCounter } from "./unanswered.ts";
@@ -136,9 +135,9 @@ export interface InFlight {
   busy(): Iterable<Load>;
   /**
    * What there is, with the address of each; undefined for those that get nothing more. Requests of a target that has moved
-   * go on where they are. Forgets targets that are not named and not busy, and what was answered for routes that are not.
+   * go on where they are. Forgets targets that are not named and not busy.
    */
-  retain(targets: ReadonlyMap<string, string | undefined>, routes: ReadonlySet<string>): void;
+  retain(targets: ReadonlyMap<string, string | undefined>): void;
   /** None of them gets anything new. */
   close(): void;
 }
@@ -161,11 +160,11 @@ export function createInFlight(clock: Clock): InFlight {
         .values()
         .filter(({ open }) => open > 0)
         .map(({ current }) => current),
-    retain(targets, routes) {
+    retain(targets) {
       addresses = targets;
       for (const [id, whole] of wholes) {
         whole.route(targets.get(id));
-        if (whole.open === 0 && !targets.has(id) && !isOwnCountOf(id, routes)) wholes.delete(id);
+        if (whole.open === 0 && !targets.has(id)) wholes.delete(id);
       }
     },
     close() {

@@ -13,7 +13,7 @@ import { createInFlight, type Load } from "../forward/in-flight.ts";
 import { ShadowCopies } from "../forward/shadow-copies.ts";
 import { createTries, sendAway } from "../forward/tries.ts";
 import { createWaitingRoom } from "../forward/waiting.ts";
-import { DROPPED_LINES } from "../own-counts.ts";
+import { DROPPED_LINES, OwnCounts } from "../own-counts.ts";
 import { ShadowCounters } from "../shadow-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
@@ -39,6 +39,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const selection = createSelection(Math.random, options.phase);
   const inFlight = createInFlight(clock);
+  const ownCounts = new OwnCounts();
   const trials = new TrialCounters();
   const shadows = new ShadowCounters();
   const waiting = createWaitingRoom(clock);
@@ -59,6 +60,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     copies,
     selection,
     inFlight,
+    own: ownCounts,
     trials,
     waiting,
     clock,
@@ -68,9 +70,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
     table: () => table,
     notices,
   });
-  const accessLog = openAccessLog(options.accessLog, clock, (lines) => {
-    inFlight.of(DROPPED_LINES).meter.requests += lines;
-  });
+  const accessLog = openAccessLog(options.accessLog, clock, (lines) => ownCounts.add(DROPPED_LINES, lines));
   const { ownElsewhere } = options;
   const door = ownElsewhere === undefined ? openPrivateDoor(options.directory, hooks) : undefined;
   const own = new OwnHosts({ tries, clock, socket: door?.socket ?? "", ...ownElsewhere });
@@ -121,10 +121,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
       waiting.review(table);
       const targets = routes.flatMap((route) => route.targets);
       upstream.retain(targets.filter(({ readiness }) => readiness !== "out").map(({ address }) => address));
-      inFlight.retain(
-        new Map(targets.map((target) => [target.id, placeOf(target)])),
-        new Set(routes.map(({ name }) => name)),
-      );
+      inFlight.retain(new Map(targets.map((target) => [target.id, placeOf(target)])));
       trials.retain(new Set(routes.filter(({ trial }) => trial !== undefined).map(({ name }) => name)));
       selection.retain(table.routes);
       forwarder.retain(table.routes);
@@ -134,6 +131,7 @@ export function createInProcessPlane(options: DataPlaneOptions, upstream: Pooled
       return { left: await inFlight.of(targetId).drained(deadlineMs) };
     },
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
+    takeOwn: () => ownCounts.take(),
     busy: () => Array.from(inFlight.busy(), (load) => load.traffic()),
     takeTrials: () => trials.take(),
     takeShadows: () => shadows.take(),

@@ -3,23 +3,50 @@
 import { BUCKET_COUNT } from "../../core/latency-histogram.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Load } from "../forward/in-flight.ts";
-import { isOwnCountOf } from "../own-counts.ts";
-import { NONE_UNANSWERED, STATUS_CLASSES, type TargetTraffic, type Unanswered } from "../traffic-counters.ts";
+import {
+  type Meter,
+  NONE_UNANSWERED,
+  STATUS_CLASSES,
+  type TargetTraffic,
+  type Unanswered,
+} from "../traffic-counters.ts";
 import type { Report } from "./protocol.ts";
 
-/** Answers the targets whose counters have moved since it was last asked; all of them the first time. */
-export function createReporter(loads: () => Iterable<Load>): () => Report[] {
-  const told = new WeakMap<Load, TargetTraffic>();
-  return () => {
+/**
+ * Tells what the counters of all targets have gained since they were last told, to whomever: each count is told once, whoever listens.
+ * Counters that are given count as told.
+ */
+export class Reporter {
+  readonly #loads: () => Iterable<Load>;
+  /** A meter is its target's for as long as that counts. */
+  readonly #told = new WeakMap<Meter, TargetTraffic>();
+  /** What who listens has heard of. */
+  #heard = new WeakSet<Meter>();
+
+  constructor(loads: () => Iterable<Load>, isTold = false) {
+    this.#loads = loads;
+    if (isTold) for (const load of loads()) this.#told.set(load.meter, load.traffic());
+  }
+
+  /** Somebody else listens from now on, who has to hear what is in flight. */
+  begin(): void {
+    this.#heard = new WeakSet();
+  }
+
+  /** The targets whose counters have moved since they were last told; all of them the first time. */
+  moved(): Report[] {
     const moved: Report[] = [];
-    for (const load of loads()) {
+    for (const load of this.#loads()) {
+      const { meter } = load;
       const now = load.traffic();
-      if (!hasMoved(now, told.get(load))) continue;
-      told.set(load, now);
-      moved.push(reportOf(now));
+      const then = this.#told.get(meter);
+      if (this.#heard.has(meter) && !hasMoved(now, then)) continue;
+      this.#heard.add(meter);
+      this.#told.set(meter, now);
+      moved.push(reportOf(now, then));
     }
     return moved;
-  };
+  }
 }
 
 /** An answer makes `statuses` another array: see Meter. */
@@ -33,29 +60,51 @@ function hasMoved(now: TargetTraffic, then: TargetTraffic | undefined): boolean 
   );
 }
 
-function reportOf(traffic: TargetTraffic): Report {
-  const buckets = traffic.buckets.flatMap((count, bucket) => (count === 0 ? [] : [bucket, count]));
-  const { count, clients, overdue } = traffic.unanswered;
+function reportOf(now: TargetTraffic, then: TargetTraffic | undefined): Report {
+  const gained = (count: number, at: number) => count - (then?.buckets[at] ?? 0);
+  const { count, clients, overdue } = now.unanswered;
   return {
-    ...traffic,
-    unanswered: { count, clients: [...clients], overdue: [...overdue] },
-    statuses: [...traffic.statuses],
-    buckets,
+    id: now.id,
+    inFlight: now.inFlight,
+    idleMs: now.idleMs,
+    requests: now.requests - (then?.requests ?? 0),
+    failures: now.failures - (then?.failures ?? 0),
+    unanswered: {
+      count: count - (then?.unanswered.count ?? 0),
+      clients: [...clients],
+      overdue: [...overdue],
+    },
+    statuses: now.statuses.map((one, at) => one - (then?.statuses[at] ?? 0)),
+    buckets:
+      now.buckets === then?.buckets
+        ? []
+        : now.buckets.flatMap((one, at) => (gained(one, at) === 0 ? [] : [at, gained(one, at)])),
   };
+}
+
+/** All that was counted, and nothing of what is in flight. */
+export function countsOf(traffic: TargetTraffic): Report {
+  const { count } = traffic.unanswered;
+  return reportOf({ ...traffic, inFlight: 0, unanswered: { ...NONE_UNANSWERED, count } }, undefined);
 }
 
 /** As many as a worker tells of. */
 const MOST_CLIENTS = 3;
 
 export interface MergedTraffic {
-  /** What one worker, known by any object, said; its counters are added to what was known of it before. */
+  /** What one worker, known by any object, said: what it has counted since it last said something is added. */
   take(worker: object, reports: readonly Report[]): void;
   /** A worker is no more: what it counted stays, what it had in flight is gone. */
   leave(worker: object): void;
   all(): readonly TargetTraffic[];
   busy(): readonly TargetTraffic[];
-  /** Forgets targets that are neither in the set nor busy, and what was answered for routes that are not there. */
-  retain(ids: ReadonlySet<string>, routes: ReadonlySet<string>): void;
+  /** Forgets targets that are neither in the set nor busy. */
+  retain(ids: ReadonlySet<string>): void;
+}
+
+/** What a worker said last of what is now, and not counted. */
+interface Gauges extends Pick<Unanswered, "clients" | "overdue"> {
+  readonly inFlight: number;
 }
 
 interface Sum {
@@ -73,25 +122,20 @@ interface Sum {
 
 export function createMergedTraffic(clock: Clock): MergedTraffic {
   const sums = new Map<string, Sum>();
-  const said = new Map<object, Map<string, Report>>();
+  const said = new Map<object, Map<string, Gauges>>();
 
-  function add(sum: Sum, report: Report, before: Report | undefined): void {
-    // A target that a worker had forgotten begins anew.
-    const base = before !== undefined && before.requests <= report.requests ? before : undefined;
+  function add(sum: Sum, report: Report, before: Gauges | undefined): void {
     sum.inFlight += report.inFlight - (before?.inFlight ?? 0);
-    sum.requests += report.requests - (base?.requests ?? 0);
-    sum.failures += report.failures - (base?.failures ?? 0);
-    sum.unanswered = added(sum.unanswered, report.unanswered, before?.unanswered, base?.unanswered);
+    sum.requests += report.requests;
+    sum.failures += report.failures;
+    sum.unanswered = added(sum.unanswered, report.unanswered, before);
     // What others left unanswered before this answer is over.
-    if (total(report.statuses) > total(base?.statuses ?? []))
+    if (report.statuses.some((count) => count > 0))
       sum.unanswered = { ...sum.unanswered, clients: report.unanswered.clients };
     sum.busyAt = Math.max(sum.busyAt, clock.monotonic() - report.idleMs);
-    sum.statuses = [...sum.statuses];
-    sum.buckets = [...sum.buckets];
-    for (const [i, count] of report.statuses.entries()) grow(sum.statuses, i, count);
-    for (const [i, count] of base?.statuses.entries() ?? []) grow(sum.statuses, i, -count);
-    addBuckets(sum.buckets, report.buckets, 1);
-    if (base !== undefined) addBuckets(sum.buckets, base.buckets, -1);
+    if (report.statuses.some((count) => count > 0))
+      sum.statuses = sum.statuses.map((count, at) => count + (report.statuses[at] ?? 0));
+    if (report.buckets.length > 0) sum.buckets = withPairs(sum.buckets, report.buckets);
   }
 
   function sumOf(id: string): Sum {
@@ -120,24 +164,20 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
 
   return {
     take(worker, reports) {
-      const before = said.get(worker) ?? new Map<string, Report>();
+      const before = said.get(worker) ?? new Map<string, Gauges>();
       said.set(worker, before);
       for (const report of reports) {
-        add(sumOf(report.id), report, before.get(report.id));
-        before.set(report.id, report);
+        const { id, inFlight, unanswered } = report;
+        add(sumOf(id), report, before.get(id));
+        before.set(id, { inFlight, clients: unanswered.clients, overdue: unanswered.overdue });
       }
     },
     leave(worker) {
-      for (const { id, inFlight, unanswered } of said.get(worker)?.values() ?? []) {
+      for (const [id, gauges] of said.get(worker) ?? []) {
         const sum = sums.get(id);
-        if (sum === undefined || inFlight === 0) continue;
-        sum.unanswered = added(
-          sum.unanswered,
-          { ...NONE_UNANSWERED, count: unanswered.count },
-          unanswered,
-          unanswered,
-        );
-        sum.inFlight -= inFlight;
+        if (sum === undefined || gauges.inFlight === 0) continue;
+        sum.unanswered = added(sum.unanswered, NONE_UNANSWERED, gauges);
+        sum.inFlight -= gauges.inFlight;
         sum.busyAt = clock.monotonic();
       }
       said.delete(worker);
@@ -149,9 +189,9 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
         .filter(({ inFlight }) => inFlight > 0)
         .map(show)
         .toArray(),
-    retain(ids, routes) {
+    retain(ids) {
       for (const { id, inFlight } of sums.values()) {
-        if (inFlight > 0 || ids.has(id) || isOwnCountOf(id, routes)) continue;
+        if (inFlight > 0 || ids.has(id)) continue;
         sums.delete(id);
         for (const reports of said.values()) reports.delete(id);
       }
@@ -159,16 +199,11 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
   };
 }
 
-/** `before` is what the same worker said last, `base` the same unless it has begun to count anew. */
-function added(
-  sum: Unanswered,
-  said: Unanswered,
-  before: Unanswered | undefined,
-  base: Unanswered | undefined,
-): Unanswered {
+/** `before` is what the same worker said last. */
+function added(sum: Unanswered, said: Unanswered, before: Gauges | undefined): Unanswered {
   const others = sum.clients.filter((client) => !before?.clients.includes(client));
   return {
-    count: sum.count + said.count - (base?.count ?? 0),
+    count: sum.count + said.count,
     clients: [...new Set([...said.clients, ...others])].slice(0, MOST_CLIENTS),
     overdue: sum.overdue.map(
       (count, place) => count + (said.overdue[place] ?? 0) - (before?.overdue[place] ?? 0),
@@ -176,15 +211,12 @@ function added(
   };
 }
 
-function total(counts: readonly number[]): number {
-  return counts.reduce((sum, count) => sum + count, 0);
-}
-
-function grow(counts: number[], at: number, by: number): void {
-  counts[at] = (counts[at] ?? 0) + by;
-}
-
 /** `pairs`: the number of a bucket and its count, again and again. */
-function addBuckets(counts: number[], pairs: readonly number[], times: 1 | -1): void {
-  for (let i = 0; i < pairs.length; i += 2) grow(counts, pairs[i] ?? 0, times * (pairs[i + 1] ?? 0));
+function withPairs(counts: readonly number[], pairs: readonly number[]): number[] {
+  const sum = [...counts];
+  for (let at = 0; at < pairs.length; at += 2) {
+    const bucket = pairs[at] ?? 0;
+    sum[bucket] = (sum[bucket] ?? 0) + (pairs[at + 1] ?? 0);
+  }
+  return sum;
 }

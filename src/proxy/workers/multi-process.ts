@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Route } from "../../core/route.ts";
 import type { AddressFlags } from "../../platform/net/unix-socket.ts";
 import type { Processes } from "../../platform/process/process.ts";
-import { type Clock, systemClock } from "../../platform/time/clock.ts";
+import { atMost, type Clock, systemClock } from "../../platform/time/clock.ts";
 import {
   type DataPlane,
   type DataPlaneOptions,
@@ -13,6 +13,7 @@ import {
   type Wanted,
 } from "../data-plane.ts";
 import { Notices } from "../front/notices.ts";
+import { OwnCounts } from "../own-counts.ts";
 import { ShadowCounters } from "../shadow-counters.ts";
 import { TrialCounters } from "../trial-counters.ts";
 import { claimPort, claimPorts, type FindWorkersOptions, findWorkers } from "./find-workers.ts";
@@ -23,7 +24,7 @@ import type { FromWorker, WorkerSettings } from "./protocol.ts";
 import { createRouteUpdates } from "./route-updates.ts";
 import { CertificateTelling } from "./tell-certificates.ts";
 import type { WorkerLink } from "./worker-link.ts";
-import { PUBLISH_MS, WorkerPool } from "./worker-pool.ts";
+import { FINISH_MS, PUBLISH_MS, WorkerPool } from "./worker-pool.ts";
 
 export interface MultiProcessOptions extends DataPlaneOptions {
   readonly workers: number;
@@ -77,6 +78,7 @@ class MultiProcessPlane implements DataPlane {
   readonly #crew: FindWorkersOptions;
   readonly #book = createRouteUpdates();
   readonly #traffic;
+  readonly #own = new OwnCounts();
   readonly #trials = new TrialCounters();
   readonly #shadows = new ShadowCounters();
   /** The routes with a trial. */
@@ -178,6 +180,7 @@ class MultiProcessPlane implements DataPlane {
     switch (message.kind) {
       case "traffic":
         this.#traffic.take(link, message.targets);
+        for (const [name, count] of message.own) this.#own.add(name, count);
         for (const [result, count] of message.handshakes) this.#options.https?.onHandshake(result, count);
         for (const counts of message.trials) if (this.#judged.has(counts.route)) this.#trials.add(counts);
         for (const counts of message.shadows) this.#shadows.add(counts);
@@ -222,10 +225,7 @@ class MultiProcessPlane implements DataPlane {
 
   async publish(routes: readonly Route[], defaultRoute?: string): Promise<void> {
     this.#take(routes, defaultRoute);
-    this.#traffic.retain(
-      new Set(routes.flatMap(({ targets }) => targets.map(({ id }) => id))),
-      new Set(routes.map(({ name }) => name)),
-    );
+    this.#traffic.retain(new Set(routes.flatMap(({ targets }) => targets.map(({ id }) => id))));
     const news = this.#book.news();
     // One that ends meanwhile, or is killed as it does not confirm, serves no old routes either.
     await Promise.all(
@@ -248,6 +248,10 @@ class MultiProcessPlane implements DataPlane {
     return this.#traffic.all();
   }
 
+  takeOwn() {
+    return this.#own.take();
+  }
+
   busy() {
     return this.#traffic.busy();
   }
@@ -267,9 +271,13 @@ class MultiProcessPlane implements DataPlane {
   }
 
   async leave(): Promise<Left> {
-    const closed = this.#seats.close();
+    await this.#seats.close();
+    // What they have counted until now is told here, and what they count from now on to the next one.
+    const hush = JSON.stringify({ kind: "hush" });
+    const hushed = this.#seats.draining().map((link) => link.ask(hush, FINISH_MS).catch(() => {}));
+    // Whoever hangs is the next one's to find.
+    await atMost(this.#clock, PUBLISH_MS, Promise.all(hushed));
     for (const link of this.#seats.links) link.release();
-    await closed;
     await this.#end();
     return NOTHING_LEFT;
   }

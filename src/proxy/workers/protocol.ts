@@ -14,7 +14,7 @@ import type { FailureKind } from "../http-client.ts";
 import type { TrialCounts } from "../trial-counters.ts";
 
 /** Counted up when a message changes its meaning. `hello` and `close` never do: any two versions understand those. */
-export const PROTOCOL = 4;
+export const PROTOCOL = 5;
 
 /** All that a worker is told once: it is replaced, not told anew, when any of it changes. */
 export interface WorkerSettings
@@ -75,13 +75,18 @@ const toWorker = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("certificates"), seq: whole, news }),
   /** What there is to know of the name of a `named` has been told. */
   z.object({ kind: z.literal("looked"), named: whole }),
+  /** Tell what has been counted, and then nothing before the next supervisor comes: this one reads no more. */
+  z.object({ kind: z.literal("hush"), seq: whole }),
   /** Finish what is in flight, and end. */
   z.object({ kind: z.literal("close"), seq: whole, deadlineMs: z.number() }),
   /** What became of a `wanted`. */
   z.object({ kind: z.literal("answered"), wanted: whole, isGranted: z.boolean() }),
 ]);
 
-/** Cumulative counts of one target; `buckets` are the numbers of those that are not empty, each followed by its count. */
+/**
+ * Of one target: what is in flight and waits now, and what it has counted since the last report, to whomever that was. `buckets` are the
+ * numbers of those that have gained, each followed by how much.
+ */
 const report = z.object({
   id: z.string(),
   inFlight: whole,
@@ -140,6 +145,8 @@ const fromWorker = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("traffic"),
     targets: z.array(report),
+    /** What the proxy answered itself since the last one, by name: see own-counts. */
+    own: z.array(z.tuple([z.string(), whole])).default([]),
     trials: z.array(trial),
     shadows: z.array(shadow).default([]),
     /** Handshakes by their result, since the last one. */

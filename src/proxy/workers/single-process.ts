@@ -4,19 +4,22 @@ import { messageOf } from "../../core/fault.ts";
 import type { Route } from "../../core/route.ts";
 import { listenForChannels } from "../../platform/net/channel.ts";
 import { type AddressFlags, claimSocket, removeSocket } from "../../platform/net/unix-socket.ts";
-import { systemClock } from "../../platform/time/clock.ts";
+import { type Clock, systemClock } from "../../platform/time/clock.ts";
 import { type DataPlane, type Left, NOTHING_LEFT, type ProgramHooks } from "../data-plane.ts";
 import { createInProcessPlane, type InProcessPlane } from "../front/in-process.ts";
+import { OwnCounts } from "../own-counts.ts";
+import type { TargetTraffic } from "../traffic-counters.ts";
 import { createUpstream } from "../upstream/upstream.ts";
 import { claimPort, claimPorts, findWorkers } from "./find-workers.ts";
 import { type HeldSockets, holdSockets, listeningOn } from "./held-socket.ts";
+import { countsOf, createMergedTraffic, type MergedTraffic, Reporter } from "./merged-traffic.ts";
 import {
   createMultiProcessPlane,
   DRAIN_GRACE_MS,
   type FirstRoutes,
   type MultiProcessOptions,
 } from "./multi-process.ts";
-import { PROTOCOL } from "./protocol.ts";
+import { type FromWorker, PROTOCOL } from "./protocol.ts";
 import { createRouteUpdates } from "./route-updates.ts";
 import { createWorker } from "./worker.ts";
 import type { WorkerLink } from "./worker-link.ts";
@@ -33,7 +36,8 @@ export async function createSingleProcessPlane(
   first: FirstRoutes,
 ): Promise<DataPlane> {
   const clock = options.clock ?? systemClock;
-  const found = await findWorkers({ ...options, clock, heard() {} });
+  const counted = new SharedCounts(clock);
+  const found = await findWorkers({ ...options, clock, heard: counted.hear });
   const { host, https } = options;
   const claim = (port: number, flags: AddressFlags) => claimPort({ host, port }, found, clock, flags);
   try {
@@ -45,7 +49,7 @@ export async function createSingleProcessPlane(
     const state = { isLeft: false };
     const hooks = hooksWhile(() => !state.isLeft, options);
     const plane = createInProcessPlane({ ...options, ...where, hooks }, createUpstream({ clock }));
-    const single = new SingleProcessPlane(options, plane, held, found, state);
+    const single = new SingleProcessPlane(options, plane, held, found, state, counted);
     await single.publish(first.routes, first.defaultRoute);
     single.begin();
     return single;
@@ -68,11 +72,66 @@ function hooksWhile(isServing: () => boolean, { hooks, away }: SingleProcessOpti
   };
 }
 
+/** What this process has counted, together with those that served before and finish beside it. */
+class SharedCounts {
+  readonly #own = new OwnCounts();
+  readonly #merged: MergedTraffic;
+  /** Undefined: nobody served before, so that the plane's own counters are all. */
+  #here: Reporter | undefined;
+
+  constructor(clock: Clock) {
+    this.#merged = createMergedTraffic(clock);
+  }
+
+  join(plane: InProcessPlane): void {
+    this.#here ??= new Reporter(plane.loads);
+  }
+
+  readonly hear = (link: WorkerLink, message: FromWorker): void => {
+    if (message.kind !== "traffic") return;
+    this.#merged.take(link, message.targets);
+    for (const [name, count] of message.own) this.#own.add(name, count);
+  };
+
+  leave(link: WorkerLink): void {
+    this.#merged.leave(link);
+  }
+
+  /** What another plane of this process, which is over, has counted. */
+  inherit(other: DataPlane, plane: InProcessPlane): void {
+    this.join(plane);
+    this.#merged.take(other, other.traffic().map(countsOf));
+    for (const [name, count] of other.takeOwn()) this.#own.add(name, count);
+  }
+
+  retain(routes: readonly Route[]): void {
+    this.#merged.retain(new Set(routes.flatMap(({ targets }) => targets.map(({ id }) => id))));
+  }
+
+  traffic(plane: InProcessPlane): readonly TargetTraffic[] {
+    return this.#tell() ? this.#merged.all() : plane.traffic();
+  }
+
+  busy(plane: InProcessPlane): readonly TargetTraffic[] {
+    return this.#tell() ? this.#merged.busy() : plane.busy();
+  }
+
+  takeOwn(plane: InProcessPlane): ReadonlyMap<string, number> {
+    if (this.#here === undefined) return plane.takeOwn();
+    for (const [name, count] of plane.takeOwn()) this.#own.add(name, count);
+    return this.#own.take();
+  }
+
+  /** This process is one of those that tell. */
+  #tell(): boolean {
+    if (this.#here !== undefined) this.#merged.take(this, this.#here.moved());
+    return this.#here !== undefined;
+  }
+}
+
 class SingleProcessPlane implements DataPlane {
   readonly url: URL;
   readonly httpsUrl: URL | undefined;
-  readonly traffic;
-  readonly busy;
   readonly takeTrials;
   readonly takeShadows;
   readonly #options: SingleProcessOptions;
@@ -83,6 +142,9 @@ class SingleProcessPlane implements DataPlane {
   readonly #book = createRouteUpdates();
   #last: FirstRoutes = { routes: [], defaultRoute: undefined };
   readonly #state: { isLeft: boolean };
+  readonly #counts: SharedCounts;
+  /** What had been counted when this process left its work to others, who tell of what came after that. */
+  #counted: readonly TargetTraffic[] | undefined;
   #left: Promise<Left> | undefined;
 
   constructor(
@@ -91,16 +153,17 @@ class SingleProcessPlane implements DataPlane {
     held: HeldSockets | undefined,
     found: readonly WorkerLink[],
     state: { isLeft: boolean },
+    counts: SharedCounts,
   ) {
     this.#state = state;
+    this.#counts = counts;
+    if (found.length > 0) counts.join(plane);
     this.#options = options;
     this.#plane = plane;
     this.#held = held;
     this.#former = new Set(found);
     this.url = plane.url;
     this.httpsUrl = plane.httpsUrl;
-    this.traffic = plane.traffic;
-    this.busy = plane.busy;
     this.takeTrials = plane.takeTrials;
     this.takeShadows = plane.takeShadows;
   }
@@ -110,18 +173,34 @@ class SingleProcessPlane implements DataPlane {
     this.#held?.served();
     for (const link of this.#former) {
       void link.dismiss(FINISH_MS);
-      void link.gone.then(() => this.#former.delete(link));
+      void link.gone.then(() => {
+        this.#former.delete(link);
+        this.#counts.leave(link);
+      });
     }
   }
 
   async publish(routes: readonly Route[], defaultRoute?: string): Promise<void> {
     this.#last = { routes, defaultRoute };
     const published = this.#plane.publish(routes, defaultRoute);
+    this.#counts.retain(routes);
     const told = this.#speaking((link) => link.hello.build === this.#options.build);
     if (told.length === 0) return published;
     this.#book.take(routes, defaultRoute);
     const news = this.#book.whole();
     await Promise.all([published, ...told.map((link) => link.ask(news, PUBLISH_MS).catch(() => link.gone))]);
+  }
+
+  traffic(): readonly TargetTraffic[] {
+    return this.#counted ?? this.#counts.traffic(this.#plane);
+  }
+
+  takeOwn(): ReadonlyMap<string, number> {
+    return this.#counted === undefined ? this.#counts.takeOwn(this.#plane) : new Map();
+  }
+
+  busy(): readonly TargetTraffic[] {
+    return this.#counts.busy(this.#plane);
   }
 
   async drain(target: string, deadlineMs: number) {
@@ -171,6 +250,7 @@ class SingleProcessPlane implements DataPlane {
     try {
       const successor = await createMultiProcessPlane({ ...this.#options, workers: 1, held }, this.#last);
       await successor.leave(0);
+      this.#counts.inherit(successor, this.#plane);
       return true;
     } catch (thrown) {
       this.#options.say(
@@ -185,6 +265,7 @@ class SingleProcessPlane implements DataPlane {
     const { directory, build, away } = this.#options;
     const clock = this.#options.clock ?? systemClock;
     const path = join(directory, `w_${crypto.randomUUID().slice(0, 8)}`);
+    this.#counted = this.traffic();
     const worker = createWorker({ build, clock, away, left: { plane: this.#plane, finished } });
     const listening = await claimSocket(path, clock, (unix) => listenForChannels(unix, worker.meet));
     void worker.finished.then(() => {

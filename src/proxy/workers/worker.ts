@@ -13,7 +13,7 @@ import { createInProcessPlane, type InProcessPlane } from "../front/in-process.t
 import type { FailureKind } from "../http-client.ts";
 import { createUpstream } from "../upstream/upstream.ts";
 import { OFFER_SUFFIXES } from "./held-socket.ts";
-import { createReporter } from "./merged-traffic.ts";
+import { Reporter } from "./merged-traffic.ts";
 import {
   type FromWorker,
   type Hello,
@@ -98,7 +98,9 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
   let defaultRoute: string | undefined;
   let finishing = options.left?.finished.then(leave);
   const held = new AsyncDisposableStack();
-  let report = createReporter(() => []);
+  const reporter = new Reporter(() => plane?.loads() ?? [], plane !== undefined);
+  /** Who listens has said that it reads no more. */
+  let isHushed = false;
   let quiet = 0;
   let isOpening = plane !== undefined;
 
@@ -235,6 +237,11 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
       case "answered":
         petitions.answered(message.wanted, message.isGranted);
         break;
+      case "hush":
+        tell();
+        isHushed = true;
+        done(message.seq);
+        break;
       case "close":
         void finish(message.deadlineMs);
     }
@@ -245,7 +252,8 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
     supervisor?.terminate();
     supervisor = channel;
     timers.clear();
-    report = createReporter(() => plane?.loads() ?? []);
+    isHushed = false;
+    reporter.begin();
     petitions.attach((id, wanted) => say({ kind: "wanted", id, wanted }));
     questions.attach((id, name) => say({ kind: "named", id, name }));
   }
@@ -298,16 +306,17 @@ export function createWorker(options: Omit<WorkerOptions, "socket">): Worker {
 
   function tell(): void {
     complained.clear();
-    if (supervisor === undefined) return;
-    const targets = report();
+    if (supervisor === undefined || isHushed) return;
+    const targets = reporter.moved();
+    const own = [...(plane?.takeOwn() ?? [])];
     const trials = plane === undefined ? [] : [...plane.takeTrials()];
     const shadows = plane === undefined ? [] : [...plane.takeShadows()];
     const counts = handshakes.take();
-    const isQuiet = [targets, trials, shadows, counts].every(({ length }) => length === 0);
+    const isQuiet = [targets, own, trials, shadows, counts].every(({ length }) => length === 0);
     quiet = isQuiet ? quiet + 1 : 0;
     if (isQuiet && quiet < QUIET_REPORTS) return;
     quiet = 0;
-    say({ kind: "traffic", targets, trials, shadows, handshakes: counts });
+    say({ kind: "traffic", targets, own, trials, shadows, handshakes: counts });
   }
 
   const stopTelling = clock.every(REPORT_EVERY_MS, () => {

@@ -106,8 +106,6 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
     return (await newLink(service, row.id, HOUR_MS)).url;
   }
 
-  const seen = () => ({ traffic: control.inForce.allTraffic(), history: parts.history });
-
   function servicesShown(isShown: (service: string) => boolean): string[] {
     const names = new Set([
       ...control.config().services.keys(),
@@ -161,7 +159,7 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         shadows: principal.tenant === undefined ? rolling.shadows(isShown) : [],
         links: principal.tenant === undefined ? shownLinks(isShown) : [],
         certificates: seesAll(principal) ? [...(parts.certificates?.trouble() ?? [])] : [],
-        services: principal.tenant === undefined ? servicesOf(seen(), servicesShown(isShown)) : [],
+        services: principal.tenant === undefined ? servicesOf(parts.history, servicesShown(isShown)) : [],
       };
     },
     async spawn({ body, principal }) {

@@ -1,59 +1,34 @@
 // What the proxy itself has answered in the place of a service's instances, by reason: errors that no instance knows of.
 import type { z } from "zod";
 import type { Metric, Sample } from "../../api/prometheus.ts";
-import { type AnswerName, statusOf } from "../../proxy/answers.ts";
-import { readOwnCount } from "../../proxy/own-counts.ts";
-import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
+import type { proxyAnswers } from "../../api/proxy-answers.ts";
+import { statusOf } from "../../proxy/answers.ts";
+import { ownWindow, readOwnCount } from "../../proxy/own-counts.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import { rateOf } from "./rates.ts";
-import type { proxyAnswers, serviceRate } from "./shapes.ts";
+import type { serviceRate } from "./shapes.ts";
 
-type Reasons = z.infer<typeof proxyAnswers>;
+type Answers = z.infer<typeof proxyAnswers>;
+type History = Pick<TrafficHistory, "window" | "rate" | "ownNames" | "ownTotals">;
 
-const WINDOW_SECS = 300;
-
-interface Seen {
-  readonly traffic: readonly TargetTraffic[];
-  readonly history: Pick<TrafficHistory, "window" | "rate">;
+/** Of a service in the last minutes. */
+export function answersOf(history: History, service: string): Answers {
+  const names = [...history.ownNames("lasting")].filter((name) => readOwnCount(name)?.route === service);
+  return shown(history, names);
 }
 
-interface Own {
-  readonly id: string;
-  readonly route: string;
-  readonly reason: AnswerName;
-}
-
-/** Of the last five minutes, the most frequent first. */
-export function reasonsOf({ traffic, history }: Seen, service: string): Reasons {
-  return countedIn(
-    history,
-    ownIn(traffic).filter(({ route }) => route === service),
-  );
-}
-
-function ownIn(traffic: readonly TargetTraffic[]): Own[] {
-  return traffic.flatMap(({ id }) => {
-    const own = readOwnCount(id);
-    return own === undefined ? [] : { id, route: own.route, reason: own.reason };
-  });
-}
-
-function countedIn(history: Seen["history"], own: readonly Own[]): Reasons {
-  const counts = new Map<AnswerName, number>();
-  for (const { id, reason } of own) {
-    const count = history.window(id, WINDOW_SECS * 1000)?.requests ?? 0;
-    if (count > 0) counts.set(reason, (counts.get(reason) ?? 0) + count);
-  }
-  const found = Array.from(counts, ([reason, count]) => ({ reason, status: statusOf(reason), count }));
-  return { window_secs: WINDOW_SECS, reasons: found.sort((a, b) => b.count - a.count) };
+function shown(history: History, names: readonly string[]): Answers {
+  const { windowSecs, reasons, windows } = ownWindow(names, history.window.bind(history));
+  return {
+    window_secs: windowSecs,
+    reasons: reasons.map(({ reason, status, count }) => ({ reason, status, count })),
+    windows: windows.map(({ windowSecs: secs, count }) => ({ window_secs: secs, count })),
+  };
 }
 
 /** Services as a whole, what the proxy answered itself included. */
-export function servicesOf(
-  { traffic, history }: Seen,
-  services: Iterable<string>,
-): z.infer<typeof serviceRate>[] {
-  const byRoute = Map.groupBy(ownIn(traffic), ({ route }) => route);
+export function servicesOf(history: History, services: Iterable<string>): z.infer<typeof serviceRate>[] {
+  const byRoute = Map.groupBy(history.ownNames("lasting"), (name) => readOwnCount(name)?.route);
   return Array.from(services, (service) => {
     const rate = rateOf(history, service);
     return {
@@ -61,19 +36,16 @@ export function servicesOf(
       requests_per_sec: rate.requestsPerSec,
       error_percent: rate.errorPercent,
       error_window_secs: rate.windowSecs,
-      proxy_answers: countedIn(history, byRoute.get(service) ?? []),
+      proxy_answers: shown(history, byRoute.get(service) ?? []),
     };
   });
 }
 
-/** Since the server began; with workers since they did. */
-export function proxyAnswersMetric(
-  traffic: readonly TargetTraffic[],
-  isShown: (service: string) => boolean,
-): Metric {
+/** Since the server began. */
+export function proxyAnswersMetric(history: History, isShown: (service: string) => boolean): Metric {
   const counts = new Map<string, { service: string; reason: string; requests: number }>();
-  for (const { id, requests } of traffic) {
-    const own = readOwnCount(id);
+  for (const [name, requests] of history.ownTotals()) {
+    const own = readOwnCount(name);
     if (own === undefined || own.route === "" || !isShown(own.route)) continue;
     const { route: service, reason } = own;
     const key = `${service} ${reason}`;

@@ -1,6 +1,7 @@
 // The shapes of ten's admin API: what a field may hold on the way in, and what an answer has.
 import { z } from "zod";
 import { checked, checkedNumber, count } from "../../api/fields.ts";
+import { proxyAnswers } from "../../api/proxy-answers.ts";
 import { LEAST_COPIES, MOST_COPIES, ON_FAIL, REJECTIONS, type WishDocument } from "../../core/judge/plan.ts";
 import { parseInstance, parseLabel, parseService } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
@@ -359,13 +360,6 @@ export const trafficAnswer = z.object({
   marks: z.array(happened),
 });
 export type TrafficView = z.infer<typeof trafficAnswer>;
-
-/** What the proxy answered itself in the place of instances, over the last `window_secs`. */
-export const proxyAnswers = z.object({
-  window_secs: z.number(),
-  reasons: z.array(z.object({ reason: z.string(), status: z.number(), count: z.number() })),
-});
-export type ProxyAnswers = z.infer<typeof proxyAnswers>;
 
 /** A service as a whole; tries and what the proxy answered itself. */
 export const serviceRate = z.object({

@@ -13,7 +13,7 @@ import type { Control } from "../operations/control.ts";
 import type { EventRow, InstanceRow } from "../registry/registry.ts";
 import type { Whereabouts } from "../supervisor/whereabouts.ts";
 import { type Address, protocolOf } from "./port-protocol.ts";
-import { reasonsOf } from "./proxy-answers.ts";
+import { answersOf } from "./proxy-answers.ts";
 import type { InstanceView, whyAnswer } from "./shapes.ts";
 import type { View } from "./view.ts";
 
@@ -151,9 +151,7 @@ function toAnswer(
     restarts: row.restarts,
     error_percent: shown.error_percent,
     error_window_secs: shown.error_window_secs,
-    proxy_answers: isOwn
-      ? { window_secs: 0, reasons: [] }
-      : reasonsOf({ traffic: control.inForce.allTraffic(), history }, service),
+    proxy_answers: isOwn ? { window_secs: 0, reasons: [], windows: [] } : answersOf(history, service),
     output: facts.output.slice(-OUTPUT_LINES),
     differs_from: before ? { id: instanceName(service, before.id), keys: differences(row, before) } : null,
     differs_from_file: [...shown.differs],

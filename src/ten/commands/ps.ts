@@ -1,7 +1,14 @@
 // `ten ps`: what runs, with which part of the traffic, and how it does.
 import { flag, maybeWord } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatBytes, formatMillis, formatMoment, formatPercent, formatSeconds } from "../../cli/format.ts";
+import {
+  formatBytes,
+  formatMillis,
+  formatMoment,
+  formatPercent,
+  formatProxyAnswers,
+  formatSeconds,
+} from "../../cli/format.ts";
 import type { Output } from "../../cli/output.ts";
 import { formatTable } from "../../cli/table.ts";
 import { watch } from "../../cli/watch.ts";
@@ -9,7 +16,6 @@ import { Fault } from "../../core/fault.ts";
 import { parseInstance } from "../../core/name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { InstanceView, LastChange, ServiceRate } from "../api/shapes.ts";
-import { reasonsText } from "../api/why-text.ts";
 import { joinInstance, readSubject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 import { maintenanceLine } from "./report.ts";
@@ -124,7 +130,7 @@ function hiddenLine(out: Output, instances: readonly InstanceView[]): string {
 
 /** Errors that no instance knows of, as none was there to ask. */
 function proxyLine(out: Output, { service, proxy_answers: answers, ...rate }: ServiceRate): string {
-  const text = reasonsText(answers);
+  const text = formatProxyAnswers(answers);
   if (text === undefined) return "";
   const now = `(${rate.requests_per_sec} req/s, ${rate.error_percent} % errors in all)`;
   const isBad = answers.reasons.some(({ status }) => status >= 500);

@@ -1,9 +1,8 @@
 // What `ten top` draws: services and their versions as lines, as wide as the terminal allows.
-import { formatBytes, formatMillis } from "../../cli/format.ts";
+import { formatBytes, formatMillis, formatProxyAnswers } from "../../cli/format.ts";
 import type { Paint } from "../../cli/output.ts";
 import { fit, type Size, sparkline } from "../../cli/screen.ts";
 import type { InstanceView, ServiceRate, TrafficView } from "../api/shapes.ts";
-import { reasonsText } from "../api/why-text.ts";
 
 /** All that is shown, as it was last read. */
 export interface Seen {
@@ -120,7 +119,7 @@ export function notesOf(paint: Paint, seen: Seen, width = Number.MAX_SAFE_INTEGE
   return [...seen.traffic].flatMap(([service, { comparison }]) => {
     const rollout = seen.rollouts.get(service);
     const rate = seen.rates.get(service);
-    const own = rate && reasonsText(rate.proxy_answers);
+    const own = rate && formatProxyAnswers(rate.proxy_answers);
     return [
       ...(own === undefined ? [] : wrapped(`${service}: ${own}`, width).map((line) => paint("red", line))),
       ...(comparison.worse === null

@@ -1,7 +1,7 @@
 // `ten why`: what is wrong with an instance, on one screen, the most probable cause first.
 import { maybeWord, type Read } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatBytes, formatMoment } from "../../cli/format.ts";
+import { formatBytes, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
 import { hostPage } from "../../cli/host-page.ts";
 import type { Output } from "../../cli/output.ts";
 import { parseDomain } from "../../core/domain.ts";
@@ -10,8 +10,8 @@ import { DEPLOY_FAILED } from "../../core/probable-cause.ts";
 import { canonicalServerName } from "../../core/server-name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
-import type { InstanceView, ProxyAnswers, WhyView } from "../api/shapes.ts";
-import { differsText, listeningText, meansWell, reasonsText } from "../api/why-text.ts";
+import type { InstanceView, ServiceRate, WhyView } from "../api/shapes.ts";
+import { differsText, listeningText, meansWell } from "../api/why-text.ts";
 import { readSubject, type Subject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 
@@ -116,7 +116,7 @@ interface Everything {
   /** So many more are failed or unhealthy. */
   readonly more: number;
   /** Services whose visitors got answers of the proxy itself. */
-  readonly proxy_answers: readonly (ProxyAnswers & { readonly service: string })[];
+  readonly proxy_answers: readonly (ServiceRate["proxy_answers"] & { readonly service: string })[];
   readonly certificates: readonly string[];
 }
 
@@ -161,7 +161,7 @@ function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
   const besides = [
     ...others.map(({ id, cause }) => `${paint("bold", id)}: ${paint("red", cause.text)}`),
     ...(all.more > 0 ? [`and ${all.more} more: ten ps --all`] : []),
-    ...all.proxy_answers.map((one) => `${one.service}: ${paint("red", reasonsText(one) ?? "")}`),
+    ...all.proxy_answers.map((one) => `${one.service}: ${paint("red", formatProxyAnswers(one) ?? "")}`),
     ...all.certificates.map((line) => paint("yellow", line)),
   ];
   if (worst !== undefined)
@@ -210,7 +210,7 @@ function facts(why: WhyView): [string, string][] {
       "errors",
       why.error_percent === 0 ? null : `${why.error_percent} % in the last ${why.error_window_secs} s`,
     ],
-    ["visitors", reasonsText(why.proxy_answers) ?? null],
+    ["visitors", formatProxyAnswers(why.proxy_answers) ?? null],
     ["restarts", why.restarts === 0 ? null : String(why.restarts)],
     ["differs", differsText(why)],
     [

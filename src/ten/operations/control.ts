@@ -66,7 +66,7 @@ export interface Control extends Disposable {
   /** When a job is run next, in milliseconds since the epoch; undefined for what is none. */
   nextRun(row: InstanceRow): number | undefined;
   /** What is in force in the data plane. */
-  readonly inForce: Pick<RoutesInForce, "traffic" | "allTraffic" | "url" | "httpsUrl">;
+  readonly inForce: Pick<RoutesInForce, "traffic" | "takeOwn" | "url" | "httpsUrl">;
   /** The routes as they follow from what is known now. */
   routes(): readonly Route[];
   /** Opens the proxy on what has been adopted, and publishes to it from then on. Throws what opening throws. */

@@ -3,7 +3,6 @@ import { messageOf } from "../../core/fault.ts";
 import type { Route } from "../../core/route.ts";
 import type { ShadowCounts } from "../../core/shadow/shadow-counts.ts";
 import type { DataPlane } from "../../proxy/data-plane.ts";
-import { readOwnCount } from "../../proxy/own-counts.ts";
 import type { TargetTraffic } from "../../proxy/traffic-counters.ts";
 import type { TrialCounts } from "../../proxy/trial-counters.ts";
 import type { FirstRoutes } from "../../proxy/workers/multi-process.ts";
@@ -19,8 +18,7 @@ export interface RoutesInForce {
   /** See DataPlane; nothing is in flight before the plane is open. */
   drain(target: string, deadlineMs: number): Promise<unknown>;
   traffic(): readonly TargetTraffic[];
-  /** With what the proxy answered itself: see own-counts. */
-  allTraffic(): readonly TargetTraffic[];
+  takeOwn(): ReadonlyMap<string, number>;
   busy(): readonly TargetTraffic[];
   takeTrials(): readonly TrialCounts[];
   takeShadows(): readonly ShadowCounts[];
@@ -60,8 +58,8 @@ export function createRoutesInForce(onTrouble: (text: string) => void): RoutesIn
       });
     },
     drain: async (target, deadlineMs) => open?.plane.drain(target, deadlineMs),
-    traffic: () => open?.plane.traffic().filter(({ id }) => readOwnCount(id) === undefined) ?? [],
-    allTraffic: () => open?.plane.traffic() ?? [],
+    traffic: () => open?.plane.traffic() ?? [],
+    takeOwn: () => open?.plane.takeOwn() ?? new Map(),
     busy: () => open?.plane.busy() ?? [],
     takeTrials: () => open?.plane.takeTrials() ?? [],
     takeShadows: () => open?.plane.takeShadows() ?? [],

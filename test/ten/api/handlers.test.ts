@@ -19,10 +19,10 @@ test("the output of a thousand failed instances is read one after the other", as
       logs: { lastOutput },
       registry: { history: () => [], rollouts: new Map(), shadows: new Map(), list: () => [] },
       config: () => ({ services: new Map() }),
-      inForce: { allTraffic: () => [] },
       links: { list: () => [] },
     },
     view: { list: () => instances, underMaintenance: () => [] },
+    history: { ownNames: () => [] },
   };
   const handlers = createHandlers(parts as unknown as HandlerParts);
   const asked = { query: {}, principal: { scope: "admin" } };

@@ -26,24 +26,20 @@ interface Service extends Sum {
 const READ_EVERY_MS = 1_000;
 const KEEP_EVERY_MS = 10_000;
 const KEPT = 60;
-/** Workers that outlived a server tell the next one at its start what they had counted for the last. */
-const INHERITED_MS = 2_000;
 const NOTHING: Sum = { done: 0, errors: 0 };
 
 export function createRecentTraffic(clock: Clock, traffic: () => readonly TargetTraffic[]): RecentTraffic {
   const known = new Map<string, Sum>();
   const sums = new Map<string, Service>();
-  const openedAtMs = clock.monotonic();
   /** Whatever is new at a reading has come since the one before. */
-  let readAtMs = openedAtMs;
+  let readAtMs = clock.monotonic();
   const readings: { readonly atMs: number; readonly sums: ReadonlyMap<string, Service> }[] = [];
 
   /** Adds what each target has had since it was last read: a target that is gone takes nothing with it. */
   function read(): void {
-    const isInherited = clock.monotonic() - openedAtMs < INHERITED_MS;
     for (const target of traffic()) {
       const now = sumOf(target);
-      const before = known.get(target.id) ?? (isInherited ? now : NOTHING);
+      const before = known.get(target.id) ?? NOTHING;
       known.set(target.id, now);
       const { service } = parseInstance(target.id);
       if (now.done === before.done) continue;
