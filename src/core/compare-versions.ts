@@ -8,9 +8,16 @@ export interface Measured {
   readonly p95Ms: number | undefined;
 }
 
+/** What is wrong, and by which share of failures or from which time on it is seen in a step; undefined when nothing is. */
+export type Trouble =
+  /** `version` undefined: all of them alike. */
+  | { readonly kind: "fails"; readonly version: string | undefined; readonly share: number }
+  | { readonly kind: "slow"; readonly version: string; readonly overMs: number };
+
 export interface Comparison {
   /** The version that is worse; undefined when none is, as far as can be told. */
   readonly worse: string | undefined;
+  readonly trouble: Trouble | undefined;
   readonly text: string;
 }
 
@@ -18,6 +25,8 @@ export interface Comparison {
 const SURE = 2;
 /** Fewer failures may be anything. */
 const LEAST_FAILED = 3;
+/** What fails less, and no more than its siblings, is nobody's trouble. */
+const LEAST_SHARE = 0.01;
 /** Fewer answers say nothing about times. */
 const ENOUGH_TIMES = 100;
 /** So many times slower is said. */
@@ -29,19 +38,27 @@ export function compareVersions(versions: readonly Measured[], windowSecs: numbe
   const over = `in the last ${spanOf(windowSecs)}`;
   const [worst, ...rest] = busy.toSorted((a, b) => shareOf(b) - shareOf(a));
   const best = rest.at(-1);
-  if (!worst) return { worse: undefined, text: `no requests ${over}` };
-  if (!best) return { worse: undefined, text: `${worst.version} fails ${percent(worst)} ${over}` };
-  if (areApart(worst, best)) {
-    const text = `${worst.version} is worse: it fails ${percent(worst)} of its requests, ${best.version} ${percent(best)} ${over}`;
-    return { worse: worst.version, text };
+  const fails = (version: string | undefined, share: number): Trouble => ({ kind: "fails", version, share });
+  if (!worst) return { worse: undefined, trouble: undefined, text: `no requests ${over}` };
+  if (best && areApart(worst, best)) {
+    const text = `${worst.version} is worse: it fails ${percent(worst)}, ${best.version} ${percent(best)} ${over}`;
+    return { worse: worst.version, trouble: fails(worst.version, shareOf(worst)), text };
   }
-  const slow = slowerOf(busy);
-  if (slow)
+  const all = sumOf(busy);
+  const isFailing = all.failed >= LEAST_FAILED && shareOf(all) >= LEAST_SHARE;
+  if (!best)
     return {
-      worse: slow.slow.version,
-      text: `${slow.slow.version} is slower: 95 % of its answers come within ${ms(slow.slow)}, of ${slow.fast.version} within ${ms(slow.fast)} ${over}`,
+      worse: undefined,
+      trouble: isFailing ? fails(worst.version, shareOf(worst)) : undefined,
+      text: `${worst.version} fails ${percent(worst)} ${over}`,
     };
-  return { worse: undefined, text: `no version is worse ${over}` };
+  const slow = slowerOf(busy);
+  if (slow) return slowText(slow, over);
+  if (isFailing) {
+    const text = `no version is worse, but together they fail ${percent(all)} ${over}`;
+    return { worse: undefined, trouble: fails(undefined, shareOf(all)), text };
+  }
+  return { worse: undefined, trouble: undefined, text: `no version is worse ${over}` };
 }
 
 function areApart(worst: Measured, best: Measured): boolean {
@@ -50,7 +67,12 @@ function areApart(worst: Measured, best: Measured): boolean {
   return worst.failed >= LEAST_FAILED && lower > upper;
 }
 
-function slowerOf(versions: readonly Measured[]): { slow: Measured; fast: Measured } | undefined {
+interface Pair {
+  readonly slow: Measured;
+  readonly fast: Measured;
+}
+
+function slowerOf(versions: readonly Measured[]): Pair | undefined {
   const timed = versions
     .filter(({ requests, p95Ms }) => requests >= ENOUGH_TIMES && p95Ms !== undefined)
     .toSorted((a, b) => (b.p95Ms ?? 0) - (a.p95Ms ?? 0));
@@ -59,7 +81,57 @@ function slowerOf(versions: readonly Measured[]): { slow: Measured; fast: Measur
   return { slow, fast };
 }
 
-function shareOf({ failed, requests }: Measured): number {
+function slowText({ slow, fast }: Pair, over: string): Comparison {
+  const [most, least] = [slow.p95Ms ?? 0, fast.p95Ms ?? 0];
+  return {
+    worse: slow.version,
+    trouble: { kind: "slow", version: slow.version, overMs: (most + least) / 2 },
+    text: `${slow.version} is slower by ${ms(most - least)}: p95 ${ms(most)}, ${fast.version} ${ms(least)} ${over}`,
+  };
+}
+
+/** What a step of time says of a version. */
+export interface Seen {
+  readonly atMs: number;
+  readonly requests: number;
+  readonly failed: number;
+  readonly p95Ms: number | undefined;
+}
+
+/** So many failures have to be missing before it was well: by chance that is one look in 150. */
+const MISSING = 5;
+/** So many steps in a row that were fast enough: it was not slow yet. */
+const FAST_STEPS = 3;
+
+/**
+ * Since when it is so: the first step of the spell that reaches to now. `steps` are oldest first. Undefined where no step shows it yet,
+ * as what is not over is no step.
+ */
+export function troubledSince(steps: readonly Seen[], trouble: Trouble): number | undefined {
+  let since: number | undefined;
+  let well = 0;
+  for (const step of steps.toReversed()) {
+    if (step.requests === 0) continue;
+    const isBad = trouble.kind === "fails" ? step.failed > 0 : (step.p95Ms ?? 0) >= trouble.overMs;
+    const enough = trouble.kind === "fails" ? MISSING / trouble.share : FAST_STEPS;
+    if (isBad) since = step.atMs;
+    well = isBad ? 0 : well + (trouble.kind === "fails" ? step.requests : 1);
+    if (well >= enough) break;
+  }
+  return since;
+}
+
+function sumOf(versions: readonly Measured[]): Measured {
+  const sum = (count: (one: Measured) => number) => versions.reduce((total, one) => total + count(one), 0);
+  return {
+    version: "",
+    requests: sum(({ requests }) => requests),
+    failed: sum(({ failed }) => failed),
+    p95Ms: undefined,
+  };
+}
+
+function shareOf({ failed, requests }: Pick<Measured, "failed" | "requests">): number {
   return failed / requests;
 }
 
@@ -67,8 +139,8 @@ function percent(one: Measured): string {
   return `${(Math.round(shareOf(one) * 1_000) / 10).toFixed(1)} %`;
 }
 
-function ms({ p95Ms = 0 }: Measured): string {
-  return p95Ms >= 1_000 ? `${(p95Ms / 1_000).toFixed(1)} s` : `${Math.round(p95Ms)} ms`;
+function ms(time: number): string {
+  return time >= 1_000 ? `${(time / 1_000).toFixed(1)} s` : `${Math.round(time)} ms`;
 }
 
 function spanOf(secs: number): string {

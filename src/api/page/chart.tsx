@@ -10,6 +10,8 @@ export interface Line {
   /** Its place among the colours. */
   readonly colour: number;
   readonly values: readonly (number | null)[];
+  /** What is said while nothing is pointed at; left out: the last of the values. */
+  readonly now?: number | null;
 }
 
 /** Something that was done at a time. */
@@ -161,12 +163,12 @@ function Values({ lines, at, format, time }: ValuesProps) {
   return (
     <span class="values">
       {time !== undefined && <time dateTime={new Date(time).toISOString()}>{clockOf(time)}</time>}
-      {lines.map(({ name, colour, values }) => {
-        const value = values[at];
+      {lines.map(({ name, colour, values, now }) => {
+        const value = time === undefined && now !== undefined ? now : values[at];
         return (
           <span key={name}>
             <i class={`c${colour}`} />
-            <span class="hidden">{name} </span>
+            {lines.length > 1 && <span class="of">{name}</span>}{" "}
             {value === null || value === undefined ? "–" : format(value)}
           </span>
         );

@@ -1,5 +1,6 @@
 // What happened, newest first; repeats are folded, and what has several lines is opened on demand.
 
+import { By } from "./by.tsx";
 import { type Foldable, type Folded, foldRepeats } from "./fold.ts";
 import type { Numbered } from "./live.ts";
 import { clockOf } from "./time.ts";
@@ -37,7 +38,7 @@ function Entry<E extends Happened>({ one, subject }: { readonly one: Folded<E>; 
         {clockOf(event.at)}
       </time>
       <b>{subject}</b> <span class="kind">{event.kind}</span> <bdi>{first}</bdi>
-      {event.by !== null && <span class="by"> by {event.by}</span>}
+      <By by={event.by} />
       {count > 1 && (
         <span class="badge" title={`since ${new Date(since).toLocaleString()}`}>
           {count} times since {clockOf(since)}

@@ -52,8 +52,8 @@ export function timeTicks(fromMs: number, toMs: number, width: number): number[]
   const every = (TICKS.find((one) => minutes / one <= most) ?? 720) * MINUTE;
   const first = Math.ceil(fromMs / every) * every;
   const ticks: number[] = [];
-  // Those at the very edge would be cut.
+  // Those at the very edges would be cut, or lie upon the scale beside them.
   const edgeMs = (TICK_PX / 3 / width) * (toMs - fromMs);
-  for (let ms = first; ms < toMs - edgeMs; ms += every) ticks.push(ms);
+  for (let ms = first; ms < toMs - edgeMs; ms += every) if (ms > fromMs + edgeMs) ticks.push(ms);
   return ticks;
 }

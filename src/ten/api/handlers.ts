@@ -159,7 +159,10 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
         shadows: principal.tenant === undefined ? rolling.shadows(isShown) : [],
         links: principal.tenant === undefined ? shownLinks(isShown) : [],
         certificates: seesAll(principal) ? [...(parts.certificates?.trouble() ?? [])] : [],
-        services: principal.tenant === undefined ? servicesOf(parts.history, servicesShown(isShown)) : [],
+        services:
+          principal.tenant === undefined
+            ? servicesOf(parts.history, registry.list(), servicesShown(isShown))
+            : [],
       };
     },
     async spawn({ body, principal }) {

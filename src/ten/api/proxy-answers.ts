@@ -5,11 +5,13 @@ import type { proxyAnswers } from "../../api/proxy-answers.ts";
 import { statusOf } from "../../proxy/answers.ts";
 import { ownWindow, readOwnCount } from "../../proxy/own-counts.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
+import type { InstanceRow } from "../registry/registry.ts";
+import { comparisonOf } from "./comparison.ts";
 import { rateOf } from "./rates.ts";
 import type { serviceRate } from "./shapes.ts";
 
 type Answers = z.infer<typeof proxyAnswers>;
-type History = Pick<TrafficHistory, "window" | "rate" | "ownNames" | "ownTotals">;
+type History = Pick<TrafficHistory, "window" | "steps" | "rate" | "ownNames" | "ownTotals">;
 
 /** Of a service in the last minutes. */
 export function answersOf(history: History, service: string): Answers {
@@ -27,7 +29,12 @@ function shown(history: History, names: readonly string[]): Answers {
 }
 
 /** Services as a whole, what the proxy answered itself included. */
-export function servicesOf(history: History, services: Iterable<string>): z.infer<typeof serviceRate>[] {
+export function servicesOf(
+  history: History,
+  rows: readonly InstanceRow[],
+  services: Iterable<string>,
+): z.infer<typeof serviceRate>[] {
+  const byService = Map.groupBy(rows, ({ service }) => service);
   const byRoute = Map.groupBy(history.ownNames("lasting"), (name) => readOwnCount(name)?.route);
   return Array.from(services, (service) => {
     const rate = rateOf(history, service);
@@ -36,6 +43,7 @@ export function servicesOf(history: History, services: Iterable<string>): z.infe
       requests_per_sec: rate.requestsPerSec,
       error_percent: rate.errorPercent,
       error_window_secs: rate.windowSecs,
+      comparison: comparisonOf(history, service, byService.get(service) ?? []),
       proxy_answers: shown(history, byRoute.get(service) ?? []),
     };
   });

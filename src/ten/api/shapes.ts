@@ -327,6 +327,15 @@ const happened = z.object({
   by: z.string().nullable(),
 });
 
+/** Of the versions that take traffic: which one is worse, if that can be told, in a sentence; what is wrong, and since when. */
+export const comparison = z.object({
+  worse: z.string().nullable(),
+  text: z.string(),
+  trouble: z.enum(["fails", "slow"]).nullable(),
+  since: z.string().nullable(),
+});
+export type ComparisonView = z.infer<typeof comparison>;
+
 export const TRAFFIC_RANGES = ["15m", "1h", "24h"] as const;
 /** By step, oldest first; a step in which nothing was answered has no time. */
 const columns = {
@@ -354,8 +363,7 @@ export const trafficAnswer = z.object({
       p99_ms: z.number().nullable(),
     }),
   ),
-  /** Which version is worse, if that can be told. */
-  comparison: z.object({ worse: z.string().nullable(), text: z.string() }),
+  comparison,
   /** What was done to it meanwhile, and by whom. */
   marks: z.array(happened),
 });
@@ -367,6 +375,7 @@ export const serviceRate = z.object({
   requests_per_sec: z.number(),
   error_percent: z.number(),
   error_window_secs: z.number(),
+  comparison,
   proxy_answers: proxyAnswers,
 });
 export type ServiceRate = z.infer<typeof serviceRate>;

@@ -1,9 +1,9 @@
 // A service's traffic over time, version by version, with what was done to it meanwhile: what charts are drawn of.
 import type { z } from "zod";
-import { compareVersions } from "../../core/compare-versions.ts";
 import type { Step } from "../../core/traffic-series.ts";
 import type { TrafficHistory } from "../../proxy/traffic-history.ts";
 import type { EventRow, Registry } from "../registry/registry.ts";
+import { comparisonOf } from "./comparison.ts";
 import { rateOf } from "./rates.ts";
 import type { TRAFFIC_RANGES, trafficAnswer } from "./shapes.ts";
 import { versionName } from "./traffic-groups.ts";
@@ -16,9 +16,6 @@ const RANGES: Readonly<Record<Range, { readonly secs: number; readonly isMinutes
   "1h": { secs: 3_600, isMinutes: false },
   "24h": { secs: 86_400, isMinutes: true },
 };
-/** Versions are compared by what they did in the last five minutes, or in the last hour when that is little. */
-const COMPARED_SECS = [300, 3_600] as const;
-const ENOUGH = 200;
 const MARKED = /^(?:traffic|deploy\.failed|maintenance|rollout\..*|restart|reload)$/;
 const MARKS = 50;
 
@@ -50,11 +47,7 @@ export function trafficOf(
     step_secs: stepMs / 1000,
     total: all,
     versions,
-    comparison: compare(
-      history,
-      service,
-      versions.map(({ version }) => version),
-    ),
+    comparison: comparisonOf(history, service, registry.list(service)),
     marks: marksOf(registry, service, startMs),
   };
 }
@@ -78,26 +71,6 @@ function nowOf(history: TrafficHistory, name: string) {
     now_p95_ms: rate.p95Ms,
     p99_ms: rate.p99Ms,
   };
-}
-
-function compare(history: TrafficHistory, service: string, versions: readonly string[]) {
-  const [shorter, longer] = COMPARED_SECS;
-  const measure = (secs: number) =>
-    versions.flatMap((version) => {
-      const window = history.window(versionName(service, version), secs * 1000);
-      if (!window || window.requests === 0) return [];
-      const { requests, failed } = window;
-      return [{ version, requests, failed, p95Ms: window.quantileMs(0.95) }];
-    });
-  const recent = measure(shorter);
-  const isEnough = recent.length > 1 && recent.every(({ requests }) => requests >= ENOUGH);
-  const found = compareVersions(recent, shorter);
-  if (isEnough || found.worse !== undefined || recent.length < 2) return shown(found);
-  return shown(compareVersions(measure(longer), longer));
-}
-
-function shown({ worse, text }: ReturnType<typeof compareVersions>) {
-  return { worse: worse ?? null, text };
 }
 
 /** When it was last deployed; those that are gone come first. */

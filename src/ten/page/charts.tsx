@@ -1,7 +1,8 @@
-// A service's traffic as charts, one line a version, with marks where somebody deployed or moved weights; and which version is worse.
+// A service's traffic as charts, one line a version, with marks where somebody deployed or moved weights.
 
 import { useState } from "preact/hooks";
 import type { Address } from "../../api/page/address.ts";
+import { By } from "../../api/page/by.tsx";
 import { Headings } from "../../api/page/cards.tsx";
 import { Chart, type Line, type Mark, Numbers, Spark } from "../../api/page/chart.tsx";
 import { Ranges } from "../../api/page/ranges.tsx";
@@ -30,21 +31,31 @@ const RANGES = [
 const EVERY_MS = 5_000;
 
 export function Charts({ client, service, versions, isSingle, address }: ChartsProps) {
-  const range = RANGES.find(([value]) => value === address.of("range"))?.[0] ?? "1h";
-  const { answer: seen } = useAnswer(
+  const range = RANGES.find(([value]) => value === address.of("range"))?.[0] ?? "15m";
+  const { answer } = useAnswer(
     (signal) => client.traffic({ params: { service }, query: { range } }, { signal }),
     EVERY_MS,
     [service, range],
   );
   const [at, setAt] = useState<number>();
-  if (!seen) return null;
+  if (!answer) return null;
+  const seen = sinceFirst(answer);
   const isQuiet = seen.total.requests.every((count) => count === 0);
   const isRedundant =
     isSingle && seen.versions.every((one) => versions.some(({ version }) => version === one.version));
   const names = seen.versions.map(({ version }) => version);
   const colour = (version: string) => colourNumber(versions, version, names);
-  const lines = (values: (one: TrafficView["versions"][number]) => readonly (number | null)[]): Line[] =>
-    seen.versions.map((one) => ({ name: one.version, colour: colour(one.version), values: values(one) }));
+  type Version = TrafficView["versions"][number];
+  const lines = (
+    values: (one: Version) => readonly (number | null)[],
+    now: (one: Version) => number | null,
+  ): Line[] =>
+    seen.versions.map((one) => ({
+      name: one.version,
+      colour: colour(one.version),
+      values: values(one),
+      now: now(one),
+    }));
   /** Before its first request a version was not there, which is not the same as none a second. */
   const perSecond = (counts: readonly number[]) => {
     const first = counts.findIndex((count) => count > 0);
@@ -60,14 +71,33 @@ export function Charts({ client, service, versions, isSingle, address }: ChartsP
     onAt: setAt,
   };
   const charts = [
-    { name: "Requests/s", lines: lines((one) => perSecond(one.requests)), format: formatCount },
-    { name: "Errors", lines: lines(share), format: formatShare },
-    { name: "p95", lines: lines((one) => one.p95_ms), format: formatMillis },
+    {
+      name: "Requests/s",
+      lines: lines(
+        ({ requests }) => perSecond(requests),
+        ({ requests_per_sec: now }) => now,
+      ),
+      format: formatCount,
+    },
+    {
+      name: "Errors",
+      lines: lines(share, ({ error_percent: now, requests }) => (sum(requests) === 0 ? null : now)),
+      format: formatShare,
+    },
+    {
+      name: "p95",
+      lines: lines(
+        (one) => one.p95_ms,
+        ({ now_p95_ms: now }) => now,
+      ),
+      format: formatMillis,
+    },
   ];
   return (
     <div class="traffic">
       <div class="traffic-head">
-        <Verdict seen={seen} />
+        {isQuiet && <p class="count">No requests in this time.</p>}
+        <Marks seen={seen} />
         <Ranges legend={`Time of the charts of ${service}`} ranges={RANGES} range={range} address={address} />
       </div>
       {!isQuiet && (
@@ -78,7 +108,6 @@ export function Charts({ client, service, versions, isSingle, address }: ChartsP
             ))}
           </div>
           <Versions seen={seen} colour={colour} isRedundant={isRedundant} />
-          <Marks seen={seen} />
           <Numbers title={`The numbers of ${service} as a table`} {...common} charts={charts} />
         </>
       )}
@@ -86,9 +115,27 @@ export function Charts({ client, service, versions, isSingle, address }: ChartsP
   );
 }
 
-function Verdict({ seen: { comparison, versions } }: { readonly seen: TrafficView }) {
-  if (versions.length === 0) return <p class="count">No requests in this time.</p>;
-  return <p class={comparison.worse === null ? "count" : "verdict"}>{comparison.text}</p>;
+/** Steps that are always shown. */
+const LEAST_STEPS = 12;
+
+/** What was before the first request is no part of a picture: a service that is new has its charts filled. */
+function sinceFirst(seen: TrafficView): TrafficView {
+  const { requests } = seen.total;
+  const first = requests.findIndex((count) => count > 0);
+  const skip = Math.max(0, Math.min(first - 1, requests.length - LEAST_STEPS));
+  const startMs = Date.parse(seen.start) + skip * seen.step_secs * 1000;
+  const cut = <T extends TrafficView["total"]>(one: T): T => ({
+    ...one,
+    requests: one.requests.slice(skip),
+    failed: one.failed.slice(skip),
+    p95_ms: one.p95_ms.slice(skip),
+  });
+  return {
+    ...seen,
+    start: new Date(startMs).toISOString(),
+    total: cut(seen.total),
+    versions: seen.versions.map(cut),
+  };
 }
 
 interface VersionsProps {
@@ -140,6 +187,7 @@ function Marks({ seen: { marks } }: { readonly seen: TrafficView }) {
       {(isWhole ? newest : newest.slice(0, SHOWN)).map((mark, place) => (
         <li key={place} class={isBad(mark.kind) ? "bad" : ""}>
           <time dateTime={mark.at}>{clockOf(mark.at)}</time> {textOf(mark)}
+          <By by={mark.by} />
         </li>
       ))}
       {newest.length > SHOWN && (
@@ -156,14 +204,14 @@ function Marks({ seen: { marks } }: { readonly seen: TrafficView }) {
 function marksOf({ marks }: TrafficView): Mark[] {
   return marks.map((mark) => ({
     atMs: Date.parse(mark.at),
-    text: `${clockOf(mark.at)} ${textOf(mark)}`,
+    text: `${clockOf(mark.at)} ${textOf(mark)}${mark.by === null ? "" : ` · by ${mark.by}`}`,
     isBad: isBad(mark.kind),
   }));
 }
 
-function textOf({ kind, text, by }: TrafficView["marks"][number]): string {
-  const what = kind === "traffic" ? text : `${kind} ${text}`;
-  return by === null ? what : `${what} by ${by}`;
+/** What its text begins with anyway needs no name. */
+function textOf({ kind, text }: TrafficView["marks"][number]): string {
+  return kind === "traffic" || kind === "deploy.failed" ? text : `${kind} ${text}`;
 }
 
 function isBad(kind: string): boolean {

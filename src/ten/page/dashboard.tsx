@@ -9,13 +9,14 @@ import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx"
 import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
 import type { TenClient } from "../api/contract.ts";
-import type { InstanceView } from "../api/shapes.ts";
+import type { InstanceView, ServiceRate } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Detail, ServiceLog } from "./detail.tsx";
 import { type EventView, type Instances, useTen } from "./live.ts";
 import { Service } from "./service.tsx";
 import { undoOf } from "./undo.ts";
+import { isDegraded } from "./verdict.tsx";
 
 interface DashboardProps {
   readonly visitor: Visitor;
@@ -41,6 +42,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
     said.add({ message: [fault.message, fault.hint].filter(Boolean).join("; "), undo: null });
   };
   const instances = live.seen?.instances ?? [];
+  const rates = new Map(live.seen?.services.map((one) => [one.service, one]));
   const open = instances.find(({ id }) => id === address.of("open"));
   const service = open ? undefined : address.of("log");
   const isCovered = open !== undefined || service !== undefined;
@@ -55,7 +57,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
         filters="services, instances, versions, states"
         filter={address.of("filter") ?? ""}
         onFilter={(filter) => address.go({ filter }, "replace")}
-        trouble={troubleOf(instances)}
+        trouble={troubleOf(instances, rates)}
         product={product}
         live={live}
         who={principal.name}
@@ -66,6 +68,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
         {live.seen && (
           <Services
             seen={live.seen}
+            rates={rates}
             address={address}
             hasCharts={seesEvents}
             onDone={done}
@@ -103,21 +106,31 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
 /** What a log view keeps in the address. */
 const NO_LOG = { search: undefined, stream: undefined, time: undefined, until: undefined };
 
-function troubleOf(instances: readonly InstanceView[]) {
-  const count = (state: InstanceView["state"]) => instances.filter((one) => one.state === state).length;
-  return (["failed", "unhealthy"] as const).map((state) => ({
-    count: count(state),
-    word: state,
-    filter: state,
-  }));
+type Rates = ReadonlyMap<string, ServiceRate>;
+
+/** What is failed, unhealthy, or serves worse than it should. */
+function troubleOf(instances: readonly InstanceView[], rates: Rates) {
+  const count = (word: string) => instances.filter((one) => statesOf(one, rates).includes(word)).length;
+  return ["failed", "unhealthy", DEGRADED].map((word) => ({ count: count(word), word, filter: word }));
 }
 
+/** As the filter knows it: that it serves, and badly. */
+const DEGRADED = "degraded";
+
+/** By what an instance is found. */
+function statesOf(one: InstanceView, rates: Rates): string[] {
+  return isDegraded(one, rates.get(one.service)) ? [one.state, DEGRADED] : [one.state];
+}
+
+/** What is of no service is the server's own. */
 function subjectOf({ service, instance }: EventView): string {
+  if (service === "") return "ten";
   return instance === null || instance.includes(":") ? (instance ?? service) : `${service}:${instance}`;
 }
 
 interface ServicesProps {
   readonly seen: Instances;
+  readonly rates: Rates;
   readonly address: Address;
   readonly client: TenClient;
   readonly hasCharts: boolean;
@@ -127,11 +140,12 @@ interface ServicesProps {
   readonly onAct: (act: Act) => void;
 }
 
-function Services({ seen, address, ...rest }: ServicesProps) {
+function Services({ seen, rates, address, ...rest }: ServicesProps) {
   const words = wordsOf(address.of("filter") ?? "");
-  const found = seen.instances.filter(({ id, version, state }) =>
-    words.every((word) => `${id} ${version} ${state}`.includes(word)),
-  );
+  const found = seen.instances.filter((one) => {
+    const text = [one.id, one.version, ...statesOf(one, rates)].join(" ");
+    return words.every((word) => text.includes(word));
+  });
   const since = new Map(seen.maintenance.map((one) => [one.service, one.since]));
   const rolling = new Set(seen.rollouts.map((one) => one.service));
   const shadowed = new Set(seen.shadows.map((one) => one.service));
@@ -149,11 +163,12 @@ function Services({ seen, address, ...rest }: ServicesProps) {
     );
   return (
     <>
-      {troubledFirst([...services]).map(([name, instances]) => (
+      {troubledFirst([...services], rates).map(([name, instances]) => (
         <Service
           key={name}
           name={name}
           instances={instances}
+          rate={rates.get(name)}
           maintenance={since.get(name)}
           change={changes.get(name)}
           isRolling={rolling.has(name)}
@@ -168,12 +183,22 @@ function Services({ seen, address, ...rest }: ServicesProps) {
   );
 }
 
-/** By how bad it is, then by name. */
-function troubledFirst(services: readonly [string, InstanceView[]][]): [string, InstanceView[]][] {
-  return services.toSorted(([a, those], [b, these]) => rank(these) - rank(those) || a.localeCompare(b));
+/** By how bad it is for visitors, then by name. */
+function troubledFirst(
+  services: readonly [string, InstanceView[]][],
+  rates: Rates,
+): [string, InstanceView[]][] {
+  const ranks = new Map(services.map(([name, these]) => [name, rank(these, rates.get(name))]));
+  const of = (name: string) => ranks.get(name) ?? 0;
+  return services.toSorted(([a], [b]) => of(b) - of(a) || a.localeCompare(b));
 }
 
-function rank(instances: readonly InstanceView[]): number {
-  const is = (state: InstanceView["state"]) => instances.some((one) => one.state === state);
-  return is("failed") ? 2 : is("unhealthy") ? 1 : 0;
+/** What nobody gets, before what some get badly, before what has no traffic yet. */
+function rank(instances: readonly InstanceView[], rate: ServiceRate | undefined): number {
+  const bad = instances.filter(({ state }) => state === "failed" || state === "unhealthy");
+  const isMeant = bad.some(({ weight }) => weight > 0);
+  if (isMeant && instances.every(({ state, share }) => state !== "healthy" || share === 0)) return 4;
+  if (isMeant) return 3;
+  if (rate && rate.comparison.trouble !== null) return 2;
+  return bad.length > 0 ? 1 : 0;
 }

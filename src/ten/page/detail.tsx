@@ -2,7 +2,8 @@
 import type { ComponentChildren } from "preact";
 import type { Address } from "../../api/page/address.ts";
 import { Dialog } from "../../api/page/dialog.tsx";
-import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
+import { formatBytes, formatMillis, formatSeconds } from "../../cli/format.ts";
+import { spanText } from "../../core/judge/words.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -79,10 +80,13 @@ function facts(one: InstanceView): [string, ComponentChildren][] {
     ["Weight", one.weight],
     ["Share", `${one.share} %`],
     ["Req/s", one.requests_per_sec],
-    ["Errors", `${one.error_percent} % lately, ${one.errors} of ${one.requests}`],
+    [
+      "Errors",
+      `${one.error_percent} % in the last ${spanText(one.error_window_secs * 1000)}; ${one.errors} of ${one.requests} in all`,
+    ],
     ["p95", written(one.p95_ms, formatMillis)],
     ["In flight", one.in_flight],
-    ["CPU", written(one.cpu_percent, formatPercent)],
+    ["CPU", written(one.cpu_percent, (percent) => `${percent} %`)],
     ["Memory", written(one.memory_bytes, formatBytes)],
     ["Uptime", written(one.uptime_secs, formatSeconds)],
     ["Idle", written(one.idle_secs, formatSeconds)],

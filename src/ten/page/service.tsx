@@ -4,21 +4,25 @@ import type { Address } from "../../api/page/address.ts";
 import { Cards, Cell } from "../../api/page/cards.tsx";
 import { Name } from "../../api/page/name.tsx";
 import type { Outcome } from "../../api/page/outcome.ts";
-import { formatBytes, formatMillis, formatPercent, formatSeconds } from "../../cli/format.ts";
+import { formatBytes, formatMillis, formatSeconds } from "../../cli/format.ts";
+import { spanText } from "../../core/judge/words.ts";
 import type { TenClient } from "../api/contract.ts";
-import type { InstanceView, LastChange } from "../api/shapes.ts";
+import type { InstanceView, LastChange, ServiceRate } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { Charts } from "./charts.tsx";
 import { labelOf, type VersionShare, versionShares } from "./plan.ts";
 import { Rollout } from "./rollout-panel.tsx";
 import { ShadowPanel } from "./shadow-panel.tsx";
 import { colourOf, SplitBar } from "./split.tsx";
+import { isDegraded, Verdict } from "./verdict.tsx";
 
 interface ServiceProps {
   readonly name: string;
   readonly instances: readonly InstanceView[];
-  /** Since when it is under maintenance. */
+  /** Undefined for tenants. */
+  readonly rate: ServiceRate | undefined;
   readonly change: LastChange | undefined;
+  /** Since when it is under maintenance. */
   readonly maintenance: string | undefined;
   readonly mayRelease: boolean;
   readonly onAct: (act: Act) => void;
@@ -39,7 +43,7 @@ interface ServiceProps {
 /** More rows than that are asked for: nobody reads a thousand. */
 const ROWS = 100;
 
-export function Service({ name, instances, maintenance, change, mayRelease, ...on }: ServiceProps) {
+export function Service({ name, instances, rate, maintenance, change, mayRelease, ...on }: ServiceProps) {
   const { onAct, onOpen, onLog, onDone, onFault, client, address, hasCharts, isRolling, isShadowed } = on;
   const [isWhole, setWhole] = useState(false);
   const [hasStopped, setStopped] = useState(false);
@@ -58,12 +62,12 @@ export function Service({ name, instances, maintenance, change, mayRelease, ...o
             maintenance
           </span>
         )}
+        <span class="count">{running.length === 1 ? "1 instance" : `${running.length} instances`}</span>
         {change && (
           <span class="count" title={`${change.command}, at ${new Date(change.at).toLocaleString()}`}>
             last changed by {change.by ?? "ten"}
           </span>
         )}
-        <span class="count">{running.length === 1 ? "1 instance" : `${running.length} instances`}</span>
         <div class="acts">
           {mayRelease && (
             <>
@@ -83,6 +87,16 @@ export function Service({ name, instances, maintenance, change, mayRelease, ...o
           </button>
         </div>
       </header>
+      {rate && (
+        <Verdict
+          rate={rate}
+          change={change}
+          instances={instances}
+          mayRelease={mayRelease}
+          onAct={onAct}
+          onOpen={onOpen}
+        />
+      )}
       <SplitBar versions={versions} />
       {hasCharts && isRolling && (
         <Rollout client={client} service={name} mayRelease={mayRelease} onDone={onDone} onFault={onFault} />
@@ -106,7 +120,14 @@ export function Service({ name, instances, maintenance, change, mayRelease, ...o
         />
       )}
       {shown.length > 0 && (
-        <Table rows={shown} versions={versions} mayRelease={mayRelease} onAct={onAct} onOpen={onOpen} />
+        <Table
+          rows={shown}
+          rate={rate}
+          versions={versions}
+          mayRelease={mayRelease}
+          onAct={onAct}
+          onOpen={onOpen}
+        />
       )}
       <div class="more">
         {shown.length < listed.length && (
@@ -129,7 +150,7 @@ export function Service({ name, instances, maintenance, change, mayRelease, ...o
   );
 }
 
-interface TableProps extends Pick<ServiceProps, "mayRelease" | "onAct" | "onOpen"> {
+interface TableProps extends Pick<ServiceProps, "rate" | "mayRelease" | "onAct" | "onOpen"> {
   readonly rows: readonly InstanceView[];
   readonly versions: readonly VersionShare[];
 }
@@ -146,14 +167,18 @@ function Table({ rows, versions, ...rest }: TableProps) {
   );
 }
 
-interface RowProps extends Pick<ServiceProps, "mayRelease" | "onAct" | "onOpen"> {
+interface RowProps extends Pick<ServiceProps, "rate" | "mayRelease" | "onAct" | "onOpen"> {
   readonly one: InstanceView;
   readonly colour: string;
 }
 
-function Row({ one, colour, mayRelease, onAct, onOpen }: RowProps) {
+/** Fewer errors, in percent, are everybody's. */
+const MANY_ERRORS = 1;
+
+function Row({ one, colour, rate, mayRelease, onAct, onOpen }: RowProps) {
   const label = labelOf(one.id);
   const isStopped = one.state === "stopped";
+  const worse = isDegraded(one, rate) ? rate?.comparison.trouble : undefined;
   const set = () => onAct({ kind: "weight", service: one.service, id: label });
   return (
     <tr role="row" class={`is-${one.state}`}>
@@ -193,11 +218,13 @@ function Row({ one, colour, mayRelease, onAct, onOpen }: RowProps) {
       </Cell>
       <Cell heading="Share">{one.share} %</Cell>
       <Cell heading="Req/s">{one.requests_per_sec}</Cell>
-      <Cell heading="Err %" isBad={one.error_percent > 0}>
-        {one.error_percent}
+      <Cell heading="Err %" isBad={worse === "fails" || one.error_percent >= MANY_ERRORS}>
+        <span title={`in the last ${spanText(one.error_window_secs * 1000)}`}>{one.error_percent}</span>
       </Cell>
-      <Cell heading="p95">{one.p95_ms === null ? "–" : formatMillis(one.p95_ms)}</Cell>
-      <Cell heading="CPU">{one.cpu_percent === null ? "–" : formatPercent(one.cpu_percent)}</Cell>
+      <Cell heading="p95" isBad={worse === "slow"}>
+        {one.p95_ms === null ? "–" : formatMillis(one.p95_ms)}
+      </Cell>
+      <Cell heading="CPU">{one.cpu_percent === null ? "–" : `${one.cpu_percent} %`}</Cell>
       <Cell heading="Memory">{one.memory_bytes === null ? "–" : formatBytes(one.memory_bytes)}</Cell>
       <Cell heading="Uptime">{one.uptime_secs === null ? "–" : formatSeconds(one.uptime_secs)}</Cell>
       <Cell heading="Restarts" isBad={one.restarts > 0}>

@@ -1,5 +1,6 @@
 // What is wrong with an instance, as `ten why` says it: the cause first, then what it goes by.
 
+import { By } from "../../api/page/by.tsx";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { clockOf } from "../../api/page/time.ts";
 import { useAnswer } from "../../api/page/visible.ts";
@@ -74,7 +75,7 @@ function Happened({ title, events }: { readonly title: string; readonly events: 
           <li key={place}>
             <time dateTime={at}>{clockOf(at)}</time> {id !== null && `${id} `}
             <b>{kind}</b> {text}
-            {by !== null && ` by ${by}`}
+            <By by={by} />
           </li>
         ))}
       </ul>
