@@ -59,6 +59,10 @@ export interface InstanceFacts {
   readonly errorPercent: number;
   readonly requests: number;
   readonly p95Ms: number | null;
+  /** The command that takes its traffic away. */
+  readonly remedy: string;
+  /** In which way its version is worse than its siblings, in a sentence; null when it is not. */
+  readonly worse: { readonly kind: "errors" | "slow"; readonly text: string } | null;
 }
 
 export interface Misplaced {
@@ -274,7 +278,7 @@ function ofChecks(facts: InstanceFacts): Cause | undefined {
 }
 
 function ofTraffic(facts: InstanceFacts): Cause {
-  const { errorPercent, requests, output, name, p95Ms, weight } = facts;
+  const { errorPercent, requests, output, name, p95Ms, weight, worse, remedy } = facts;
   if (isFull(facts)) return cause("disk_full", "the disk is full", hintOf("disk_full"));
   const { memoryBytes, memoryLimitBytes } = facts;
   if (requests > 0 && errorPercent >= ERRORS_PERCENT) {
@@ -284,9 +288,13 @@ function ofTraffic(facts: InstanceFacts): Cause {
     return cause(
       "errors",
       text,
-      `ten logs ${name} --level stderr; ten rollback takes its traffic away`,
+      `ten logs ${name} --level stderr; ${remedy} takes its traffic away`,
       lastWords(output),
     );
+  }
+  if (worse !== null) {
+    const evidence = worse.kind === "errors" ? lastWords(output) : undefined;
+    return cause(worse.kind, worse.text, `ten logs ${name}; ${remedy} takes its traffic away`, evidence);
   }
   if (memoryBytes !== null && memoryLimitBytes !== null && memoryBytes >= NEAR * memoryLimitBytes)
     return cause("out_of_memory", "it is about to run out of memory", hintOf("out_of_memory"));

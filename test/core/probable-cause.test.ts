@@ -31,6 +31,8 @@ const WELL: InstanceFacts = {
   errorPercent: 0,
   requests: 100,
   p95Ms: 12,
+  worse: null,
+  remedy: "ten rollback api",
 };
 const ELSEWHERE: Misplaced = {
   kind: "wrong_port",
@@ -600,4 +602,13 @@ test("the line that it goes by is a message and no field below one, also above a
     "  code: 'ERR_TLS_CERT_ALTNAME_INVALID'",
   ];
   expect(probableCause({ ...WELL, ...DEAD, output }).evidence).toStartWith("Error [ERR_TLS_CERT");
+});
+
+test("a version that is slower than its siblings is not called well, though its times are short", () => {
+  const text = "v2 is slower by 70 ms: p95 90 ms, v1 20 ms in the last 5 min";
+  expect(probableCause({ ...WELL, p95Ms: 90, worse: { kind: "slow", text } })).toMatchObject({
+    kind: "slow",
+    text,
+    hint: "ten logs api:v2; ten rollback api takes its traffic away",
+  });
 });

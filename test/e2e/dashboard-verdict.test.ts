@@ -21,6 +21,40 @@ Bun.serve({ port: Number(PORT), hostname, fetch: (request) => {
 `;
 
 let ten: Ten;
+
+beforeAll(async () => {
+  const service = (name: string) =>
+    `[service.${name}]\ncommand = ${JSON.stringify(`'${process.execPath}' app.ts`)}\nworkdir = "releases/{version}"\nhealth = "/health"\n`;
+  ten = await startTen({
+    toml: `[settings]\nfailed_retry_secs = 0\nmax_restarts = 0\n${service("aaa")}${service("shop")}`,
+    prepare(dir) {
+      for (const version of ["v1", "bad", "v3"]) writeRelease(dir, version, "app.ts", APP);
+      writeRelease(dir, "crash", "app.ts", "process.exit(7)");
+    },
+  });
+  await ten.ok("deploy", "aaa:v1");
+  await ten.ok("spawn", "aaa:crash", "--weight", "0");
+  await ten.ok("deploy", "shop:v1");
+  await ten.split("shop.localhost", 100, 4);
+  await ten.ok("deploy", "shop:bad", "--weight", "50");
+  await ten.split("shop.localhost", 300, 4);
+}, 180_000);
+afterAll(() => ten?.[Symbol.asyncDispose]());
+
+test("ten top and ten why say which version is worse, by how much, since when, and what to do", async () => {
+  const said = "bad is worse: it fails 33.3 %, v1 0.0 % in the last 5 min";
+  let top = "";
+  await until("it is counted", async () => {
+    top = (await ten.ok("top")).stdout;
+    return top.includes(`shop: ${said}`);
+  });
+  expect(top).toMatch(/since \d\d:\d\d:\d\d, with deploy shop:bad; what to do: ten rollback shop\n/);
+  expect(top.indexOf("\nshop")).toBeLessThan(top.indexOf("\naaa"));
+  const { stdout, exit } = await ten.run("why", "shop:bad");
+  expect(stdout).toContain("ten rollback shop takes its traffic away");
+  expect(exit).toBe(5);
+});
+
 let chromium: Chromium;
 let tab: Tab;
 const WIDE = { width: 1440, height: 900 };
@@ -40,21 +74,6 @@ const closeDialog = () =>
 
 describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () => {
   beforeAll(async () => {
-    const service = (name: string) =>
-      `[service.${name}]\ncommand = ${JSON.stringify(`'${process.execPath}' app.ts`)}\nworkdir = "releases/{version}"\nhealth = "/health"\n`;
-    ten = await startTen({
-      toml: `[settings]\nfailed_retry_secs = 0\nmax_restarts = 0\n${service("aaa")}${service("shop")}`,
-      prepare(dir) {
-        for (const version of ["v1", "bad", "v3"]) writeRelease(dir, version, "app.ts", APP);
-        writeRelease(dir, "crash", "app.ts", "process.exit(7)");
-      },
-    });
-    await ten.ok("deploy", "aaa:v1");
-    await ten.ok("spawn", "aaa:crash", "--weight", "0");
-    await ten.ok("deploy", "shop:v1");
-    await ten.split("shop.localhost", 100, 4);
-    await ten.ok("deploy", "shop:bad", "--weight", "50");
-    await ten.split("shop.localhost", 300, 4);
     chromium = await startChromium();
     tab = await chromium.tab();
     await tab.look(WIDE);
@@ -62,7 +81,6 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
   }, 180_000);
   afterAll(async () => {
     await chromium?.[Symbol.asyncDispose]();
-    await ten?.[Symbol.asyncDispose]();
   });
 
   test("the worse version is named on top, by how much, since when, with which change", async () => {

@@ -1,8 +1,10 @@
 // Ten faults of real apps, and what `ten why` says first.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import { testCertificate } from "../support/certificate.ts";
 import { writeRelease } from "../support/releases.ts";
 import { startSecure } from "../support/secure-origin.ts";
+import { startInTerminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
 import { startTen, type Ten } from "./ten.ts";
 
@@ -69,6 +71,22 @@ afterAll(async () => {
   await ten?.[Symbol.asyncDispose]();
   await secure?.[Symbol.asyncDispose]();
   taken.stop(true);
+});
+
+test("it is one screen of a terminal, and begins with the cause and what to try", async () => {
+  await until("it has failed", async () => (await ten.ps())["api:crash"]?.state === "failed");
+  await using terminal = startInTerminal([join(import.meta.dir, "../../dist/ten"), "why", "api:crash"], {
+    cwd: ten.dir,
+    columns: 80,
+    rows: 24,
+  });
+  await terminal.exited;
+  await terminal.shows("Changed in the last hour");
+  const lines = Bun.stripANSI(terminal.output()).trimEnd().split(/\r?\n/);
+  const rows = lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(Bun.stringWidth(line) / 80)), 0);
+  expect(rows).toBeLessThan(24);
+  expect(lines[0]).toContain("api:crash: it crashed: it exited with code 1");
+  expect(lines.findIndex((line) => line.includes("try:"))).toBeLessThan(6);
 });
 
 interface Why {

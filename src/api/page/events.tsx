@@ -1,7 +1,7 @@
 // What happened, newest first; repeats are folded, and what has several lines is opened on demand.
 
+import { type Foldable, type Folded, foldRepeats } from "../../core/fold-repeats.ts";
 import { By } from "./by.tsx";
-import { type Foldable, type Folded, foldRepeats } from "./fold.ts";
 import type { Numbered } from "./live.ts";
 import { clockOf } from "./time.ts";
 

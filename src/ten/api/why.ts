@@ -12,6 +12,7 @@ import { hasPort } from "../config/service.ts";
 import type { Control } from "../operations/control.ts";
 import type { EventRow, InstanceRow } from "../registry/registry.ts";
 import type { Whereabouts } from "../supervisor/whereabouts.ts";
+import { comparisonOf } from "./comparison.ts";
 import { type Address, protocolOf } from "./port-protocol.ts";
 import { answersOf } from "./proxy-answers.ts";
 import type { InstanceView, whyAnswer } from "./shapes.ts";
@@ -102,6 +103,8 @@ export async function whyOf(
     errorPercent: shown.error_percent,
     requests: shown.requests,
     p95Ms: shown.p95_ms,
+    remedy: remedyOf(control.registry.list(service), row),
+    worse: isOwn ? null : worseOf(parts, row),
   };
   const answered = toAnswer(parts, row, shown, { ...facts, listening }, isOwn);
   // Of an instance nothing may be wrong, and visitors do not come to it all the same.
@@ -160,6 +163,21 @@ function toAnswer(
   };
 }
 
+/** Back from the newest that has traffic; on to it from an older one. */
+function remedyOf(rows: readonly InstanceRow[], { service, version }: InstanceRow): string {
+  const serving = rows.filter(({ desired, weight }) => desired === "running" && weight > 0);
+  const newest = serving.toSorted((a, b) => b.deployed - a.deployed)[0];
+  if (!newest || newest.version === version) return `ten rollback ${service}`;
+  return `ten route ${service} --to ${newest.version}`;
+}
+
+/** As the verdict on its service says it. */
+function worseOf({ control, history }: WhyParts, row: InstanceRow): InstanceFacts["worse"] {
+  const found = comparisonOf(history, row.service, control.registry.list(row.service));
+  if (found.worse !== row.version || row.weight === 0) return null;
+  return { kind: found.trouble === "slow" ? "slow" : "errors", text: found.text };
+}
+
 /** The last deployed of the others that is healthy: what worked. */
 function lastGood(rows: readonly InstanceRow[], row: InstanceRow): InstanceRow | undefined {
   return rows
@@ -184,7 +202,7 @@ function toHappened({ at, kind, instance, detail, actor }: EventRow) {
 
 /** The two or three to try. */
 function commandsFor(
-  { name, state, isAlive, errorPercent, weight }: InstanceFacts,
+  { name, state, isAlive, errorPercent, weight, worse, remedy }: InstanceFacts,
   kind: string,
   { service, version }: InstanceRow,
 ): string[] {
@@ -196,7 +214,7 @@ function commandsFor(
   return [
     `ten logs ${name} --since 1h`,
     ...(isAlive ? [`ten health ${name}`] : [`ten restart ${name}`]),
-    ...(weight > 0 && (errorPercent > 0 || !isAlive) ? [`ten rollback ${service}`] : []),
+    ...(weight > 0 && (errorPercent > 0 || worse !== null || !isAlive) ? [remedy] : []),
   ];
 }
 

@@ -10,6 +10,7 @@ import {
   type TextPage,
   typed,
 } from "../../cli/screen.ts";
+import { DEGRADED, statesOf } from "../api/trouble.ts";
 import { drawTable, notesOf, type Row, rowsOf, type Seen } from "./top-view.ts";
 
 /** A change: the command that does the same, and how it is done; what came of it, in a sentence. */
@@ -54,10 +55,23 @@ const HELP = `
 
   Every change is shown as a command and asked for once: y does it, any other key does not.`;
 
+/** The first lines: the table below them needs room as well. */
+function someOf(lines: readonly string[], most: number): string[] {
+  return lines.length <= most
+    ? [...lines]
+    : [...lines.slice(0, most - 1), `  and ${lines.length - most + 1} more lines like these`];
+}
+
 export class TopScene implements Scene {
   readonly #paint: Paint;
   readonly #actions: TopActions;
-  #seen: Seen = { instances: [], rates: new Map(), traffic: new Map(), rollouts: new Map() };
+  #seen: Seen = {
+    instances: [],
+    rates: new Map(),
+    traffic: new Map(),
+    changes: new Map(),
+    rollouts: new Map(),
+  };
   #readAt = "";
   #mode: Mode = { kind: "list" };
   #filter = "";
@@ -91,7 +105,7 @@ export class TopScene implements Scene {
     if (mode.kind === "text") return drawText(mode, size.rows, this.#paint("dim", SCROLL_HINT));
     const rows = rowsOf(this.#seen, this.#filter);
     this.#chosen = Math.min(Math.max(0, rows.length - 1), this.#chosen);
-    const notes = notesOf(this.#paint, this.#seen, size.columns);
+    const notes = someOf(notesOf(this.#paint, this.#seen, size.columns), Math.ceil(size.rows / 3));
     const room = Math.max(3, size.rows - 3 - notes.length);
     const table = drawTable(this.#paint, this.#seen, rows, this.#chosen, size);
     const top = Math.max(0, this.#chosen + 3 - room);
@@ -112,11 +126,15 @@ export class TopScene implements Scene {
   }
 
   #head(rows: readonly Row[]): string {
-    const { instances } = this.#seen;
-    const failed = instances.filter(({ state }) => state === "failed").length;
+    const { instances, rates } = this.#seen;
+    const count = (word: string) =>
+      instances.filter((one) => statesOf(one, rates.get(one.service)).includes(word)).length;
     const running = instances.filter(({ state }) => state !== "stopped").length;
     const services = new Set(rows.map(({ service }) => service)).size;
-    const trouble = failed > 0 ? `  ${this.#paint("red", `${failed} failed`)}` : "";
+    const trouble = ["failed", "unhealthy", DEGRADED]
+      .filter((word) => count(word) > 0)
+      .map((word) => `  ${this.#paint("red", `${count(word)} ${word}`)}`)
+      .join("");
     const filter = this.#filter === "" ? "" : `  filter: ${this.#filter}`;
     const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
     return `${this.#paint("bold", "ten top")}  ${counted(services, "service")}, ${counted(running, "instance")}${trouble}${filter}  ${this.#paint("dim", this.#readAt)}`;

@@ -1,8 +1,9 @@
 // What `ten top` draws: services and their versions as lines, as wide as the terminal allows.
-import { formatBytes, formatMillis, formatProxyAnswers } from "../../cli/format.ts";
+import { formatBytes, formatMillis, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
 import type { Paint } from "../../cli/output.ts";
 import { fit, type Size, sparkline } from "../../cli/screen.ts";
-import type { InstanceView, ServiceRate, TrafficView } from "../api/shapes.ts";
+import type { InstanceView, LastChange, ServiceRate, TrafficView } from "../api/shapes.ts";
+import { beginOf, remedyOf, statesOf, troubledFirst } from "../api/trouble.ts";
 
 /** All that is shown, as it was last read. */
 export interface Seen {
@@ -10,6 +11,8 @@ export interface Seen {
   /** Services as a whole. */
   readonly rates: ReadonlyMap<string, ServiceRate>;
   readonly traffic: ReadonlyMap<string, TrafficView>;
+  /** The last of each service's traffic. */
+  readonly changes: ReadonlyMap<string, LastChange>;
   readonly rollouts: ReadonlyMap<string, string>;
 }
 
@@ -29,6 +32,8 @@ interface Column {
 }
 
 const NAME_MIN = 16;
+/** Longer names are cut before columns are left out for them. */
+const NAME_MOST = 24;
 const SPARK = 12;
 const MISSING = "-";
 
@@ -52,7 +57,7 @@ const COLUMNS: readonly Column[] = [
   {
     heading: "CPU",
     width: 6,
-    rank: 2,
+    rank: 1,
     cell: ({ instances }) => `${Math.round(sum(instances, (one) => one.cpu_percent ?? 0))}%`,
   },
   {
@@ -63,25 +68,28 @@ const COLUMNS: readonly Column[] = [
   },
 ];
 
-export function rowsOf({ instances }: Seen, filter: string): Row[] {
+const SPARK_COLUMN: Column = {
+  heading: "15 MIN",
+  width: SPARK + 1,
+  rank: 2,
+  cell: (row, seen) => sparkOf(row, seen),
+};
+
+export function rowsOf({ instances, rates }: Seen, filter: string): Row[] {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = instances.filter(
-    ({ id, version, state }) =>
-      state !== "stopped" && words.every((word) => `${id} ${version} ${state}`.includes(word)),
-  );
+  const found = instances.filter((one) => {
+    const text = [one.id, one.version, ...statesOf(one, rates.get(one.service))].join(" ");
+    return one.state !== "stopped" && words.every((word) => text.includes(word));
+  });
   const services = [...Map.groupBy(found, ({ service }) => service)];
-  const isBad = (those: readonly InstanceView[]) =>
-    Number(those.some(({ state }) => state === "failed" || state === "unhealthy"));
-  return services
-    .toSorted(([a, those], [b, these]) => isBad(these) - isBad(those) || a.localeCompare(b))
-    .flatMap(([service, those]) => [
-      { service, version: undefined, instances: those },
-      ...[...Map.groupBy(those, ({ version }) => version)].map(([version, some]) => ({
-        service,
-        version,
-        instances: some,
-      })),
-    ]);
+  return troubledFirst(services, rates).flatMap(([service, those]) => [
+    { service, version: undefined, instances: those },
+    ...[...Map.groupBy(those, ({ version }) => version)].map(([version, some]) => ({
+      service,
+      version,
+      instances: some,
+    })),
+  ]);
 }
 
 export function drawTable(
@@ -91,45 +99,66 @@ export function drawTable(
   chosen: number,
   size: Size,
 ): string[] {
-  const columns = columnsFor(size.columns);
+  const longest = Math.max(0, ...rows.map((row) => Bun.stringWidth(nameOf(row))));
+  const columns = columnsFor(size.columns, Math.min(NAME_MOST, Math.max(NAME_MIN, longest)));
   const taken = columns.reduce((total, { width }) => total + width + 1, 0);
-  const hasSpark = size.columns - taken > NAME_MIN + SPARK + 2;
-  const name = Math.max(NAME_MIN, size.columns - taken - (hasSpark ? SPARK + 2 : 0) - 1);
+  const name = Math.max(NAME_MIN, size.columns - taken);
   const heading = [
     fit("SERVICE, VERSION", name),
     ...columns.map((column) => column.heading.padStart(column.width)),
-    ...(hasSpark ? [` ${"15 MIN".padStart(SPARK)}`] : []),
   ].join(" ");
   const lines = rows.map((row, place) => {
     const isChosen = place === chosen;
     const cells = columns.map((column) => {
       const text = column.cell(row, seen).padStart(column.width);
-      return column.heading === "ERR %" && Number.parseFloat(text) >= 1 ? paint("red", text) : text;
+      return isBad(column.heading, row, seen, text) ? paint("red", text) : text;
     });
-    const spark = hasSpark ? [` ${sparkOf(row, seen)}`] : [];
-    const line = [fit(nameOf(row), name), ...cells, ...spark].join(" ");
+    const line = [fit(nameOf(row), name), ...cells].join(" ");
     if (isChosen) return paint("inverse", line);
     return row.version === undefined ? paint("bold", line) : colourOf(paint, row, line);
   });
   return [paint("dim", heading), ...lines];
 }
 
+function isBad(heading: string, row: Row, { rates }: Seen, text: string): boolean {
+  const { worse, trouble } = rates.get(row.service)?.comparison ?? {};
+  if (heading === "P95") return trouble === "slow" && row.version === worse;
+  return heading === "ERR %" && Number.parseFloat(text) >= 1;
+}
+
 /** One line a service about what is worse, and about its rollout. */
 export function notesOf(paint: Paint, seen: Seen, width = Number.MAX_SAFE_INTEGER): string[] {
-  return [...seen.traffic].flatMap(([service, { comparison }]) => {
+  const services = Map.groupBy(seen.instances, ({ service }) => service);
+  const rates = troubledFirst(
+    [...seen.rates].map(([service, rate]) => [service, services.get(service) ?? [], rate] as const),
+    seen.rates,
+  );
+  return rates.flatMap(([service, , rate]) => {
     const rollout = seen.rollouts.get(service);
-    const rate = seen.rates.get(service);
-    const own = rate && formatProxyAnswers(rate.proxy_answers);
+    const own = formatProxyAnswers(rate.proxy_answers);
     return [
       ...(own === undefined ? [] : wrapped(`${service}: ${own}`, width).map((line) => paint("red", line))),
-      ...(comparison.worse === null
-        ? []
-        : wrapped(`${service}: ${comparison.text}`, width).map((line) => paint("red", line))),
+      ...verdictOf(seen, rate).flatMap((text) => wrapped(text, width).map((line) => paint("red", line))),
       ...(rollout === undefined
         ? []
         : wrapped(`${service}: rollout: ${rollout}`, width).map((line) => paint("yellow", line))),
     ];
   });
+}
+
+/** What is wrong, and below it since when and what to do. */
+function verdictOf({ instances, changes }: Seen, rate: ServiceRate): string[] {
+  const { service, comparison } = rate;
+  if (comparison.trouble === null) return [];
+  const begin = beginOf(comparison, changes.get(service));
+  const remedy = remedyOf(
+    rate,
+    instances.filter((one) => one.service === service),
+  );
+  const since = begin && `since ${formatMoment(new Date(begin.sinceMs).toISOString())}`;
+  const all = [since, begin?.change && `with ${begin.change.command}`].filter(Boolean).join(", ");
+  const more = [all, remedy && `what to do: ${remedy.command}`].filter(Boolean).join("; ");
+  return [`${service}: ${comparison.text}`, ...(more === "" ? [] : [`  ${more}`])];
 }
 
 /** Lines that fit, broken between words. */
@@ -144,9 +173,9 @@ function wrapped(text: string, width: number): string[] {
   return lines;
 }
 
-function columnsFor(width: number): Column[] {
-  const chosen = [...COLUMNS];
-  const total = () => chosen.reduce((sum, column) => sum + column.width + 1, NAME_MIN + 1);
+function columnsFor(width: number, name: number): Column[] {
+  const chosen = [...COLUMNS, SPARK_COLUMN];
+  const total = () => chosen.reduce((sum, column) => sum + column.width + 1, name);
   while (total() > width) {
     const least = chosen.reduce((a, b) => (b.rank > a.rank ? b : a));
     if (least.rank === 0) break;

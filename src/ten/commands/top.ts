@@ -58,7 +58,7 @@ export default command({
 
 async function read(client: TenClient, service: string | undefined, signal: AbortSignal): Promise<Seen> {
   const query = service === undefined ? {} : { service };
-  const { instances, rollouts, services: rates } = await client.listInstances({ query }, { signal });
+  const { instances, rollouts, changes, services: rates } = await client.listInstances({ query }, { signal });
   const services = [...new Set(instances.map((one) => one.service))].slice(0, CHARTED);
   const traffic = await Promise.all(
     services.map((one) => client.traffic({ params: { service: one }, query: { range: "15m" } }, { signal })),
@@ -67,6 +67,7 @@ async function read(client: TenClient, service: string | undefined, signal: Abor
     instances,
     rates: new Map(rates.map((one) => [one.service, one])),
     traffic: new Map(traffic.map((one) => [one.service, one])),
+    changes: new Map(changes.map((one) => [one.service, one])),
     rollouts: new Map(rollouts.map((one) => [one.service, `${one.canary}: ${one.text}`])),
   };
 }

@@ -3,9 +3,13 @@ import { maybeWord, type Read } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatBytes, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
 import { hostPage } from "../../cli/host-page.ts";
+import { oneScreen } from "../../cli/one-screen.ts";
 import type { Output } from "../../cli/output.ts";
+import type { Size } from "../../cli/screen.ts";
 import { parseDomain } from "../../core/domain.ts";
 import { FAULTS } from "../../core/fault.ts";
+import { foldRepeats } from "../../core/fold-repeats.ts";
+import { parseInstance } from "../../core/name.ts";
 import { DEPLOY_FAILED } from "../../core/probable-cause.ts";
 import { canonicalServerName } from "../../core/server-name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
@@ -62,7 +66,7 @@ export default command({
     const client = connect(context);
     if (args.subject === undefined) {
       const all = await everything(client, signal);
-      out.data({ ...all }, () => everythingPage(out, all));
+      out.data({ ...all }, () => everythingPage(out, all, sizeOf(out)));
       return isWell(all) ? 0 : FAULTS.unhealthy.exit;
     }
     if ("host" in args.subject) {
@@ -72,10 +76,15 @@ export default command({
     }
     const instance = await worstOf(client, args.subject, signal);
     const why = await client.why({ params: { instance } }, { signal });
-    out.data({ ...why }, () => whyPage(out, why));
+    out.data({ ...why }, () => whyPage(out, why, sizeOf(out)));
     return meansWell(why) ? 0 : FAULTS.unhealthy.exit;
   },
 });
+
+/** Undefined where it is no terminal. */
+function sizeOf({ stdout }: Output): Size | undefined {
+  return stdout.isTty ? stdout.size() : undefined;
+}
 
 async function worstOf(client: TenClient, { service, id }: Subject, signal: AbortSignal): Promise<string> {
   if (id !== undefined) return `${service}:${id}`;
@@ -155,7 +164,7 @@ function isWell({ wrong, proxy_answers: answers, certificates }: Everything): bo
   return wrong.length === 0 && !isFailing && certificates.length === 0;
 }
 
-function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
+function everythingPage(out: Pick<Output, "paint">, all: Everything, size: Size | undefined): string {
   const { paint } = out;
   const [worst, ...others] = all.wrong;
   const besides = [
@@ -164,10 +173,7 @@ function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
     ...all.proxy_answers.map((one) => `${one.service}: ${paint("red", formatProxyAnswers(one) ?? "")}`),
     ...all.certificates.map((line) => paint("yellow", line)),
   ];
-  if (worst !== undefined)
-    return `${whyPage(out, worst)}${section(out, "Also", besides)
-      .map((line) => `${line}\n`)
-      .join("")}`;
+  if (worst !== undefined) return whyPage(out, worst, size, besides);
   if (besides.length > 0) return `${besides.join("\n")}\n`;
   if (all.instances === 0) return "nothing runs; start something: ten deploy SERVICE --version v1\n";
   const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
@@ -175,22 +181,43 @@ function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
   return `${paint("green", `nothing is wrong with ${what}, as far as can be seen from outside`)}\n`;
 }
 
-/** The whole of it as a screen. */
-export function whyPage(out: Pick<Output, "paint">, why: WhyView): string {
+/** The whole of it, and what is wrong `besides`; on a terminal of a size as much as fits there. */
+export function whyPage(
+  out: Pick<Output, "paint">,
+  why: WhyView,
+  size?: Size,
+  besides: readonly string[] = [],
+): string {
   const { paint } = out;
   const isWell = meansWell(why);
-  const first = `${paint("bold", why.id)}: ${paint(isWell ? "green" : "red", why.cause.text)}`;
-  const rest = [
-    why.cause.evidence === null ? "" : `  ${paint("yellow", why.cause.evidence)}`,
-    `  ${paint("dim", "what to do:")} ${why.cause.hint}`,
+  const label = (text: string) => `  ${paint("dim", text.padEnd(12))}`;
+  const head = [
+    `${paint("bold", why.id)}: ${paint(isWell ? "green" : "red", why.cause.text)}`,
+    ...(why.cause.evidence === null ? [] : [`  ${paint("yellow", why.cause.evidence)}`]),
+    `${label("what to do:")}${why.cause.hint}`,
+    ...why.commands.map((line, place) => `${label(place === 0 ? "try:" : "")}${line}`),
     "",
     ...facts(why).map(([name, value]) => `${paint("dim", name.padEnd(13))}${value}`),
-    ...section(out, "What it went through", why.states.map(happened)),
-    ...section(out, "Changed in the last hour", why.changes.map(happened)),
-    ...section(out, "Its last output", why.output),
-    ...section(out, "Try", why.commands),
   ];
-  return `${[first, ...rest.filter((line, place) => line !== "" || place > 0)].join("\n")}\n`;
+  const sections = [
+    // The worst first: of these the first lines say most.
+    { title: "Also", lines: besides, isWorstFirst: true },
+    { title: "What it went through", lines: happened(why.states) },
+    { title: "Its last output", lines: why.output },
+    { title: "Changed in the last hour", lines: happened(why.changes) },
+  ];
+  return oneScreen(out, head, sections, size);
+}
+
+/** Bytes: of more than that nobody runs out. */
+const PLENTY = 10 * 2 ** 30;
+
+function isPlenty(bytes: number | null): boolean {
+  return bytes === null || bytes >= PLENTY;
+}
+
+function idOf({ id }: WhyView): string {
+  return parseInstance(id).id;
 }
 
 function facts(why: WhyView): [string, string][] {
@@ -198,14 +225,14 @@ function facts(why: WhyView): [string, string][] {
   const of = limit === null ? "" : ` of ${formatBytes(limit)}`;
   const all: [string, string | null][] = [
     ["state", `${why.state}: ${why.reason}, since ${formatMoment(why.since)}`],
-    ["version", why.version],
+    ["version", why.version === idOf(why) ? null : why.version],
     ["last check", why.last_check],
     ["answers", why.answer && `${why.answer.status} ${why.answer.body}`],
-    ["last exit", why.last_exit],
+    ["last exit", why.last_exit !== null && why.reason.includes(why.last_exit) ? null : why.last_exit],
     ...why.certificates.map(({ text }): [string, string] => ["https", text]),
     ["port", port === null ? null : `given ${port}${listeningText(why)}`],
     ["memory", memory === null ? null : `${formatBytes(memory)}${of}`],
-    ["disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],
+    ["disk free", isPlenty(why.disk_free_bytes) ? null : formatBytes(why.disk_free_bytes ?? 0)],
     [
       "errors",
       why.error_percent === 0 ? null : `${why.error_percent} % in the last ${why.error_window_secs} s`,
@@ -223,11 +250,14 @@ function facts(why: WhyView): [string, string][] {
   return all.filter((one): one is [string, string] => one[1] !== null);
 }
 
-function happened({ at, kind, id, text, by }: WhyView["states"][number]): string {
-  const who = by === null ? "" : ` by ${by}`;
-  return `${formatMoment(at)}  ${id === null ? "" : `${id} `}${kind}  ${text}${who}`;
-}
-
-function section({ paint }: Pick<Output, "paint">, title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : [`${paint("bold", title)}`, ...lines.map((line) => `  ${line}`)];
+/** A line each, oldest first; repeats are one line, as a crash loop is nothing but these. */
+function happened(events: WhyView["states"]): string[] {
+  const newestFirst = events.toReversed().map((one) => ({ ...one, detail: one.text }));
+  return foldRepeats(newestFirst, ({ id }) => id ?? "")
+    .toReversed()
+    .map(({ event: { at, kind, id, text, by }, count, since }) => {
+      const who = by === null ? "" : ` · by ${by}`;
+      const often = count > 1 ? ` (${count} times since ${formatMoment(since)})` : "";
+      return `${formatMoment(at)}  ${id === null ? "" : `${id} `}${kind}  ${text}${often}${who}`;
+    });
 }

@@ -10,13 +10,13 @@ import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, ServiceRate } from "../api/shapes.ts";
+import { DEGRADED, statesOf, troubledFirst } from "../api/trouble.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Detail, ServiceLog } from "./detail.tsx";
 import { type EventView, type Instances, useTen } from "./live.ts";
 import { Service } from "./service.tsx";
 import { undoOf } from "./undo.ts";
-import { isDegraded } from "./verdict.tsx";
 
 interface DashboardProps {
   readonly visitor: Visitor;
@@ -110,16 +110,9 @@ type Rates = ReadonlyMap<string, ServiceRate>;
 
 /** What is failed, unhealthy, or serves worse than it should. */
 function troubleOf(instances: readonly InstanceView[], rates: Rates) {
-  const count = (word: string) => instances.filter((one) => statesOf(one, rates).includes(word)).length;
+  const count = (word: string) =>
+    instances.filter((one) => statesOf(one, rates.get(one.service)).includes(word)).length;
   return ["failed", "unhealthy", DEGRADED].map((word) => ({ count: count(word), word, filter: word }));
-}
-
-/** As the filter knows it: that it serves, and badly. */
-const DEGRADED = "degraded";
-
-/** By what an instance is found. */
-function statesOf(one: InstanceView, rates: Rates): string[] {
-  return isDegraded(one, rates.get(one.service)) ? [one.state, DEGRADED] : [one.state];
 }
 
 /** What is of no service is the server's own. */
@@ -143,7 +136,7 @@ interface ServicesProps {
 function Services({ seen, rates, address, ...rest }: ServicesProps) {
   const words = wordsOf(address.of("filter") ?? "");
   const found = seen.instances.filter((one) => {
-    const text = [one.id, one.version, ...statesOf(one, rates)].join(" ");
+    const text = [one.id, one.version, ...statesOf(one, rates.get(one.service))].join(" ");
     return words.every((word) => text.includes(word));
   });
   const since = new Map(seen.maintenance.map((one) => [one.service, one.since]));
@@ -181,24 +174,4 @@ function Services({ seen, rates, address, ...rest }: ServicesProps) {
       ))}
     </>
   );
-}
-
-/** By how bad it is for visitors, then by name. */
-function troubledFirst(
-  services: readonly [string, InstanceView[]][],
-  rates: Rates,
-): [string, InstanceView[]][] {
-  const ranks = new Map(services.map(([name, these]) => [name, rank(these, rates.get(name))]));
-  const of = (name: string) => ranks.get(name) ?? 0;
-  return services.toSorted(([a], [b]) => of(b) - of(a) || a.localeCompare(b));
-}
-
-/** What nobody gets, before what some get badly, before what has no traffic yet. */
-function rank(instances: readonly InstanceView[], rate: ServiceRate | undefined): number {
-  const bad = instances.filter(({ state }) => state === "failed" || state === "unhealthy");
-  const isMeant = bad.some(({ weight }) => weight > 0);
-  if (isMeant && instances.every(({ state, share }) => state !== "healthy" || share === 0)) return 4;
-  if (isMeant) return 3;
-  if (rate && rate.comparison.trouble !== null) return 2;
-  return bad.length > 0 ? 1 : 0;
 }

@@ -8,13 +8,14 @@ import { formatBytes, formatMillis, formatSeconds } from "../../cli/format.ts";
 import { spanText } from "../../core/judge/words.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, LastChange, ServiceRate } from "../api/shapes.ts";
+import { isDegraded } from "../api/trouble.ts";
 import type { Act } from "./act.ts";
 import { Charts } from "./charts.tsx";
 import { labelOf, type VersionShare, versionShares } from "./plan.ts";
 import { Rollout } from "./rollout-panel.tsx";
 import { ShadowPanel } from "./shadow-panel.tsx";
 import { colourOf, SplitBar } from "./split.tsx";
-import { isDegraded, Verdict } from "./verdict.tsx";
+import { Verdict } from "./verdict.tsx";
 
 interface ServiceProps {
   readonly name: string;

@@ -1,6 +1,6 @@
 // Repeats of what a server does by itself are one entry; what people did is never folded away.
 import { expect, test } from "bun:test";
-import { foldRepeats } from "../../../src/api/page/fold.ts";
+import { foldRepeats } from "../../src/core/fold-repeats.ts";
 
 let second = 0;
 const happened = (subject: string, kind: string, detail = "", by: string | null = null) => ({
