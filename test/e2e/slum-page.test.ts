@@ -100,6 +100,18 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
     await shows("home of 60 tenants", ".outages li.bad");
     await tab.sees("its bar", "document.querySelector('.timeline rect.down')");
     await shows("failover", ".tenants .badge");
+    // Which one, since when, whom it hurts, what to do: above everything else, and no latency that it once had.
+    await shows("iad-1 is offline", ".verdict strong");
+    await tab.sees(
+      "since when",
+      "/since \\d\\d:\\d\\d:\\d\\d, for .*s, home of 60 tenants$/.test(document.querySelector('.verdict .since')?.textContent ?? '')",
+    );
+    expect(await tab.evaluate<string>("document.querySelector('.tile.bad .latency').textContent")).toMatch(
+      /^since \d\d:\d\d:\d\d, for /,
+    );
+    await tab.click(".verdict button", "Why");
+    await shows("iad-1", "dialog.drawer h2");
+    await closeAll();
     origins[0]?.restart();
     await tab.sees("it is back", "!document.querySelector('.tile.bad')");
     await tab.sees(

@@ -53,6 +53,8 @@ export function Chart({ title, startMs, stepMs, lines, marks, format, at, onAt }
   };
   const scale: Scale = { ...inner, count, most: top };
   const x = (place: number) => inner.left + (place / Math.max(1, count - 1)) * inner.width;
+  // What was done in the step that is not over has a place too.
+  const markX = ({ atMs }: Mark) => x(Math.min(Math.max(0, (atMs - startMs) / stepMs), count - 1));
   const y = (value: number) => inner.top + inner.height * (1 - value / top);
   const last = lines.map(({ values }) => values.findLastIndex((value) => value !== null));
   const shown = at ?? Math.max(0, ...last);
@@ -117,13 +119,8 @@ export function Chart({ title, startMs, stepMs, lines, marks, format, at, onAt }
           ))}
           {marks.map((mark, place) => (
             <g key={place} class={mark.isBad ? "mark bad" : "mark"}>
-              <line
-                x1={x((mark.atMs - startMs) / stepMs)}
-                x2={x((mark.atMs - startMs) / stepMs)}
-                y1={TOP}
-                y2={HEIGHT - BOTTOM}
-              />
-              <path d={`M${x((mark.atMs - startMs) / stepMs) - 4},${TOP - 8}h8l-4,8z`} />
+              <line x1={markX(mark)} x2={markX(mark)} y1={TOP} y2={HEIGHT - BOTTOM} />
+              <path d={`M${markX(mark) - 4},${TOP - 8}h8l-4,8z`} />
               <title>{mark.text}</title>
             </g>
           ))}

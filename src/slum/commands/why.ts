@@ -130,7 +130,7 @@ function serverFacts(one: WhyView["servers"][number]): [string, string][] {
       "last error",
       one.last_error_at === null ? one.last_error : `${one.last_error}, ${ago(one.last_error_at)} ago`,
     ],
-    ["latency", one.latency_ms === null ? null : formatMillis(one.latency_ms)],
+    ["latency", one.latency_ms === null || one.status === "offline" ? null : formatMillis(one.latency_ms)],
     ["DNS", dns.error === null ? dns.addresses.join(", ") : dns.error],
     [
       "certificate",

@@ -70,6 +70,21 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
       undo={(command) => (mayAct ? undoOf(client, command) : undefined)}
     />
   );
+  // Who asks for tenants sees them without scrolling.
+  const wantsTenants = wordsOf(filter).includes(UNROUTABLE);
+  const tenants = seen && (
+    <Tenants
+      client={client}
+      filter={filter}
+      address={address}
+      total={seen.tenants}
+      unroutable={seen.unroutable_total}
+      change={said.count}
+      standing={standing}
+      mayAct={mayAct}
+      onAct={setAct}
+    />
+  );
   return (
     <>
       <Frame
@@ -86,6 +101,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
       >
         {!(opened || domain) && outcomes}
         {seen && <Notes seen={seen} />}
+        {wantsTenants && tenants}
         {seen && (
           <Servers
             servers={servers}
@@ -106,19 +122,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
             onOpen={openServer}
           />
         )}
-        {seen && (
-          <Tenants
-            client={client}
-            filter={filter}
-            address={address}
-            total={seen.tenants}
-            unroutable={seen.unroutable_total}
-            change={said.count}
-            standing={standing}
-            mayAct={mayAct}
-            onAct={setAct}
-          />
-        )}
+        {!wantsTenants && tenants}
         {seen && <Certificates client={client} filter={filter} />}
         {seen && <Webhooks client={client} mayAct={mayAct} onTest={sample} change={said.count} />}
       </Frame>

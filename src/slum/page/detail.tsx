@@ -68,6 +68,9 @@ export function TenantDetail({ domain, client, onClose, children }: TenantDetail
   );
 }
 
+/** Steps of its chart that are always shown. */
+const LEAST_STEPS = 8;
+
 function Latency({
   one,
   history,
@@ -76,9 +79,18 @@ function Latency({
   const [at, setAt] = useState<number>();
   const checks = history.servers.find(({ id }) => id === one.id);
   const own = periods.filter(({ server }) => server === one.id);
-  const startMs = Date.parse(history.start);
   const stepMs = history.step_secs * 1000;
-  const lines = [{ name: one.id, colour: 0, values: checks?.latency_ms ?? [] }];
+  const all = checks?.latency_ms ?? [];
+  // What was before its first check is no part of a picture.
+  const skip = Math.max(
+    0,
+    Math.min(
+      all.findIndex((ms) => ms !== null),
+      all.length - LEAST_STEPS,
+    ),
+  );
+  const startMs = Date.parse(history.start) + skip * stepMs;
+  const lines = [{ name: one.id, colour: 0, values: all.slice(skip) }];
   const marks = own
     .filter(({ fromMs }) => fromMs >= startMs)
     .map(({ kind, fromMs, text }) => ({
@@ -153,10 +165,10 @@ function Why({ client, subject }: WhyProps) {
       <details open={!isWell}>
         <summary>What can be seen of its servers from here</summary>
         <ul>
-          {why.servers.map(({ id, text, dns, tls, latency_ms: latency }) => (
+          {why.servers.map(({ id, status, text, dns, tls, latency_ms: latency }) => (
             <li key={id}>
-              <b>{id}</b> {text}
-              {latency !== null && `, ${formatMillis(latency)}`}
+              <b>{id}</b> {text.startsWith(`${id} `) ? text.slice(id.length + 1) : text}
+              {latency !== null && status !== "offline" && `, ${formatMillis(latency)}`}
               {dns.addresses.length > 0 && `, ${dns.addresses.join(", ")}`}
               {dns.error !== null && `, DNS: ${dns.error}`}
               {tls !== null &&

@@ -5,6 +5,7 @@ import { formatMillis } from "../../cli/format.ts";
 import type { HistoryView, ServerView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { type Period, type StepState, stepStates, upShare } from "./outages.ts";
+import { Since, Verdicts } from "./verdict.tsx";
 
 interface ServersProps {
   /** Those that the filter has found. */
@@ -42,6 +43,7 @@ export function Servers({ servers, all, history, periods, ...rest }: ServersProp
         <h2 id="servers">Servers</h2>
         <span class="count">{isFiltered ? `${servers.length} of ${total}` : total}</span>
       </header>
+      <Verdicts servers={servers} {...rest} />
       {servers.length === 0 && (
         <p class="wait">
           {isFiltered ? "no server matches" : "none; add one: slum server add ID https://..."}
@@ -85,10 +87,16 @@ interface RegionProps extends Omit<ServersProps, "history" | "periods"> {
   readonly isOnly: boolean;
 }
 
+/** Regions with as many stand alone in their row. */
+const MOST_SPAN = 4;
+
 function Region({ name, isOnly, servers, all, dayOf, ...rest }: RegionProps) {
   const online = all.filter(({ status, drained }) => status !== "offline" && !drained).length;
   return (
-    <section class="region" aria-label={name === "" ? "Servers without a region" : `Region ${name}`}>
+    <section
+      class={`region span${Math.min(MOST_SPAN, servers.length)}`}
+      aria-label={name === "" ? "Servers without a region" : `Region ${name}`}
+    >
       {!(isOnly && name === "") && (
         <h3>
           {name === "" ? "no region" : name}{" "}
@@ -124,12 +132,16 @@ function Tile({ one, day, mayAct, onAct, onOpen }: TileProps) {
       <span class="version">
         <Name text={one.url} />
       </span>
-      {one.last_error !== null && one.status === "offline" && <span class="reason">{one.last_error}</span>}
       <div class="latency">
-        <b>{one.latency_ms === null ? "–" : formatMillis(one.latency_ms)}</b>
+        <Latency one={one} />
         {latency.filter((ms) => ms !== null).length > 1 && <Spark values={latency} colour={0} />}
       </div>
-      {day && <Day {...day} />}
+      {day && (
+        <>
+          <Day {...day} />
+          <DayWords {...day} />
+        </>
+      )}
       <dl class="counts">
         {(
           [
@@ -141,13 +153,31 @@ function Tile({ one, day, mayAct, onAct, onOpen }: TileProps) {
         ).map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd>{value}</dd>
+            <dd
+              class={name === "Failures" && value >= LEAST_FAILURES * one.requests && value > 0 ? "bad" : ""}
+            >
+              {value}
+            </dd>
           </div>
         ))}
       </dl>
       {mayAct && <Acts one={one} onAct={onAct} />}
     </li>
   );
+}
+
+/** Of the requests: fewer failures are everybody's. */
+const LEAST_FAILURES = 0.01;
+
+/** What does not answer has no latency; what it was is no answer to how it does. */
+function Latency({ one: { status, latency_ms: ms, since } }: { readonly one: ServerView }) {
+  if (status === "offline")
+    return (
+      <span class="reason">
+        <Since since={since} />
+      </span>
+    );
+  return <b>{ms === null ? "–" : formatMillis(ms)}</b>;
 }
 
 interface ActsProps extends Pick<ServersProps, "onAct"> {
@@ -183,8 +213,7 @@ const WIDTH = 288;
 /** The last day as a strip, a quarter of an hour a step. */
 export function Day({ history, checks, periods }: DayOf) {
   const states = stepStates(history, checks?.failed ?? [], periods);
-  const { percent, falls } = upShare(periods, Date.parse(history.start), Date.now());
-  const words = `up ${percent} % of the last day, ${falls === 0 ? "never" : falls === 1 ? "once" : `${falls} times`} offline`;
+  const words = dayWords({ history, periods });
   return (
     <svg class="day" viewBox={`0 0 ${WIDTH} 12`} preserveAspectRatio="none" role="img" aria-label={words}>
       <title>{words}</title>
@@ -198,6 +227,20 @@ export function Day({ history, checks, periods }: DayOf) {
         />
       ))}
     </svg>
+  );
+}
+
+function dayWords({ history, periods }: Pick<DayOf, "history" | "periods">): string {
+  const { percent, falls } = upShare(periods, Date.parse(history.start), Date.now());
+  return `up ${percent} % of the last day, ${falls === 0 ? "never" : falls === 1 ? "once" : `${falls} times`} offline`;
+}
+
+/** The same below the strip, which says it to a screen reader. */
+function DayWords(day: DayOf) {
+  return (
+    <span class="day-words" aria-hidden="true">
+      {dayWords(day)}
+    </span>
   );
 }
 
