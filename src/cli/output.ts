@@ -26,6 +26,8 @@ export interface Output {
   /** For text that goes to stdout. */
   readonly paint: Paint;
   readonly stdout: Sink;
+  /** Whether stdout may be drawn over: a terminal that can move its cursor, and no JSON. */
+  readonly canDraw: boolean;
 }
 
 interface OutputOptions {
@@ -68,12 +70,13 @@ export function createOutput({ json, env, stdout, stderr, clock = systemClock }:
     },
     progress(text) {
       progress?.done();
-      const moving = stderr.isTty && env.TERM !== "dumb";
+      const moving = stderr.isTty && !isDumb(env);
       progress = createProgress(text, { sink: stderr, silent: json, moving, clock });
       return progress;
     },
     paint: createPaint(stdout, env),
     stdout,
+    canDraw: stdout.isTty && !isDumb(env) && !json,
   };
 
   function createTalk(sink: Sink, quiet: boolean, paint: Paint) {
@@ -106,8 +109,12 @@ function detailLines({ details = {} }: Fault): string[] {
 
 /** Colours only on a terminal that can, unless NO_COLOR is set. */
 function createPaint(sink: Sink, env: Environment): Paint {
-  const enabled = sink.isTty && env.NO_COLOR === undefined && env.TERM !== "dumb";
+  const enabled = sink.isTty && env.NO_COLOR === undefined && !isDumb(env);
   return (style, text) => (enabled ? styleText(style, text, { validateStream: false }) : text);
+}
+
+function isDumb({ TERM }: Environment): boolean {
+  return TERM === "dumb";
 }
 
 function endLine(text: string): string {

@@ -1,6 +1,7 @@
 // A command that has the whole terminal: its other buffer, keys as they are pressed, and everything given back at every end.
 // Tried for it: terminal-kit (pulls in 12 packages), blessed (not kept since 2017), ink (React and yoga, 3 MB); what is needed is this.
 import { Fault } from "../core/fault.ts";
+import { visibleOnTerminal } from "../core/visible.ts";
 import { sleep, systemClock } from "../platform/time/clock.ts";
 import type { Output } from "./output.ts";
 import type { Control } from "./sink.ts";
@@ -18,6 +19,8 @@ export interface Scene {
   press(key: string): boolean;
   /** Tells when there is something new to draw. */
   onChange(redraw: () => void): void;
+  /** What is to be said at the foot; empty takes it away. */
+  say(note: string): void;
 }
 
 const ENTER: Control = { sequence: "\x1b[?1049h\x1b[?25l\x1b[2J" };
@@ -37,6 +40,12 @@ const SEQUENCES: Readonly<Record<string, string>> = {
   "\x1bOB": "down",
   "\x1b[5~": "page up",
   "\x1b[6~": "page down",
+  "\x1b[H": "home",
+  "\x1b[1~": "home",
+  "\x1bOH": "home",
+  "\x1b[F": "end",
+  "\x1b[4~": "end",
+  "\x1bOF": "end",
   "\r": "enter",
   "\n": "enter",
   "\x1b": "escape",
@@ -66,7 +75,8 @@ async function runScene(out: Output, signal: AbortSignal, scene: Scene): Promise
     const size = stdout.size() ?? { columns: 80, rows: 24 };
     const lines = scene.draw(size).slice(0, size.rows);
     const drawn = lines.flatMap((line, place) => {
-      const cut = Bun.sliceAnsi(line, 0, size.columns);
+      // Made visible before it is cut, as that makes it longer.
+      const cut = Bun.sliceAnsi(shownLine(line), 0, size.columns);
       // A line feed behind the last line would scroll.
       return [cut, CLEAR_LINE_END, ...(place < lines.length - 1 ? [NEXT_LINE] : [])];
     });
@@ -129,7 +139,10 @@ async function runScene(out: Output, signal: AbortSignal, scene: Scene): Promise
   }
 }
 
-/** Runs a scene as `runScene` does, and `refresh` every `everyMs` meanwhile, which tells the scene what it has found and does not reject. */
+/** A read that lasts longer is said, as what is shown is of before it. */
+const LATE_MS = 4_000;
+
+/** Runs a scene as `runScene` does, and `refresh` every `everyMs` meanwhile: that it fails, or takes long, is said until it is well again. */
 export async function runLive(
   out: Output,
   signal: AbortSignal,
@@ -138,20 +151,36 @@ export async function runLive(
   refresh: (signal: AbortSignal) => Promise<unknown>,
 ): Promise<void> {
   const stop = new AbortController();
-  const reading = repeat(everyMs, refresh, AbortSignal.any([signal, stop.signal]));
+  const reading = repeat(scene, everyMs, refresh, AbortSignal.any([signal, stop.signal]));
   await runScene(out, signal, scene);
   stop.abort();
   await reading;
 }
 
 async function repeat(
+  scene: Scene,
   everyMs: number,
   refresh: (signal: AbortSignal) => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<void> {
+  let isTold = false;
+  const tell = (text: string) => {
+    isTold = text !== "";
+    if (!signal.aborted) scene.say(text);
+  };
   while (!signal.aborted) {
     await sleep(systemClock, everyMs, signal).catch(() => {});
-    if (!signal.aborted) await refresh(signal);
+    if (signal.aborted) return;
+    const late = `no answer for ${LATE_MS / 1000} s: what is shown is of before`;
+    const cancel = systemClock.after(LATE_MS, () => tell(late));
+    try {
+      await refresh(signal);
+      if (isTold) tell("");
+    } catch (thrown) {
+      tell(`no answer: ${faultLine(thrown)}`);
+    } finally {
+      cancel();
+    }
   }
 }
 
@@ -161,37 +190,77 @@ export function faultLine(thrown: unknown): string {
   return [thrown.message, thrown.hint].filter(Boolean).join("; ");
 }
 
-/** What is read in place of a list, from a line on. */
+/** What is read in place of a list, from a line of the screen on. */
 export interface TextPage {
   readonly lines: readonly string[];
   readonly top: number;
 }
 
+/** `atEnd`: of a log the last is what is looked for. */
+export function textPage(text: string, atEnd = false): TextPage {
+  return { lines: text.split("\n"), top: atEnd ? Number.MAX_SAFE_INTEGER : 0 };
+}
+
 const SCROLLS: Readonly<Record<string, number>> = {
   ...{ up: -1, k: -1, down: 1, j: 1 },
   ...{ "page up": -10, "page down": 10, " ": 10 },
+  ...{ home: Number.MIN_SAFE_INTEGER, g: Number.MIN_SAFE_INTEGER },
+  ...{ end: Number.MAX_SAFE_INTEGER, G: Number.MAX_SAFE_INTEGER },
 };
 
-/** After a key; undefined for one that does not scroll. */
+/** After a key; undefined for one that does not scroll. How far it can go is known when it is drawn. */
 export function scrolled({ lines, top }: TextPage, key: string): TextPage | undefined {
   const step = SCROLLS[key];
-  if (step === undefined) return undefined;
-  return { lines, top: Math.min(Math.max(0, top + step), Math.max(0, lines.length - 3)) };
+  return step === undefined ? undefined : { lines, top: Math.max(0, top + step) };
 }
 
-/** The lines of a page and what ends it, as many as there are rows. */
-export function drawText({ lines, top }: TextPage, rows: number, foot: string): string[] {
-  const body = lines.slice(top, top + rows - 1);
-  return [...body, ...new Array<string>(Math.max(0, rows - 1 - body.length)).fill(""), foot];
+/** A page as it fits, long lines broken, with what ends it at the foot; and the page as it was scrolled to. */
+export function drawText<P extends TextPage>(
+  page: P,
+  { columns, rows }: Size,
+  foot: string,
+): { readonly drawn: string[]; readonly page: P } {
+  const all = page.lines.flatMap((line) => wrapped(shownLine(line), columns));
+  const room = Math.max(1, rows - 1);
+  const top = Math.min(page.top, Math.max(0, all.length - room));
+  const body = all.slice(top, top + room);
+  return { drawn: [...body, ...blank(room - body.length), foot], page: { ...page, top } };
 }
 
 /** What stands at the end of such a page. */
-export const SCROLL_HINT = "up, down scroll; escape goes back";
+export const SCROLL_HINT = "up, down, space, g, G scroll; escape goes back";
 
-/** A text that is typed, after one more key other than enter and escape. */
+/** So many lines. */
+export function blank(count: number): string[] {
+  return new Array<string>(Math.max(0, count)).fill("");
+}
+
+/** Lines that fit, broken between words where there are any, the later ones indented; colours go on. */
+export function wrapped(text: string, columns: number): string[] {
+  const [first = "", ...more] = Bun.wrapAnsi(text, Math.max(4, columns), WRAP).split("\n");
+  if (more.length === 0) return [first];
+  const rest = Bun.wrapAnsi(more.join(" "), Math.max(4, columns - INDENT.length), WRAP);
+  return [first, ...rest.split("\n").map((line) => INDENT + line)];
+}
+
+const WRAP = { hard: true, trim: false };
+const INDENT = "  ";
+
+/** The longest that fits, of which the last is the shortest. */
+export function longest(texts: readonly string[], columns: number): string {
+  return texts.find((text) => Bun.stringWidth(text) <= columns) ?? texts.at(-1) ?? "";
+}
+
+/** One line of a screen: what would move the cursor is made visible, and a tab is as wide as it is counted. */
+function shownLine(line: string): string {
+  return visibleOnTerminal(line).replaceAll("\t", "    ");
+}
+
+/** A text that is typed, after one more key other than enter and escape. Ctrl-U begins anew. */
 export function typed(text: string, key: string): string {
-  if (key === "backspace") return text.slice(0, -1);
-  return key.length === 1 ? text + key : text;
+  if (key === "backspace") return [...text].slice(0, -1).join("");
+  if (key === "\x15") return "";
+  return [...key].length === 1 && !/\p{Cc}/u.test(key) ? text + key : text;
 }
 
 const BARS = "▁▂▃▄▅▆▇█";

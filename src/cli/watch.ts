@@ -31,7 +31,8 @@ export async function watch(
   for (let first = true; !signal.aborted; first = false) {
     const { value, text } = await untilStopped(makeFrame(), signal);
     if (signal.aborted) return;
-    if (out.stdout.isTty && !out.json) redraw(text(), out, first);
+    // Of a terminal without a size nobody knows what fits.
+    if (out.canDraw && out.stdout.size()) redraw(text(), out, first);
     else out.data(value, () => `${first ? "" : "\n"}${text()}`);
     await sleep(clock, periodMs, signal).catch(() => {});
   }

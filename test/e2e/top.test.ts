@@ -94,8 +94,7 @@ describe("ten top", () => {
     terminal.press("h");
     await shows(terminal, "ten hold api   do it?");
     terminal.press("y");
-    await until("it is answered", () => !/do it|…$/m.test(screen(terminal).at(-1) ?? "…"));
-    expect(screen(terminal).at(-1)).toContain("api");
+    await shows(terminal, /api[\s\S]*begin: ten deploy api --version V\s+--canary/);
     terminal.press("p");
     await shows(terminal, "ten promote api   do it?");
     terminal.press("\x1b");
@@ -121,9 +120,60 @@ describe("ten top", () => {
     terminal.press("\x1b");
     terminal.press("/web\r");
     await shows(terminal, "filter: web");
-    await shows(terminal, "1 service, 3 instances");
+    await shows(terminal, "1 service, 1 instance");
     terminal.press("q");
     await terminal.exited;
+  });
+
+  test("what is narrow has the keys that matter, a long answer goes on in the next line, and a log opens at its end", async () => {
+    await using terminal = top({ columns: 44, rows: 12 });
+    await shows(terminal, /\? help {2}q quit/);
+    for (const line of screen(terminal)) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(44);
+    terminal.press("\x1b[B");
+    terminal.press("w");
+    terminal.press("ninety\r");
+    await shows(terminal, /write a\s+number from 0 to 100/);
+    expect(screen(terminal)).toHaveLength(12);
+    for (let n = 0; n < 30; n++)
+      await ten.get("api.localhost", "/", {
+        method: "POST",
+        body: `${n} 日本語 \tand a line that is longer than the screen`,
+      });
+    terminal.press("l");
+    await shows(terminal, "seen 29 ");
+    for (const line of screen(terminal)) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(44);
+    terminal.press("g");
+    await until("the first lines", () => !screen(terminal).join("\n").includes("seen 29 "));
+    terminal.press("G");
+    await shows(terminal, "seen 29 ");
+    terminal.press("\x1b");
+    terminal.resize(20, 5);
+    await until("five lines", () => screen(terminal).length === 5);
+    terminal.resize(80, 24);
+    await until("all lines", () => screen(terminal).length === 24);
+    terminal.press("q");
+    expect(await terminal.exited).toBe(0);
+  });
+
+  test("that the server does not answer is said, and no more once it does", async () => {
+    await using terminal = top();
+    await shows(terminal, "2 services");
+    ten.kill("SIGSTOP");
+    try {
+      await shows(terminal, "no answer for 4 s: what is shown is of before");
+    } finally {
+      ten.kill("SIGCONT");
+    }
+    await until("it is not said any more", () => !screen(terminal).join("\n").includes("no answer"));
+    terminal.press("q");
+    expect(await terminal.exited).toBe(0);
+  });
+
+  test("where the cursor cannot be moved it is the table, once", async () => {
+    await using terminal = startInTerminal([BINARY, "top"], { cwd: ten.dir, env: { TERM: "dumb" } });
+    expect(await terminal.exited).toBe(0);
+    expect(terminal.output()).toContain("SERVICE, VERSION");
+    expect(terminal.output()).not.toContain("\x1b");
   });
 
   test.each([

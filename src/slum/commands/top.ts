@@ -3,16 +3,20 @@ import { command } from "../../cli/command.ts";
 import { formatMillis, formatSeconds } from "../../cli/format.ts";
 import type { Output, Paint } from "../../cli/output.ts";
 import {
+  blank,
   drawText,
   faultLine,
   fit,
+  longest,
   runLive,
   SCROLL_HINT,
   type Scene,
   type Size,
   scrolled,
   type TextPage,
+  textPage,
   typed,
+  wrapped,
 } from "../../cli/screen.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { SlumClient } from "../api/contract.ts";
@@ -37,17 +41,14 @@ export default command({
     const { out, signal } = context;
     const client = connect(context);
     const status = await client.status({}, { signal });
-    if (out.json || !out.stdout.isTty || !process.stdin.isTTY) {
+    if (!out.canDraw || !process.stdin.isTTY) {
       out.data(status, () => `${serverTable(out, status.servers)}${describeStatus(status).join("\n")}\n`);
       return 0;
     }
     const scene = new TopScene(out, client, signal);
     scene.show(status);
-    await runLive(out, signal, scene, EVERY_MS, (until) =>
-      client.status({}, { signal: until }).then(
-        (read) => scene.show(read),
-        (thrown) => until.aborted || scene.say(`no answer: ${faultLine(thrown)}`),
-      ),
+    await runLive(out, signal, scene, EVERY_MS, async (until) =>
+      scene.show(await client.status({}, { signal: until })),
     );
     return 0;
   },
@@ -55,6 +56,13 @@ export default command({
 
 /** Of one server; the command lists all. */
 const TENANTS = 500;
+/** As many as there is room for. */
+const KEYS = [
+  "enter why  t tenants  d drain or undrain  / filter  ? help  q quit",
+  "enter why  d drain  / filter  ? help  q quit",
+  "? help  q quit",
+];
+
 const HELP = `
   up, down      choose a server
   enter         why it is as it is
@@ -103,21 +111,31 @@ class TopScene implements Scene {
 
   draw(size: Size): string[] {
     const { paint } = this.#out;
-    if (this.#text) return drawText(this.#text, size.rows, paint("dim", SCROLL_HINT));
+    if (this.#text) {
+      const { drawn, page } = drawText(this.#text, size, paint("dim", SCROLL_HINT));
+      this.#text = page;
+      return drawn;
+    }
     const servers = this.#servers();
     const troubles = this.#status ? describeStatus(this.#status) : [];
     const count = (state: ServerView["status"]) => servers.filter(({ status }) => status === state).length;
     const offline = count("offline") > 0 ? paint("red", `  ${count("offline")} offline`) : "";
     const head = `${paint("bold", "slum top")}  ${servers.length} servers${offline}, ${this.#status?.tenants ?? 0} tenants${this.#filter === "" ? "" : `  filter: ${this.#filter}`}`;
     this.#chosen = Math.max(0, Math.min(servers.length - 1, this.#chosen));
-    const room = Math.max(1, size.rows - 3 - troubles.length);
+    const foot = this.#foot(size.columns);
+    // The list is what it is about: at most a third is for what is said above it.
+    const notes = troubles
+      .flatMap((text) => wrapped(text, size.columns))
+      .slice(0, Math.floor(size.rows / 3))
+      .map((text) => paint("red", text));
+    const lines = Math.max(0, size.rows - 1 - notes.length - foot.length);
+    const room = Math.max(1, lines - 1);
     const top = Math.max(0, this.#chosen + 1 - room);
     const rows = servers
       .slice(top, top + room)
       .map((one, place) => rowOf(paint, one, top + place === this.#chosen, size.columns));
     const body = [paint("dim", headingOf(size.columns)), ...rows];
-    const blank = new Array<string>(Math.max(0, size.rows - 2 - troubles.length - body.length)).fill("");
-    return [head, ...troubles.map((text) => paint("red", text)), ...body, ...blank, this.#foot()];
+    return [head, ...notes, ...body.slice(0, lines), ...blank(lines - body.length), ...foot];
   }
 
   press(key: string): boolean {
@@ -134,7 +152,7 @@ class TopScene implements Scene {
   #command(key: string, server: ServerView | undefined): void {
     if (key === "escape") this.#filter = "";
     else if (key === "/") this.#isTyping = true;
-    else if (key === "?") this.#text = pageOf(HELP);
+    else if (key === "?") this.#text = textPage(HELP);
     else if (key === "up" || key === "k") this.#chosen = Math.max(0, this.#chosen - 1);
     else if (key === "down" || key === "j")
       this.#chosen = Math.min(this.#servers().length - 1, this.#chosen + 1);
@@ -161,12 +179,11 @@ class TopScene implements Scene {
       .toSorted((a, b) => RANKS[a.status] - RANKS[b.status] || a.id.localeCompare(b.id));
   }
 
-  #foot(): string {
+  #foot(columns: number): string[] {
     const { paint } = this.#out;
-    if (this.#asked) return `${paint("yellow", commandFor(this.#asked))}   do it? y/n`;
-    if (this.#isTyping) return `filter: ${this.#filter}█`;
-    const keys = "enter why  t tenants  d drain or undrain  / filter  ? help  q quit";
-    return this.#note === "" ? paint("dim", keys) : this.#note;
+    if (this.#asked) return wrapped(`${paint("yellow", commandFor(this.#asked))}   do it? y/n`, columns);
+    if (this.#isTyping) return wrapped(`filter: ${this.#filter}█`, columns);
+    return this.#note === "" ? [paint("dim", longest(KEYS, columns))] : wrapped(this.#note, columns);
   }
 
   #answer(key: string): void {
@@ -199,10 +216,10 @@ class TopScene implements Scene {
   }
 
   #read(text: Promise<string>): void {
-    this.#text = pageOf("looking…");
+    this.#text = textPage("looking…");
     text.then(
       (found) => {
-        this.#text = pageOf(found);
+        this.#text = textPage(found);
         this.#redraw();
       },
       (thrown) => {
@@ -211,10 +228,6 @@ class TopScene implements Scene {
       },
     );
   }
-}
-
-function pageOf(text: string): TextPage {
-  return { lines: text.split("\n"), top: 0 };
 }
 
 function commandFor({ id, drained }: Pick<ServerView, "id" | "drained">): string {

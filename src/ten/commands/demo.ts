@@ -26,7 +26,7 @@ export default command({
     const clock = systemClock;
     const startMs = clock.monotonic();
     using signals = catchSignals(signal);
-    using stage = createStage(out, out.stdout.isTty && env.TERM !== "dumb" && !out.json);
+    using stage = createStage(out, out.canDraw);
     stage.print(
       "",
       stage.paint("bold", "  ten demo: two versions of a small shop, released on this machine"),

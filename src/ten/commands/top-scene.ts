@@ -1,14 +1,18 @@
 // What the keys of `ten top` do: choose, look closer, filter, and change; every change is a command that is shown and asked for once.
 import type { Paint } from "../../cli/output.ts";
 import {
+  blank,
   drawText,
   faultLine,
+  longest,
   SCROLL_HINT,
   type Scene,
   type Size,
   scrolled,
   type TextPage,
+  textPage,
   typed,
+  wrapped,
 } from "../../cli/screen.ts";
 import { DEGRADED, statesOf } from "../api/trouble.ts";
 import { drawTable, notesOf, type Row, rowsOf, type Seen } from "./top-view.ts";
@@ -30,9 +34,13 @@ export interface TopActions {
   promote(row: Row): Change;
 }
 
+interface TextMode extends TextPage {
+  readonly kind: "text";
+}
+
 type Mode =
   | { readonly kind: "list" }
-  | ({ readonly kind: "text" } & TextPage)
+  | TextMode
   | {
       readonly kind: "type";
       readonly label: string;
@@ -40,6 +48,17 @@ type Mode =
       readonly take: (text: string) => void;
     }
   | { readonly kind: "ask"; readonly change: Change };
+
+/** What a change came to, with its undo. */
+const NOTE_LINES = 5;
+/** As many as there is room for. */
+const KEYS = [
+  "enter why  w weight  r route  b roll back  h hold  p promote  l logs  / filter  ? help  q quit",
+  "enter why  w weight  r route  b roll back  l logs  / filter  ? help  q quit",
+  "enter why  w weight  b roll back  l logs  ? help  q quit",
+  "enter why  ? help  q quit",
+  "? help  q quit",
+];
 
 const HELP = `
   up, down      choose a version
@@ -102,17 +121,24 @@ export class TopScene implements Scene {
 
   draw(size: Size): string[] {
     const mode = this.#mode;
-    if (mode.kind === "text") return drawText(mode, size.rows, this.#paint("dim", SCROLL_HINT));
+    if (mode.kind === "text") {
+      const { drawn, page } = drawText(mode, size, this.#paint("dim", SCROLL_HINT));
+      this.#mode = page;
+      return drawn;
+    }
     const rows = rowsOf(this.#seen, this.#filter);
     this.#chosen = Math.min(Math.max(0, rows.length - 1), this.#chosen);
+    const foot = this.#foot(size.columns);
+    // The table is what it is about: at most a third is for what is said above it.
     const notes = someOf(notesOf(this.#paint, this.#seen, size.columns), Math.ceil(size.rows / 3));
-    const room = Math.max(3, size.rows - 3 - notes.length);
+    const lines = Math.max(0, size.rows - 1 - notes.length - foot.length);
     const table = drawTable(this.#paint, this.#seen, rows, this.#chosen, size);
-    const top = Math.max(0, this.#chosen + 3 - room);
-    const body = [table[0] ?? "", ...table.slice(1 + top, room + top)];
+    const room = Math.max(1, lines - 1);
+    const top = Math.max(0, this.#chosen + 1 - room);
+    const body = [table[0] ?? "", ...table.slice(1 + top, 1 + top + room)];
     if (rows.length === 0)
       body.push(this.#filter === "" ? "nothing runs: ten deploy SERVICE --version v1" : "nothing matches");
-    return [this.#head(rows), ...notes, ...padded(body, size.rows - 2 - notes.length), this.#foot()];
+    return [this.#head(rows), ...notes, ...body.slice(0, lines), ...blank(lines - body.length), ...foot];
   }
 
   press(key: string): boolean {
@@ -126,27 +152,29 @@ export class TopScene implements Scene {
   }
 
   #head(rows: readonly Row[]): string {
-    const { instances, rates } = this.#seen;
+    const { rates } = this.#seen;
+    const whole = rows.filter(({ version }) => version === undefined);
+    const instances = whole.flatMap((one) => one.instances);
     const count = (word: string) =>
       instances.filter((one) => statesOf(one, rates.get(one.service)).includes(word)).length;
-    const running = instances.filter(({ state }) => state !== "stopped").length;
-    const services = new Set(rows.map(({ service }) => service)).size;
     const trouble = ["failed", "unhealthy", DEGRADED]
       .filter((word) => count(word) > 0)
       .map((word) => `  ${this.#paint("red", `${count(word)} ${word}`)}`)
       .join("");
     const filter = this.#filter === "" ? "" : `  filter: ${this.#filter}`;
     const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
-    return `${this.#paint("bold", "ten top")}  ${counted(services, "service")}, ${counted(running, "instance")}${trouble}${filter}  ${this.#paint("dim", this.#readAt)}`;
+    const counts = `${counted(whole.length, "service")}, ${counted(instances.length, "instance")}`;
+    return `${this.#paint("bold", "ten top")}  ${counts}${trouble}${filter}  ${this.#paint("dim", this.#readAt)}`;
   }
 
-  #foot(): string {
+  #foot(columns: number): string[] {
     const mode = this.#mode;
-    if (mode.kind === "ask") return `${this.#paint("yellow", mode.change.command)}   do it? y/n`;
-    if (mode.kind === "type") return `${mode.label}: ${mode.text}█`;
+    if (mode.kind === "ask")
+      return wrapped(`${this.#paint("yellow", mode.change.command)}   do it? y/n`, columns);
+    if (mode.kind === "type") return wrapped(`${mode.label}: ${mode.text}█`, columns);
     return this.#note === ""
-      ? this.#paint("dim", "enter why  w weight  r route  b roll back  l logs  / filter  ? help  q quit")
-      : this.#note;
+      ? [this.#paint("dim", longest(KEYS, columns))]
+      : wrapped(this.#note, columns).slice(0, NOTE_LINES);
   }
 
   #command(key: string): boolean {
@@ -188,7 +216,7 @@ export class TopScene implements Scene {
     const needsVersion = key === "w" || key === "r";
     if (needsVersion && row.version === undefined) this.say("choose a version of it");
     else if (key === "enter") this.#load(detail(row));
-    else if (key === "l") this.#load(logs(row));
+    else if (key === "l") this.#load(logs(row), true);
     else if (key === "w") {
       const take = (text: string) => this.#ask(() => weight(row, text));
       this.#mode = {
@@ -233,15 +261,16 @@ export class TopScene implements Scene {
     } else this.#mode = { ...mode, text: typed(mode.text, key) };
   }
 
-  #scroll(mode: Extract<Mode, { kind: "text" }>, key: string): void {
+  #scroll(mode: TextMode, key: string): void {
     const page = scrolled(mode, key);
     this.#mode = page ? { kind: "text", ...page } : { kind: "list" };
   }
 
-  #load(text: Promise<string>): void {
+  #load(text: Promise<string>, atEnd = false): void {
     this.#text("reading…");
     text.then(
-      (found) => this.#text(found),
+      // Who has gone back meanwhile is not brought here again.
+      (found) => this.#mode.kind === "text" && this.#text(found, atEnd),
       (thrown) => {
         this.#mode = { kind: "list" };
         this.say(this.#paint("red", faultLine(thrown)));
@@ -249,12 +278,8 @@ export class TopScene implements Scene {
     );
   }
 
-  #text(text: string): void {
-    this.#mode = { kind: "text", lines: text.split("\n"), top: 0 };
+  #text(text: string, atEnd = false): void {
+    this.#mode = { kind: "text", ...textPage(text, atEnd) };
     this.#redraw();
   }
-}
-
-function padded(lines: readonly string[], count: number): string[] {
-  return [...lines.slice(0, count), ...new Array<string>(Math.max(0, count - lines.length)).fill("")];
 }

@@ -1,7 +1,7 @@
 // What `ten top` draws: services and their versions as lines, as wide as the terminal allows.
 import { formatBytes, formatMillis, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
 import type { Paint } from "../../cli/output.ts";
-import { fit, type Size, sparkline } from "../../cli/screen.ts";
+import { fit, type Size, sparkline, wrapped } from "../../cli/screen.ts";
 import type { InstanceView, LastChange, ServiceRate, TrafficView } from "../api/shapes.ts";
 import { beginOf, remedyOf, statesOf, troubledFirst } from "../api/trouble.ts";
 
@@ -159,18 +159,6 @@ function verdictOf({ instances, changes }: Seen, rate: ServiceRate): string[] {
   const all = [since, begin?.change && `with ${begin.change.command}`].filter(Boolean).join(", ");
   const more = [all, remedy && `what to do: ${remedy.command}`].filter(Boolean).join("; ");
   return [`${service}: ${comparison.text}`, ...(more === "" ? [] : [`  ${more}`])];
-}
-
-/** Lines that fit, broken between words. */
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width)
-      lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(lines.length === 0 ? word : `  ${word}`);
-  }
-  return lines;
 }
 
 function columnsFor(width: number, name: number): Column[] {

@@ -2,7 +2,6 @@
 import { maybeWord } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { runLive } from "../../cli/screen.ts";
-import { Fault } from "../../core/fault.ts";
 import { parseWeight } from "../../core/weight.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -33,7 +32,7 @@ export default command({
     const { args, out, signal } = context;
     const client = connect(context);
     const seen = await read(client, args.service, signal);
-    if (out.json || !out.stdout.isTty || !process.stdin.isTTY) {
+    if (!out.canDraw || !process.stdin.isTTY) {
       const size = { columns: out.stdout.size()?.columns ?? 120, rows: 1_000 };
       out.data(
         asJson(seen),
@@ -44,13 +43,8 @@ export default command({
     }
     const scene = new TopScene(out.paint, actionsOf(client, signal, out));
     scene.show(seen, clockText());
-    await runLive(out, signal, scene, EVERY_MS, (until) =>
-      read(client, args.service, until).then(
-        (found) => scene.show(found, clockText()),
-        (thrown) =>
-          until.aborted ||
-          scene.say(`no answer: ${thrown instanceof Fault ? thrown.message : String(thrown)}`),
-      ),
+    await runLive(out, signal, scene, EVERY_MS, async (until) =>
+      scene.show(await read(client, args.service, until), clockText()),
     );
     return 0;
   },
