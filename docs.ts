@@ -1,5 +1,6 @@
 // Writes the pages of docs/ that follow from the code: `bun docs.ts`. test/docs.test.ts compares them, so that none falls behind.
 import type { z } from "zod";
+import { JSON_SHAPES, SLUM_ANSWERS, TEN_ANSWERS } from "./json-answers.ts";
 import { type Contract, MEDIA_TYPES, type Operation } from "./src/api/operation.ts";
 import { schemaText } from "./src/api/schema-text.ts";
 import type { Arg } from "./src/cli/argument.ts";
@@ -26,6 +27,26 @@ export async function commandsPage(): Promise<string> {
     await programPart(slum),
     exitCodes(),
   ]);
+}
+
+/** What `--json` prints, command by command. */
+export function jsonPage(): string {
+  const all = { ...SHAPES, ...JSON_SHAPES };
+  const answers = (program: string, commands: Readonly<Record<string, z.ZodType>>) =>
+    section(
+      program,
+      Object.entries(commands)
+        .map(
+          ([line, type]) =>
+            `${tick(`${program} ${line}`)}: ${tick(withNames(schemaText(type, "output"), all))}`,
+        )
+        .join("\n\n"),
+    );
+  return page(
+    "JSON",
+    'Every command takes `--json` and then prints one line of JSON on stdout, and only warnings on stderr; what goes on (`-f`, `--watch`, `serve`) prints a line each time. Each has `"schema": 1`, which changes when a key goes or changes its meaning; new keys may come at any time. `NAME?` is left out where there is nothing to say. Of what failed it is `{"error": {"code", "message", "hint"?, "details"?}}`, and the exit code is that of [the table](commands.md#exit-codes).\n\nTimes are in RFC 3339, in UTC; a number has its unit in its key: `_secs`, `_ms`, `_bytes`, `_percent`, `_per_sec`. Without one it is a count, or the percentages `weight` and `share`. The same thing has the same key in both programs.',
+    [section("Shapes", shapes(all)), answers("ten", TEN_ANSWERS), answers("slum", SLUM_ANSWERS)],
+  );
 }
 
 /** Every operation of both admin APIs. */
@@ -136,18 +157,18 @@ function fieldLine(part: string, type: z.ZodType | undefined): string {
 }
 
 /** The text with the names of the shapes in place of those that it contains; a shape itself is not named. */
-function withNames(text: string, except?: string): string {
+function withNames(text: string, all = SHAPES, except?: string): string {
   let named = text;
-  for (const [name, type] of Object.entries(SHAPES)) {
+  for (const [name, type] of Object.entries(all)) {
     if (name === except) break;
-    named = named.replaceAll(withNames(schemaText(type, "output"), name), name);
+    named = named.replaceAll(withNames(schemaText(type, "output"), all, name), name);
   }
   return named;
 }
 
-function shapes(): string {
-  return Object.entries(SHAPES)
-    .map(([name, type]) => `${tick(name)}: ${tick(withNames(schemaText(type, "output"), name))}`)
+function shapes(all = SHAPES): string {
+  return Object.entries(all)
+    .map(([name, type]) => `${tick(name)}: ${tick(withNames(schemaText(type, "output"), all, name))}`)
     .join("\n\n");
 }
 
@@ -168,4 +189,5 @@ function tick(text: string): string {
 if (import.meta.main) {
   await Bun.write(`${import.meta.dir}/docs/commands.md`, await commandsPage());
   await Bun.write(`${import.meta.dir}/docs/api.md`, apiPage());
+  await Bun.write(`${import.meta.dir}/docs/json.md`, jsonPage());
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { apiPage, commandsPage } from "../docs.ts";
+import { apiPage, commandsPage, jsonPage } from "../docs.ts";
 import { FAULTS } from "../src/core/fault.ts";
 import { metricsPage } from "../src/ten/api/metrics.ts";
 import { parseConfig } from "../src/ten/config/config.ts";
@@ -26,6 +26,7 @@ function rows(text: string, heading: string): Map<string, string> {
 test.each([
   ["docs/commands.md", commandsPage],
   ["docs/api.md", apiPage],
+  ["docs/json.md", jsonPage],
 ])("%s is as `bun docs.ts` writes it", async (path, write) => {
   expect(await read(path)).toBe(await write());
 });

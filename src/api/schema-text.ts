@@ -18,22 +18,6 @@ export function schemaText(type: z.ZodType, io: "input" | "output"): string {
   return written(z.toJSONSchema(type, { io, unrepresentable: "any" }) as Schema);
 }
 
-/** The paths of all keys in an answer, `instances[].weight`; NAME stands for keys that are names. */
-export function keysOf(type: z.ZodType): string[] {
-  return keysIn(z.toJSONSchema(type, { io: "output", unrepresentable: "any" }) as Schema, "");
-}
-
-function keysIn(schema: Schema, path: string): string[] {
-  const below = (schema.anyOf ?? []).flatMap((one) => keysIn(one, path));
-  if (schema.items) below.push(...keysIn(schema.items, `${path}[]`));
-  const { additionalProperties: named } = schema;
-  const under = (name: string) => (path === "" ? name : `${path}.${name}`);
-  if (typeof named === "object" && Object.keys(named).length > 0) below.push(...keysIn(named, under("NAME")));
-  for (const [name, field] of Object.entries(schema.properties ?? {}))
-    below.push(under(name), ...keysIn(field, under(name)));
-  return [...new Set(below)];
-}
-
 function written(schema: Schema): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");

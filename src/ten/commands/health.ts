@@ -24,7 +24,9 @@ export default command({
       names.map((instance) => client.check({ params: { instance } }, { signal })),
     );
     const [only] = found;
-    out.data(only && found.length === 1 ? { ...only } : { instances: found }, () =>
+    // One object of one that was named; of a service it is a list, however many there are.
+    const isOne = args.subject.id !== undefined && found.length === 1;
+    out.data(only && isOne ? { ...only } : { instances: found }, () =>
       found
         .map(({ id, state, healthy, detail, latency_ms }) => {
           const unhealthy = state === "unhealthy" ? "" : ", unhealthy";

@@ -15,20 +15,24 @@ interface Change {
   readonly warnings: readonly string[];
 }
 
+/** One change is one object for scripts. */
 export function reportChange(out: Output, change: Change): void {
-  reportChanges(out, [change]);
+  report(out, [change], { ...change });
 }
 
-/** One change is one object for scripts, several are a list in one. */
+/** Of several that were asked for it is a list, however many there are. */
 export function reportChanges(out: Output, changes: readonly Change[]): void {
+  report(out, changes, { changes });
+}
+
+function report(out: Output, changes: readonly Change[], value: Record<string, unknown>): void {
   for (const { changed, message, warnings } of changes) {
     if (changed) out.success(message);
     else out.info(message);
     for (const warning of warnings) out.warn(warning);
   }
-  const [only] = changes;
   const tables = () => changes.map((change) => splitText(out, change)).join("\n");
-  out.data(only && changes.length === 1 ? { ...only } : { changes }, tables);
+  out.data(value, tables);
   for (const { undo } of changes) if (undo !== null) out.hint(`undo with: ${undo}`);
 }
 

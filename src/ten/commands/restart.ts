@@ -32,7 +32,9 @@ export default command({
       progress.done();
     }
     const [only] = restarted;
-    out.data(only && restarted.length === 1 ? { ...only } : { instances: restarted }, () =>
+    // One object of one that was named; of a service it is a list, however many there are.
+    const isOne = args.subject.id !== undefined && restarted.length === 1;
+    out.data(only && isOne ? { ...only } : { instances: restarted }, () =>
       restarted.map(({ id, state, port }) => `${id} is ${state} on port ${port}\n`).join(""),
     );
     return 0;

@@ -35,7 +35,9 @@ export interface ShippedReport {
   readonly entries: number;
   /** Packed; 0 when the server had it already. */
   readonly bytes_sent: number;
-  readonly seconds: { readonly survey: number; readonly upload: number; readonly setup: number };
+  readonly survey_secs: number;
+  readonly upload_secs: number;
+  readonly setup_secs: number;
 }
 
 /** Longer between two signs of life in a pipe than on a terminal, where each is drawn over the last. */
@@ -79,7 +81,7 @@ export async function ship(
   const known = releases.find((one) => one.version === version);
   if (known?.digest === digest) {
     progress.update(`${service}:${version} is there already, with this very content: nothing was sent`);
-    return { digest, bytes, entries, bytes_sent: 0, seconds: { survey: survey_secs, upload: 0, setup: 0 } };
+    return { digest, bytes, entries, bytes_sent: 0, survey_secs, upload_secs: 0, setup_secs: 0 };
   }
   const meter = createMeter(`shipping ${service}:${version}`, packable, progress, clock);
   const failed = Promise.withResolvers<never>();
@@ -93,10 +95,9 @@ export async function ship(
   );
   // Why a body broke off is told by who made it, and by nobody else.
   const done = await Promise.race([sending, failed.promise]);
-  const { setup } = done.seconds;
-  const upload_secs = seconds(clock.monotonic() - surveyedMs) - setup;
-  const times = { survey: survey_secs, upload: Math.round(upload_secs * 100) / 100, setup };
-  return { digest, bytes, entries, bytes_sent: meter.sent(), seconds: times };
+  const { setup: setup_secs } = done.seconds;
+  const upload_secs = Math.round((seconds(clock.monotonic() - surveyedMs) - setup_secs) * 100) / 100;
+  return { digest, bytes, entries, bytes_sent: meter.sent(), survey_secs, upload_secs, setup_secs };
 }
 
 /** An archive goes as it is; anything else is a program. */
