@@ -84,10 +84,11 @@ main() {
   esac
 }
 
-# Takes away what main has installed.
+# Takes away what main has installed: of several what this user may, as a ten of the machine's is not his.
 remove() {
   for one in ${prefix:+"$prefix"} ${prefix:-/usr/local "${HOME:-/nonexistent}/.local"}; do
     [ -e "$one/bin/ten" ] || continue
+    [ -n "$prefix" ] || [ -w "$one/bin" ] || { others=$one/bin/ten; continue; }
     unit=$(grep -ls "^ExecStart=\"*$one/bin/ten " /etc/systemd/system/*.service "${XDG_CONFIG_HOME:-${HOME:-/nonexistent}/.config}"/systemd/user/*.service 2>/dev/null | head -n 1)
     [ -z "$unit" ] || fail "$unit runs $one/bin/ten" "first: ten uninstall (--user-unit for a unit of your own)"
     rm -f "$one/bin/ten" 2>/dev/null || fail "cannot remove $one/bin/ten" "run it as its owner, with sudo"
@@ -96,6 +97,7 @@ remove() {
     echo "hint: data stays in /var/lib/ten, /var/lib/slum, ~/.local/state/ten and ~/.local/state/slum" >&2
     return
   done
+  [ -z "${others:-}" ] || fail "cannot remove $others" "run it as its owner, with sudo"
   echo "nothing to do: there is no ten in ${prefix:-/usr/local and ~/.local}"
 }
 

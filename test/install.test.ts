@@ -2,6 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { generateKeyPairSync, sign } from "node:crypto";
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -164,6 +166,31 @@ describe("install.sh", () => {
     });
     expect(readdirSync(at.bin)).toEqual(["other"]);
     expect((await at.install(["--uninstall"], env)).stdout).toStartWith("nothing to do");
+  });
+
+  test("takes away a user's own when there is the machine's beside it, which is not the user's to remove", async () => {
+    using at = setup();
+    const system = join(at.home, "system");
+    const script = join(at.home, "install.sh");
+    writeFileSync(script, readFileSync(SCRIPT, "utf8").replaceAll("/usr/local", system));
+    for (const place of [join(system, "bin"), join(at.home, ".local/bin")]) {
+      mkdirSync(place, { recursive: true });
+      writeFileSync(join(place, "ten"), "");
+    }
+    const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    if (nobody.uid !== undefined)
+      for (const one of ["", ".local/bin"]) chownSync(join(at.home, one), nobody.uid, nobody.gid);
+    chmodSync(join(system, "bin"), 0o555);
+    const uninstall = async () => {
+      const env = { PATH: process.env.PATH ?? "", HOME: at.home, TEN_BASE_URL: "" };
+      const words = ["sh", script, "--uninstall"];
+      const child = Bun.spawn(words, { ...nobody, cwd: "/", env, stdout: "pipe", stderr: "pipe" });
+      return [await child.exited, await child.stdout.text(), await child.stderr.text()];
+    };
+    expect(await uninstall()).toEqual([0, `removed ${at.home}/.local/bin/ten and slum\n`, expect.anything()]);
+    expect(await uninstall()).toEqual([1, "", expect.stringContaining(`cannot remove ${system}/bin/ten`)]);
+    expect(existsSync(join(system, "bin/ten"))).toBe(true);
+    chmodSync(join(system, "bin"), 0o755);
   });
 
   describe.skipIf(!Bun.which("openssl"))("that knows a key", () => {
