@@ -136,8 +136,12 @@ describe("slum in front of three tenements", () => {
     const added = await slum.ok("server", "add", "iad", urlOf(iad).url);
     expect(added.stderr).toMatch(/Add "127\.0\.0\.1".* to trusted_proxies and selector_from/);
     const tenant = await slum.ok("tenant", "add", "acme", HOST, "iad", "api", "prod");
-    expect(tenant.stderr).toContain("iad does not know api:prod");
+    expect(tenant.stderr).toContain("iad does not heed this slum, so visitors get 404");
     expect(await slum.get(HOST)).toMatchObject({ status: 404 });
+    await using fra = await startTen({ toml: TRUSTING });
+    await slum.ok("server", "add", "fra", urlOf(fra).url);
+    const moved = await slum.ok("tenant", "move", "acme", "fra");
+    expect(moved.stderr).toContain("fra does not know api:prod");
   });
 });
 
@@ -153,6 +157,13 @@ test("a receiver can verify with the old secret and with the new one after a rot
   }
   expect(receiver.heard).toMatchObject([{ isSigned: true }, { isSigned: true }]);
 });
+
+const TRUSTING = `
+[settings]
+selector_from = ["127.0.0.0/8", "::1"]
+[service.api]
+command = "sleep 1000"
+`;
 
 const UNTRUSTING = `
 [settings]

@@ -78,12 +78,16 @@ export async function takesAnyHost(
   }
 }
 
-/** A sentence about a tenement that does not serve the tenant, or undefined when all is well. */
+/**
+ * A sentence about a tenement that does not serve the tenant, or undefined when all is well. `heedsUs`: whether it lets this slum say what to
+ * serve; one that does not knows nobody whom slum asks for.
+ */
 export async function objectionTo(
   asking: Asking,
   { service, instance, server }: TenantRow,
   path: string,
   { target, fields }: Candidate,
+  heedsUs: () => Promise<boolean>,
 ): Promise<string | undefined> {
   const name = instance === null ? service : `${service}:${instance}`;
   try {
@@ -95,6 +99,8 @@ export async function objectionTo(
       (answer) => answer.fields.find(([field]) => field.toLowerCase() === "x-ten-error")?.[1],
     );
     if (error === undefined) return undefined;
+    if (error === "unknown_instance" && !(await heedsUs()))
+      return `${server} does not heed this slum, so visitors get 404, whether it has ${name} or not: slum server check ${server} says what to write there`;
     return error === "unknown_instance"
       ? `${server} does not know ${name}; start it there: ten spawn ${instance === null ? `${name}:v1` : name}`
       : `${server} knows ${name}, but has nobody to serve it now (${error})`;

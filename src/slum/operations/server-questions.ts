@@ -43,6 +43,12 @@ export class ServerQuestions {
     return (await this.report(id)).slum === this.#parts.slumId;
   }
 
+  /** Whether it lets this slum say what to serve, as far as it tells: one of an older version heeds everybody. */
+  async heedsUs(id: string): Promise<boolean> {
+    const { selector, trusted } = await this.report(id);
+    return selector ?? (trusted !== undefined || !(await this.#isStranger(id)));
+  }
+
   /** What a check and a report give reason to say. */
   async warnings(id: string, result: CheckResult | undefined, report: SelfReport): Promise<string[]> {
     return [...failureOf(id, result), ...(await this.#objections(id, report))];

@@ -38,6 +38,8 @@ export interface ServerControl {
   /** False when it was so already. */
   setDrained(id: string, drained: boolean): Promise<boolean>;
   check(id: string): Promise<Finding>;
+  /** Whether it lets this slum say what to serve, as far as it tells. */
+  heedsUs(id: string): Promise<boolean>;
   /** The row, or a not_found fault that names those that there are. */
   get(id: string): ServerRow;
 }
@@ -71,6 +73,10 @@ class ServersInRegistry implements ServerControl {
     const known = [...servers.keys()].slice(0, NAMES_SHOWN).join(", ");
     const hint = known === "" ? `add it: slum server add ${id} https://...` : `there are ${known}`;
     throw new Fault("not_found", `there is no server ${quote(id)}`, hint);
+  }
+
+  heedsUs(id: string): Promise<boolean> {
+    return this.#questions.heedsUs(id);
   }
 
   async check(id: string): Promise<Finding> {

@@ -85,7 +85,7 @@ export function createTenantControl(parts: TenantControlParts): TenantControl {
     const home = routes.tenant(row.domain)?.homeCandidate();
     if (!home) return [];
     const { healthPath, drained } = servers.get(row.server);
-    const objection = await objectionTo(parts, row, healthPath, home);
+    const objection = await objectionTo(parts, row, healthPath, home, () => servers.heedsUs(row.server));
     return [
       ...(drained ? [`${row.server} is drained and takes no requests`] : []),
       ...(objection ? [objection] : []),
