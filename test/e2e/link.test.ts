@@ -45,6 +45,16 @@ describe("a version without traffic", () => {
     expect((await ten.get(HOST, "/", { headers: { cookie: second } })).instance).toBe("api:v2");
     const revoked = await ten.ok("link", "api:v2", "--revoke");
     expect(revoked.stdout).toBe("2 links to api:v2 revoked\n");
+    const { events } = await ten.json<{ events: { kind: string; instance: string; detail: string }[] }>(
+      "events",
+    );
+    const told = events.filter(({ kind }) => kind === "link");
+    expect([...new Set(told.map(({ instance }) => instance))]).toEqual(["api:v2"]);
+    expect(told.map(({ detail }) => detail).sort()).toEqual([
+      "made, for 172800 s",
+      "made, for 3600 s",
+      "revoked, 2",
+    ]);
     expect(await seen()).toBe("api:v1");
     expect((await ten.get(`v2.${HOST}`, "/", { headers: { cookie } })).status).toBe(404);
   });

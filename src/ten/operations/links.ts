@@ -47,7 +47,7 @@ export function createLinks({ registry, routes, clock }: Context): Links {
           createdAt,
           expiresAt: createdAt + forMs,
         });
-        writer.event(service, name, "link", `made, for ${forMs / 1000} s`);
+        writer.event(service, id, "link", `made, for ${forMs / 1000} s`);
       });
       await routes.publish();
       return token;
@@ -56,7 +56,7 @@ export function createLinks({ registry, routes, clock }: Context): Links {
       const count = inForce(service).filter(({ label }) => label === id).length;
       await registry.write((writer) => {
         writer.removeLinks(service, id);
-        if (count > 0) writer.event(service, instanceName(service, id), "link", `revoked, ${count}`);
+        if (count > 0) writer.event(service, id, "link", `revoked, ${count}`);
       });
       await routes.publish();
       return count;
