@@ -221,6 +221,21 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
     await tab.look({ width: 390, height: 844 });
     await shows("a-b", ".name");
     expect(await tab.evaluate<number>("document.documentElement.scrollWidth")).toBe(390);
+    const wider = `[...document.querySelectorAll(".instances .name")].filter((one) => one.getBoundingClientRect().right > one.closest("th").getBoundingClientRect().right).length`;
+    expect(await tab.evaluate<number>(wider)).toBe(0);
+    await tab.look(WIDE);
+    expect(await tab.evaluate<number>(wider)).toBe(0);
+  });
+
+  test("what is not to be seen is not charted, and is once one comes to it", async () => {
+    await tab.look({ width: 1440, height: 300 });
+    await tab.evaluate("scrollTo(0, 0)");
+    const charted = "[...document.querySelectorAll('.charted')].map((one) => one.children.length).join('')";
+    await tab.evaluate("document.querySelector('main').style.paddingTop = '3000px'");
+    await tab.sees("no charts", `${charted} === '00'`);
+    await tab.evaluate("document.querySelector('.charted').scrollIntoView()");
+    await tab.sees("charts", `${charted}.startsWith('1')`);
+    await tab.evaluate("document.querySelector('main').style.paddingTop = ''");
     await tab.look(WIDE);
   });
 

@@ -82,3 +82,21 @@ export function useWhileVisible(begin: (signal: AbortSignal) => void, inputs: re
     };
   }, inputs);
 }
+
+/** So far below and above what is to be seen it counts as near, in CSS pixels. */
+const NEAR_PX = 500;
+
+/** Whether an element is to be seen, or nearly so; `box` is to be its `ref`. */
+export function useNear() {
+  const box = useRef<HTMLDivElement>(null);
+  const [isNear, setNear] = useState(false);
+  useEffect(() => {
+    if (!box.current) return;
+    const observer = new IntersectionObserver((entries) => setNear(entries.at(-1)?.isIntersecting === true), {
+      rootMargin: `${NEAR_PX}px 0px`,
+    });
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
+  return { box, isNear };
+}

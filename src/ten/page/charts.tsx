@@ -1,13 +1,13 @@
 // A service's traffic as charts, one line a version, with marks where somebody deployed or moved weights.
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Address } from "../../api/page/address.ts";
 import { By } from "../../api/page/by.tsx";
 import { Headings } from "../../api/page/cards.tsx";
 import { Chart, type Line, type Mark, Numbers, Spark } from "../../api/page/chart.tsx";
 import { Ranges } from "../../api/page/ranges.tsx";
 import { clockOf } from "../../api/page/time.ts";
-import { useAnswer } from "../../api/page/visible.ts";
+import { useAnswer, useNear } from "../../api/page/visible.ts";
 import { formatMillis } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { TrafficView } from "../api/shapes.ts";
@@ -30,7 +30,23 @@ const RANGES = [
 ] as const;
 const EVERY_MS = 5_000;
 
-export function Charts({ client, service, versions, isSingle, address }: ChartsProps) {
+/** Of hundreds of services only those are charted that somebody looks at: the others ask nothing, and keep their height. */
+export function Charts(props: ChartsProps) {
+  const { box, isNear } = useNear();
+  const height = useRef<number>(undefined);
+  if (isNear && box.current) height.current = box.current.offsetHeight;
+  return (
+    <div
+      ref={box}
+      class="charted"
+      style={{ minHeight: isNear ? "" : height.current && `${height.current}px` }}
+    >
+      {isNear && <ChartsNear {...props} />}
+    </div>
+  );
+}
+
+function ChartsNear({ client, service, versions, isSingle, address }: ChartsProps) {
   const range = RANGES.find(([value]) => value === address.of("range"))?.[0] ?? "15m";
   const { answer } = useAnswer(
     (signal) => client.traffic({ params: { service }, query: { range } }, { signal }),
@@ -96,7 +112,6 @@ export function Charts({ client, service, versions, isSingle, address }: ChartsP
   return (
     <div class="traffic">
       <div class="traffic-head">
-        {isQuiet && <p class="count">No requests in this time.</p>}
         <Marks seen={seen} />
         <Ranges legend={`Time of the charts of ${service}`} ranges={RANGES} range={range} address={address} />
       </div>
