@@ -59,32 +59,55 @@ function trim(value: number, decimals: number): string {
   return String(Number(value.toFixed(decimals)));
 }
 
-/** What a proxy has answered itself. */
-interface ProxyAnswers<Reason> {
+/** What a proxy has answered itself, and of a time how many requests there were in all where that is known. */
+interface ProxyAnswers {
   readonly window_secs: number;
-  readonly reasons: readonly Reason[];
-  readonly windows: readonly { readonly window_secs: number; readonly count: number }[];
+  readonly reasons: readonly ReasonCount[];
+  readonly windows: readonly {
+    readonly window_secs: number;
+    readonly count: number;
+    readonly requests?: number | null;
+  }[];
 }
 
+/** `server`: the one that was asked last, null: none was; missing where that is not told. */
 interface ReasonCount {
   readonly reason: string;
   readonly status: number;
   readonly count: number;
+  readonly server?: string | null;
 }
+
+/** More of them are a number. */
+const MOST_REASONS = 6;
 
 /**
  * `the proxy itself answered 5 requests in the last 5 min: 5 with 503 nothing_routable; 2 of them in the last minute`; undefined: none.
- * `who` is the proxy's name; `asked` says of a reason whom it had asked.
+ * `who` is the proxy's name.
  */
-export function formatProxyAnswers<Reason extends ReasonCount>(
-  { window_secs: secs, reasons, windows }: ProxyAnswers<Reason>,
+export function formatProxyAnswers(
+  { window_secs: secs, reasons, windows }: ProxyAnswers,
   who = "the proxy",
-  asked: (reason: Reason) => string = () => "",
 ): string | undefined {
   if (reasons.length === 0) return undefined;
   const total = reasons.reduce((sum, { count }) => sum + count, 0);
   const minute = windows.find(({ window_secs: of }) => of === 60)?.count ?? 0;
+  const requests = windows.find(({ window_secs: of }) => of === secs)?.requests ?? null;
   const recent = minute >= total ? "" : `; ${minute === 0 ? "none" : minute} of them in the last minute`;
-  const each = reasons.map((one) => `${one.count} with ${one.status} ${one.reason}${asked(one)}`);
-  return `${who} itself answered ${total} ${total === 1 ? "request" : "requests"} in the last ${secs / 60} min: ${each.join(", ")}${recent}`;
+  const what = requests === null ? counted(total, "request") : `${total} of ${counted(requests, "request")}`;
+  return `${who} itself answered ${what} in the last ${secs / 60} min: ${formatReasons(reasons)}${recent}`;
+}
+
+/** `30 with 502 bad_gateway (iad asked last), 7 with 503 nothing_routable (none asked)`. */
+export function formatReasons(reasons: readonly ReasonCount[]): string {
+  const each = reasons.slice(0, MOST_REASONS).map(({ count, status, reason, server }) => {
+    const asked = server === undefined ? "" : ` (${server === null ? "none asked" : `${server} asked last`})`;
+    return `${count} with ${status} ${reason}${asked}`;
+  });
+  const more = reasons.slice(MOST_REASONS).reduce((sum, { count }) => sum + count, 0);
+  return [...each, ...(more > 0 ? [`${more} others`] : [])].join(", ");
+}
+
+function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }

@@ -62,6 +62,8 @@ export interface ReasonCount {
   /** The target that was asked last; empty: none, or it is not told. */
   readonly target: string;
   readonly count: number;
+  /** In the last minute. */
+  readonly lately: number;
 }
 
 /** Own answers in a time, and how many there were in each shorter and longer one. */
@@ -72,9 +74,10 @@ export interface OwnWindow {
   readonly windows: readonly { readonly windowSecs: number; readonly count: number }[];
 }
 
-/** What is told of, and the times beside it. */
+/** What is told of, what of it is of late, and the times beside it. */
 const WINDOW_SECS = 300;
-const WINDOWS_SECS = [10, 60, 300, 3_600];
+const LATE_SECS = 60;
+const WINDOWS_SECS = [10, LATE_SECS, WINDOW_SECS, 3_600];
 
 /** Of these names: of what is told, those of one reason and target are one. `window` is of a name, in milliseconds. */
 export function ownWindow(
@@ -86,15 +89,20 @@ export function ownWindow(
   for (const name of names) {
     const own = readOwnCount(name);
     if (own === undefined) continue;
+    const counts = WINDOWS_SECS.map((secs) => window(name, secs * 1000)?.requests ?? 0);
+    for (const [place, count] of counts.entries()) sums[place] = (sums[place] ?? 0) + count;
+    const count = counts[WINDOWS_SECS.indexOf(WINDOW_SECS)] ?? 0;
+    if (count === 0) continue;
     const { reason, target } = own;
-    for (const [place, secs] of WINDOWS_SECS.entries()) {
-      const requests = window(name, secs * 1000)?.requests ?? 0;
-      sums[place] = (sums[place] ?? 0) + requests;
-      if (secs !== WINDOW_SECS || requests === 0) continue;
-      const key = `${reason}${ASKED}${target}`;
-      const count = (reasons.get(key)?.count ?? 0) + requests;
-      reasons.set(key, { reason, status: statusOf(reason), target, count });
-    }
+    const key = `${reason}${ASKED}${target}`;
+    const before = reasons.get(key);
+    reasons.set(key, {
+      reason,
+      status: statusOf(reason),
+      target,
+      count: (before?.count ?? 0) + count,
+      lately: (before?.lately ?? 0) + (counts[WINDOWS_SECS.indexOf(LATE_SECS)] ?? 0),
+    });
   }
   return {
     windowSecs: WINDOW_SECS,

@@ -23,6 +23,8 @@ import { createNotifier } from "../platform/systemd/notify.ts";
 import { atMost } from "../platform/time/clock.ts";
 import type { FrontLimits } from "../proxy/data-plane.ts";
 import { createFailoverPlane } from "../proxy/failover/failover-plane.ts";
+import { createTrafficHistory, type TrafficHistory } from "../proxy/traffic-history.ts";
+import { openTrafficJournal } from "../proxy/traffic-journal.ts";
 import { createUpstream } from "../proxy/upstream/upstream.ts";
 import { holdSockets, listeningOn } from "../proxy/workers/held-socket.ts";
 import { createOutbox } from "../webhooks/outbox.ts";
@@ -34,6 +36,7 @@ import { contract } from "./api/contract.ts";
 import { dashboard } from "./api/dashboard.ts";
 import { createHandlers } from "./api/handlers.ts";
 import { metricsPage } from "./api/metrics.ts";
+import { groupsOf, isLasting } from "./api/own-answers.ts";
 import { createView } from "./api/view.ts";
 import { OVERWRITTEN } from "./fleet/routes.ts";
 import { type HttpsSettings, openHttps } from "./https.ts";
@@ -196,12 +199,18 @@ export async function serve(options: ServeOptions): Promise<Server> {
       webhooks,
       opened,
     }));
+  /** As of now. */
+  function readHistory(): TrafficHistory {
+    history.refresh();
+    return history;
+  }
   const view = createView({
     control,
     clock,
     snapshot,
     registryName: shownDatabase(database),
     traffic: () => plane.traffic(),
+    history: readHistory,
     trouble: () => certificates?.desk.trouble() ?? [],
   });
   const tokens = createTokens("slum", tokenTable(registry), clock, SLUM_SCOPES);
@@ -214,10 +223,11 @@ export async function serve(options: ServeOptions): Promise<Server> {
         createHandlers({
           control,
           view,
+          history: readHistory,
           slumId,
           product: `slum/${version}`,
           clock,
-          metrics: (): string => metricsPage(view, version, plane.ownAnswers(), certificates),
+          metrics: (): string => metricsPage(view, version, readHistory(), certificates),
           loginCode,
           tokens,
           certificates: certificates?.desk,
@@ -287,6 +297,16 @@ export async function serve(options: ServeOptions): Promise<Server> {
       },
       createUpstream({ clock, limits: { maxInFlight: IN_FLIGHT_MAX } }),
     ),
+  );
+  const history = opened.use(
+    createTrafficHistory({
+      clock,
+      journal: openTrafficJournal(paths.traffic, clock, log.warn),
+      traffic: plane.traffic,
+      takeOwn: plane.takeOwn,
+      groupsOf,
+      isLasting,
+    }),
   );
   control.attach(plane);
 

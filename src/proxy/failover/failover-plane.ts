@@ -17,10 +17,10 @@ import { garbageNotice, Notices } from "../front/notices.ts";
 import { closingOnFailure, openListeners } from "../front/open-listeners.ts";
 import { OwnHosts, openPrivateDoor } from "../front/own-hosts.ts";
 import type { Origin } from "../http-client.ts";
+import { OwnCounts, ownCountName } from "../own-counts.ts";
 import type { TargetTraffic } from "../traffic-counters.ts";
 import type { PooledUpstream } from "../upstream/upstream.ts";
 import { type Candidates, Failover, type FailoverHooks, FailoverState } from "./failover.ts";
-import { type OwnAnswerCount, OwnAnswers } from "./own-answers.ts";
 
 /** Whose a host is: that of servers, the program's own, or nobody's. */
 export type HostOwner = Candidates | "own" | "unknown" | "bad_host";
@@ -68,8 +68,8 @@ export interface FailoverPlane extends AsyncDisposable {
   /** Undefined where https is not served. */
   readonly httpsUrl: URL | undefined;
   traffic(): readonly TargetTraffic[];
-  /** What it has answered itself, in the place of servers. */
-  ownAnswers(): readonly OwnAnswerCount[];
+  /** What it has answered itself since it was last taken, in the place of servers, by name: see own-counts. */
+  takeOwn(): ReadonlyMap<string, number>;
   /** Servers that are no more lose their idle connections and their counters. */
   retain(origins: ReadonlyMap<string, Origin>): void;
   /** What waits for this server's answer and may be repeated goes elsewhere at once. */
@@ -92,8 +92,8 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why));
   const tries = createTries({ clock, upstream, hooks, fields, marker: options.refusalField, onGarbage });
   const onDefect = (error: Error) => hooks.onDefect?.(error);
-  const answers = new OwnAnswers();
-  const failover = new Failover({ inFlight, clock, hooks, fields, tries, answers, onDefect });
+  const counts = new OwnCounts();
+  const failover = new Failover({ inFlight, clock, hooks, fields, tries, own: counts, onDefect });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const dress = createDress({ viaName, passed: fields.passed, isRelay: true });
   const route = routeOf(options);
@@ -117,8 +117,9 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     }),
   );
 
-  function refuse(client: ClientConnection, head: RequestHead, name: AnswerName): undefined {
-    answers.count(undefined, name);
+  /** `whose`: the tenant's that its host is. */
+  function refuse(client: ClientConnection, head: RequestHead, name: AnswerName, whose = ""): undefined {
+    counts.add(ownCountName(whose, name, false));
     client.answer(ownAnswer(name, head.field("accept"), fields.error), "");
   }
 
@@ -149,10 +150,11 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
 
   function toServers(client: ClientConnection, head: RequestHead, host: string, found: Candidates) {
     const visitor = visitorOf(client, head, isTrusted);
-    if (!isCounted(client, head, visitor, isTrusted)) return refuse(client, head, "too_many_requests");
+    if (!isCounted(client, head, visitor, isTrusted))
+      return refuse(client, head, "too_many_requests", found.name);
     const facts = dress(client, head, host, visitor, failover, false);
     return facts === undefined
-      ? refuse(client, head, "loop")
+      ? refuse(client, head, "loop", found.name)
       : new FailoverState(client, head, facts, route, found);
   }
 
@@ -166,8 +168,10 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   ) {
     const toAuthority = rules.challenge(head);
     if (toAuthority !== undefined) return toAuthority;
-    if (rules.isMisdirected(client, host))
+    if (rules.isMisdirected(client, host)) {
+      counts.add(ownCountName("", "misdirected", false));
       return ownAnswer("misdirected", head.field("accept"), fields.error);
+    }
     if (isSecure(client, head) || (isOwn && OPEN_BY_HTTP.has(head.path.split("?", 1)[0] ?? "")))
       return undefined;
     return rules.redirect(head, host);
@@ -186,13 +190,12 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
     url: listener.url,
     httpsUrl: https?.url,
     traffic: () => Array.from(inFlight.all(), (load) => load.traffic()),
-    ownAnswers: () => answers.all(),
+    takeOwn: () => counts.take(),
     retain(origins) {
       const ids = new Set(origins.keys());
       // Servers have no address that changes: their drain waits for all that is in flight.
       inFlight.retain(new Map(Array.from(ids, (id) => [id, undefined])));
       failover.retain(ids);
-      answers.retain(ids);
       upstream.retain([...origins.values()]);
     },
     cut: (targetId) => failover.cut(targetId),

@@ -13,8 +13,8 @@ import { type Courier, type RequestFacts, RequestState } from "../forward/reques
 import { RetryBudgets } from "../forward/retry.ts";
 import { type Fate, type TryContext, type TryOwner, writeTarget } from "../forward/tries.ts";
 import type { FailureKind, Fields, UpstreamFailure } from "../http-client.ts";
+import { type OwnCounts, ownCountName } from "../own-counts.ts";
 import { answerAfter, nextStep } from "./failover-rules.ts";
-import type { OwnAnswers } from "./own-answers.ts";
 import { createSlowTries, type SlowTries, type SlowTry } from "./slow-tries.ts";
 
 /** A server that may take a request, and what it is to be told. */
@@ -30,6 +30,8 @@ export interface Candidate {
 
 /** Which servers may take one visitor's requests. Asked anew for every try, so that it follows what has changed meanwhile. */
 export interface Candidates {
+  /** Whose requests they are: what is answered in the place of servers is counted under it. */
+  readonly name: string;
   /** The next one that is not in `avoided`; `isSafe` tells whether the request may be repeated (GET, HEAD, OPTIONS). */
   next(avoided: ReadonlySet<string>, isSafe: boolean): Candidate | undefined;
   /** A server has answered that no byte reached an app. */
@@ -54,7 +56,7 @@ export interface FailoverParts {
   /** They look for the field of an answer that means that no byte reached an app. */
   readonly tries: TryContext;
   /** Where what it answers itself is counted. */
-  readonly answers: OwnAnswers;
+  readonly own: OwnCounts;
   onDefect?(error: Error): void;
 }
 
@@ -226,10 +228,18 @@ export class Failover implements Courier, TryOwner, Disposable {
     state.slow = undefined;
   }
 
+  refused(visit: RequestState, name: AnswerName): void {
+    this.#count(visit as FailoverState, name);
+  }
+
+  #count({ candidates, candidate, attempts }: FailoverState, name: AnswerName): void {
+    this.#parts.own.add(ownCountName(candidates.name, name, attempts > 0, candidate?.target.id));
+  }
+
   #giveUp(state: FailoverState, name: AnswerName): void {
-    const { answers, fields } = this.#parts;
+    const { fields } = this.#parts;
     if (state.client.isGone) return;
-    answers.count(state.candidate?.target.id, name);
+    this.#count(state, name);
     const errorField = state.untouched ? fields.error : undefined;
     const answer = ownAnswer(name, state.head.field("accept"), errorField);
     state.client.answer(answer, state.attempts > 1 ? `${fields.attempts}: ${state.attempts}\r\n` : "");

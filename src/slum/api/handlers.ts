@@ -20,6 +20,7 @@ import type { EventFilter } from "../registry/store.ts";
 import type { SlumContract } from "./contract.ts";
 import { formatDocument, parseDocument } from "./document.ts";
 import { historyOf } from "./history.ts";
+import type { OwnHistory } from "./own-answers.ts";
 import type { eventQuery, ImportView } from "./shapes.ts";
 import type { View } from "./view.ts";
 import { whyOf } from "./why.ts";
@@ -27,6 +28,7 @@ import { whyOf } from "./why.ts";
 export interface HandlerParts {
   readonly control: Control;
   readonly view: View;
+  history(): OwnHistory;
   readonly slumId: string;
   /** `slum/0.1.0`. */
   readonly product: string;
@@ -60,7 +62,7 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
       return { status: "ok", slum: parts.slumId, ...(trusted && { peer: address, trusted }) };
     },
     status: () => view.status(),
-    fleetHistory: () => historyOf({ control, view, nowMs: clock.now() }),
+    fleetHistory: () => historyOf({ control, view, own: parts.history(), nowMs: clock.now() }),
     listServers: () => ({ servers: view.servers() }),
     addServer({ body: { health_path: healthPath, region, ...body } }) {
       return withServer(body.id, servers.add({ ...body, region, healthPath }));
@@ -127,7 +129,10 @@ export function createHandlers(parts: HandlerParts): Handlers<SlumContract> {
       return view.route(query.domain, tenant);
     },
     why: ({ query }) =>
-      whyOf({ control, view, clock, certificates: parts.certificates }, query.subject.toLowerCase()),
+      whyOf(
+        { control, view, clock, certificates: parts.certificates, history: parts.history() },
+        query.subject.toLowerCase(),
+      ),
     events: async ({ query }) => ({ events: (await registry.events(filterOf(query))).map(view.event) }),
     followEvents({ query, signal }) {
       const past = query.limit === 0 ? [] : registry.events(filterOf(query));

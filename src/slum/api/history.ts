@@ -1,12 +1,14 @@
 // The last day of all servers: what their checks found, and from the registry when they went and came back.
 import { dayStartMs, STEP_MS } from "../fleet/check-history.ts";
 import type { Control } from "../operations/control.ts";
+import { errorSteps, type OwnHistory } from "./own-answers.ts";
 import type { HistoryView } from "./shapes.ts";
 import type { View } from "./view.ts";
 
 interface HistoryParts {
   readonly control: Control;
   readonly view: View;
+  readonly own: OwnHistory;
   readonly nowMs: number;
 }
 
@@ -15,7 +17,7 @@ const DAY_MS = 24 * 3_600_000;
 /** Of each kind, the newest: a flapping fleet fills no page. */
 const MOST = 1_000;
 
-export async function historyOf({ control, view, nowMs }: HistoryParts): Promise<HistoryView> {
+export async function historyOf({ control, view, own, nowMs }: HistoryParts): Promise<HistoryView> {
   const { registry, fleet, checks } = control;
   const startMs = dayStartMs(nowMs);
   const found = await Promise.all(
@@ -39,6 +41,7 @@ export async function historyOf({ control, view, nowMs }: HistoryParts): Promise
         },
       ];
     }),
+    proxy_errors: errorSteps(own, startMs, STEP_MS, Math.ceil((nowMs - startMs) / STEP_MS)),
     changes: found
       .flat()
       .toSorted((a, b) => a.seq - b.seq)

@@ -1,14 +1,14 @@
 // The metrics of a slum: its registry, its servers and what waits for receivers.
 import { type CertificateFigures, certificateMetrics } from "../../api/certificate-metrics.ts";
 import { type Metric, prometheusPage, type Sample } from "../../api/prometheus.ts";
-import type { OwnAnswerCount } from "../../proxy/failover/own-answers.ts";
+import { type OwnHistory, ownAnswersMetric } from "./own-answers.ts";
 import type { ServerView } from "./shapes.ts";
 import type { View } from "./view.ts";
 
 export function metricsPage(
   view: View,
   version: string,
-  ownAnswers: readonly OwnAnswerCount[],
+  history: OwnHistory,
   certificates?: CertificateFigures,
 ): string {
   const { servers, tenants, unroutable_total, registry, webhooks } = view.status();
@@ -52,17 +52,7 @@ export function metricsPage(
       (server) => server.requests,
     ),
     each("counter", "slum_server_failures_total", "Tries that gave no answer.", (server) => server.failures),
-    {
-      name: "slum_proxy_answers_total",
-      type: "counter",
-      help: "Requests that slum answered itself, by reason and by the server that was asked last (none: nobody was).",
-      samples: ownAnswers.map(
-        ({ server, reason, status, count }): Sample => [
-          { server: server ?? "", reason, code: String(status) },
-          count,
-        ],
-      ),
-    },
+    ownAnswersMetric(history, new Set(servers.map(({ id }) => id))),
     each("gauge", "slum_server_in_flight", "Requests under way to a server.", (server) => server.in_flight),
     each("gauge", "slum_server_latency_seconds", "Smoothed time of a health check.", ({ latency_ms: ms }) =>
       ms === null ? Number.NaN : ms / 1000,

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { nameReport } from "../../api/certificate-operations.ts";
 import { checked, count } from "../../api/fields.ts";
+import { proxyAnswers, reasonCount } from "../../api/proxy-answers.ts";
 import { Fault } from "../../core/fault.ts";
 import { parseLabel, parseService } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
@@ -25,6 +26,16 @@ export const host = z.enum(["auto", "keep", "server"]);
 export const writes = z.enum(["home", "any"]);
 export const params = z.strictObject({ id: label });
 
+/** What this slum itself has answered in the place of servers. */
+export const ownAnswers = proxyAnswers.extend({
+  /** `server`: the one that was asked last; null: none was. */
+  reasons: z.array(reasonCount.extend({ server: z.string().nullable(), last_minute: z.number() })),
+  /** `requests`: all in that time, these included; null where they are not counted. */
+  windows: z.array(z.object({ window_secs: z.number(), count: z.number(), requests: z.number().nullable() })),
+});
+
+export type OwnAnswersView = z.infer<typeof ownAnswers>;
+
 export const serverAnswer = z.object({
   id: z.string(),
   url: z.string(),
@@ -47,6 +58,8 @@ export const serverAnswer = z.object({
   requests: z.number(),
   in_flight: z.number(),
   failures: z.number(),
+  /** Of requests that it was asked for last; null: none in the last hour. */
+  proxy_answers: ownAnswers.nullable(),
 });
 export type ServerView = z.infer<typeof serverAnswer>;
 
@@ -107,6 +120,7 @@ export const statusAnswer = z.object({
   webhooks: z.object({ receivers: z.number(), waiting: z.number() }),
   /** What is wrong with certificates, a sentence each. */
   certificates: z.array(z.string()),
+  proxy_answers: ownAnswers,
   uptime_secs: z.number(),
 });
 
@@ -153,6 +167,8 @@ export const historyAnswer = z.object({
       failed: z.array(z.number().nullable()),
     }),
   ),
+  /** Visitors that got an error of this slum's own (500 and above), in each step. */
+  proxy_errors: z.array(z.number()),
   /** Servers that went offline, came back, or were drained, and tenants that were moved; oldest first. */
   changes: z.array(event),
 });
@@ -192,6 +208,8 @@ export const whyAnswer = z.object({
       text: z.string(),
     }),
   ),
+  /** What visitors got from this slum itself: of a domain those of its tenant, of a server those of requests that it was asked for last. */
+  proxy_answers: ownAnswers,
   /** Of a domain, where https is served: what a visitor meets on the way to us. */
   https: nameReport.nullable(),
   events: z.array(event),

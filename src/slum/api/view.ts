@@ -8,7 +8,15 @@ import type { Server } from "../fleet/server.ts";
 import type { Control } from "../operations/control.ts";
 import type { EventRow, TenantRow } from "../registry/schema.ts";
 import type { SnapshotKeeper } from "../registry/snapshot.ts";
-import type { EventView, routeAnswer, ServerView, statusAnswer, TenantView } from "./shapes.ts";
+import { answersByServer, answersOfAll, type OwnHistory } from "./own-answers.ts";
+import type {
+  EventView,
+  OwnAnswersView,
+  routeAnswer,
+  ServerView,
+  statusAnswer,
+  TenantView,
+} from "./shapes.ts";
 
 export interface View {
   server(server: Server): ServerView;
@@ -26,6 +34,7 @@ export interface ViewParts {
   /** A path, or a URL without its password. */
   readonly registryName: string;
   traffic(): readonly TargetTraffic[];
+  history(): OwnHistory;
   /** What is wrong with certificates, a sentence each. */
   trouble(): readonly string[];
 }
@@ -33,7 +42,8 @@ export interface ViewParts {
 const LISTED_MAX = 100;
 const NOBODY: ReadonlySet<string> = new Set();
 
-export function createView({ control, clock, snapshot, registryName, traffic, trouble }: ViewParts): View {
+export function createView(parts: ViewParts): View {
+  const { control, clock, snapshot, registryName, traffic, history, trouble } = parts;
   const { registry, fleet, routes } = control;
   const startedMs = clock.monotonic();
 
@@ -44,6 +54,7 @@ export function createView({ control, clock, snapshot, registryName, traffic, tr
     { row, standing, latencyMs, checkedAt, detail, lastError, lastErrorAt, keepsHost }: Server,
     tenants: number,
     seen: TargetTraffic | undefined,
+    own: OwnAnswersView | undefined,
   ): ServerView {
     return {
       id: row.id,
@@ -66,6 +77,7 @@ export function createView({ control, clock, snapshot, registryName, traffic, tr
       requests: seen?.requests ?? 0,
       in_flight: seen?.inFlight ?? 0,
       failures: seen?.failures ?? 0,
+      proxy_answers: own ?? null,
     };
   }
 
@@ -73,8 +85,9 @@ export function createView({ control, clock, snapshot, registryName, traffic, tr
     const homes = new Map<string, number>();
     for (const { server } of registry.tenants.values()) homes.set(server, (homes.get(server) ?? 0) + 1);
     const seen = new Map(traffic().map((one) => [one.id, one]));
+    const own = answersByServer(history());
     return [...fleet.all()].map((server) =>
-      serverView(server, homes.get(server.id) ?? 0, seen.get(server.id)),
+      serverView(server, homes.get(server.id) ?? 0, seen.get(server.id), own.get(server.id)),
     );
   }
 
@@ -96,6 +109,7 @@ export function createView({ control, clock, snapshot, registryName, traffic, tr
         server,
         tenants,
         traffic().find(({ id }) => id === server.id),
+        answersByServer(history()).get(server.id),
       );
     },
     tenant({ id, domain, server, service, instance, failover, writes, createdAt }) {
@@ -157,6 +171,7 @@ export function createView({ control, clock, snapshot, registryName, traffic, tr
           waiting: registry.deliveries.size,
         },
         certificates: [...trouble()],
+        proxy_answers: answersOfAll(history()),
         uptime_secs: Math.round((clock.monotonic() - startedMs) / 1000),
       };
     },

@@ -4,10 +4,12 @@ import { isIP } from "node:net";
 import { connect, type PeerCertificate } from "node:tls";
 import type { z } from "zod";
 import type { CertificateDesk } from "../../api/certificate-operations.ts";
+import { formatReasons } from "../../cli/format.ts";
 import { Fault, messageOf } from "../../core/fault.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { Control } from "../operations/control.ts";
-import type { ServerView, whyAnswer } from "./shapes.ts";
+import { answersOfServer, answersOfTenant, type OwnHistory } from "./own-answers.ts";
+import type { OwnAnswersView, ServerView, whyAnswer } from "./shapes.ts";
 import type { View } from "./view.ts";
 
 type WhyView = z.infer<typeof whyAnswer>;
@@ -19,6 +21,7 @@ export interface WhyParts {
   readonly clock: Clock;
   /** Undefined where https is not served. */
   readonly certificates: CertificateDesk | undefined;
+  readonly history: OwnHistory;
 }
 
 const LOOK_MS = 3_000;
@@ -49,9 +52,14 @@ export async function whyOf(parts: WhyParts, subject: string): Promise<WhyView> 
     ...asked.map((one) => lookAt(parts, one)),
   ]);
   const home = servers.find(({ id }) => id === tenant.row.server);
+  const own = answersOfTenant(parts.history, tenant.row.id);
   const ofRoute = causeOfRoute(route, home);
-  // Where there is a way for requests, visitors may still not come as far as to us.
-  const cause = ofRoute.cause === "well" && https && https.cause !== "well" ? https : ofRoute;
+  // Where there is a way for requests, visitors may still not come as far as to us, or get no answer of it.
+  const isWell = ofRoute.cause === "well";
+  const cause =
+    isWell && https && https.cause !== "well"
+      ? https
+      : ((isWell ? causeOfAnswers(own) : undefined) ?? ofRoute);
   return {
     subject,
     kind: "domain",
@@ -60,6 +68,7 @@ export async function whyOf(parts: WhyParts, subject: string): Promise<WhyView> 
     hint: cause.hint,
     route,
     servers,
+    proxy_answers: own,
     https: https === undefined ? null : { ...https, addresses: [...https.addresses] },
     events: await eventsOf(parts, { tenant: route.tenant }),
   };
@@ -67,15 +76,20 @@ export async function whyOf(parts: WhyParts, subject: string): Promise<WhyView> 
 
 async function ofServer(parts: WhyParts, server: ServerView): Promise<WhyView> {
   const looked = await lookAt(parts, server);
+  const own = answersOfServer(parts.history, server.id);
   const hint = looked.cause === "well" ? "slum server check asks it again" : hintOf(looked);
-  return {
-    subject: server.id,
-    kind: "server",
+  const cause = (looked.cause === "well" ? causeOfAnswers(own) : undefined) ?? {
     cause: looked.cause,
     text: looked.text,
     hint,
+  };
+  return {
+    subject: server.id,
+    kind: "server",
+    ...cause,
     route: null,
     servers: [looked],
+    proxy_answers: own,
     https: null,
     events: await eventsOf(parts, { server: server.id }),
   };
@@ -94,6 +108,40 @@ function causeOfRoute(
   if (home && home.cause !== "well")
     return { cause: home.cause, text: `${server} serves it, as ${home.text}`, hint: hintOf(home) };
   return { cause: "well", text: `${server} serves it: ${reason}`, hint: "slum route says the same in short" };
+}
+
+/** Of what passes its checks, and where visitors got errors of ours in its place all the same; undefined: in the last minute none did. */
+function causeOfAnswers({
+  reasons,
+  windows,
+}: OwnAnswersView): Pick<WhyView, "cause" | "text" | "hint"> | undefined {
+  const late = reasons
+    .filter(({ status, last_minute: count }) => status >= 500 && count > 0)
+    .map(({ last_minute: count, ...one }) => ({ ...one, count }))
+    .toSorted((a, b) => b.count - a.count);
+  const [first] = late;
+  if (first === undefined) return undefined;
+  const errors = late.reduce((sum, { count }) => sum + count, 0);
+  const of = windows.find(({ window_secs: secs }) => secs === 60)?.requests ?? null;
+  const what = `${errors}${of === null ? "" : ` of ${of}`} ${(of ?? errors) === 1 ? "request" : "requests"}`;
+  return {
+    cause: first.reason,
+    text: `slum itself answered ${what} in the last minute with an error: ${formatReasons(late)}`,
+    hint: hintFor(first),
+  };
+}
+
+function hintFor({ reason, server }: Pick<OwnAnswersView["reasons"][number], "reason" | "server">): string {
+  const there = server === null ? "its servers" : server;
+  const hints: Readonly<Record<string, string>> = {
+    bad_gateway: `${there} broke off or gave no valid answer; on that machine: ten why, ten access --status 5xx`,
+    timeout: `${there} does not answer in time; on that machine: ten why, ten access --slow 1s`,
+    busy: `${there} has no room for more requests: another server, or fewer tenants there`,
+    nothing_routable: `no server took them: slum ps, slum server check ${server ?? "ID"}`,
+    loop: `the URL of ${there} leads back to a slum: slum server set ${server ?? "ID"} --url`,
+    internal: "slum itself failed: its log says how",
+  };
+  return hints[reason] ?? `slum server check ${server ?? "ID"} asks it now`;
 }
 
 /** What can be seen of a server from here, now. */

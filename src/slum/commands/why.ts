@@ -1,7 +1,7 @@
 // `slum why`: what is wrong with a domain or a server, on one screen, the most probable cause first.
 import { maybeWord, type Read } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatMillis, formatMoment } from "../../cli/format.ts";
+import { formatMillis, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
 import { hostFacts } from "../../cli/host-page.ts";
 import type { Output } from "../../cli/output.ts";
 import { FAULTS } from "../../core/fault.ts";
@@ -101,6 +101,7 @@ export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string 
     ...serverFacts(one).map(([name, value]) => `  ${paint("dim", name.padEnd(12))}${value}`),
   ]);
   const fact = (name: string, value: string) => `${paint("dim", name.padEnd(14))}${value}`;
+  const own = formatProxyAnswers(why.proxy_answers, "slum");
   const events = why.events.map(({ at, kind, server, tenant, detail, by }) => {
     const who = by === null ? "" : ` by ${by}`;
     return `  ${formatMoment(at)}  ${tenant ?? server ?? ""} ${kind}  ${detail.split("\n")[0]}${who}`;
@@ -114,6 +115,7 @@ export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string 
           `${paint("dim", "asked in order")} ${why.route.candidates.map(({ server, note }) => `${server} (${note})`).join(", ")}`,
         ]
       : []),
+    ...(own === undefined ? [] : ["", `${paint("dim", "visitors".padEnd(14))}${own}`]),
     "",
     ...(why.https ? [...hostFacts(why.https).map(([name, value]) => fact(name, value)), ""] : []),
     ...servers,

@@ -128,6 +128,10 @@ export class Tenant implements Candidates, Preference {
     this.#host = host;
   }
 
+  get name(): string {
+    return this.row.id;
+  }
+
   get home(): string {
     return this.row.server;
   }

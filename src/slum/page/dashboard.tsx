@@ -9,7 +9,7 @@ import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
 import { useAnswer } from "../../api/page/visible.ts";
 import type { SlumClient } from "../api/contract.ts";
-import type { SlumStatus } from "../api/describe-status.ts";
+import { describeStatus, type SlumStatus } from "../api/describe-status.ts";
 import type { EventView, HistoryView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
@@ -179,12 +179,9 @@ function troubleOf({ servers, unroutable_total: unroutable }: SlumStatus) {
 }
 
 /** What is wrong beside servers and tenants. */
-function Notes({ seen: { registry, webhooks, certificates } }: { readonly seen: SlumStatus }) {
-  const notes = [
-    registry.ok ? "" : `The registry cannot be used, routing goes on without it: ${registry.trouble}`,
-    webhooks.waiting > 0 ? `${webhooks.waiting} webhook messages wait for their receivers.` : "",
-    ...certificates,
-  ].filter(Boolean);
+function Notes({ seen }: { readonly seen: SlumStatus }) {
+  // Those without a server are a filter of their own.
+  const notes = describeStatus({ ...seen, unroutable: [], unroutable_total: 0 });
   return (
     <>
       {notes.map((text) => (

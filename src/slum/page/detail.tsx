@@ -9,7 +9,7 @@ import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
 import { clockOf } from "../../api/page/time.ts";
 import { useAnswer } from "../../api/page/visible.ts";
-import { formatMillis } from "../../cli/format.ts";
+import { formatMillis, formatProxyAnswers } from "../../cli/format.ts";
 import type { SlumClient } from "../api/contract.ts";
 import type { HistoryView, ServerView, WhyView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -157,10 +157,12 @@ function Why({ client, subject }: WhyProps) {
   );
   if (!why) return <Failure fault={fault} />;
   const isWell = why.cause === "well";
+  const own = formatProxyAnswers(why.proxy_answers, "slum");
   return (
     <section class={isWell ? "why" : "why bad"} aria-label="Why it is as it is">
       <p class="cause">{why.text}</p>
       {!isWell && why.hint !== "" && <p class="hint">{why.hint}</p>}
+      {own !== undefined && <p class="own">{own}</p>}
       {why.route && <Candidates route={why.route} />}
       <details open={!isWell}>
         <summary>What can be seen of its servers from here</summary>

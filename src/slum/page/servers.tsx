@@ -149,17 +149,22 @@ function Tile({ one, day, mayAct, onAct, onOpen }: TileProps) {
             ["In flight", one.in_flight],
             ["Requests", one.requests],
             ["Failures", one.failures],
+            ["By slum, 5 min", answeredFor(one)],
           ] as const
-        ).map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd
-              class={name === "Failures" && value >= LEAST_FAILURES * one.requests && value > 0 ? "bad" : ""}
-            >
-              {value}
-            </dd>
-          </div>
-        ))}
+        )
+          .filter(([name, value]) => name !== "By slum, 5 min" || value > 0)
+          .map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd
+                class={
+                  name === "Failures" && value >= LEAST_FAILURES * one.requests && value > 0 ? "bad" : ""
+                }
+              >
+                {value}
+              </dd>
+            </div>
+          ))}
       </dl>
       {mayAct && <Acts one={one} onAct={onAct} />}
     </li>
@@ -178,6 +183,11 @@ function Latency({ one: { status, latency_ms: ms, since } }: { readonly one: Ser
       </span>
     );
   return <b>{ms === null ? "–" : formatMillis(ms)}</b>;
+}
+
+/** Requests that slum answered itself when this server had been asked last. */
+function answeredFor({ proxy_answers: own }: ServerView): number {
+  return own?.reasons.reduce((sum, { count }) => sum + count, 0) ?? 0;
 }
 
 interface ActsProps extends Pick<ServersProps, "onAct"> {

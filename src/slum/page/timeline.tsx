@@ -37,6 +37,8 @@ export function Timeline({ history, periods, servers, address, onOpen }: Timelin
   const moves = history.changes.filter(({ kind, at }) => kind === "tenant.moved" && Date.parse(at) > startMs);
   const names = [...new Set(shown.map(({ server }) => server))].slice(0, ROWS);
   const x = (ms: number) => Math.max(0, ((ms - startMs) / spanMs) * WIDTH);
+  const errors = errorsOf(history, startMs);
+  const total = errors.reduce((sum, { count }) => sum + count, 0);
   return (
     <section class="service" aria-labelledby="failovers">
       <header>
@@ -44,6 +46,8 @@ export function Timeline({ history, periods, servers, address, onOpen }: Timelin
         <span class="count">
           {shown.length === 0 ? "none" : shown.length}
           {moves.length > 0 && `, ${moves.length} tenants moved`}
+          {total > 0 &&
+            `, ${total} ${total === 1 ? "visitor" : "visitors"} answered with errors by slum itself`}
         </span>
         <Ranges
           legend="Time of the failovers"
@@ -53,7 +57,7 @@ export function Timeline({ history, periods, servers, address, onOpen }: Timelin
           class="ranges acts"
         />
       </header>
-      {names.length > 0 && (
+      {names.length + errors.length > 0 && (
         <div class="timeline" aria-hidden="true">
           {names.map((server) => (
             <div key={server} class="track">
@@ -73,6 +77,24 @@ export function Timeline({ history, periods, servers, address, onOpen }: Timelin
               </svg>
             </div>
           ))}
+          {errors.length > 0 && (
+            <div class="track">
+              <span>slum itself</span>
+              <svg viewBox={`0 0 ${WIDTH} 14`} preserveAspectRatio="none" aria-hidden="true">
+                {errors.map(({ atMs, count }) => (
+                  <rect
+                    key={atMs}
+                    class="down"
+                    x={Math.min(WIDTH - LEAST, x(atMs))}
+                    width={Math.max(LEAST, x(atMs + history.step_secs * 1000) - x(atMs))}
+                    height="14"
+                  >
+                    <title>{`${clockOf(atMs)} ${count} answered with errors`}</title>
+                  </rect>
+                ))}
+              </svg>
+            </div>
+          )}
           <Times startMs={startMs} nowMs={nowMs} />
         </div>
       )}
@@ -87,6 +109,13 @@ export function Timeline({ history, periods, servers, address, onOpen }: Timelin
       )}
     </section>
   );
+}
+
+/** The steps in which slum itself answered visitors with errors. */
+function errorsOf({ start, step_secs: secs, proxy_errors: counts }: HistoryView, startMs: number) {
+  return counts
+    .map((count, place) => ({ atMs: Date.parse(start) + place * secs * 1000, count }))
+    .filter(({ atMs, count }) => count > 0 && atMs + secs * 1000 > startMs);
 }
 
 function Times({ startMs, nowMs }: { readonly startMs: number; readonly nowMs: number }) {

@@ -16,6 +16,8 @@ export interface DataPaths {
   readonly identity: string;
   /** Servers and tenants as of the last change, for a start without the registry. */
   readonly snapshot: string;
+  /** What was counted in each minute of the last day. */
+  readonly traffic: string;
 }
 
 export function dataPaths(root: string): DataPaths {
@@ -28,6 +30,7 @@ export function dataPaths(root: string): DataPaths {
     registryKey: join(root, "registry_key"),
     identity: join(root, "slum_id"),
     snapshot: join(root, "snapshot.json"),
+    traffic: join(root, "traffic.jsonl"),
   };
 }
 

@@ -4,7 +4,7 @@ import { By } from "../../api/page/by.tsx";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { clockOf } from "../../api/page/time.ts";
 import { useAnswer } from "../../api/page/visible.ts";
-import { formatBytes } from "../../cli/format.ts";
+import { formatBytes, formatProxyAnswers } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { WhyView } from "../api/shapes.ts";
 import { differsText, listeningText, meansWell } from "../api/why-text.ts";
@@ -59,6 +59,7 @@ function factsOf(why: WhyView): [string, string][] {
     ["Port", port === null ? null : `${port}${listeningText(why)}`],
     ["Memory", memory === null || limit === null ? null : `${formatBytes(memory)} of ${formatBytes(limit)}`],
     ["Disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],
+    ["Visitors", formatProxyAnswers(why.proxy_answers) ?? null],
     ["Differs", differsText(why)],
     ["tenement.toml has changed", why.differs_from_file.length > 0 ? why.differs_from_file.join(", ") : null],
   ];

@@ -30,7 +30,7 @@ function relaying(script: (request: Seen) => void) {
       streamIdleTimeoutMs: 300_000,
       clock,
       hooks: {
-        find: () => ({ next: () => stop, onRefusal() {} }),
+        find: () => ({ name: "acme", next: () => stop, onRefusal() {} }),
         own: () => new Response("own"),
         onTrouble: (id, kind) => void trouble.push(`${id} ${kind}`),
         onDelivery() {},
