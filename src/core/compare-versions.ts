@@ -5,7 +5,8 @@ export interface Measured {
   readonly version: string;
   readonly requests: number;
   readonly failed: number;
-  readonly p95Ms: number | undefined;
+  /** Of the times to the heads of its answers; undefined when there are none. */
+  quantileMs(part: number): number | undefined;
 }
 
 /** What is wrong, and by which share of failures or from which time on it is seen in a step; undefined when nothing is. */
@@ -29,8 +30,10 @@ const LEAST_FAILED = 3;
 const LEAST_SHARE = 0.01;
 /** Fewer answers say nothing about times. */
 const ENOUGH_TIMES = 100;
-/** So many times slower is said. */
+/** So many times slower is said, and by so much: less is felt by nobody. */
 const SLOWER = 1.5;
+const SLOWER_MS = 10;
+const TAIL = 0.95;
 
 /** `versions` are those with traffic in the last `windowSecs`. */
 export function compareVersions(versions: readonly Measured[], windowSecs: number): Comparison {
@@ -67,22 +70,42 @@ function areApart(worst: Measured, best: Measured): boolean {
   return worst.failed >= LEAST_FAILED && lower > upper;
 }
 
+/** The p95 of a version, and where it surely is. */
+interface Tail {
+  readonly version: string;
+  readonly p95Ms: number;
+  readonly leastMs: number;
+  readonly mostMs: number;
+}
+
 interface Pair {
-  readonly slow: Measured;
-  readonly fast: Measured;
+  readonly slow: Tail;
+  readonly fast: Tail;
+}
+
+/** The quantiles within which that of the whole lies, whatever the times are like: the ranks of a binomial's bounds (David and Nagaraja, "Order Statistics", 7.1). */
+function tailOf({ version, requests, quantileMs }: Measured): Tail[] {
+  const aside = SURE * Math.sqrt((TAIL * (1 - TAIL)) / requests);
+  const p95Ms = quantileMs(TAIL);
+  const leastMs = quantileMs(TAIL - aside);
+  const mostMs = quantileMs(Math.min(1, TAIL + aside));
+  if (p95Ms === undefined || leastMs === undefined || mostMs === undefined) return [];
+  return [{ version, p95Ms, leastMs, mostMs }];
 }
 
 function slowerOf(versions: readonly Measured[]): Pair | undefined {
-  const timed = versions
-    .filter(({ requests, p95Ms }) => requests >= ENOUGH_TIMES && p95Ms !== undefined)
-    .toSorted((a, b) => (b.p95Ms ?? 0) - (a.p95Ms ?? 0));
-  const [slow, fast] = [timed[0], timed.at(-1)];
-  if (!slow || !fast || (slow.p95Ms ?? 0) < SLOWER * (fast.p95Ms ?? 0)) return undefined;
-  return { slow, fast };
+  const tails = versions
+    .filter(({ requests }) => requests >= ENOUGH_TIMES)
+    .flatMap(tailOf)
+    .toSorted((a, b) => b.p95Ms - a.p95Ms);
+  const [slow, fast] = [tails[0], tails.at(-1)];
+  if (!slow || !fast || slow.leastMs <= fast.mostMs) return undefined;
+  const isFelt = slow.p95Ms >= SLOWER * fast.p95Ms && slow.p95Ms - fast.p95Ms >= SLOWER_MS;
+  return isFelt ? { slow, fast } : undefined;
 }
 
 function slowText({ slow, fast }: Pair, over: string): Comparison {
-  const [most, least] = [slow.p95Ms ?? 0, fast.p95Ms ?? 0];
+  const [most, least] = [slow.p95Ms, fast.p95Ms];
   return {
     worse: slow.version,
     trouble: { kind: "slow", version: slow.version, overMs: (most + least) / 2 },
@@ -127,7 +150,7 @@ function sumOf(versions: readonly Measured[]): Measured {
     version: "",
     requests: sum(({ requests }) => requests),
     failed: sum(({ failed }) => failed),
-    p95Ms: undefined,
+    quantileMs: () => undefined,
   };
 }
 

@@ -7,8 +7,15 @@ const of = (version: string, requests: number, failed: number, p95Ms = 20) => ({
   version,
   requests,
   failed,
-  p95Ms,
+  quantileMs: () => p95Ms,
 });
+
+/** Of the times themselves. */
+const timed = (version: string, times: readonly number[]) => {
+  const sorted = times.toSorted((a, b) => a - b);
+  const quantileMs = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))];
+  return { version, requests: times.length, failed: 0, quantileMs };
+};
 
 test("the one that fails more is named, with both shares and the time", () => {
   expect(compareVersions([of("v1", 9_000, 9), of("v2", 1_000, 50)], 300)).toEqual({
@@ -44,6 +51,28 @@ test("of 90 looks at a canary that fails 5 % each names it, and of 900 at one th
   expect(
     Array.from({ length: 900 }, () => look(0.001)).filter((worse) => worse !== undefined).length,
   ).toBeLessThan(9);
+});
+
+test("of 900 looks at times with a long tail hardly any names one that is not slower, and each one that takes three times as long", () => {
+  const random = fractionsFrom(2);
+  // Log-normal: half within 20 ms, one in a hundred beyond 200 ms.
+  const time = () => 20 * Math.exp(Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()));
+  const look = (factor: number) => {
+    const v1 = timed("v1", Array.from({ length: 900 }, time));
+    const v2 = timed(
+      "v2",
+      Array.from({ length: 300 }, () => factor * time()),
+    );
+    return compareVersions([v1, v2], 300).worse;
+  };
+  expect(
+    Array.from({ length: 900 }, () => look(1)).filter((worse) => worse !== undefined).length,
+  ).toBeLessThan(9);
+  expect(Array.from({ length: 90 }, () => look(3)).filter((worse) => worse === "v2")).toHaveLength(90);
+});
+
+test("what nobody feels is not called slower", () => {
+  expect(compareVersions([of("v1", 9_000, 0, 1), of("v2", 9_000, 0, 4)], 300).worse).toBeUndefined();
 });
 
 test("what all versions fail alike is trouble too, and what one alone fails", () => {

@@ -45,8 +45,7 @@ function compare(history: History, service: string, versions: readonly string[])
     versions.flatMap((version) => {
       const window = history.window(versionName(service, version), secs * 1000);
       if (!window || window.requests === 0) return [];
-      const { requests, failed } = window;
-      return [{ version, requests, failed, p95Ms: window.quantileMs(0.95) }];
+      return [{ version, ...window }];
     });
   const recent = measure(shorter);
   const isEnough = recent.length > 1 && recent.every(({ requests }) => requests >= ENOUGH);
