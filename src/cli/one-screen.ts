@@ -1,6 +1,6 @@
 // A report that fits a terminal: what comes first is whole, and of each list below it the newest as far as there is room.
 import type { Output } from "./output.ts";
-import type { Size } from "./screen.ts";
+import { type Size, wrapped } from "./screen.ts";
 
 export interface Section {
   readonly title: string;
@@ -17,8 +17,12 @@ export function oneScreen(
   sections: readonly Section[],
   size: Size | undefined,
 ): string {
-  const filled = sections.filter(({ lines }) => lines.length > 0);
-  const counts = size ? countsFor(head, filled, size) : filled.map(({ lines }) => lines.length);
+  const top = size ? head.flatMap((line) => wrapped(line, size.columns)) : head;
+  const some = sections.filter(({ lines }) => lines.length > 0);
+  // What does not fit with a single line is left out, the last first: the first line of all is never pushed off.
+  const most = size ? Math.max(0, Math.floor((size.rows - 1 - top.length) / 2)) : some.length;
+  const filled = some.slice(0, most);
+  const counts = size ? countsFor(top, filled, size) : filled.map(({ lines }) => lines.length);
   const shown = filled.flatMap(({ title, lines, isWorstFirst = false }, place) => {
     const count = counts[place] ?? 0;
     const which = isWorstFirst ? "first" : "last";
@@ -29,14 +33,13 @@ export function oneScreen(
       ...kept.map((line) => `  ${size ? cut(line, size.columns - 2) : line}`),
     ];
   });
-  return `${[...head, ...shown].join("\n")}\n`;
+  return `${[...top, ...shown].join("\n")}\n`;
 }
 
 /** How many lines of each: the same of all, as long as they have them. One of each there always is. */
 function countsFor(head: readonly string[], sections: readonly Section[], size: Size): number[] {
-  const taken = head.reduce((sum, line) => sum + rowsOf(line, size.columns), 0);
   // The prompt that comes after it has a row too.
-  let room = size.rows - 1 - taken - 2 * sections.length;
+  let room = size.rows - 1 - head.length - 2 * sections.length;
   const counts = sections.map(() => 1);
   for (let isGrowing = true; isGrowing && room > 0; ) {
     isGrowing = false;
@@ -48,10 +51,6 @@ function countsFor(head: readonly string[], sections: readonly Section[], size: 
     }
   }
   return counts;
-}
-
-function rowsOf(line: string, columns: number): number {
-  return Math.max(1, Math.ceil(Bun.stringWidth(line) / columns));
 }
 
 function cut(line: string, width: number): string {

@@ -170,14 +170,19 @@ function ofStopped(facts: InstanceFacts): Cause {
   return cause("ended", `it ended by itself, as if its work was done: it ${lastExit}${what}`, hint);
 }
 
-/** Its process is gone, and what was found out before is kept with the event. */
-function ofFailedDeploy(facts: InstanceFacts, { text, hint }: { text: string; hint: string }): Cause {
-  const { name, output } = facts;
-  const said = text
+/** What a deploy has failed of, from the message of its fault, in words that read on after the instance's name. */
+export function failureOf(name: string, message: string): string {
+  return message
     .replace("the deploy failed: ", "")
     .replace(". The other versions keep their traffic", "")
     .replace(`${name}: `, "")
     .replace(`${name} `, "it ");
+}
+
+/** Its process is gone, and what was found out before is kept with the event. */
+function ofFailedDeploy(facts: InstanceFacts, { text, hint }: { text: string; hint: string }): Cause {
+  const { name, output } = facts;
+  const said = failureOf(name, text);
   const [, ended] = /\bcrashed: it (.*)$/.exec(said) ?? [];
   if (ended !== undefined) {
     const found = ofDead({ ...facts, lastExit: ended });

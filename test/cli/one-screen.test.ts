@@ -27,11 +27,19 @@ test("on one it fits with its prompt, every list has its newest, and what is cut
   expect(shown.join()).not.toContain("Nothing");
 });
 
-test("of a list there is at least one line, however little room there is; a long head counts with all its rows", () => {
+test("a long head counts with all its rows, and a list for which no line is left goes, so that the first line stays", () => {
   const head = [...HEAD, "y".repeat(800)];
-  const text = oneScreen(out, head, [{ title: "States", lines: lines("state", 9) }], {
-    columns: 80,
-    rows: 14,
+  const shown = (rows: number) =>
+    oneScreen(out, head, [{ title: "States", lines: lines("state", 9) }], { columns: 80, rows });
+  expect(shown(17)).toContain("States, the last 1 of 9\n  state 8\n");
+  expect(shown(14)).not.toContain("States");
+  for (const rows of [17, 24, 60]) expect(shown(rows).trimEnd().split("\n").length).toBeLessThan(rows);
+});
+
+test("lines of the head are broken between words", () => {
+  const text = oneScreen(out, ["what to do: give it more memory, or less to do"], [], {
+    columns: 30,
+    rows: 9,
   });
-  expect(text).toContain("States, the last 1 of 9\n  state 8\n");
+  expect(text).toBe("what to do: give it more \n  memory, or less to do\n");
 });

@@ -153,6 +153,9 @@ test("of a deploy that has failed its cause is told afterwards too, also where t
   expect((await ten.run("deploy", "api:bad")).exit).toBe(5);
   const said = /^api:bad: its deploy failed: its configuration is not right: it exited with code 1$/m;
   expect((await ten.run("why", "api:bad")).stdout).toMatch(said);
+  expect((await ten.run("history", "api")).stdout).toMatch(
+    /deploy api:bad +failed: it crashed: it exited with code 1$/m,
+  );
   const { exit, stdout } = await ten.run("why");
   expect(exit).toBe(5);
   expect(stdout).toMatch(/api:bad: its deploy failed: its configuration is not right/);

@@ -234,27 +234,54 @@ function commandFor({ id, drained }: Pick<ServerView, "id" | "drained">): string
   return `slum server ${drained ? "undrain" : "drain"} ${id}`;
 }
 
-const NUMBERS = 9 + 9 + 8 + 9;
+interface Column {
+  readonly heading: string;
+  readonly width: number;
+  cell(server: ServerView): string;
+}
+
+/** Those at the end are left out first where there is no room. */
+const COLUMNS: readonly Column[] = [
+  {
+    heading: "LATENCY",
+    width: 8,
+    cell: ({ latency_ms: ms }) => (ms === null ? "-" : formatMillis(ms)),
+  },
+  {
+    heading: "SINCE",
+    width: 8,
+    cell: ({ since }) => formatSeconds((systemClock.now() - Date.parse(since)) / 1000),
+  },
+  { heading: "TENANTS", width: 8, cell: ({ tenants }) => String(tenants) },
+  { heading: "IN FLIGHT", width: 9, cell: ({ in_flight: count }) => String(count) },
+];
+const STATUS_WIDTH = 16;
+const NAME_MIN = 12;
+
+function columnsFor(width: number): readonly Column[] {
+  const fits = (some: readonly Column[]) => NAME_MIN + 1 + STATUS_WIDTH + widthOf(some) <= width;
+  const counts = COLUMNS.map((_, at) => COLUMNS.length - at);
+  return counts.map((count) => COLUMNS.slice(0, count)).find(fits) ?? [];
+}
+
+function widthOf(columns: readonly Column[]): number {
+  return columns.reduce((sum, { width }) => sum + 1 + width, 0);
+}
 
 function headingOf(columns: number): string {
-  const name = nameWidth(columns);
-  return `${fit("SERVER", name)} ${fit("STATUS", 16)} ${["LATENCY", "SINCE", "TENANTS", "IN FLIGHT"].map((one, at) => one.padStart([8, 8, 8, 9][at] ?? 8)).join(" ")}`;
+  const numbers = columnsFor(columns).map(({ heading, width }) => ` ${heading.padStart(width)}`);
+  return `${fit("SERVER", nameWidth(columns))} ${fit("STATUS", STATUS_WIDTH)}${numbers.join("")}`;
 }
 
 function rowOf(paint: Paint, one: ServerView, isChosen: boolean, columns: number): string {
-  const status = one.drained ? `${one.status}, drained` : one.status;
-  const since = formatSeconds((systemClock.now() - Date.parse(one.since)) / 1000);
-  const numbers = [
-    (one.latency_ms === null ? "-" : formatMillis(one.latency_ms)).padStart(8),
-    since.padStart(8),
-    String(one.tenants).padStart(8),
-    String(one.in_flight).padStart(9),
-  ];
+  const status = fit(one.drained ? `${one.status}, drained` : one.status, STATUS_WIDTH);
+  const numbers = columnsFor(columns).map(({ cell, width }) => ` ${cell(one).padStart(width)}`);
   const name = fit(one.region === null ? one.id : `${one.id} (${one.region})`, nameWidth(columns));
-  if (isChosen) return paint("inverse", `${name} ${fit(status, 16)} ${numbers.join(" ")}`);
-  return `${name} ${paint(COLOURS[one.status], fit(status, 16))} ${numbers.join(" ")}`;
+  if (isChosen) return paint("inverse", `${name} ${status}${numbers.join("")}`);
+  return `${name} ${paint(COLOURS[one.status], status)}${numbers.join("")}`;
 }
 
 function nameWidth(columns: number): number {
-  return Math.max(12, Math.min(40, columns - 16 - NUMBERS - 5));
+  const left = columns - 1 - STATUS_WIDTH - widthOf(columnsFor(columns));
+  return Math.max(NAME_MIN, Math.min(40, left));
 }

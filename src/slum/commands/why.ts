@@ -3,7 +3,9 @@ import { maybeWord, type Read } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatMillis, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
 import { hostFacts } from "../../cli/host-page.ts";
+import { oneScreen } from "../../cli/one-screen.ts";
 import type { Output } from "../../cli/output.ts";
+import type { Size } from "../../cli/screen.ts";
 import { FAULTS } from "../../core/fault.ts";
 import type { SlumClient } from "../api/contract.ts";
 import { describeStatus } from "../api/describe-status.ts";
@@ -37,11 +39,11 @@ export default command({
     const { args, out, signal } = context;
     if (args.subject === undefined) {
       const all = await everything(connect(context), signal);
-      out.data({ ...all }, () => everythingPage(out, all));
+      out.data({ ...all }, () => everythingPage(out, all, sizeOf(out)));
       return all.wrong.length + all.troubles.length === 0 ? 0 : FAULTS.unhealthy.exit;
     }
     const why = await connect(context).why({ query: { subject: args.subject } }, { signal });
-    out.data({ ...why }, () => whyPage(out, why));
+    out.data({ ...why }, () => whyPage(out, why, sizeOf(out)));
     return why.cause === "well" ? 0 : FAULTS.unhealthy.exit;
   },
 });
@@ -74,7 +76,12 @@ async function everything(client: SlumClient, signal: AbortSignal): Promise<Ever
   };
 }
 
-function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
+/** Undefined where it is no terminal. */
+function sizeOf({ stdout }: Output): Size | undefined {
+  return stdout.isTty ? stdout.size() : undefined;
+}
+
+function everythingPage(out: Pick<Output, "paint">, all: Everything, size: Size | undefined): string {
   const { paint } = out;
   const [worst, ...others] = all.wrong;
   const besides = [
@@ -82,10 +89,7 @@ function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
     ...(all.more > 0 ? [`and ${all.more} more: slum ps`] : []),
     ...all.troubles.map((line) => paint("yellow", line)),
   ];
-  if (worst !== undefined) {
-    const also = besides.length === 0 ? [] : [paint("bold", "Also"), ...besides.map((line) => `  ${line}`)];
-    return [whyPage(out, worst), ...also.map((line) => `${line}\n`)].join("");
-  }
+  if (worst !== undefined) return whyPage(out, worst, size, besides);
   if (besides.length > 0) return `${besides.join("\n")}\n`;
   if (all.servers === 0) return "no servers; add one: slum server add ID https://...\n";
   const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
@@ -93,8 +97,13 @@ function everythingPage(out: Pick<Output, "paint">, all: Everything): string {
   return `${paint("green", `nothing is wrong with ${what}, as far as can be seen from here`)}\n`;
 }
 
-/** The whole of it as a screen. */
-export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string {
+/** The whole of it, and what is wrong `besides`; on a terminal of a size as much as fits there. */
+export function whyPage(
+  { paint }: Pick<Output, "paint">,
+  why: WhyView,
+  size?: Size,
+  besides: readonly string[] = [],
+): string {
   const colour = why.cause === "well" ? "green" : "red";
   const servers = why.servers.flatMap((one) => [
     `${paint("bold", one.id)}  ${one.url}  ${one.drained ? "drained" : one.status} since ${formatMoment(one.since)}`,
@@ -104,9 +113,9 @@ export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string 
   const own = formatProxyAnswers(why.proxy_answers, "slum");
   const events = why.events.map(({ at, kind, server, tenant, detail, by }) => {
     const who = by === null ? "" : ` by ${by}`;
-    return `  ${formatMoment(at)}  ${tenant ?? server ?? ""} ${kind}  ${detail.split("\n")[0]}${who}`;
+    return `${formatMoment(at)}  ${tenant ?? server ?? ""} ${kind}  ${detail.split("\n")[0]}${who}`;
   });
-  return `${[
+  const head = [
     `${paint("bold", why.subject)}: ${paint(colour, why.text)}`,
     `  ${paint("dim", "what to do:")} ${why.hint}`,
     ...(why.route
@@ -119,8 +128,12 @@ export function whyPage({ paint }: Pick<Output, "paint">, why: WhyView): string 
     "",
     ...(why.https ? [...hostFacts(why.https).map(([name, value]) => fact(name, value)), ""] : []),
     ...servers,
-    ...(events.length > 0 ? ["", paint("bold", "What happened lately"), ...events] : []),
-  ].join("\n")}\n`;
+  ];
+  const sections = [
+    { title: "Also", lines: besides, isWorstFirst: true },
+    { title: "What happened lately", lines: events },
+  ];
+  return oneScreen({ paint }, head, sections, size);
 }
 
 function serverFacts(one: WhyView["servers"][number]): [string, string][] {

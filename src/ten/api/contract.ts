@@ -343,7 +343,7 @@ export const contract = defineContract({
   },
   history: {
     summary:
-      "How a service's traffic was divided before: each change and who made it, and each rollout and what became of it, newest first",
+      "How a service's traffic was divided before: each change and who made it, each deploy that failed, and each rollout and what became of it, newest first",
     method: "GET",
     path: "/api/services/:service/history",
     scope: "read",
@@ -352,6 +352,9 @@ export const contract = defineContract({
     answer: z.object({
       service: z.string(),
       changes: z.array(historyEntry),
+      failed_deploys: z.array(
+        z.object({ at: z.string(), by: z.string().nullable(), version: z.string(), text: z.string() }),
+      ),
       rollouts: z.array(rolloutAnswer),
     }),
   },

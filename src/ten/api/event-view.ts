@@ -1,5 +1,6 @@
 // Events and changes of traffic as the API shows them.
 import { instanceName } from "../../core/name.ts";
+import { failureOf } from "../../core/probable-cause.ts";
 import type { EventRow, HistoryRow } from "../registry/registry.ts";
 import type { EventView } from "./shapes.ts";
 
@@ -23,6 +24,18 @@ export function toHistory({ at, command, actor, before, after }: HistoryRow) {
     by: actor,
     before: inPercent(before),
     after: inPercent(after),
+  };
+}
+
+/** A deploy that came to nothing, with what it was found to fail of. */
+export function toFailedDeploy({ at, actor, service, instance, detail }: EventRow) {
+  const [message = ""] = detail.split("\n");
+  const version = instance ?? "";
+  return {
+    at: new Date(at).toISOString(),
+    by: actor,
+    version,
+    text: failureOf(instanceName(service ?? "", version), message),
   };
 }
 

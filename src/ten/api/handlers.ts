@@ -23,7 +23,7 @@ import { serviceOf, type TrafficChange } from "../operations/traffic.ts";
 import type { EventRow } from "../registry/registry.ts";
 import { accessHandlers } from "./access-operations.ts";
 import type { TenContract } from "./contract.ts";
-import { toEvent, toHistory } from "./event-view.ts";
+import { toEvent, toFailedDeploy, toHistory } from "./event-view.ts";
 import { createObservingHandlers } from "./observing-handlers.ts";
 import { servicesOf } from "./proxy-answers.ts";
 import { createRolloutHandlers } from "./rollout-handlers.ts";
@@ -303,6 +303,10 @@ export function createHandlers(parts: HandlerParts): Handlers<TenContract> {
       return {
         service,
         changes: registry.history(service, query.limit).map(toHistory),
+        failed_deploys: registry
+          .events({ service, kind: "deploy.failed", limit: query.limit })
+          .map(toFailedDeploy)
+          .toReversed(),
         rollouts: rows.map((row) => showRollout(row, row.state, parts.now())),
       };
     },

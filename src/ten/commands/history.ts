@@ -1,4 +1,4 @@
-// `ten history`: how a service's traffic was divided before, and who changed it.
+// `ten history`: how a service's traffic was divided before, who changed it, and what became of it.
 import { number, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { formatMoment, formatSeconds } from "../../cli/format.ts";
@@ -12,8 +12,8 @@ import { weightsText } from "./report.ts";
 
 export default command({
   name: "history",
-  summary: "Show how a service's traffic was divided before, and who changed it",
-  examples: [["ten history api", "the last 20 changes and rollouts, newest first"]],
+  summary: "Show how a service's traffic was divided before, who changed it, and which deploys failed",
+  examples: [["ten history api", "the last 20 changes, failed deploys and rollouts, newest first"]],
   args: {
     service,
     limit: withDefault(number("How many changes", { letter: "n", max: 1_000 }), 20),
@@ -22,16 +22,28 @@ export default command({
     const { args, out, signal } = context;
     const sent = { params: { service: args.service }, query: { limit: args.limit } };
     const history = await connect(context).history(sent, { signal });
-    const columns = ["WHEN", "BY", "COMMAND", "WEIGHTS"].map((heading) => ({ heading }));
-    const rows = history.changes.map(({ at, by, command: line, before, after }) => [
-      formatMoment(at),
-      by ?? "ten",
-      line,
-      weightsText(before, after),
-    ]);
+    const columns = [
+      { heading: "WHEN" },
+      { heading: "BY", isName: true, rank: 1 },
+      { heading: "COMMAND", isName: true },
+      { heading: "OUTCOME" },
+    ];
+    const changes = history.changes.map(({ at, by, command: line, before, after }) => ({
+      at,
+      cells: [by ?? "ten", line, weightsText(before, after)],
+    }));
+    const failed = history.failed_deploys.map(({ at, by, version, text }) => ({
+      at,
+      cells: [by ?? "ten", `deploy ${args.service}:${version}`, out.paint("red", `failed: ${text}`)],
+    }));
+    const rows = [...changes, ...failed]
+      .toSorted((a, b) => b.at.localeCompare(a.at))
+      .slice(0, args.limit)
+      .map(({ at, cells }) => [formatMoment(at), ...cells]);
     out.data({ ...history }, () => {
-      const changes = rows.length === 0 ? "" : formatTable(columns, rows, out.paint);
-      return changes + rolloutsTable(out, history.rollouts);
+      const table =
+        rows.length === 0 ? "" : formatTable(columns, rows, out.paint, out.stdout.size()?.columns);
+      return table + rolloutsTable(out, history.rollouts);
     });
     if (rows.length === 0) out.info(`the traffic of ${args.service} has not been changed yet`);
     return 0;

@@ -2,6 +2,7 @@
 import { choice, flag, maybeWord, number, option, withDefault } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import type { Output, Style } from "../../cli/output.ts";
+import { fit } from "../../cli/screen.ts";
 import { instanceName } from "../../core/name.ts";
 import { parseSince } from "../../core/since.ts";
 import type { LogLine } from "../logs/logs.ts";
@@ -80,6 +81,7 @@ interface Names {
   before(instance: string): string;
 }
 
+const NAME_MIN_CHARS = 16;
 const COLOURS: readonly Style[] = ["cyan", "magenta", "green", "blue", "yellow", "red"];
 
 /** Lines of the instance `only` need no name. */
@@ -87,19 +89,26 @@ function createNames(out: Output, only: string | undefined): Names {
   const colours = new Map<string, Style>();
   let width = 0;
 
+  /** On a terminal the line is what is read: a name has at most a third of it. */
+  function shown(instance: string): string {
+    const columns = out.stdout.size()?.columns;
+    const most = columns === undefined ? instance.length : Math.max(NAME_MIN_CHARS, Math.floor(columns / 3));
+    return instance.length <= most ? instance : fit(instance, most);
+  }
+
   function meet(instance: string): Style {
     const known = colours.get(instance);
     if (known !== undefined) return known;
     const colour = COLOURS[colours.size % COLOURS.length] ?? "cyan";
     colours.set(instance, colour);
-    if (instance !== only) width = Math.max(width, instance.length);
+    if (instance !== only) width = Math.max(width, shown(instance).length);
     return colour;
   }
 
   return {
     meet,
     before: (instance) =>
-      instance === only ? "" : `${out.paint(meet(instance), instance.padEnd(width))} | `,
+      instance === only ? "" : `${out.paint(meet(instance), shown(instance).padEnd(width))} | `,
   };
 }
 
