@@ -122,11 +122,18 @@ async function* linesFromEnd(
 
 /** Follows a file from an offset on: 0, or the `end` of a tail. `path` is asked each time, as the file may move. */
 export function createLineFollower(path: string | (() => string), from: number): LineFollower {
+  const read = createLineReader(from);
+  const pathNow = typeof path === "string" ? () => path : path;
+  return { next: async () => (await withFile(pathNow(), read)) ?? [] };
+}
+
+/** The same of a file that is open, whatever becomes of its name. */
+export function createLineReader(from: number): (file: FileHandle) => Promise<Line[]> {
   let offset = from;
   let inode: number | undefined;
   let rest: Buffer = Buffer.alloc(0);
 
-  async function read(file: FileHandle): Promise<Line[]> {
+  return async (file) => {
     const stats = await file.stat();
     const { size, ino } = stats;
     if ((inode !== undefined && ino !== inode) || size < offset) {
@@ -147,20 +154,20 @@ export function createLineFollower(path: string | (() => string), from: number):
     const cut = endless ? bytes.length : bytes.lastIndexOf(NEWLINE) + 1;
     rest = bytes.subarray(cut);
     return linesOf({ bytes: bytes.subarray(0, cut), start });
-  }
+  };
+}
 
-  const pathNow = typeof path === "string" ? () => path : path;
-  return { next: async () => (await withFile(pathNow(), read)) ?? [] };
+/** Undefined when there is no such file; else it is the caller's to close. */
+export function openToRead(path: string): Promise<FileHandle | undefined> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
 }
 
 /** Undefined when there is no such file. */
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T | undefined> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    },
-  );
+  const file = await openToRead(path);
   if (!file) return undefined;
   try {
     return await use(file);
