@@ -38,6 +38,13 @@ export function Gate<C extends Contract>(props: GateProps<C>) {
   useEffect(() => {
     const code = takeCode();
     void enter(code === undefined ? server.whoAmI() : server.logIn({ code }));
+    // A link pasted where the page is open already loads nothing anew.
+    const take = () => {
+      const pasted = takeCode();
+      if (pasted !== undefined) void enter(server.logIn({ code: pasted }));
+    };
+    addEventListener("hashchange", take);
+    return () => removeEventListener("hashchange", take);
   }, []);
 
   if (visitor === undefined) return <p class="wait">…</p>;
