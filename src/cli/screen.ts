@@ -77,8 +77,10 @@ async function runScene(out: Output, signal: AbortSignal, scene: Scene): Promise
     const drawn = lines.flatMap((line, place) => {
       // Made visible before it is cut, as that makes it longer.
       const cut = Bun.sliceAnsi(shownLine(line), 0, size.columns);
+      // Behind a full line the cursor still stands on its last column, which clearing would take.
+      const isFull = Bun.stringWidth(cut) >= size.columns;
       // A line feed behind the last line would scroll.
-      return [cut, CLEAR_LINE_END, ...(place < lines.length - 1 ? [NEXT_LINE] : [])];
+      return [cut, ...(isFull ? [] : [CLEAR_LINE_END]), ...(place < lines.length - 1 ? [NEXT_LINE] : [])];
     });
     stdout.write(HOME, ...drawn, CLEAR_BELOW);
   }

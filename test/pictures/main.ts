@@ -100,7 +100,7 @@ async function takeTerminal(
     .slice(0, 24);
   await tab.look({ width: 760, height: 500 });
   await tab.open("about:blank");
-  const page = `<pre style="margin:0;padding:16px;height:468px;background:#101318;color:#e4e7ec;width:80ch;white-space:pre-wrap;overflow:hidden;font:14px/19px 'DejaVu Sans Mono',monospace">${lines.map(coloured).join("\n")}</pre>`;
+  const page = `<pre style="margin:0;padding:16px;height:468px;background:#101318;color:#e4e7ec;width:80ch;white-space:pre;overflow:hidden;font:14px/19px 'DejaVu Sans Mono',monospace">${lines.map(coloured).join("\n")}</pre>`;
   await tab.evaluate(
     `document.body.style.cssText = "margin:0;background:#101318", document.body.innerHTML = ${JSON.stringify(page)}, 0`,
   );
@@ -160,9 +160,6 @@ async function ofTen(chromium: Chromium): Promise<void> {
   await tab.look(VIEWS.light as View);
   await tab.open((await ten.json<{ url: string }>("dashboard")).url);
   await tab.sees("charts", "document.querySelectorAll('.plot').length >= 3");
-  await tab.evaluate(
-    "[...document.querySelectorAll('.ranges button')].find((one) => one.textContent === '15 min').click()",
-  );
   await tab.sees("lines", "document.querySelectorAll('.plot path.line').length > 0");
   await takeAll(tab, "dashboard");
   await tab.look(VIEWS.light as View);

@@ -102,7 +102,7 @@ export function drawTable(
   const longest = Math.max(0, ...rows.map((row) => Bun.stringWidth(nameOf(row))));
   const columns = columnsFor(size.columns, Math.min(NAME_MOST, Math.max(NAME_MIN, longest)));
   const taken = columns.reduce((total, { width }) => total + width + 1, 0);
-  const name = Math.max(NAME_MIN, size.columns - taken);
+  const name = Math.max(NAME_MIN, size.columns - taken - 1);
   const heading = [
     fit("SERVICE, VERSION", name),
     ...columns.map((column) => column.heading.padStart(column.width)),
@@ -163,7 +163,7 @@ function verdictOf({ instances, changes }: Seen, rate: ServiceRate): string[] {
 
 function columnsFor(width: number, name: number): Column[] {
   const chosen = [...COLUMNS, SPARK_COLUMN];
-  const total = () => chosen.reduce((sum, column) => sum + column.width + 1, name);
+  const total = () => chosen.reduce((sum, column) => sum + column.width + 1, name + 1);
   while (total() > width) {
     const least = chosen.reduce((a, b) => (b.rank > a.rank ? b : a));
     if (least.rank === 0) break;

@@ -15,7 +15,7 @@ import { canonicalServerName } from "../../core/server-name.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { InstanceView, ServiceRate, WhyView } from "../api/shapes.ts";
-import { differsText, listeningText, meansWell } from "../api/why-text.ts";
+import { differsText, listeningText, meansWell, scarceDisk } from "../api/why-text.ts";
 import { readSubject, type Subject } from "./arguments.ts";
 import { connect } from "./connect.ts";
 
@@ -203,17 +203,10 @@ export function whyPage(
     // The worst first: of these the first lines say most.
     { title: "Also", lines: besides, isWorstFirst: true },
     { title: "What it went through", lines: happened(why.states) },
-    { title: "Its last output", lines: why.output },
+    { title: "Its last output", lines: withoutRepeats(why.output) },
     { title: "Changed in the last hour", lines: happened(why.changes) },
   ];
   return oneScreen(out, head, sections, size);
-}
-
-/** Bytes: of more than that nobody runs out. */
-const PLENTY = 10 * 2 ** 30;
-
-function isPlenty(bytes: number | null): boolean {
-  return bytes === null || bytes >= PLENTY;
 }
 
 function idOf({ id }: WhyView): string {
@@ -232,7 +225,7 @@ function facts(why: WhyView): [string, string][] {
     ...why.certificates.map(({ text }): [string, string] => ["https", text]),
     ["port", port === null ? null : `given ${port}${listeningText(why)}`],
     ["memory", memory === null ? null : `${formatBytes(memory)}${of}`],
-    ["disk free", isPlenty(why.disk_free_bytes) ? null : formatBytes(why.disk_free_bytes ?? 0)],
+    ["disk free", scarceDisk(why)],
     [
       "errors",
       why.error_percent === 0 ? null : `${why.error_percent} % in the last ${why.error_window_secs} s`,
@@ -250,6 +243,17 @@ function facts(why: WhyView): [string, string][] {
   return all.filter((one): one is [string, string] => one[1] !== null);
 }
 
+/** What is written twice or more in a row stands once. */
+function withoutRepeats(output: readonly string[]): string[] {
+  const lines: { text: string; count: number }[] = [];
+  for (const text of output) {
+    const last = lines.at(-1);
+    if (last?.text === text) last.count += 1;
+    else lines.push({ text, count: 1 });
+  }
+  return lines.map(({ text, count }) => (count > 1 ? `${text} (×${count})` : text));
+}
+
 /** A line each, oldest first; repeats are one line, as a crash loop is nothing but these. */
 function happened(events: WhyView["states"]): string[] {
   const newestFirst = events.toReversed().map((one) => ({ ...one, detail: one.text }));
@@ -257,7 +261,7 @@ function happened(events: WhyView["states"]): string[] {
     .toReversed()
     .map(({ event: { at, kind, id, text, by }, count, since }) => {
       const who = by === null ? "" : ` · by ${by}`;
-      const often = count > 1 ? ` (${count} times since ${formatMoment(since)})` : "";
-      return `${formatMoment(at)}  ${id === null ? "" : `${id} `}${kind}  ${text}${often}${who}`;
+      const often = count > 1 ? ` ×${count} since ${formatMoment(since)}` : "";
+      return `${formatMoment(at)}  ${id === null ? "" : `${id} `}${kind}${often}  ${text}${who}`;
     });
 }

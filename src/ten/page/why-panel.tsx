@@ -7,7 +7,7 @@ import { useAnswer } from "../../api/page/visible.ts";
 import { formatBytes, formatProxyAnswers } from "../../cli/format.ts";
 import type { TenClient } from "../api/contract.ts";
 import type { WhyView } from "../api/shapes.ts";
-import { differsText, listeningText, meansWell } from "../api/why-text.ts";
+import { differsText, listeningText, meansWell, scarceDisk } from "../api/why-text.ts";
 
 interface WhyProps {
   readonly client: TenClient;
@@ -58,7 +58,7 @@ function factsOf(why: WhyView): [string, string][] {
     ...why.certificates.map(({ text }): [string, string] => ["https", text]),
     ["Port", port === null ? null : `${port}${listeningText(why)}`],
     ["Memory", memory === null || limit === null ? null : `${formatBytes(memory)} of ${formatBytes(limit)}`],
-    ["Disk free", why.disk_free_bytes === null ? null : formatBytes(why.disk_free_bytes)],
+    ["Disk free", scarceDisk(why)],
     ["Visitors", formatProxyAnswers(why.proxy_answers) ?? null],
     ["Differs", differsText(why)],
     ["tenement.toml has changed", why.differs_from_file.length > 0 ? why.differs_from_file.join(", ") : null],
