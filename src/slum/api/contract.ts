@@ -138,7 +138,7 @@ export const contract = defineContract({
       search: z.string().max(200).optional(),
       unroutable: queryFlag,
       offset: count(0, 10_000_000),
-      limit: count(10_000_000, 10_000_000),
+      limit: count(1_000, 10_000),
     }),
     answer: z.object({ tenants: z.array(tenantAnswer), total: z.number() }),
   },

@@ -82,12 +82,10 @@ export function createView(parts: ViewParts): View {
   }
 
   function servers(): ServerView[] {
-    const homes = new Map<string, number>();
-    for (const { server } of registry.tenants.values()) homes.set(server, (homes.get(server) ?? 0) + 1);
     const seen = new Map(traffic().map((one) => [one.id, one]));
     const own = answersByServer(history());
     return [...fleet.all()].map((server) =>
-      serverView(server, homes.get(server.id) ?? 0, seen.get(server.id), own.get(server.id)),
+      serverView(server, routes.tenantsAt(server.id), seen.get(server.id), own.get(server.id)),
     );
   }
 
@@ -104,10 +102,9 @@ export function createView(parts: ViewParts): View {
   return {
     servers,
     server(server) {
-      const tenants = [...registry.tenants.values()].filter((row) => row.server === server.id).length;
       return serverView(
         server,
-        tenants,
+        routes.tenantsAt(server.id),
         traffic().find(({ id }) => id === server.id),
         answersByServer(history()).get(server.id),
       );

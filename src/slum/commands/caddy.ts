@@ -4,7 +4,7 @@ import { adviseCaddy, caddyArgs, giveCaddyfile } from "../../cli/caddy.ts";
 import { command } from "../../cli/command.ts";
 import type { CaddySite } from "../../core/caddyfile.ts";
 import { parseDomain } from "../../core/domain.ts";
-import { connect } from "./connect.ts";
+import { connect, listAllTenants } from "./connect.ts";
 
 export default command({
   name: "caddy",
@@ -31,7 +31,7 @@ export default command({
   async run(context) {
     const { args, out, signal } = context;
     const { domain, email, dns } = args;
-    const tenants = dns === undefined ? [] : (await connect(context).listTenants({}, { signal })).tenants;
+    const tenants = dns === undefined ? [] : await listAllTenants(connect(context), signal);
     const site: CaddySite = {
       program: "slum",
       domain,

@@ -1,6 +1,6 @@
 // What the running slum knows by name, for completion.
 import type { Asking, Lookup } from "../../cli/command.ts";
-import { connect } from "./connect.ts";
+import { connect, listAllTenants } from "./connect.ts";
 
 export const names: Readonly<Record<string, Lookup>> = {
   certificate: async (asking) => {
@@ -19,6 +19,6 @@ export const names: Readonly<Record<string, Lookup>> = {
   },
 };
 
-async function tenants(asking: Asking) {
-  return (await connect(asking).listTenants({}, asking)).tenants;
+function tenants(asking: Asking) {
+  return listAllTenants(connect(asking), asking.signal);
 }

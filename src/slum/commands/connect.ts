@@ -4,6 +4,7 @@ import { type Endpoint, parseServerUrl, unreachableAt } from "../../api/dial.ts"
 import type { Context } from "../../cli/command.ts";
 import { tokenFor } from "../../cli/credentials.ts";
 import { contract, type SlumClient } from "../api/contract.ts";
+import type { TenantView } from "../api/shapes.ts";
 import { dataDirOf, dataPaths } from "../registry/paths.ts";
 
 /** The client of the slum that the flags or the environment point to. Does not dial yet. */
@@ -21,6 +22,23 @@ export function connect(context: Context): SlumClient {
     onOtherVersion: (product) => out.warn(`the server is ${product}, this is slum/${program.version}`),
   });
 }
+
+/** All tenants, or those of one home: page by page, as a hundred thousand at once would hold up the traffic of that slum. */
+export async function listAllTenants(
+  client: SlumClient,
+  signal: AbortSignal | undefined,
+  server?: string,
+): Promise<TenantView[]> {
+  const found = new Map<string, TenantView>();
+  for (let offset = 0; ; offset += PAGE) {
+    const query = { offset, limit: PAGE, ...(server !== undefined && { server }) };
+    const { tenants, total } = await client.listTenants({ query }, { signal });
+    for (const one of tenants) found.set(one.id, one);
+    if (offset + tenants.length >= total || tenants.length === 0) return [...found.values()];
+  }
+}
+
+const PAGE = 1_000;
 
 function endpointOf(context: Context): Endpoint {
   const { server, dataDir } = context.globals;

@@ -2,7 +2,7 @@
 import { option } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
 import { readLabel } from "./arguments.ts";
-import { connect } from "./connect.ts";
+import { connect, listAllTenants } from "./connect.ts";
 import { tenantTable } from "./report.ts";
 
 export default command({
@@ -17,8 +17,7 @@ export default command({
   },
   async run(context) {
     const { args, out, signal } = context;
-    const query = args.home === undefined ? {} : { server: args.home };
-    const { tenants } = await connect(context).listTenants({ query }, { signal });
+    const tenants = await listAllTenants(connect(context), signal, args.home);
     out.data({ tenants }, () => (tenants.length > 0 ? tenantTable(out, tenants) : "no tenants\n"));
     return 0;
   },

@@ -45,6 +45,8 @@ export interface Routes {
   find(host: string | undefined): HostOwner;
   /** The tenant that has this very domain, or a wildcard that covers it. */
   tenant(domain: string): Tenant | undefined;
+  /** How many tenants have their home there. */
+  tenantsAt(server: string): number;
   /** Tenants that no server would take a request of; with a fleet other than its own: as that one sees it. */
   unroutable(view?: Fleet): string[];
 }
@@ -61,6 +63,8 @@ export function createRoutes(parts: RoutesParts): Routes {
   const exact = new Map<string, TenantRow>();
   /** By the part after `*`: `.acme.com`. */
   const wildcards = new Map<string, TenantRow>();
+  /** Tenants by home server: counted as they come and go, as there may be a hundred thousand. */
+  const homes = new Map<string, number>();
 
   const tenantOf = (row: TenantRow | undefined, host = row?.domain.replace("*", ANY)) =>
     row && new Tenant(row, shared, host ?? row.domain);
@@ -72,20 +76,34 @@ export function createRoutes(parts: RoutesParts): Routes {
     );
   }
 
+  function grow({ server }: TenantRow, by: 1 | -1): void {
+    homes.set(server, (homes.get(server) ?? 0) + by);
+  }
+
+  function placeOf({ domain }: TenantRow): [index: Map<string, TenantRow>, key: string] {
+    return domain.startsWith("*.") ? [wildcards, domain.slice(1)] : [exact, domain];
+  }
+
+  function remove(row: TenantRow): void {
+    const [index, key] = placeOf(row);
+    const known = index.get(key);
+    if (known === undefined) return;
+    index.delete(key);
+    grow(known, -1);
+  }
+
   function set(row: TenantRow): void {
-    if (row.domain.startsWith("*.")) wildcards.set(row.domain.slice(1), row);
-    else exact.set(row.domain, row);
+    remove(row);
+    const [index, key] = placeOf(row);
+    index.set(key, row);
+    grow(row, 1);
   }
 
   return {
     set,
-    remove({ domain }) {
-      if (domain.startsWith("*.")) wildcards.delete(domain.slice(1));
-      else exact.delete(domain);
-    },
+    remove,
     load(rows) {
-      exact.clear();
-      wildcards.clear();
+      for (const index of [exact, wildcards, homes]) index.clear();
       for (const row of rows) set(row);
     },
     find(host) {
@@ -102,16 +120,20 @@ export function createRoutes(parts: RoutesParts): Routes {
     unroutable(view = fleet) {
       if (view.byLatency.every((server) => isOnline(server) && !server.drained)) return [];
       const found: string[] = [];
-      const isAnyOnline = view.byLatency.some((server) => isOnline(server) && !server.drained);
+      // Asked once for each choice of servers: a hundred thousand tenants share a few.
+      const lists = new Map<readonly string[] | null, Map<string, boolean>>();
       for (const index of [exact, wildcards])
-        for (const row of index.values()) {
-          // Who may go anywhere is unroutable only when there is nowhere to go.
+        for (const { id, server: home, failover } of index.values()) {
+          const known = lists.get(failover) ?? new Map<string, boolean>();
+          lists.set(failover, known);
           const isSo =
-            row.failover === null ? isAnyOnline : isRoutable(new Tenant(row, shared, row.domain), view);
-          if (!isSo) found.push(row.id);
+            known.get(home) ?? isRoutable({ home, failover: failover ?? undefined, turn: 0 }, view);
+          known.set(home, isSo);
+          if (!isSo) found.push(id);
         }
       return found;
     },
+    tenantsAt: (server) => homes.get(server) ?? 0,
   };
 }
 

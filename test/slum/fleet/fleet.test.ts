@@ -133,3 +133,40 @@ test("tenants return to a server after its second good check, one after the othe
   }
   expect(before).toBe(600);
 });
+
+test("which tenants no server takes follows from homes and lists, and homes are counted as tenants come and go", async () => {
+  await using it = await setup();
+  const routes = createRoutes({ ...it, ownHosts: new Set(), ca: undefined });
+  const row = (index: number, server: string, failover: readonly string[] | null): TenantRow => ({
+    ...tenantRow(index),
+    server,
+    failover,
+  });
+  const none: readonly string[] = [];
+  const rows = [
+    row(0, "iad", null),
+    row(1, "iad", none),
+    row(2, "iad", ["fra"]),
+    row(3, "fra", none),
+    row(4, "iad", none),
+    row(5, "gone", ["iad"]),
+    { ...row(6, "iad", none), domain: "*.wild.example.com" },
+  ];
+  routes.load(rows);
+  expect(routes.unroutable()).toEqual([]);
+  it.hang(true);
+  it.fleet.doubt("iad");
+  await it.untilOffline();
+  expect(routes.unroutable()).toEqual(["t1", "t4", "t5", "t6"]);
+  const homes = () => ["iad", "fra", "gone"].map((id) => routes.tenantsAt(id));
+  expect(homes()).toEqual([5, 1, 1]);
+  const [, second, third] = rows;
+  if (!second || !third) throw new Error("there are rows");
+  // One domain goes to another tenant, elsewhere.
+  routes.remove(second);
+  routes.set({ ...third, id: "other", server: "fra" });
+  expect(homes()).toEqual([3, 2, 1]);
+  routes.remove(second);
+  expect(homes()).toEqual([3, 2, 1]);
+  expect(routes.unroutable()).toEqual(["t4", "t5", "t6"]);
+});
