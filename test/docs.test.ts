@@ -94,7 +94,7 @@ describe("README.md", async () => {
 
   test("lists every metric, and no other", () => {
     const listed = [...section("Metrics").matchAll(/`(ten_\w+)`/g)].map(([, name]) => name);
-    const all = [...metricsPage([], () => true, [], NO_HISTORY, [], "0").matchAll(/^# HELP (\w+)/gm)].map(
+    const all = [...metricsPage([], () => true, [], NO_HISTORY, [], "0", 0).matchAll(/^# HELP (\w+)/gm)].map(
       ([, name]) => name,
     );
     expect(listed.sort()).toEqual(all.sort());

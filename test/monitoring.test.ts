@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { BUCKET_COUNT } from "../src/core/latency-histogram.ts";
 import { NONE_UNANSWERED } from "../src/proxy/traffic-counters.ts";
+import { metricsPage as slumMetricsPage } from "../src/slum/api/metrics.ts";
 import { metricsPage } from "../src/ten/api/metrics.ts";
 import type { InstanceView } from "../src/ten/api/shapes.ts";
 
@@ -32,6 +33,7 @@ const times = new Array<number>(BUCKET_COUNT).fill(0).fill(3, 100, 400);
 const history = {
   names: () => ["api", "api/v1", "api:0"],
   totals: () => ({ statuses: [0, 5, 1, 2, 3], failures: 4 }),
+  ownTotals: () => [],
 } as unknown as Parameters<typeof metricsPage>[3];
 
 function page(instances: number): string {
@@ -41,7 +43,17 @@ function page(instances: number): string {
     ...{ inFlight: 1, idleMs: 0, requests: 900, failures: 4, unanswered: NONE_UNANSWERED },
     ...{ statuses: [0, 5, 1, 2, 3], buckets: times },
   }));
-  return metricsPage(views, () => true, traffic, history, [], "0.1.0");
+  return metricsPage(views, () => true, traffic, history, [], "0.1.0", 3);
+}
+
+function slumPage(server: string): string {
+  const status = {
+    servers: [{ id: server, status: "online", requests: 1, failures: 0, in_flight: 0, latency_ms: 1 }],
+    ...{ tenants: 1, unroutable_total: 0, webhooks: { waiting: 0 } },
+    registry: { ok: true, age_secs: 0, slums: 1, snapshot_age_secs: null },
+  };
+  const view = { status: () => status } as unknown as Parameters<typeof slumMetricsPage>[0];
+  return slumMetricsPage(view, "0.1.0", history as unknown as Parameters<typeof slumMetricsPage>[2]);
 }
 
 describe.skipIf(promtool === null)("promtool (skipped where there is none)", () => {
@@ -56,15 +68,42 @@ describe.skipIf(promtool === null)("promtool (skipped where there is none)", () 
     });
     expect([`${stdout}${stderr}`, exitCode]).toEqual(["", 0]);
   });
+
+  test("is content with those of slum, whatever a label holds", () => {
+    const sly = 'a"b\\c\nd\te\u001b\u2028é';
+    const { exitCode, stdout, stderr } = Bun.spawnSync([promtool ?? "", "check", "metrics"], {
+      stdin: Buffer.from(slumPage(sly)),
+    });
+    expect([`${stdout}${stderr}`, exitCode]).toEqual(["", 0]);
+    expect(slumPage(sly)).toContain('slum_server_up{server="a\\"b\\\\c\\nd\te\u001b\u2028é"} 1\n');
+  });
+});
+
+const namesOf = (text: string) => [...text.matchAll(/^# HELP (\w+)/gm)].map(([, name = ""]) => name);
+
+test("every metric of slum is told of", async () => {
+  const text = await Bun.file(join(DIRECTORY, "README.md")).text();
+  const told = [...text.matchAll(/`(slum_\w+)`/g)].map(([, name]) => name);
+  expect(told.sort()).toEqual(namesOf(slumPage("iad")).sort());
+});
+
+test("a version has its counters from the beginning, so that its first errors are counted", () => {
+  const fresh = { ...instance("api", "0"), version: "v9" };
+  const text = metricsPage([fresh], () => true, [], history, [], "0.1.0", 0);
+  const nothing = { ...history, names: () => [], totals: () => undefined } as unknown as typeof history;
+  const first = metricsPage([fresh], () => true, [], nothing, [], "0.1.0", 0);
+  for (const one of [text, first])
+    expect(one).toContain('ten_version_requests_total{service="api",version="v9",code="5xx"} ');
+  expect(first).toContain('ten_version_requests_total{service="api",version="v9",code="5xx"} 0\n');
 });
 
 test("the rules and the board are about metrics that there are", async () => {
-  const there = new Set([...page(1).matchAll(/^# HELP (\w+)/gm)].map(([, name]) => name));
+  const there = new Set([...namesOf(page(1)), ...namesOf(slumPage("iad"))]);
   const files = await Promise.all(
     ["alerts.yml", "grafana-ten.json"].map((file) => Bun.file(join(DIRECTORY, file)).text()),
   );
   const named = files.flatMap((text) =>
-    [...text.matchAll(/\b(ten_[a-z0-9_]+)/g)].map(([, name = ""]) => name),
+    [...text.matchAll(/\b((?:ten|slum)_[a-z0-9_]+)/g)].map(([, name = ""]) => name),
   );
   const labels = new Set(["ten_instance"]);
   expect(named.length).toBeGreaterThan(20);

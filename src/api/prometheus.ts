@@ -33,8 +33,13 @@ export function lineOf(name: string, labels: string, value: number | string): st
 /** What stands between the braces: made once for all samples that have them. */
 export function labelText(labels: Labels): string {
   return Object.entries(labels)
-    .map(([label, text]) => `${label}=${JSON.stringify(text)}`)
+    .map(([label, text]) => `${label}="${text.replace(/[\\"\n]/g, escaped)}"`)
     .join(",");
+}
+
+/** The three that the format knows; another escape is an error in it, and any other character stands as it is. */
+function escaped(char: string): string {
+  return char === "\n" ? "\\n" : `\\${char}`;
 }
 
 /** A histogram's samples: how many were at most each of `limits` (`below`, in their order), all of them, and their sum. */

@@ -185,6 +185,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
               history,
               rollouts,
               version,
+              registry.outbox.deliveries.size,
               certificates,
             ),
           loginCode,

@@ -27,6 +27,7 @@ export function metricsPage(
   history: TrafficHistory,
   rollouts: readonly RolloutView[],
   version: string,
+  webhooksWaiting: number,
   certificates?: CertificateFigures,
 ): string {
   const known = new Map(traffic.map((one) => [one.id, one]));
@@ -79,6 +80,12 @@ export function metricsPage(
       help: "Lines of the access log that the disk did not take in time.",
       samples: [[{}, history.totals(DROPPED_LINES)?.requests ?? 0]],
     },
+    {
+      name: "ten_webhooks_waiting",
+      type: "gauge",
+      help: "Messages that wait for their receivers.",
+      samples: [[{}, webhooksWaiting]],
+    },
     gauge("ten_requests_in_flight", "Requests and streams under way.", (view) => view.in_flight),
     gauge("ten_instance_up", "1 when the instance is healthy.", (view) => (view.state === "healthy" ? 1 : 0)),
     gauge("ten_instance_failed", "1 when the restart policy has given it up.", (view) =>
@@ -100,10 +107,18 @@ export function metricsPage(
   ]);
 }
 
+/** By status class. */
+const NOTHING = [0, 0, 0, 0, 0];
+
 /** Of versions, those too whose instances are gone: what a canary is compared by. */
 function serviceMetrics(views: readonly Standing[], history: TrafficHistory): Metric[] {
   const services = new Set(views.map(({ service }) => service));
-  const versions = [...history.names()].flatMap((name) => {
+  // Those too that nothing was asked of yet: what begins at 0 is counted from its first request on.
+  const names = new Set([
+    ...views.map(({ service, version }) => `${service}/${version}`),
+    ...history.names(),
+  ]);
+  const versions = [...names].flatMap((name) => {
     const at = name.indexOf("/");
     const service = name.slice(0, at);
     return at > 0 && services.has(service)
@@ -116,7 +131,7 @@ function serviceMetrics(views: readonly Standing[], history: TrafficHistory): Me
       type: "counter",
       help: "Answers by version and status class.",
       samples: versions.flatMap(({ name, labels }) =>
-        (history.totals(name)?.statuses ?? []).map(
+        (history.totals(name)?.statuses ?? NOTHING).map(
           (count, at): Sample => [{ ...labels, code: `${at + 1}xx` }, count],
         ),
       ),
