@@ -276,7 +276,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
         ...(options.limits && { limits: options.limits }),
         hooks: {
           find: routes.find,
-          onNotice: log.warn,
+          onNotice(text, server) {
+            log.warn(text);
+            if (server === undefined || isLeft) return;
+            void registry
+              .tryWrite((writer) => writer.event("request.failed", { server }, text))
+              .catch(() => {});
+          },
           onDefect: (error) => log.error(`internal error in the proxy: ${messageOf(error)}`),
           own: (request, info) =>
             isLeft

@@ -179,6 +179,17 @@ describe("what slum answers itself", () => {
     expect((await own.ok("top")).stdout).toContain("3 with 502 bad_gateway (iad asked last)");
     expect((await own.run("why")).stdout).toContain("3 with 502 bad_gateway (iad asked last)");
 
+    const told = () =>
+      own.json<{ events: { server: string; detail: string }[] }>("events", "--kind", "request.failed");
+    await until("it is told", async () => (await told()).events.length > 0);
+    // Once, for three.
+    expect((await told()).events).toMatchObject([
+      {
+        server: "iad",
+        detail: expect.stringMatching(/^iad: .*; a visitor of acme got 502 \(bad_gateway\)$/),
+      },
+    ]);
+
     // A minute that has ended is on the disk; with an orderly end the one that has not, too.
     own.kill("SIGTERM");
     await own.exited;

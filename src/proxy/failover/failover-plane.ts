@@ -56,8 +56,8 @@ export interface FailoverPlaneOptions {
     find(host: string | undefined): HostOwner;
     /** Answers a request for one of the own hosts. */
     own(request: Request, info: OwnInfo): Response | Promise<Response>;
-    /** Something on the wire that an operator may want to know. Rarely called. */
-    onNotice?(text: string): void;
+    /** Something on the wire that an operator may want to know. Rarely called. `target`: whose doing it is. */
+    onNotice?(text: string, target?: string): void;
     /** Something threw that should not have. */
     onDefect?(error: Error): void;
   };
@@ -88,12 +88,12 @@ export function createFailoverPlane(options: FailoverPlaneOptions, upstream: Poo
   const { clock, fields, hooks } = options;
   const isTrusted = remembered(createTrust(options.trustedProxies));
   const inFlight = createInFlight(clock);
-  const notices = new Notices(clock, (text) => hooks.onNotice?.(text));
-  const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why));
+  const notices = new Notices(clock, (text, target) => hooks.onNotice?.(text, target));
+  const onGarbage = (id: string, why: string) => notices.tell(`garbage ${id}`, garbageNotice(id, why), id);
   const tries = createTries({ clock, upstream, hooks, fields, marker: options.refusalField, onGarbage });
   const onDefect = (error: Error) => hooks.onDefect?.(error);
   const counts = new OwnCounts();
-  const failover = new Failover({ inFlight, clock, hooks, fields, tries, own: counts, onDefect });
+  const failover = new Failover({ inFlight, clock, hooks, fields, tries, own: counts, notices, onDefect });
   const viaName = `proxy-${crypto.randomUUID().slice(0, 13)}`;
   const dress = createDress({ viaName, passed: fields.passed, isRelay: true });
   const route = routeOf(options);

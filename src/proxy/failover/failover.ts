@@ -4,9 +4,10 @@ import type { AnswerHead } from "../../core/http1/answer-head.ts";
 import type { RequestHead } from "../../core/http1/request-head.ts";
 import type { Route, Target } from "../../core/route.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import { type AnswerName, ownAnswer } from "../answers.ts";
+import { type AnswerName, ownAnswer, statusOf } from "../answers.ts";
 import type { ProductFields } from "../data-plane.ts";
 import type { Client } from "../forward/client.ts";
+import type { FailureNotices } from "../forward/forward.ts";
 import { HttpTry } from "../forward/http-try.ts";
 import type { InFlight, Load } from "../forward/in-flight.ts";
 import { type Courier, type RequestFacts, RequestState } from "../forward/request-state.ts";
@@ -57,11 +58,14 @@ export interface FailoverParts {
   readonly tries: TryContext;
   /** Where what it answers itself is counted. */
   readonly own: OwnCounts;
+  readonly notices: FailureNotices;
   onDefect?(error: Error): void;
 }
 
 const MOST_TRIES = 4;
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+/** What checks do not find: a server that takes no connection is soon offline. */
+const UNSEEN: ReadonlySet<AnswerName> = new Set(["bad_gateway", "timeout", "busy"]);
 const NONE: ReadonlySet<string> = new Set();
 
 /** One request on its way from server to server. */
@@ -197,6 +201,8 @@ export class Failover implements Courier, TryOwner, Disposable {
     }
     if (failure.requestSent) state.untouched = false;
     state.failure = answerAfter(failure);
+    state.failureText = `${id}: ${failure.message}`;
+    state.failedBy = failure.kind === "garbage" ? undefined : id;
     if (next === "same") {
       this.#step(state);
       return;
@@ -236,10 +242,18 @@ export class Failover implements Courier, TryOwner, Disposable {
     this.#parts.own.add(ownCountName(candidates.name, name, attempts > 0, candidate?.target.id));
   }
 
+  /** Why a visitor got an error of a server that passes its checks is nowhere else to be seen. */
+  #tell({ failedBy, failureText, failure, candidates }: FailoverState, end: AnswerName): void {
+    if (failedBy === undefined || end !== failure || !UNSEEN.has(end)) return;
+    const text = `${failureText}; a visitor of ${candidates.name} got ${statusOf(end)} (${end})`;
+    this.#parts.notices.tell(`${end} ${failedBy}`, text, failedBy);
+  }
+
   #giveUp(state: FailoverState, name: AnswerName): void {
     const { fields } = this.#parts;
     if (state.client.isGone) return;
     this.#count(state, name);
+    this.#tell(state, name);
     const errorField = state.untouched ? fields.error : undefined;
     const answer = ownAnswer(name, state.head.field("accept"), errorField);
     state.client.answer(answer, state.attempts > 1 ? `${fields.attempts}: ${state.attempts}\r\n` : "");
