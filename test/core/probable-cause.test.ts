@@ -433,6 +433,12 @@ const SAID: readonly [what: string, facts: Partial<InstanceFacts>, kind: string,
     "configuration",
   ],
   [
+    "a variable that a shell insists on, in words of its author",
+    { ...DEAD, lastExit: "exited with code 2", output: ["sh: 1: DATABASE_URL: give me a database"] },
+    "bad_config",
+    "configuration",
+  ],
+  [
     "JSON (python)",
     { ...DEAD, output: ["json.decoder.JSONDecodeError: Expecting ',' delimiter: line 1 column 8"] },
     "bad_config",

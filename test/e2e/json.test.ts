@@ -35,7 +35,7 @@ const NOT_RUN: ReadonlySet<string> = new Set([
 ]);
 /** Numbers that count something, name something, or are the percentages `weight` and `share`. */
 const COUNTS: ReadonlySet<string> = new Set(
-  "after answers attempts bar before canary copies count deployed differing entries errors failed failures files in_flight instances listening max_entries max_slower more number odds pid port receivers rejections requests rescued restarts revoked rollout sample seen seq servers services shadow_first share skipped slow slums stable stalls status step steps tenants tokens total unroutable_total waiting webhooks weight".split(
+  "after answers attempts bar before canary copies count deployed differing entries errors failed failures files in_flight instances last_minute listening max_entries max_slower more number odds pid port receivers rejections requests rescued restarts revoked rollout sample seen seq servers services shadow_first share skipped slow slums stable stalls status step steps tenants tokens total unroutable_total waiting webhooks weight".split(
     " ",
   ),
 );
@@ -234,6 +234,8 @@ describe("ten", () => {
     const last = await walk(
       TEN_ANSWERS,
       [
+        ["stop SERVICE SERVICE --all", ["stop", "api", "web", "--all", "--force"]],
+        ["spawn", ["spawn", "api:v1"]],
         ["stop SERVICE --all", ["stop", "api", "--all", "--force"]],
         ["prune", ["prune", "api", "--keep", "0"]],
       ],

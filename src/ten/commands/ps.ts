@@ -21,6 +21,7 @@ import { connect } from "./connect.ts";
 import { maintenanceLine } from "./report.ts";
 
 const WATCH_MS = 1_000;
+const CHANGES = 5;
 
 export default command({
   name: "ps",
@@ -92,7 +93,7 @@ export default command({
         rollouts.map(({ service, canary, text }) => `${service}: rollout of ${canary}: ${text}\n`).join("") +
         shadows.map(({ service, to, text }) => `${service}: copies to ${to}: ${text}\n`).join("") +
         maintenance.map(({ service, since }) => maintenanceLine(out, service, since)).join("") +
-        changes.map((change) => changeLine(out, change)).join("") +
+        changeLines(out, changes) +
         certificates.map((line) => `${out.paint("yellow", line)}\n`).join("");
       return {
         value: { instances: shown, services, maintenance, changes, rollouts, shadows, links, certificates },
@@ -208,6 +209,15 @@ function difference({ id, version, service, differs }: InstanceView): string {
 function exposure({ id, exposed }: InstanceView): string {
   if (exposed === null) return "";
   return `${id}: listens on all interfaces (${exposed}), so visitors may go round the proxy; listen on the HOST of the environment\n`;
+}
+
+/** The newest of all services; what is older is no news, and a table of many services is not to be pushed off by it. */
+function changeLines(out: Output, changes: readonly LastChange[]): string {
+  const newest = changes.toSorted((a, b) => b.at.localeCompare(a.at)).slice(0, CHANGES);
+  const lines = changes.filter((one) => newest.includes(one)).map((one) => changeLine(out, one));
+  const more = changes.length - lines.length;
+  const rest = more === 0 ? "" : out.paint("gray", `and ${more} older: ten history SERVICE\n`);
+  return lines.join("") + rest;
 }
 
 /** Who has moved traffic last. */

@@ -15,24 +15,20 @@ interface Change {
   readonly warnings: readonly string[];
 }
 
-/** One change is one object for scripts. */
 export function reportChange(out: Output, change: Change): void {
-  report(out, [change], { ...change });
+  reportChanges(out, [change]);
 }
 
-/** Of several that were asked for it is a list, however many there are. */
+/** One change, as of one service, is one object for scripts; several, each of a service, are a list in one. */
 export function reportChanges(out: Output, changes: readonly Change[]): void {
-  report(out, changes, { changes });
-}
-
-function report(out: Output, changes: readonly Change[], value: Record<string, unknown>): void {
   for (const { changed, message, warnings } of changes) {
     if (changed) out.success(message);
     else out.info(message);
     for (const warning of warnings) out.warn(warning);
   }
+  const [only] = changes;
   const tables = () => changes.map((change) => splitText(out, change)).join("\n");
-  out.data(value, tables);
+  out.data(only && changes.length === 1 ? { ...only } : { changes }, tables);
   for (const { undo } of changes) if (undo !== null) out.hint(`undo with: ${undo}`);
 }
 

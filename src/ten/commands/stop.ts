@@ -7,7 +7,7 @@ import { quote } from "../../core/quote.ts";
 import type { TenClient } from "../api/contract.ts";
 import { force, readSubject } from "./arguments.ts";
 import { connect } from "./connect.ts";
-import { reportChange, reportChanges } from "./report.ts";
+import { reportChanges } from "./report.ts";
 
 export default command({
   name: "stop",
@@ -48,9 +48,7 @@ export default command({
     }
     using _ = out.progress(`draining and stopping ${instances.join(", ")}`);
     const { changes } = await client.stopAll({ body: { instances, force: args.force } }, { signal });
-    const [only] = changes;
-    if (only && !args.all && changes.length === 1) reportChange(out, only);
-    else reportChanges(out, changes);
+    reportChanges(out, changes);
     return 0;
   },
 });
