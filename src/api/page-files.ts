@@ -15,7 +15,7 @@ export function pageFiles(name: string, script: string, instead: string): readon
 <link rel="icon" href="/page.svg">
 <link rel="stylesheet" href="/page.css">
 <script defer src="/page.js"></script>
-<body><noscript>This page needs JavaScript. The same is to be had with: ${instead}</noscript></body>
+<body><noscript><p class="wait">This page needs JavaScript. The same is to be had with: ${instead}</p></noscript></body>
 </html>
 `;
   return [

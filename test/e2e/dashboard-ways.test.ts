@@ -87,10 +87,18 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
     await click(".set", "10");
     await tab.sees("the dialog", "document.querySelector('dialog .steps')");
     await click("dialog .steps button", "25 %");
+    const table = () =>
+      tab
+        .evaluate<number>("document.querySelector('.instances').getBoundingClientRect().top")
+        .then(Math.round);
+    await tab.sees("the charts", "document.querySelector('.charted .traffic')");
+    const tableBefore = await table();
     await tab.sees("ready", "document.querySelector('dialog button.primary')?.disabled === false");
     await click("dialog button.primary");
     await shows("ten weight api:v1=90 api:v2=10", ".outcomes");
     expect(await top()).toBe(before);
+    await tab.sees("its mark", "document.querySelector('.marks')?.textContent.includes('weight api:v2 25')");
+    expect(await table()).toBe(tableBefore);
     await click(".undo > button", "Undo");
     await shows("v1 90 %", ".legend");
     expect((await ten.ps())["api:v2"]?.weight).toBe(10);

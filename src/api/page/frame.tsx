@@ -96,19 +96,23 @@ export function Frame({
 const STALE_MS = 5_000;
 const TICK_MS = 1_000;
 
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
+}
+
 function Pulse({ live }: Pick<FrameProps, "live">) {
   const [now, setNow] = useState(Date.now());
   usePoll(async () => setNow(Date.now()), TICK_MS);
   const age = live.at === undefined ? 0 : now - live.at.getTime();
   const isLost = live.fault !== undefined || (live.askedAt && now - live.askedAt.getTime() > STALE_MS);
-  const since = age >= TICK_MS ? `no answer for ${Math.round(age / 1000)} s` : "no answer";
+  const since = age >= TICK_MS ? `no answer for ${seconds(age)}` : "no answer";
   return (
     <span class={isLost ? "pulse lost" : "pulse"} title={live.fault?.message}>
       {/* What counts up every second is not read out each time. */}
       <span class="hidden" role="status">
         {isLost ? "no answer from the server" : "live"}
       </span>
-      <span aria-hidden="true">{isLost ? since : "live"}</span>
+      <span aria-hidden="true">{isLost ? since : age > STALE_MS ? `live ${seconds(age)} ago` : "live"}</span>
     </span>
   );
 }

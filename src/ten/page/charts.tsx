@@ -191,28 +191,36 @@ function Versions({ seen, colour, isRedundant }: VersionsProps) {
   );
 }
 
-const SHOWN = 4;
+/** They have room for as many from the beginning: one more moves nothing under a pointer. */
+const SHOWN = 2;
 
 function Marks({ seen: { marks } }: { readonly seen: TrafficView }) {
   const [isWhole, setWhole] = useState(false);
-  if (marks.length === 0) return null;
   const newest = marks.toReversed();
   return (
-    <ul class="marks" aria-label="What was done in this time">
-      {(isWhole ? newest : newest.slice(0, SHOWN)).map((mark, place) => (
-        <li key={place} class={isBad(mark.kind) ? "bad" : ""}>
-          <time dateTime={mark.at}>{clockOf(mark.at)}</time> {textOf(mark)}
-          <By by={mark.by} />
-        </li>
-      ))}
-      {newest.length > SHOWN && (
-        <li>
-          <button type="button" class="quiet" onClick={() => setWhole(!isWhole)}>
-            {isWhole ? "Less" : `${newest.length - SHOWN} more`}
-          </button>
-        </li>
+    <div class={isWhole ? "marks whole" : "marks"}>
+      {newest.length > 0 && (
+        <ul aria-label="What was done in this time">
+          {(isWhole ? newest : newest.slice(0, SHOWN)).map((mark, place) => (
+            <li key={place} class={isBad(mark.kind) ? "bad" : ""} title={textOf(mark)}>
+              <time dateTime={mark.at}>{clockOf(mark.at)}</time> {textOf(mark)}
+              <By by={mark.by} />
+            </li>
+          ))}
+        </ul>
       )}
-    </ul>
+      {newest.length > SHOWN && (
+        <button
+          type="button"
+          class="quiet"
+          aria-expanded={isWhole}
+          aria-label={isWhole ? "Fewer of what was done" : `${newest.length - SHOWN} more of what was done`}
+          onClick={() => setWhole(!isWhole)}
+        >
+          {isWhole ? "Less" : `${newest.length - SHOWN} more`}
+        </button>
+      )}
+    </div>
   );
 }
 
