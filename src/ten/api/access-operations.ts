@@ -97,7 +97,7 @@ export function accessHandlers({ path, clock, config }: Parts): {
     if (named.some((one) => one?.policy.accessLog !== undefined)) return;
     throw new Fault(
       "not_found",
-      `${asked ?? "no service"} ${asked === undefined ? "has" : "has no"} access log`,
+      asked === undefined ? "no service has an access log" : `${asked} has no access log`,
       'set access_log = "errors", "all" or "sample:0.01" in [service.NAME], then: ten reload',
     );
   }
