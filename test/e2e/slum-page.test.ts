@@ -203,6 +203,25 @@ describe.skipIf(!hasChromium)("in chromium (skipped where there is none)", () =>
     await tab.look(WIDE);
   });
 
+  test("names as long as they may be keep to their places", async () => {
+    const long = `${"a".repeat(30)}-${"b".repeat(32)}`;
+    await slum.ok("server", "add", long, "http://127.0.0.1:1", "--region", long);
+    await slum.run("server", "check", long);
+    await shows("is offline", ".verdict strong");
+    const wider = (inner: string, outer: string) =>
+      tab.evaluate<number>(
+        `[...document.querySelectorAll("${inner}")].filter((one) => one.getBoundingClientRect().right > one.closest("${outer}").getBoundingClientRect().right + 1).length`,
+      );
+    for (const view of [WIDE, { width: 390, height: 844 }]) {
+      await tab.look(view);
+      expect(await wider(".tile .badge", ".tile")).toBe(0);
+      expect(await wider(".verdict .parts", ".verdict")).toBe(0);
+      expect(await wider(".tenants button", ".service")).toBe(0);
+    }
+    await tab.look(WIDE);
+    await slum.ok("server", "delete", long);
+  });
+
   test("the page had no complaint", () => {
     expect(tab.complaints).toEqual([]);
   });
