@@ -158,7 +158,7 @@ describe("ten webhook", () => {
     writeFileSync(broken, "");
     process.kill(pid ?? NO_PROCESS, "SIGKILL");
     const types = (path: string) => receiver.heard.filter((one) => one.path === path).map(({ type }) => type);
-    await until("the first knows all", () => types("/first").includes("service.unroutable"));
+    await until("the first knows", () => types("/first").includes("instance.failed"));
     await add(ten, "second", `${receiver.url}/second`, "--only", "instance.*,deploy.*");
     await until("the second knows what it asked for", () => types("/second").length === 1);
     rmSync(broken);
