@@ -108,6 +108,10 @@ export function watchTroubles(
     return open.flatMap(([kind, name]) => ((kind === "service" || kind === "canary") && name ? [name] : []));
   }
 
+  // Also what was up for less than the time between two looks has served.
+  const stopHearing = registry.onEvent(({ kind, service }) => {
+    if (kind === "healthy") served.add(service);
+  });
   const stop = clock.every(TICK_MS, () => {
     try {
       look();
@@ -115,7 +119,12 @@ export function watchTroubles(
       onTrouble(`what is wrong could not be looked at: ${thrown}`);
     }
   });
-  return { [Symbol.dispose]: stop };
+  return {
+    [Symbol.dispose]() {
+      stop();
+      stopHearing();
+    },
+  };
 }
 
 function thing({ begins, service, instance, detail }: Condition): string {
