@@ -7,7 +7,7 @@ import { Glob } from "bun";
 const ROOT = join(import.meta.dir, "../..");
 const BINARY = join(ROOT, "dist/ten");
 
-/** More than that only makes the tests that measure time wait for each other. */
+/** Most tests wait for processes: one worker more than there are processors keeps these busy. More than that only makes the tests that measure time wait for each other. */
 const MOST_WORKERS = 4;
 /** A busy machine needs more than the 5 s for which bunfig.toml has no key; what waits for ever is still told by its name. */
 const TEST_TIMEOUT_MS = 180_000;
@@ -41,7 +41,7 @@ function run(script: string): void {
  */
 async function runInWorkers(): Promise<never> {
   const [program = process.execPath, ...words] = commandLine();
-  const workers = Math.min(MOST_WORKERS, availableParallelism());
+  const workers = Math.min(MOST_WORKERS, availableParallelism() + 1);
   const at = words.indexOf("test") + 1;
   const flags = [`--parallel=${workers}`, `--timeout=${TEST_TIMEOUT_MS}`];
   const temporary = mkdtempSync(join(tmpdir(), "ten-"));

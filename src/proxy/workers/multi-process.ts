@@ -123,14 +123,18 @@ class MultiProcessPlane implements DataPlane {
   async open({ routes, defaultRoute }: FirstRoutes): Promise<void> {
     this.#take(routes, defaultRoute);
     const found = await findWorkers(this.#crew);
+    let claimed: Disposable | undefined;
     try {
-      using _claimed = await this.#claim(found);
+      claimed = await this.#claim(found);
       this.#door = await openOwnDoor(this.#ownSocket, this.#clock, this.#options.hooks);
       await this.#seats.fillAll(found);
     } catch (thrown) {
+      // While nobody else may try the port: what was started here and listens would be in his way.
       await this[Symbol.asyncDispose]();
       for (const link of found) link.release();
       throw thrown;
+    } finally {
+      claimed?.[Symbol.dispose]();
     }
   }
 
