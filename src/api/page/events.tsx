@@ -3,7 +3,7 @@
 import { type Foldable, type Folded, foldRepeats } from "../../core/fold-repeats.ts";
 import { By } from "./by.tsx";
 import type { Numbered } from "./live.ts";
-import { clockOf } from "./time.ts";
+import { clockOf, momentOf } from "./time.ts";
 
 interface EventsProps<E> {
   /** Newest first. */
@@ -34,13 +34,13 @@ function Entry<E extends Happened>({ one, subject }: { readonly one: Folded<E>; 
   const [first = "", ...more] = event.detail.split("\n");
   return (
     <li class={isBad(event.kind) ? "bad" : ""}>
-      <time dateTime={event.at} title={new Date(event.at).toLocaleString()}>
+      <time dateTime={event.at} title={momentOf(event.at)}>
         {clockOf(event.at)}
       </time>
       <b>{subject}</b> <span class="kind">{event.kind}</span> <bdi>{first}</bdi>
       <By by={event.by} />
       {count > 1 && (
-        <span class="badge" title={`since ${new Date(since).toLocaleString()}`}>
+        <span class="badge" title={`since ${momentOf(since)}`}>
           {count} times since {clockOf(since)}
         </span>
       )}

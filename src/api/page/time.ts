@@ -16,3 +16,8 @@ export function minuteOf(at: number): string {
 export function dayOf(at: string): string {
   return new Date(at).toLocaleString([], { ...CLOCK, dateStyle: "short", timeStyle: "short" });
 }
+
+/** Day and second. */
+export function momentOf(at: number | string): string {
+  return new Date(at).toLocaleString([], { ...CLOCK, dateStyle: "medium", timeStyle: "medium" });
+}

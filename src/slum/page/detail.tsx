@@ -7,7 +7,7 @@ import { Chart, Numbers } from "../../api/page/chart.tsx";
 import { CommandLine } from "../../api/page/copy.tsx";
 import { Dialog } from "../../api/page/dialog.tsx";
 import { Failure } from "../../api/page/failure.tsx";
-import { clockOf } from "../../api/page/time.ts";
+import { clockOf, momentOf } from "../../api/page/time.ts";
 import { useAnswer } from "../../api/page/visible.ts";
 import { formatMillis, formatProxyAnswers } from "../../cli/format.ts";
 import type { SlumClient } from "../api/contract.ts";
@@ -122,7 +122,7 @@ function Latency({
 }
 
 function factsOf(one: ServerView): [string, ComponentChildren][] {
-  const moment = (iso: string | null) => iso && new Date(iso).toLocaleString();
+  const moment = (iso: string | null) => iso && momentOf(iso);
   const all: [string, ComponentChildren][] = [
     ["Status", <Status key="status" one={one} />],
     ["Since", moment(one.since)],

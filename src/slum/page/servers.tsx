@@ -1,6 +1,7 @@
 // The servers as a grid by region: which are up, how fast they answer, and how the last day was.
 import { Spark } from "../../api/page/chart.tsx";
 import { Name } from "../../api/page/name.tsx";
+import { momentOf } from "../../api/page/time.ts";
 import { formatMillis } from "../../cli/format.ts";
 import type { HistoryView, ServerView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -269,7 +270,7 @@ const LOOKS = { online: "state-healthy", offline: "state-failed", unknown: "stat
 export function Status({ one: { status, drained, since } }: { readonly one: ServerView }) {
   return (
     <span class="state">
-      <span class={`badge ${LOOKS[status]}`} title={`since ${new Date(since).toLocaleString()}`}>
+      <span class={`badge ${LOOKS[status]}`} title={`since ${momentOf(since)}`}>
         {status}
       </span>
       {drained && <span class="badge warn">drained</span>}

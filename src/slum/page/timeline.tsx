@@ -4,7 +4,7 @@ import type { Address } from "../../api/page/address.ts";
 import { Name } from "../../api/page/name.tsx";
 import { timeTicks } from "../../api/page/plot.ts";
 import { Ranges } from "../../api/page/ranges.tsx";
-import { clockOf, minuteOf } from "../../api/page/time.ts";
+import { clockOf, minuteOf, momentOf } from "../../api/page/time.ts";
 import { formatSeconds } from "../../cli/format.ts";
 import type { HistoryView, ServerView } from "../api/shapes.ts";
 import type { Period } from "./outages.ts";
@@ -143,7 +143,7 @@ function Line({ period: { server, kind, fromMs, toMs, text }, servers, nowMs, on
   const lasted = formatSeconds(((toMs ?? nowMs) - fromMs) / 1000);
   return (
     <li class={kind === "offline" && toMs === undefined ? "bad" : ""}>
-      <time dateTime={new Date(fromMs).toISOString()} title={new Date(fromMs).toLocaleString()}>
+      <time dateTime={new Date(fromMs).toISOString()} title={momentOf(fromMs)}>
         {clockOf(fromMs)}
       </time>{" "}
       <button type="button" class="name" onClick={() => onOpen(server)}>

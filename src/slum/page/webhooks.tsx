@@ -2,7 +2,7 @@
 
 import { Failure } from "../../api/page/failure.tsx";
 import { Name } from "../../api/page/name.tsx";
-import { clockOf } from "../../api/page/time.ts";
+import { clockOf, momentOf } from "../../api/page/time.ts";
 import { useAnswer } from "../../api/page/visible.ts";
 import type { WebhookView } from "../../webhooks/operations.ts";
 import type { SlumClient } from "../api/contract.ts";
@@ -63,7 +63,7 @@ function Receiver({ one, mayAct, onTest }: ReceiverProps) {
         ) : (
           <>
             {one.last_answer_at !== null && (
-              <time dateTime={one.last_answer_at} title={new Date(one.last_answer_at).toLocaleString()}>
+              <time dateTime={one.last_answer_at} title={momentOf(one.last_answer_at)}>
                 {clockOf(one.last_answer_at)}
               </time>
             )}{" "}

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { Address } from "../../api/page/address.ts";
 import { Dialog } from "../../api/page/dialog.tsx";
+import { momentOf } from "../../api/page/time.ts";
 import { formatBytes, formatMillis, formatSeconds } from "../../cli/format.ts";
 import { spanText } from "../../core/judge/words.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -95,7 +96,7 @@ function facts(one: InstanceView): [string, ComponentChildren][] {
     ["Next try", written(one.next_try_secs, (secs) => `in ${formatSeconds(secs)}`)],
     ["Pid", one.pid],
     ["Port", one.port],
-    ["Created", new Date(one.created_at).toLocaleString()],
+    ["Created", momentOf(one.created_at)],
   ];
   return all.filter(([, value]) => value !== null && value !== "");
 }
