@@ -1,6 +1,16 @@
 // The data directory where nobody says where: outside of what an app serves, found by commands of every user.
 import { expect, test } from "bun:test";
-import { chmodSync, cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { APPS } from "../support/apps.ts";
 import { createTempDir } from "../support/temp-dir.ts";
@@ -130,3 +140,17 @@ test.each(["ten", "slum"])(
     expect(readdirSync(temp.path)).toEqual(["tenement.toml"]);
   },
 );
+
+test.skipIf(!isRoot)("root is told that its data directory is somebody else's (needs root)", async () => {
+  const NOBODY = 65_534;
+  await using ten = await startTen({
+    toml: "",
+    prepare(dir) {
+      mkdirSync(join(dir, "tenement-data"), { mode: 0o700 });
+      chownSync(join(dir, "tenement-data"), NOBODY, NOBODY);
+    },
+  });
+  expect(await ten.log()).toMatch(
+    /the data directory \S+ is (nobody|uid 65534)'s, who can change what this server runs/,
+  );
+});

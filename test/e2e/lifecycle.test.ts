@@ -56,7 +56,7 @@ describe("ten serve", () => {
   test("told to end by SIGTERM finishes what is in flight, ends the instances, exits 0, and brings them back", async () => {
     await using ten = await startTwo();
     const before = await ten.ps();
-    const slow = ten.get(HOST, "/slow?ms=600");
+    const slow = ten.get(HOST, "/slow?ms=5000");
     await until("it is in flight", async () => Object.values(await inFlight(ten)).includes(1));
     ten.kill("SIGTERM");
     expect((await slow).status).toBe(200);

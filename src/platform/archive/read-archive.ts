@@ -58,6 +58,7 @@ export async function readArchive(
       for await (const _ of content);
       if (admitted.kind === "file") tree.settle(admitted.path, hash.digest("hex"));
     }
+    if (tree.entries === 0) throw refused("there is nothing in it");
     return contentOf(tree);
   } catch (thrown) {
     throw input.explain(thrown);

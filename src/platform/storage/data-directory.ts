@@ -17,6 +17,7 @@ import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
 import type { Log } from "../log.ts";
 import { listenerOf } from "../net/peer-credentials.ts";
+import { userEntry } from "../process/account.ts";
 import { type Clock, sleep } from "../time/clock.ts";
 import { databaseFault, sqliteCode } from "./database.ts";
 
@@ -163,6 +164,7 @@ function makePrivate(path: string, program: string, note: Claimant["note"]): rea
     const hint = "choose a directory that this user may write to with --data-dir";
     throw new Fault("usage", `cannot use the data directory ${quote(path)}: ${messageOf(error)}`, hint);
   }
+  noteStranger(path, stats.uid, note);
   // Others may pass through where instances run as another user, but read and write nothing.
   if ((stats.mode & 0o066) === 0) return made;
   const mode = (stats.mode & 0o7777).toString(8);
@@ -175,6 +177,15 @@ function makePrivate(path: string, program: string, note: Claimant["note"]): rea
   }
   const hint = `chmod 700 ${path}, or choose another directory with --data-dir`;
   throw new Fault("usage", `the data directory ${quote(path)} is open to other users (mode ${mode})`, hint);
+}
+
+/** Whose the directory is can write what root runs from it. */
+function noteStranger(path: string, uid: number, note: Claimant["note"]): void {
+  if (process.geteuid?.() !== 0 || uid === 0) return;
+  const who = userEntry(String(uid))?.name ?? `uid ${uid}`;
+  note?.(
+    `the data directory ${path} is ${who}'s, who can change what this server runs as root: start it as ${who}, or chown -R root ${path}`,
+  );
 }
 
 /**

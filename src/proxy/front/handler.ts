@@ -122,7 +122,9 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
         ["Set-Cookie", use.cookie],
         ["Cache-Control", "no-store"],
       ] as const;
-      client.answer({ status: 302, fields: headers, body: "", endsConnection: false }, "");
+      // A form that is posted by a link is posted again, and not asked for (RFC 9110 section 15.4.8).
+      const status = head.method === "GET" || head.isHead ? 302 : 307;
+      client.answer({ status, fields: headers, body: "", endsConnection: false }, "");
       return undefined;
     }
     if (only !== undefined && use.target.label !== only) return "none";

@@ -255,6 +255,11 @@ describe("an archive is refused by name", () => {
     expect(await refusal(streamOf(Buffer.from(text, "latin1")))).toContain(says);
   });
 
+  test("one of an empty directory", async () => {
+    const itself = { header: { name: "./", type: "directory", size: 0 } } as const;
+    expect(await refusal(await tarOf(itself))).toContain("there is nothing in it");
+  });
+
   test("one that is damaged", async () => {
     const bytes = new Uint8Array(await new Response(await tarOf(file("a"), file("b"))).arrayBuffer());
     bytes[1030] = 77;

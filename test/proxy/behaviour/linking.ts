@@ -49,6 +49,8 @@ export function links(create: PlaneFactory): void {
     for (let i = 0; i < 3; i++)
       expect(await ask(front, HOST, "/", { cookie })).toMatchObject({ target: "api:v2" });
     expect(await ask(front, HOST)).toMatchObject({ target: "api:v1" });
+    const posted = await front.get(HOST, "/?ten-link=secret", { method: "POST", body: "a=1" });
+    expect([posted.status, posted.headers.get("location")]).toEqual([307, "/"]);
     const elsewhere = await ask(front, HOST, "/.//evil.com/?ten-link=secret");
     expect(elsewhere.headers.get("location")).toBe("/evil.com/");
   });
