@@ -61,7 +61,12 @@ export class LogSources {
   }
 }
 
+/** Also what cannot be looked at is not there, as when a directory on the way has become a file. */
 function inodeOf(path: string): number | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats?.isFile() ? stats.ino : undefined;
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    return stats?.isFile() ? stats.ino : undefined;
+  } catch {
+    return undefined;
+  }
 }
