@@ -15,6 +15,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { Fault, messageOf } from "../../core/fault.ts";
 import { quote } from "../../core/quote.ts";
+import { shellWord } from "../../core/shell-words.ts";
 import type { Log } from "../log.ts";
 import { listenerOf } from "../net/peer-credentials.ts";
 import { userEntry } from "../process/account.ts";
@@ -175,7 +176,7 @@ function makePrivate(path: string, program: string, note: Claimant["note"]): rea
     );
     return made;
   }
-  const hint = `chmod 700 ${path}, or choose another directory with --data-dir`;
+  const hint = `chmod 700 ${shellWord(path)}, or choose another directory with --data-dir`;
   throw new Fault("usage", `the data directory ${quote(path)} is open to other users (mode ${mode})`, hint);
 }
 
@@ -184,13 +185,13 @@ function noteStranger(path: string, uid: number, note: Claimant["note"]): void {
   if (process.geteuid?.() !== 0 || uid === 0) return;
   const who = userEntry(String(uid))?.name ?? `uid ${uid}`;
   note?.(
-    `the data directory ${path} is ${who}'s, who can change what this server runs as root: start it as ${who}, or chown -R root ${path}`,
+    `the data directory ${path} is ${who}'s, who can change what this server runs as root: start it as ${who}, or chown -R root ${shellWord(path)}`,
   );
 }
 
 /**
  * Makes what is missing of a path: the last part for us alone, those above it open, as other users' instances pass through.
- * Answers what it has made, the innermost first.
+ * Answers what it has made, the innermost first; nothing when the last part was there.
  */
 export function makePrivateDirectory(path: string): readonly string[] {
   const whole = resolve(path);
@@ -200,7 +201,8 @@ export function makePrivateDirectory(path: string): readonly string[] {
     for (let made = dirname(whole); made.length >= first.length; made = dirname(made)) above.push(made);
   for (const made of above) chmodSync(made, 0o755);
   const isMade = mkdirSync(whole, { recursive: true, mode: 0o700 }) !== undefined;
-  return isMade ? [whole, ...above] : above;
+  // Who else has made the last part meanwhile is in it, and needs those above.
+  return isMade ? [whole, ...above] : [];
 }
 
 /** Takes away a directory that a start has made and that came to nothing, and those above it that nobody uses meanwhile. */
