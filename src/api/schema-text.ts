@@ -1,7 +1,8 @@
 // The type of a field or a body as one line of text, `{service: string, weight?: number or string}`: for the reference and for errors.
 import { z } from "zod";
 
-interface Schema {
+/** A JSON Schema, as far as ours have it. */
+export interface Schema {
   readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;

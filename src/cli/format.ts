@@ -108,6 +108,7 @@ export function formatReasons(reasons: readonly ReasonCount[]): string {
   return [...each, ...(more > 0 ? [`${more} others`] : [])].join(", ");
 }
 
-function counted(count: number, word: string): string {
+/** `1 server`, `2 servers`. */
+export function counted(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? "" : "s"}`;
 }

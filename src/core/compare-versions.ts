@@ -144,21 +144,18 @@ export function troubledSince(steps: readonly Seen[], trouble: Trouble): number 
   return since;
 }
 
-function sumOf(versions: readonly Measured[]): Measured {
+type Counted = Pick<Measured, "requests" | "failed">;
+
+function sumOf(versions: readonly Measured[]): Counted {
   const sum = (count: (one: Measured) => number) => versions.reduce((total, one) => total + count(one), 0);
-  return {
-    version: "",
-    requests: sum(({ requests }) => requests),
-    failed: sum(({ failed }) => failed),
-    quantileMs: () => undefined,
-  };
+  return { requests: sum(({ requests }) => requests), failed: sum(({ failed }) => failed) };
 }
 
-function shareOf({ failed, requests }: Pick<Measured, "failed" | "requests">): number {
+function shareOf({ failed, requests }: Counted): number {
   return failed / requests;
 }
 
-function percent(one: Measured): string {
+function percent(one: Counted): string {
   return `${(Math.round(shareOf(one) * 1_000) / 10).toFixed(1)} %`;
 }
 

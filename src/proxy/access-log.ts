@@ -160,23 +160,24 @@ export class AccessLog {
     // The time of day of what has ended a moment ago.
     const offset = this.clock.now() - this.clock.monotonic();
     for (const record of this.#ended.splice(0)) {
-      if (this.#isJson) this.#json(record, offset);
+      const asked = record.asked as Logged;
+      if (this.#isJson) this.#json(asked, record, offset);
       else {
         this.#line.clear();
-        this.#line.utf8(this.#combined(record, offset));
+        this.#line.utf8(this.#combined(asked, record, offset));
       }
       this.#parts.write(this.#line.bytes, this.#line.length);
     }
   }
 
-  #json(record: AccessRecord, offset: number): void {
-    const { asked, target, reason, beganMs, endedMs } = record;
-    const { head, route, added } = asked as Logged;
+  #json(asked: Logged, record: AccessRecord, offset: number): void {
+    const { target, reason, beganMs, endedMs } = record;
+    const { head, route, added } = asked;
     const totalMs = beganMs === 0 ? 0 : endedMs - beganMs;
     const line = this.#line;
     this.#begin(offset + endedMs);
     this.#quotedId(added);
-    line.run(this.#askedBy(asked as Logged, record.host));
+    line.run(this.#askedBy(asked, record.host));
     this.#quotedPath(head);
     line.ascii(',"status":');
     line.integer(record.status);
@@ -187,7 +188,7 @@ export class AccessLog {
     line.ascii(',"ms":');
     line.hundredths(totalMs);
     line.run(this.#answeredBy(route, target));
-    line.integer((asked as Logged).attempts);
+    line.integer(asked.attempts);
     if (reason === "") line.ascii(',"reason":null');
     else {
       line.ascii(',"reason":"');
@@ -273,7 +274,7 @@ export class AccessLog {
     const { bytes } = head;
     let at = start + AGENT_NAME.length;
     while (isBlank(bytes[at])) at++;
-    // What is behind the most that is shown is not looked for, but for blanks that end there.
+    // Nothing is read beyond what is shown.
     const most = at + AGENT_CHARS;
     let end = at;
     while (end < most && bytes[end] !== CR) end++;
@@ -292,8 +293,8 @@ export class AccessLog {
   }
 
   /** As Apache's combined format, with the name of the host before it (`vhost_combined`). */
-  #combined({ asked, host, status, bodyBytes, endedMs }: AccessRecord, offset: number): string {
-    const { head, method, visitor } = asked as Logged;
+  #combined({ head, method, visitor }: Logged, record: AccessRecord, offset: number): string {
+    const { host, status, bodyBytes, endedMs } = record;
     const at = this.#textOf(Math.floor((offset + endedMs) / 1_000));
     const day = `${at.slice(8, 10)}/${MONTHS[Number(at.slice(5, 7)) - 1]}/${at.slice(0, 4)}:${at.slice(11, 19)} +0000`;
     const line = `${method.slice(0, METHOD_CHARS)} ${this.#path(head)} HTTP/1.${head.minor}`;

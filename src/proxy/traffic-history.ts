@@ -148,13 +148,10 @@ class History implements TrafficHistory {
   }
 
   #restore(): void {
+    const nowMs = this.#parts.clock.now();
     for (const { minute, names } of this.#parts.journal?.read() ?? [])
       for (const [name, counts] of Object.entries(names))
-        (isOwnCount(name) ? this.#ownOf(name) : this.#of(name)).restore(
-          minute,
-          counts,
-          this.#parts.clock.now(),
-        );
+        (isOwnCount(name) ? this.#ownOf(name) : this.#of(name)).restore(minute, counts, nowMs);
   }
 
   #tick(): void {

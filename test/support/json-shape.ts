@@ -1,16 +1,6 @@
 // Whether a document has the documented keys and no others, times as RFC 3339, and units where numbers are.
 import { z } from "zod";
-
-interface Schema {
-  readonly type?: string | readonly string[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly anyOf?: readonly Schema[];
-  readonly items?: Schema;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly additionalProperties?: Schema | boolean;
-  readonly required?: readonly string[];
-}
+import type { Schema } from "../../src/api/schema-text.ts";
 
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 const TIME_KEY = /(?:^|_)(?:at|until|since)$/;

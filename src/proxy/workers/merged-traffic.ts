@@ -129,12 +129,11 @@ export function createMergedTraffic(clock: Clock): MergedTraffic {
     sum.requests += report.requests;
     sum.failures += report.failures;
     sum.unanswered = added(sum.unanswered, report.unanswered, before);
+    const hasAnswered = report.statuses.some((count) => count > 0);
     // What others left unanswered before this answer is over.
-    if (report.statuses.some((count) => count > 0))
-      sum.unanswered = { ...sum.unanswered, clients: report.unanswered.clients };
+    if (hasAnswered) sum.unanswered = { ...sum.unanswered, clients: report.unanswered.clients };
     sum.busyAt = Math.max(sum.busyAt, clock.monotonic() - report.idleMs);
-    if (report.statuses.some((count) => count > 0))
-      sum.statuses = sum.statuses.map((count, at) => count + (report.statuses[at] ?? 0));
+    if (hasAnswered) sum.statuses = sum.statuses.map((count, at) => count + (report.statuses[at] ?? 0));
     if (report.buckets.length > 0) sum.buckets = withPairs(sum.buckets, report.buckets);
   }
 

@@ -23,17 +23,17 @@ export function describeStatus({
     ...(total > 0 ? [`${total} without a server: ${names}${total > NAMES_SHOWN ? ", ..." : ""}`] : []),
     ...(webhooks.waiting > 0 ? [`${webhooks.waiting} webhook messages wait for their receivers`] : []),
     ...certificates,
-    ...(errorsText(own) ?? []),
+    ...errorsText(own),
   ];
 }
 
 /** What visitors got from slum itself that its operator ought to know: not what strangers asked for that is not served. */
-function errorsText(own: OwnAnswersView): string[] | undefined {
+function errorsText(own: OwnAnswersView): string[] {
   const errors = own.reasons.filter(({ status }) => status >= 500 || status === TOO_MANY);
   const lately = errors.reduce((sum, { last_minute: count }) => sum + count, 0);
   const windows = own.windows.map((one) => (one.window_secs === 60 ? { ...one, count: lately } : one));
   const text = formatProxyAnswers({ ...own, reasons: errors, windows }, "slum");
-  return text === undefined ? undefined : [text];
+  return text === undefined ? [] : [text];
 }
 
 const TOO_MANY = 429;

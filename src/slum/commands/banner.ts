@@ -1,4 +1,5 @@
 // What `slum serve` says once it serves: which registry, which domain, where the dashboard is, and what to do next.
+import { counted } from "../../cli/format.ts";
 
 export interface Served {
   readonly url: URL;
@@ -31,8 +32,4 @@ function nextStep(servers: number, tenants: number): string {
   if (servers === 0) return "slum server add ID https://...";
   if (tenants === 0) return "slum tenant add ID DOMAIN SERVER SERVICE";
   return "slum ps shows the servers, and what is wrong anywhere";
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

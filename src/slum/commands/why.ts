@@ -1,7 +1,7 @@
 // `slum why`: what is wrong with a domain or a server, on one screen, the most probable cause first.
 import { maybeWord, type Read } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatMillis, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
+import { counted, formatMillis, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
 import { hostFacts } from "../../cli/host-page.ts";
 import { oneScreen } from "../../cli/one-screen.ts";
 import type { Output } from "../../cli/output.ts";
@@ -39,11 +39,11 @@ export default command({
     const { args, out, signal } = context;
     if (args.subject === undefined) {
       const all = await everything(connect(context), signal);
-      out.data({ ...all }, () => everythingPage(out, all, sizeOf(out)));
+      out.data({ ...all }, () => everythingPage(out, all, out.stdout.size()));
       return all.wrong.length + all.troubles.length === 0 ? 0 : FAULTS.unhealthy.exit;
     }
     const why = await connect(context).why({ query: { subject: args.subject } }, { signal });
-    out.data({ ...why }, () => whyPage(out, why, sizeOf(out)));
+    out.data({ ...why }, () => whyPage(out, why, out.stdout.size()));
     return why.cause === "well" ? 0 : FAULTS.unhealthy.exit;
   },
 });
@@ -76,11 +76,6 @@ async function everything(client: SlumClient, signal: AbortSignal): Promise<Ever
   };
 }
 
-/** Undefined where it is no terminal. */
-function sizeOf({ stdout }: Output): Size | undefined {
-  return stdout.isTty ? stdout.size() : undefined;
-}
-
 function everythingPage(out: Pick<Output, "paint">, all: Everything, size: Size | undefined): string {
   const { paint } = out;
   const [worst, ...others] = all.wrong;
@@ -92,7 +87,6 @@ function everythingPage(out: Pick<Output, "paint">, all: Everything, size: Size 
   if (worst !== undefined) return whyPage(out, worst, size, besides);
   if (besides.length > 0) return `${besides.join("\n")}\n`;
   if (all.servers === 0) return "no servers; add one: slum server add ID https://...\n";
-  const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
   const what = `${counted(all.servers, "server")} and ${counted(all.tenants, "tenant")}`;
   return `${paint("green", `nothing is wrong with ${what}, as far as can be seen from here`)}\n`;
 }

@@ -1,12 +1,13 @@
 // The servers as a grid by region: which are up, how fast they answer, and how the last day was.
 import { Spark } from "../../api/page/chart.tsx";
 import { Name } from "../../api/page/name.tsx";
+import { Since } from "../../api/page/since.tsx";
 import { momentOf } from "../../api/page/time.ts";
-import { formatMillis } from "../../cli/format.ts";
+import { formatMillis, formatSeconds } from "../../cli/format.ts";
 import type { HistoryView, ServerView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
 import { type Period, type StepState, stepStates, upShare } from "./outages.ts";
-import { Since, Verdicts } from "./verdict.tsx";
+import { Verdicts } from "./verdict.tsx";
 
 interface ServersProps {
   /** Those that the filter has found. */
@@ -122,6 +123,7 @@ interface TileProps extends Pick<ServersProps, "mayAct" | "onAct" | "onOpen"> {
 
 function Tile({ one, day, mayAct, onAct, onOpen }: TileProps) {
   const latency = day?.checks?.latency_ms ?? [];
+  const bySlum = answeredFor(one);
   return (
     <li class={one.status === "offline" ? "tile bad" : "tile"}>
       <header>
@@ -149,23 +151,15 @@ function Tile({ one, day, mayAct, onAct, onOpen }: TileProps) {
             ["Tenants", one.tenants],
             ["In flight", one.in_flight],
             ["Requests", one.requests],
-            ["Failures", one.failures],
-            ["By slum, 5 min", answeredFor(one)],
+            ["Failures", one.failures, one.failures > 0 && one.failures >= LEAST_FAILURES * one.requests],
+            ...(bySlum > 0 ? [["By slum, 5 min", bySlum] as const] : []),
           ] as const
-        )
-          .filter(([name, value]) => name !== "By slum, 5 min" || value > 0)
-          .map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd
-                class={
-                  name === "Failures" && value >= LEAST_FAILURES * one.requests && value > 0 ? "bad" : ""
-                }
-              >
-                {value}
-              </dd>
-            </div>
-          ))}
+        ).map(([name, value, isBad]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class={isBad ? "bad" : ""}>{value}</dd>
+          </div>
+        ))}
       </dl>
       {mayAct && <Acts one={one} onAct={onAct} />}
     </li>
@@ -180,7 +174,7 @@ function Latency({ one: { status, latency_ms: ms, since } }: { readonly one: Ser
   if (status === "offline")
     return (
       <span class="reason">
-        <Since since={since} />
+        <Since since={since} format={formatSeconds} />
       </span>
     );
   return <b>{ms === null ? "–" : formatMillis(ms)}</b>;

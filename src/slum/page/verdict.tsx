@@ -1,6 +1,6 @@
 // Which servers are bad, since when, whom it hurts, and what to do: the first that is read.
 import { Name } from "../../api/page/name.tsx";
-import { clockOf, dayOf } from "../../api/page/time.ts";
+import { Since } from "../../api/page/since.tsx";
 import { formatSeconds } from "../../cli/format.ts";
 import type { ServerView } from "../api/shapes.ts";
 import type { Act } from "./act.ts";
@@ -43,7 +43,7 @@ function Verdict({ one, mayAct, onAct, onOpen }: VerdictProps) {
           <Name text={id} /> is offline{error === null ? "" : `: ${error}`}
         </strong>
         <span class="since">
-          <Since since={one.since} />
+          <Since since={one.since} format={formatSeconds} />
           {drained && ", drained"}
           {tenants > 0 && `, home of ${tenants === 1 ? "1 tenant" : `${tenants} tenants`}`}
         </span>
@@ -63,18 +63,5 @@ function Verdict({ one, mayAct, onAct, onOpen }: VerdictProps) {
         </button>
       </div>
     </div>
-  );
-}
-
-const DAY_MS = 86_400_000;
-
-/** `since 14:02:09, for 3m 2s`; with its day when that was another. */
-export function Since({ since }: { readonly since: string }) {
-  const lastedMs = Date.now() - Date.parse(since);
-  return (
-    <>
-      since <time dateTime={since}>{lastedMs < DAY_MS / 2 ? clockOf(since) : dayOf(since)}</time>, for{" "}
-      {formatSeconds(lastedMs / 1000)}
-    </>
   );
 }

@@ -229,6 +229,7 @@ export function underWay(
   wallMs: number,
 ): Begun[] {
   const open = [...announced.values()].filter((row) => row.open);
+  const fleet = [...servers.values()].filter(({ drained }) => !drained);
   const begun = (type: AlertType, data: Alert["data"], rows: readonly AlertRow[]): Begun => {
     const beganMs = Math.min(...rows.map(({ begunAt }) => begunAt));
     return {
@@ -242,7 +243,6 @@ export function underWay(
     const [kind] = row.thing.split(" ", 1);
     const id = idOf(row.thing);
     const server = servers.get(id);
-    const fleet = [...servers.values()].filter(({ drained }) => !drained);
     if (kind === "tenant") tenants.push(row);
     else if (kind === FLEET)
       found.push(

@@ -20,13 +20,18 @@ const ENOUGH = 200;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
+/** Those that are meant to take traffic. */
+export function servingOf(rows: readonly InstanceRow[]): InstanceRow[] {
+  return rows.filter(({ desired, weight }) => desired === "running" && weight > 0);
+}
+
 /** `rows` are the service's instances: one that is taken back is nobody's trouble any more. */
 export function comparisonOf(
   history: History,
   service: string,
   rows: readonly InstanceRow[],
 ): z.infer<typeof comparison> {
-  const serving = rows.filter(({ desired, weight }) => desired === "running" && weight > 0);
+  const serving = servingOf(rows);
   const { worse, trouble, text } = compare(history, service, [
     ...new Set(serving.map(({ version }) => version)),
   ]);

@@ -1,4 +1,5 @@
 // How bad a service is off for those who visit it, and what is done about it: what the page and `ten top` show first.
+import { STEP_MS } from "../../core/traffic-series.ts";
 import type { ComparisonView, InstanceView, LastChange, ServiceRate } from "./shapes.ts";
 
 /** Whether an instance has a part in what is wrong with its service. */
@@ -7,8 +8,7 @@ export function isDegraded(one: InstanceView, rate: ServiceRate | undefined): bo
   return rate.comparison.worse === null || rate.comparison.worse === one.version;
 }
 
-/** By what is counted in a header, and found by a filter. */
-export const DEGRADED = "degraded";
+const DEGRADED = "degraded";
 
 /** What an instance is found by, besides its names. */
 export function statesOf(one: InstanceView, rate: ServiceRate | undefined): string[] {
@@ -16,6 +16,24 @@ export function statesOf(one: InstanceView, rate: ServiceRate | undefined): stri
 }
 
 type Rates = ReadonlyMap<string, ServiceRate>;
+
+/** Whether all the words of a filter are in its names and states. */
+export function isFound(one: InstanceView, rates: Rates, words: readonly string[]): boolean {
+  const text = [one.id, one.version, ...statesOf(one, rates.get(one.service))].join(" ");
+  return words.every((word) => text.includes(word));
+}
+
+/** How many are failed, unhealthy, or serve worse than they should: each a word that a filter finds them by. */
+export function troublesOf(
+  instances: readonly InstanceView[],
+  rates: Rates,
+): readonly { readonly word: string; readonly count: number }[] {
+  const states = instances.flatMap((one) => statesOf(one, rates.get(one.service)));
+  return ["failed", "unhealthy", DEGRADED].map((word) => ({
+    word,
+    count: states.filter((state) => state === word).length,
+  }));
+}
 
 /** Those whose visitors are worst off first, then by name. */
 export function troubledFirst<
@@ -45,20 +63,32 @@ export function remedyOf(
   { service, comparison: { worse } }: ServiceRate,
   instances: readonly InstanceView[],
 ): Remedy | undefined {
-  const serving = instances.filter(({ share }) => share > 0);
-  const newest = serving.toSorted((a, b) => b.deployed - a.deployed)[0];
+  const newest = newestOf(instances.filter(({ share }) => share > 0));
   if (!newest || instances.every(({ version }) => version === newest.version)) return undefined;
-  if (worse === null || newest.version === worse)
-    return { kind: "rollback", command: `ten rollback ${service}` };
-  return { kind: "route", command: `ten route ${service} --to ${newest.version}`, to: newest };
+  const command = commandAgainst(service, newest, worse);
+  return worse === null || newest.version === worse
+    ? { kind: "rollback", command }
+    : { kind: "route", command, to: newest };
+}
+
+type Deployed = Pick<InstanceView, "version" | "deployed">;
+
+/** Deployed last. */
+export function newestOf<T extends Deployed>(serving: readonly T[]): T | undefined {
+  return serving.toSorted((a, b) => b.deployed - a.deployed)[0];
+}
+
+/** Takes the traffic of a version away: back from the `newest`, or on to it. `bad` null: all that serve are bad alike. */
+export function commandAgainst(service: string, newest: Deployed | undefined, bad: string | null): string {
+  return newest === undefined || bad === null || newest.version === bad
+    ? `ten rollback ${service}`
+    : `ten route ${service} --to ${newest.version}`;
 }
 
 /** A change that came so shortly before is named beside it. */
 const NEAR_MS = 60_000;
-/** A step of what was counted is so long: it may begin before the change. */
-const STEP_MS = 10_000;
 
-/** Since when it is so, and the change with which it began; undefined while nothing is wrong. */
+/** Since when it is so (a step of what was counted may begin before the change), and the change with which it began; undefined while nothing is wrong. */
 export function beginOf(
   { since }: ComparisonView,
   change: LastChange | undefined,

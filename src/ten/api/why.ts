@@ -12,10 +12,11 @@ import { hasPort } from "../config/service.ts";
 import type { Control } from "../operations/control.ts";
 import type { EventRow, InstanceRow } from "../registry/registry.ts";
 import type { Whereabouts } from "../supervisor/whereabouts.ts";
-import { comparisonOf } from "./comparison.ts";
+import { comparisonOf, servingOf } from "./comparison.ts";
 import { type Address, protocolOf } from "./port-protocol.ts";
 import { answersOf } from "./proxy-answers.ts";
 import type { InstanceView, whyAnswer } from "./shapes.ts";
+import { commandAgainst, newestOf } from "./trouble.ts";
 import type { View } from "./view.ts";
 
 type WhyView = z.infer<typeof whyAnswer>;
@@ -103,7 +104,7 @@ export async function whyOf(
     errorPercent: shown.error_percent,
     requests: shown.requests,
     p95Ms: shown.p95_ms,
-    remedy: remedyOf(control.registry.list(service), row),
+    remedy: commandAgainst(service, newestOf(servingOf(control.registry.list(service))), row.version),
     worse: isOwn ? null : worseOf(parts, row),
   };
   const answered = toAnswer(parts, row, shown, { ...facts, listening }, isOwn);
@@ -161,14 +162,6 @@ function toAnswer(
     changes: recent.filter(isSeen).slice(-CHANGES).map(toHappened),
     commands: commandsFor(facts, cause.kind, row),
   };
-}
-
-/** Back from the newest that has traffic; on to it from an older one. */
-function remedyOf(rows: readonly InstanceRow[], { service, version }: InstanceRow): string {
-  const serving = rows.filter(({ desired, weight }) => desired === "running" && weight > 0);
-  const newest = serving.toSorted((a, b) => b.deployed - a.deployed)[0];
-  if (!newest || newest.version === version) return `ten rollback ${service}`;
-  return `ten route ${service} --to ${newest.version}`;
 }
 
 /** As the verdict on its service says it. */
@@ -233,8 +226,8 @@ function addressOf(whereabouts: Whereabouts | undefined): Address | undefined {
 /** What its last end found of it in the background. */
 function backgroundOf({ registry }: Control, { service, id, stateAt }: InstanceRow): string | null {
   const left = registry
-    .events({ service, sinceMs: stateAt - LEFTOVER_MS, limit: 200 })
-    .findLast((event) => event.instance === id && event.kind === "leftover");
+    .events({ service, kind: "leftover", sinceMs: stateAt - LEFTOVER_MS, limit: 200 })
+    .findLast(({ instance }) => instance === id);
   return left?.detail ?? null;
 }
 
@@ -242,10 +235,8 @@ function backgroundOf({ registry }: Control, { service, id, stateAt }: InstanceR
 function failedDeployOf({ registry }: Control, row: InstanceRow): InstanceFacts["failedDeploy"] {
   if (row.state !== "stopped" || row.reason !== DEPLOY_FAILED) return null;
   const found = registry
-    .events({ service: row.service, limit: 2_000 })
-    .findLast(
-      ({ kind, instance }) => kind === "deploy.failed" && (instance === row.id || instance === row.version),
-    );
+    .events({ service: row.service, kind: "deploy.failed", limit: 2_000 })
+    .findLast(({ instance }) => instance === row.id || instance === row.version);
   const [text = "", hint = ""] = found?.detail.split("\n") ?? [];
   const all = `ten logs ${instanceName(row.service, row.id)} has all of its output`;
   return found

@@ -1,4 +1,5 @@
 // What the keys of `ten top` do: choose, look closer, filter, and change; every change is a command that is shown and asked for once.
+import { counted } from "../../cli/format.ts";
 import type { Paint } from "../../cli/output.ts";
 import {
   blank,
@@ -14,7 +15,7 @@ import {
   typed,
   wrapped,
 } from "../../cli/screen.ts";
-import { DEGRADED, statesOf } from "../api/trouble.ts";
+import { troublesOf } from "../api/trouble.ts";
 import { drawTable, notesOf, type Row, rowsOf, type Seen } from "./top-view.ts";
 
 /** A change: the command that does the same, and how it is done; what came of it, in a sentence. */
@@ -155,14 +156,11 @@ export class TopScene implements Scene {
     const { rates } = this.#seen;
     const whole = rows.filter(({ version }) => version === undefined);
     const instances = whole.flatMap((one) => one.instances);
-    const count = (word: string) =>
-      instances.filter((one) => statesOf(one, rates.get(one.service)).includes(word)).length;
-    const trouble = ["failed", "unhealthy", DEGRADED]
-      .filter((word) => count(word) > 0)
-      .map((word) => `  ${this.#paint("red", `${count(word)} ${word}`)}`)
+    const trouble = troublesOf(instances, rates)
+      .filter(({ count }) => count > 0)
+      .map(({ word, count }) => `  ${this.#paint("red", `${count} ${word}`)}`)
       .join("");
     const filter = this.#filter === "" ? "" : `  filter: ${this.#filter}`;
-    const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
     const counts = `${counted(whole.length, "service")}, ${counted(instances.length, "instance")}`;
     return `${this.#paint("bold", "ten top")}  ${counts}${trouble}${filter}  ${this.#paint("dim", this.#readAt)}`;
   }

@@ -3,7 +3,7 @@ import { formatBytes, formatMillis, formatMoment, formatProxyAnswers } from "../
 import type { Paint } from "../../cli/output.ts";
 import { fit, type Size, sparkline, wrapped } from "../../cli/screen.ts";
 import type { InstanceView, LastChange, ServiceRate, TrafficView } from "../api/shapes.ts";
-import { beginOf, remedyOf, statesOf, troubledFirst } from "../api/trouble.ts";
+import { beginOf, isFound, remedyOf, troubledFirst } from "../api/trouble.ts";
 
 /** All that is shown, as it was last read. */
 export interface Seen {
@@ -77,10 +77,7 @@ const SPARK_COLUMN: Column = {
 
 export function rowsOf({ instances, rates }: Seen, filter: string): Row[] {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = instances.filter((one) => {
-    const text = [one.id, one.version, ...statesOf(one, rates.get(one.service))].join(" ");
-    return one.state !== "stopped" && words.every((word) => text.includes(word));
-  });
+  const found = instances.filter((one) => one.state !== "stopped" && isFound(one, rates, words));
   const services = [...Map.groupBy(found, ({ service }) => service)];
   return troubledFirst(services, rates).flatMap(([service, those]) => [
     { service, version: undefined, instances: those },

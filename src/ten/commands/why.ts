@@ -1,7 +1,7 @@
 // `ten why`: what is wrong with an instance, on one screen, the most probable cause first.
 import { maybeWord, type Read } from "../../cli/argument.ts";
 import { command } from "../../cli/command.ts";
-import { formatBytes, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
+import { counted, formatBytes, formatMoment, formatProxyAnswers } from "../../cli/format.ts";
 import { hostPage } from "../../cli/host-page.ts";
 import { oneScreen } from "../../cli/one-screen.ts";
 import type { Output } from "../../cli/output.ts";
@@ -66,7 +66,7 @@ export default command({
     const client = connect(context);
     if (args.subject === undefined) {
       const all = await everything(client, signal);
-      out.data({ ...all }, () => everythingPage(out, all, sizeOf(out)));
+      out.data({ ...all }, () => everythingPage(out, all, out.stdout.size()));
       return isWell(all) ? 0 : FAULTS.unhealthy.exit;
     }
     if ("host" in args.subject) {
@@ -76,15 +76,10 @@ export default command({
     }
     const instance = await worstOf(client, args.subject, signal);
     const why = await client.why({ params: { instance } }, { signal });
-    out.data({ ...why }, () => whyPage(out, why, sizeOf(out)));
+    out.data({ ...why }, () => whyPage(out, why, out.stdout.size()));
     return meansWell(why) ? 0 : FAULTS.unhealthy.exit;
   },
 });
-
-/** Undefined where it is no terminal. */
-function sizeOf({ stdout }: Output): Size | undefined {
-  return stdout.isTty ? stdout.size() : undefined;
-}
 
 async function worstOf(client: TenClient, { service, id }: Subject, signal: AbortSignal): Promise<string> {
   if (id !== undefined) return `${service}:${id}`;
@@ -176,7 +171,6 @@ function everythingPage(out: Pick<Output, "paint">, all: Everything, size: Size 
   if (worst !== undefined) return whyPage(out, worst, size, besides);
   if (besides.length > 0) return `${besides.join("\n")}\n`;
   if (all.instances === 0) return "nothing runs; start something: ten deploy SERVICE --version v1\n";
-  const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? "" : "s"}`;
   const what = `${counted(all.instances, "instance")} of ${counted(all.services, "service")}`;
   return `${paint("green", `nothing is wrong with ${what}, as far as can be seen from outside`)}\n`;
 }

@@ -9,8 +9,8 @@ import { Frame, Outcomes, useOutcomes, wordsOf } from "../../api/page/frame.tsx"
 import type { Outcome } from "../../api/page/outcome.ts";
 import type { Visitor } from "../../api/page/server.ts";
 import type { TenClient } from "../api/contract.ts";
-import type { InstanceView, ServiceRate } from "../api/shapes.ts";
-import { DEGRADED, statesOf, troubledFirst } from "../api/trouble.ts";
+import type { ServiceRate } from "../api/shapes.ts";
+import { isFound, troubledFirst, troublesOf } from "../api/trouble.ts";
 import type { Act } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Detail, ServiceLog } from "./detail.tsx";
@@ -57,7 +57,7 @@ export function Dashboard({ visitor: { principal, product }, client, onLeave }: 
         filters="services, instances, versions, states"
         filter={address.of("filter") ?? ""}
         onFilter={(filter) => address.go({ filter }, "replace")}
-        trouble={troubleOf(instances, rates)}
+        trouble={troublesOf(instances, rates).map((one) => ({ ...one, filter: one.word }))}
         product={product}
         live={live}
         who={principal.name}
@@ -108,13 +108,6 @@ const NO_LOG = { search: undefined, stream: undefined, time: undefined, until: u
 
 type Rates = ReadonlyMap<string, ServiceRate>;
 
-/** What is failed, unhealthy, or serves worse than it should. */
-function troubleOf(instances: readonly InstanceView[], rates: Rates) {
-  const count = (word: string) =>
-    instances.filter((one) => statesOf(one, rates.get(one.service)).includes(word)).length;
-  return ["failed", "unhealthy", DEGRADED].map((word) => ({ count: count(word), word, filter: word }));
-}
-
 /** What is of no service is the server's own. */
 function subjectOf({ service, instance }: EventView): string {
   if (service === "") return "ten";
@@ -135,10 +128,7 @@ interface ServicesProps {
 
 function Services({ seen, rates, address, ...rest }: ServicesProps) {
   const words = wordsOf(address.of("filter") ?? "");
-  const found = seen.instances.filter((one) => {
-    const text = [one.id, one.version, ...statesOf(one, rates.get(one.service))].join(" ");
-    return words.every((word) => text.includes(word));
-  });
+  const found = seen.instances.filter((one) => isFound(one, rates, words));
   const since = new Map(seen.maintenance.map((one) => [one.service, one.since]));
   const rolling = new Set(seen.rollouts.map((one) => one.service));
   const shadowed = new Set(seen.shadows.map((one) => one.service));

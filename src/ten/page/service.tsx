@@ -4,6 +4,7 @@ import type { Address } from "../../api/page/address.ts";
 import { Cards, Cell } from "../../api/page/cards.tsx";
 import { Name } from "../../api/page/name.tsx";
 import type { Outcome } from "../../api/page/outcome.ts";
+import { momentOf } from "../../api/page/time.ts";
 import { formatBytes, formatMillis, formatSeconds } from "../../cli/format.ts";
 import { spanText } from "../../core/judge/words.ts";
 import type { TenClient } from "../api/contract.ts";
@@ -65,7 +66,7 @@ export function Service({ name, instances, rate, maintenance, change, mayRelease
         )}
         <span class="count">{running.length === 1 ? "1 instance" : `${running.length} instances`}</span>
         {change && (
-          <span class="count" title={`${change.command}, at ${new Date(change.at).toLocaleString()}`}>
+          <span class="count" title={`${change.command}, at ${momentOf(change.at)}`}>
             last changed by {change.by ?? "ten"}
           </span>
         )}

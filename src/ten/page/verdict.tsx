@@ -1,5 +1,5 @@
 // Which version is worse, by how much, since when, and what to do: the first that is read of a service.
-import { clockOf } from "../../api/page/time.ts";
+import { Since } from "../../api/page/since.tsx";
 import { formatProxyAnswers, formatSeconds } from "../../cli/format.ts";
 import type { InstanceView, LastChange, ServiceRate } from "../api/shapes.ts";
 import { beginOf, type Remedy, remedyOf } from "../api/trouble.ts";
@@ -34,7 +34,13 @@ export function Verdict({ rate, change, instances, mayRelease, onAct, onOpen }: 
     <div class="verdict bad">
       <p>
         <strong>{text.replaceAll(BEFORE_UNIT, "\u00a0")}</strong>
-        {begin && <Since {...begin} />}
+        {begin && (
+          <span class="since">
+            {" "}
+            <Since since={new Date(begin.sinceMs).toISOString()} format={formatSeconds} />
+            {begin.change && `, with ${begin.change.command}`}
+          </span>
+        )}
         {own !== undefined && <span class="own">{own}</span>}
       </p>
       <div class="acts">
@@ -55,16 +61,6 @@ export function Verdict({ rate, change, instances, mayRelease, onAct, onOpen }: 
 
 /** A number and its unit stay on one line. */
 const BEFORE_UNIT = /(?<=\d) (?=(?:ms|s|min|h|%))/g;
-function Since({ sinceMs, change }: NonNullable<ReturnType<typeof beginOf>>) {
-  return (
-    <span class="since">
-      {" "}
-      since <time dateTime={new Date(sinceMs).toISOString()}>{clockOf(sinceMs)}</time>, for{" "}
-      {formatSeconds((Date.now() - sinceMs) / 1000)}
-      {change && `, with ${change.command}`}
-    </span>
-  );
-}
 
 function actOf(service: string, remedy: Remedy): Act {
   return remedy.kind === "rollback"
